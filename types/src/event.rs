@@ -1,0 +1,241 @@
+//! Events: what a command caused. Every event stands on its own: readers need no other state.
+
+use crate::{
+    auction::AuctionResult,
+    command::Origin,
+    ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
+    market::{MarketDefinition, Phase},
+    order::Side,
+    participant::{MeterRegistration, PartyRegistration},
+    reject::RejectReason,
+    slot::SlotKey,
+    units::{Energy, Price},
+};
+
+/// Which request a rejection answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Request {
+    /// A new order.
+    New = 0,
+    /// A cancellation.
+    Cancel = 1,
+    /// A replacement.
+    Replace = 2,
+}
+
+impl Request {
+    /// The request with this code, if there is one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::New),
+            1 => Some(Self::Cancel),
+            2 => Some(Self::Replace),
+            _ => None,
+        }
+    }
+
+    /// The code in messages and records.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why an order left the book without filling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum CancelReason {
+    /// Its platform asked for it.
+    Requested = 0,
+    /// Immediate-or-cancel, and nothing more could fill.
+    ImmediateOrCancel = 1,
+    /// It met an order of the same meter; the incoming order gives way.
+    SelfTrade = 2,
+    /// The gate closed: the order expired.
+    GateClosed = 3,
+}
+
+impl CancelReason {
+    /// The reason with this code, if there is one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Requested),
+            1 => Some(Self::ImmediateOrCancel),
+            2 => Some(Self::SelfTrade),
+            3 => Some(Self::GateClosed),
+            _ => None,
+        }
+    }
+
+    /// The code in messages and records.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A new order passed admission and has its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderAccepted {
+    /// Who sent it.
+    pub origin: Origin,
+    /// The platform's number.
+    pub client_order: ClientOrderId,
+    /// The engine's number.
+    pub order: OrderId,
+    /// For whom.
+    pub meter: MeterId,
+    /// Which book.
+    pub key: SlotKey,
+    /// Buy or sell.
+    pub side: Side,
+    /// Worst acceptable price.
+    pub limit: Price,
+    /// How much.
+    pub quantity: Energy,
+}
+
+/// The same new order arrived again; this is where it stands now. Nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRestated {
+    /// Who sent it again.
+    pub origin: Origin,
+    /// The platform's number.
+    pub client_order: ClientOrderId,
+    /// The engine's number.
+    pub order: OrderId,
+    /// Filled so far.
+    pub filled: Energy,
+    /// Still resting.
+    pub leaves: Energy,
+}
+
+/// A resting order has a new limit and open quantity. Trades it caused follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderReplaced {
+    /// Who asked.
+    pub origin: Origin,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// The order.
+    pub order: OrderId,
+    /// Its limit now.
+    pub limit: Price,
+    /// Its open quantity now.
+    pub leaves: Energy,
+    /// Whether it kept its place in the queue.
+    pub kept_place: bool,
+}
+
+/// An order is gone without filling the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderCancelled {
+    /// Whose order it was.
+    pub platform: PlatformId,
+    /// The platform's number of the request that caused it, or of the order itself where there
+    /// was no request.
+    pub client_order: ClientOrderId,
+    /// The order.
+    pub order: OrderId,
+    /// What had not filled.
+    pub leaves: Energy,
+    /// Why.
+    pub reason: CancelReason,
+}
+
+/// A request of a platform was refused. Nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRejected {
+    /// Who sent it.
+    pub origin: Origin,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// What was asked.
+    pub request: Request,
+    /// Why not.
+    pub reason: RejectReason,
+}
+
+/// One order's part in a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TradeSide {
+    /// The order.
+    pub order: OrderId,
+    /// Its platform's number.
+    pub client_order: ClientOrderId,
+    /// For whom.
+    pub meter: MeterId,
+    /// By whom.
+    pub platform: PlatformId,
+    /// What is still open after this trade.
+    pub leaves: Energy,
+}
+
+/// A match: one seller's meter, one buyer's meter, one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trade {
+    /// Its number.
+    pub trade: TradeId,
+    /// What is delivered.
+    pub key: SlotKey,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub quantity: Energy,
+    /// Who takes it.
+    pub buy: TradeSide,
+    /// Who gives it.
+    pub sell: TradeSide,
+    /// The side that was resting, or `None` in an auction.
+    pub maker: Option<Side>,
+}
+
+/// A slot moved to its next phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotPhaseChanged {
+    /// Which slot.
+    pub key: SlotKey,
+    /// Its phase now.
+    pub phase: Phase,
+}
+
+/// A command of the operator or the schedule was refused. Nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandRejected {
+    /// Why.
+    pub reason: RejectReason,
+}
+
+/// Everything the engine can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A market exists.
+    MarketDefined(MarketDefinition),
+    /// A party takes part.
+    PartyRegistered(PartyRegistration),
+    /// A meter takes part.
+    MeterRegistered(MeterRegistration),
+    /// A slot moved on.
+    SlotPhaseChanged(SlotPhaseChanged),
+    /// A call ended.
+    AuctionUncrossed(AuctionResult),
+    /// An order has its number.
+    OrderAccepted(OrderAccepted),
+    /// An order sent again.
+    OrderRestated(OrderRestated),
+    /// An order changed.
+    OrderReplaced(OrderReplaced),
+    /// An order is gone.
+    OrderCancelled(OrderCancelled),
+    /// A request was refused.
+    OrderRejected(OrderRejected),
+    /// Two orders met.
+    Trade(Trade),
+    /// An operator's command was refused.
+    CommandRejected(CommandRejected),
+}

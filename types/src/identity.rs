@@ -1,0 +1,54 @@
+//! Keys, signatures and digests as plain bytes. Checking them is the business of the edges.
+
+use core::fmt;
+
+macro_rules! bytes {
+    ($(#[$doc:meta])* $name:ident[$len:literal]) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(transparent)]
+        pub struct $name([u8; $len]);
+
+        impl $name {
+            /// Wraps the bytes; nothing is checked.
+            #[must_use]
+            pub const fn new(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for byte in self.0 {
+                    write!(f, "{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}
+
+bytes! {
+    /// An Ed25519 public key (RFC 8032), 32 bytes.
+    PublicKey[32]
+}
+bytes! {
+    /// An Ed25519 signature (RFC 8032), 64 bytes.
+    Signature[64]
+}
+bytes! {
+    /// A 256-bit digest.
+    Digest[32]
+}

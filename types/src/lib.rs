@@ -1,0 +1,45 @@
+//! The shared language of the exchange: identifiers, units, slots, orders, commands, events and
+//! reject reasons.
+//!
+//! Nothing here reads a clock, a file or a socket; every value is decided by its constructor.
+//! Read [`command`] and [`event`] first: a journal is a list of the one, each with the other it
+//! caused. [`units`] says what a number means; [`reject`] lists every refusal with its code.
+#![forbid(unsafe_code)]
+
+pub mod auction;
+pub mod calendar;
+pub mod code;
+pub mod command;
+pub mod event;
+pub mod identity;
+pub mod ids;
+pub mod market;
+pub mod order;
+pub mod participant;
+pub mod reject;
+pub mod slot;
+pub mod time;
+pub mod units;
+
+pub use auction::{AuctionResult, PriceRule};
+pub use code::{Code, CodeError};
+pub use command::{
+    CancelOrder, Command, NewOrder, Origin, ReplaceOrder, Sequenced, SignedNewOrder,
+    SignedReplaceOrder,
+};
+pub use event::{
+    CancelReason, CommandRejected, Event, OrderAccepted, OrderCancelled, OrderRejected,
+    OrderReplaced, OrderRestated, Request, SlotPhaseChanged, Trade, TradeSide,
+};
+pub use identity::{Digest, PublicKey, Signature};
+pub use ids::{
+    ClientOrderId, MarketId, MeterId, OrderId, PlatformId, RetailerId, Seq, SessionId, TradeId,
+    UtilityId,
+};
+pub use market::{MarketDefinition, MarketError, Phase};
+pub use order::{Side, TimeInForce};
+pub use participant::{MeterRegistration, Party, PartyRegistration, Role};
+pub use reject::RejectReason;
+pub use slot::{DeliverySlot, SlotError, SlotKey};
+pub use time::{Lead, Timestamp};
+pub use units::{Currency, CurrencyError, Energy, Money, Notional, Power, Price};

@@ -1,0 +1,137 @@
+//! Why a request was refused.
+
+/// Declares the reasons once: variant, code, name on the wire and in logs, and sentence.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $transient:literal;)*) => {
+        /// Why a request was refused. Variants are in the order they are checked; the first match
+        /// wins. Codes are public: they are appended to, never renumbered.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum RejectReason {
+            $($(#[$doc])* $variant = $code,)*
+        }
+
+        impl RejectReason {
+            /// Every reason, in the order of checking.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The reason with this code, if there is one.
+            #[must_use]
+            pub const fn from_code(code: u16) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The name in logs and machine-readable output.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Whether sending the same request again, unchanged, can succeed.
+            #[must_use]
+            pub const fn is_transient(self) -> bool {
+                match self {
+                    $(Self::$variant => $transient,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The bytes are not a message of this protocol.
+    MalformedMessage = 1, "malformed_message", false;
+    /// The message is of a kind that this state of the session does not allow.
+    UnexpectedMessage = 2, "unexpected_message", false;
+    /// A frame's number is not the last one's plus one.
+    SequenceGap = 3, "sequence_gap", false;
+    /// The exchange is at its limit; nothing was done with the request.
+    Busy = 4, "busy", true;
+    /// The exchange is shutting down; nothing was done with the request.
+    GoingAway = 5, "going_away", true;
+
+    /// No meter of this number is registered.
+    UnknownMeter = 20, "unknown_meter", false;
+    /// The meter is not served by the platform whose certificate the session carries.
+    NotAuthorised = 21, "not_authorised", false;
+    /// The signature's validity has passed.
+    SignatureExpired = 22, "signature_expired", false;
+    /// The signature does not verify under the meter's key.
+    SignatureInvalid = 23, "signature_invalid", false;
+
+    /// No market of this number is defined.
+    UnknownMarket = 40, "unknown_market", false;
+    /// The slot's start or duration does not fit the market.
+    SlotMisaligned = 41, "slot_misaligned", false;
+    /// The slot is not open for trading yet.
+    SlotNotOpen = 42, "slot_not_open", true;
+    /// The slot is past gate closure.
+    GateClosed = 43, "gate_closed", false;
+    /// The request is not possible in the slot's phase.
+    WrongPhase = 44, "wrong_phase", true;
+    /// No order of this number rests in a book.
+    UnknownOrder = 45, "unknown_order", false;
+    /// The quantity is zero or not a whole number of lots.
+    QuantityNotOnLot = 46, "quantity_not_on_lot", false;
+    /// The quantity is above the market's largest.
+    QuantityAboveMaximum = 47, "quantity_above_maximum", false;
+    /// The price is below the market's band or above it.
+    PriceOutsideBand = 48, "price_outside_band", false;
+    /// The price is not a whole number of ticks above the bottom of the band.
+    PriceNotOnTick = 49, "price_not_on_tick", false;
+    /// An accepted order of the platform has this number and other content.
+    DuplicateClientOrder = 50, "duplicate_client_order", false;
+    /// Open orders and trades of the meter in the slot would exceed its certified capacity.
+    CapacityExceeded = 51, "capacity_exceeded", true;
+    /// The meter has open orders on the other side, with which this order could match in the call.
+    SelfTrade = 52, "self_trade", true;
+    /// The engine holds as many open orders as it is configured for.
+    OrderLimitReached = 53, "order_limit_reached", true;
+
+    /// The market definition does not fit together.
+    InvalidMarket = 70, "invalid_market", false;
+    /// A market, party or meter of this number exists with other content.
+    AlreadyRegistered = 71, "already_registered", false;
+    /// Meters are numbered from 1 without gaps; this is not the next number.
+    MeterNotNext = 72, "meter_not_next", false;
+    /// The engine holds as many markets, slots, parties or meters as it is configured for.
+    RegistryFull = 73, "registry_full", false;
+    /// A platform, retailer or utility that a meter names is not registered.
+    UnknownParty = 74, "unknown_party", false;
+}
+
+impl RejectReason {
+    /// The code in messages and records.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u16)")]
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+}
+
+impl core::fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} (code {})", self.name(), self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_rise_and_round_trip() {
+        for pair in RejectReason::ALL.windows(2) {
+            assert!(pair[0].code() < pair[1].code(), "{:?}", pair);
+        }
+        for &reason in RejectReason::ALL {
+            assert_eq!(RejectReason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(RejectReason::from_code(0), None);
+    }
+}
