@@ -58,11 +58,7 @@ pub fn local_day(
         start = slot.end();
         slots.push(slot);
     }
-    if start == end {
-        Ok(slots)
-    } else {
-        Err(CalendarError::Slot(SlotError::BadDuration(minutes)))
-    }
+    if start == end { Ok(slots) } else { Err(CalendarError::Slot(SlotError::BadDuration(minutes))) }
 }
 
 fn start_of_day(day: Date, zone: &TimeZone) -> Result<Timestamp, CalendarError> {

@@ -1,0 +1,179 @@
+//! The trade feed: what became durable, in order, from any position on.
+
+use types::{
+    Code, Currency, Energy, Event, Lead, MarketDefinition, MarketId, MeterId, MeterRegistration,
+    OrderId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
+    RetailerId, Seq, Side, SlotKey, SlotPhaseChanged, Timestamp, Trade, TradeId, TradeSide,
+    UtilityId,
+};
+
+use crate::inbound::Empty;
+
+/// An event with its place: what a subscriber stores to know where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedItem {
+    /// Position of the command.
+    pub seq: Seq,
+    /// When the command was sequenced.
+    pub time: Timestamp,
+    /// Index among the command's events.
+    pub index: u16,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Where an event stands: the head of every feed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Position of the command.
+    pub seq: Seq,
+    /// When the command was sequenced.
+    pub time: Timestamp,
+    /// Index among the command's events.
+    pub index: u16,
+}
+layout! { Place { seq: Seq, time: Timestamp, index: u16, zero 6, } }
+
+layout! {
+    MarketDefinition {
+        market: MarketId,
+        slot_minutes: u16,
+        currency: Currency,
+        area: Code<16>,
+        time_zone: Code<32>,
+        price_min: Price,
+        price_max: Price,
+        tick: Price,
+        lot: Energy,
+        quantity_max: Energy,
+        opening_lead: Lead,
+        gate_lead: Lead,
+        price_rule: PriceRule,
+        zero 7,
+    }
+}
+layout! { PartyRegistration { party: Party, zero 4, code: Code<32>, key: PublicKey, } }
+layout! {
+    MeterRegistration {
+        meter: MeterId,
+        platform: PlatformId,
+        retailer: RetailerId,
+        utility: UtilityId,
+        zero 6,
+        code: Code<32>,
+        key: PublicKey,
+        injection_max: Power,
+        withdrawal_max: Power,
+    }
+}
+layout! { SlotPhaseChanged { key: SlotKey, phase: Phase, zero 7, } }
+layout! {
+    TradeSide {
+        order: OrderId,
+        client_order: types::ClientOrderId,
+        leaves: Energy,
+        meter: MeterId,
+        platform: PlatformId,
+        zero 2,
+    }
+}
+layout! {
+    Trade {
+        trade: TradeId,
+        key: SlotKey,
+        price: Price,
+        quantity: Energy,
+        buy: TradeSide,
+        sell: TradeSide,
+        maker: Option<Side>,
+        zero 7,
+    }
+}
+
+/// A place and what happened there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At<T> {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub body: T,
+}
+layout! { At<MarketDefinition> { place: Place, body: MarketDefinition, } }
+layout! { At<PartyRegistration> { place: Place, body: PartyRegistration, } }
+layout! { At<MeterRegistration> { place: Place, body: MeterRegistration, } }
+layout! { At<SlotPhaseChanged> { place: Place, body: SlotPhaseChanged, } }
+layout! { At<Trade> { place: Place, body: Trade, } }
+
+/// Asks for everything after a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscribe {
+    /// The last position the subscriber has; 0 for everything.
+    pub after: Seq,
+}
+layout! { Subscribe { after: Seq, } }
+
+/// Everything up to here was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The position.
+    pub through: Seq,
+}
+layout! { Progress { through: Seq, } }
+
+messages! {
+    /// What travels on a feed stream, in either direction.
+    FeedMessage {
+        /// Subscriber → exchange, the first and only message.
+        Subscribe(Subscribe) = 128, 16;
+        /// All events up to the position have been sent. Ends every batch.
+        Progress(Progress) = 129, 16;
+        /// The exchange is shutting down.
+        GoingAway(Empty) = 130, 8;
+        /// A market exists.
+        MarketDefined(At<MarketDefinition>) = 131, 144;
+        /// A party takes part.
+        PartyRegistered(At<PartyRegistration>) = 132, 104;
+        /// A meter takes part.
+        MeterRegistered(At<MeterRegistration>) = 133, 120;
+        /// A slot moved on.
+        SlotPhaseChanged(At<SlotPhaseChanged>) = 134, 48;
+        /// Two orders met.
+        Trade(At<Trade>) = 135, 136;
+    }
+}
+
+impl FeedMessage {
+    /// The message for an event, or `None` where the feed does not carry such events.
+    #[must_use]
+    pub const fn from_item(item: &FeedItem) -> Option<Self> {
+        let place = Place { seq: item.seq, time: item.time, index: item.index };
+        match item.event {
+            Event::MarketDefined(body) => Some(Self::MarketDefined(At { place, body })),
+            Event::PartyRegistered(body) => Some(Self::PartyRegistered(At { place, body })),
+            Event::MeterRegistered(body) => Some(Self::MeterRegistered(At { place, body })),
+            Event::SlotPhaseChanged(body) => Some(Self::SlotPhaseChanged(At { place, body })),
+            Event::Trade(body) => Some(Self::Trade(At { place, body })),
+            Event::AuctionUncrossed(_)
+            | Event::OrderAccepted(_)
+            | Event::OrderRestated(_)
+            | Event::OrderReplaced(_)
+            | Event::OrderCancelled(_)
+            | Event::OrderRejected(_)
+            | Event::CommandRejected(_) => None,
+        }
+    }
+
+    /// The event in the message, or `None` for messages that carry none.
+    #[must_use]
+    pub const fn item(&self) -> Option<FeedItem> {
+        let (place, event) = match *self {
+            Self::Subscribe(_) | Self::Progress(_) | Self::GoingAway(_) => return None,
+            Self::MarketDefined(at) => (at.place, Event::MarketDefined(at.body)),
+            Self::PartyRegistered(at) => (at.place, Event::PartyRegistered(at.body)),
+            Self::MeterRegistered(at) => (at.place, Event::MeterRegistered(at.body)),
+            Self::SlotPhaseChanged(at) => (at.place, Event::SlotPhaseChanged(at.body)),
+            Self::Trade(at) => (at.place, Event::Trade(at.body)),
+        };
+        Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
+    }
+}

@@ -1,0 +1,191 @@
+//! What a client is told on a trading session.
+
+use types::{
+    ClientOrderId, Energy, MeterId, OrderId, Price, RejectReason, Seq, SessionId, Side, Timestamp,
+    TradeId,
+};
+
+use crate::{
+    field::{DecodeError, Field},
+    inbound::Empty,
+};
+
+/// The session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionAccepted {
+    /// Its number.
+    pub session: SessionId,
+    /// The platform the certificate names.
+    pub platform: types::PlatformId,
+    /// Most messages in a frame.
+    pub frame_messages_max: u16,
+    /// Longest silence either side may keep, in milliseconds.
+    pub heartbeat_ms: u32,
+    /// Last durable position of the journal.
+    pub last_seq: Seq,
+}
+layout! {
+    SessionAccepted {
+        session: SessionId,
+        platform: types::PlatformId,
+        frame_messages_max: u16,
+        heartbeat_ms: u32,
+        zero 4,
+        last_seq: Seq,
+    }
+}
+
+/// The session is refused; the connection closes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionRejected {
+    /// Why.
+    pub reason: RejectReason,
+}
+layout! { SessionRejected { reason: RejectReason, zero 6, } }
+
+/// A message was refused before it became a command. Nothing was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRejected {
+    /// Number of the frame it was in.
+    pub frame: u64,
+    /// The platform's number of the request, or 0 where none could be read.
+    pub client_order: ClientOrderId,
+    /// Index of the message in its frame.
+    pub index: u16,
+    /// Why.
+    pub reason: RejectReason,
+}
+layout! {
+    MessageRejected {
+        frame: u64,
+        client_order: ClientOrderId,
+        index: u16,
+        reason: RejectReason,
+        zero 4,
+    }
+}
+
+/// What an execution report reports (FIX `ExecType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ExecType {
+    /// The order is accepted and has its number.
+    New = 0,
+    /// A part or all of it filled.
+    Trade = 1,
+    /// It is cancelled; `leaves` did not fill.
+    Cancelled = 2,
+    /// Its limit or quantity changed.
+    Replaced = 3,
+    /// The gate closed; `leaves` did not fill.
+    Expired = 4,
+    /// Where it stands; nothing happened.
+    Status = 5,
+    /// A new order was refused.
+    Rejected = 6,
+    /// A cancellation was refused.
+    CancelRejected = 7,
+    /// A replacement was refused.
+    ReplaceRejected = 8,
+}
+
+impl ExecType {
+    const ALL: [Self; 9] = [
+        Self::New,
+        Self::Trade,
+        Self::Cancelled,
+        Self::Replaced,
+        Self::Expired,
+        Self::Status,
+        Self::Rejected,
+        Self::CancelRejected,
+        Self::ReplaceRejected,
+    ];
+
+    /// The code in messages.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Field for ExecType {
+    const SIZE: usize = 1;
+    const NAME: &'static str = "u8";
+    fn put(&self, out: &mut Vec<u8>) {
+        self.code().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let code = u8::take(bytes)?;
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.code() == code)
+            .ok_or(DecodeError::BadField("ExecType"))
+    }
+}
+
+/// What happened to an order. Sent only after it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecutionReport {
+    /// Position in the journal of the command that caused it.
+    pub seq: Seq,
+    /// When that command was sequenced.
+    pub time: Timestamp,
+    /// The platform's number of the request, or of the order where there was no request.
+    pub client_order: ClientOrderId,
+    /// The exchange's number of the order, or 0 where it has none.
+    pub order: OrderId,
+    /// The trade, or 0.
+    pub trade: TradeId,
+    /// Price of this fill (`Trade`), or the order's limit (`New`, `Replaced`), or 0.
+    pub price: Price,
+    /// Quantity of this fill (`Trade`), filled so far (`Status`), accepted (`New`), or 0.
+    pub quantity: Energy,
+    /// Still open afterwards; what did not fill for `Cancelled` and `Expired`.
+    pub leaves: Energy,
+    /// The meter, or 0 where the request did not name one.
+    pub meter: MeterId,
+    /// Why it was refused or cancelled: a reject reason's or cancel reason's code, or 0.
+    pub reason: u16,
+    /// What is reported.
+    pub exec_type: ExecType,
+    /// Buy or sell, where known.
+    pub side: Option<Side>,
+}
+layout! {
+    ExecutionReport {
+        seq: Seq,
+        time: Timestamp,
+        client_order: ClientOrderId,
+        order: OrderId,
+        trade: TradeId,
+        price: Price,
+        quantity: Energy,
+        leaves: Energy,
+        meter: MeterId,
+        reason: u16,
+        exec_type: ExecType,
+        side: Option<Side>,
+    }
+}
+
+messages! {
+    /// What the exchange sends on a trading session.
+    Outbound {
+        /// First message of an open session.
+        SessionAccepted(SessionAccepted) = 64, 32;
+        /// First and only message of a refused session.
+        SessionRejected(SessionRejected) = 65, 16;
+        /// Nothing to say, still there.
+        Heartbeat(Empty) = 66, 8;
+        /// Answer to `Logout`; the last message.
+        LoggedOut(Empty) = 67, 8;
+        /// What happened to an order.
+        ExecutionReport(ExecutionReport) = 68, 80;
+        /// A message was refused before it became a command.
+        MessageRejected(MessageRejected) = 69, 32;
+        /// The exchange is shutting down; what was sent and not answered was not done.
+        GoingAway(Empty) = 70, 8;
+    }
+}
