@@ -1,1 +1,25 @@
-//! Placeholder until the crate is written.
+//! The exchange's edge: identity, sessions, admission to the ring, reports back; and the client.
+//!
+//! An order comes in through [`quic`] (stop 1), is cut and decoded by `wire` (stop 2), numbered and
+//! judged by [`session`] (stop 3) and [`verifier`], and waits in the [`ingress`] ring (stop 4). After
+//! it is durable, [`egress`] (stop 10) tells both sides. Who may connect is decided by
+//! [`authority`] and [`identity`]; whose key signs for which meter is looked up in [`directory`].
+#![forbid(unsafe_code)]
+
+pub mod authority;
+pub mod client;
+pub mod directory;
+pub mod egress;
+pub mod identity;
+pub mod ingress;
+pub mod quic;
+pub mod session;
+pub mod tls;
+pub mod verifier;
+
+pub use authority::{Authority, AuthorityError};
+pub use directory::Directory;
+pub use egress::{Egress, Published, Sessions};
+pub use identity::{Identity, IdentityError};
+pub use ingress::{Ingress, IngressReceiver};
+pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming};

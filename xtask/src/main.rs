@@ -1,1 +1,46 @@
-fn main() {}
+//! Development tasks, run as `cargo xtask <task>`. Uses nothing of the product, so that it can judge it.
+
+mod ci;
+mod repository;
+mod tidy;
+
+use std::process::ExitCode;
+
+use crate::ci::Extent;
+use crate::repository::Repository;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+tasks:
+  ci           every check a change must pass: format, clippy, docs, tests, tidy, the README's commands
+  ci --quick   the same without the release build and what runs on it
+  tidy         the rules about the source tree that no compiler checks";
+
+/// The command line was not understood.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let task: fn(&Repository) -> ExitCode = match *arguments {
+        ["ci"] => |repository| ci::run(repository, Extent::Full),
+        ["ci", "--quick"] => |repository| ci::run(repository, Extent::Quick),
+        ["tidy"] => tidy::run,
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match Repository::find() {
+        Ok(repository) => task(&repository),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The Rust client: trading sessions, the trade feed, documents.
+
+mod data;
+mod feed;
+mod trading;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig};
+use rustls_pki_types::CertificateDer;
+use types::RejectReason;
+use wire::{DecodeError, FrameError};
+
+pub use self::{
+    data::DataClient,
+    feed::{FeedBatch, FeedClient},
+    trading::{TradingReceiver, TradingSender, TradingSession, sign_new, sign_replace},
+};
+use crate::{
+    identity::Identity,
+    quic::{bind_udp, transport},
+    tls::{self, TlsError},
+};
+
+/// Longest wait for a connection and for the first answer on it.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// Why a client cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A local socket cannot be opened.
+    #[error("cannot open a local socket")]
+    Socket(#[source] std::io::Error),
+    /// The identity cannot be used for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be connected to.
+    #[error("cannot connect to {address}")]
+    Connect {
+        /// Where.
+        address: SocketAddr,
+        /// Cause.
+        source: quinn::ConnectError,
+    },
+    /// The connection failed or was lost.
+    #[error("the connection was lost: {0}")]
+    Connection(#[from] quinn::ConnectionError),
+    /// Nothing came in time.
+    #[error("the exchange did not answer within {CONNECT_MAX:?}")]
+    Timeout,
+    /// A stream could not be written.
+    #[error("the stream cannot be written")]
+    Write(#[from] quinn::WriteError),
+    /// A stream could not be read.
+    #[error("the stream cannot be read")]
+    Read(#[from] quinn::ReadError),
+    /// The exchange sent bytes that are not a frame.
+    #[error("the exchange sent bytes that are not a frame: {0}")]
+    Frame(#[from] FrameError),
+    /// The exchange sent bytes that are not a message.
+    #[error("the exchange sent bytes that are not a message: {0}")]
+    Message(#[from] DecodeError),
+    /// The exchange ended the stream.
+    #[error("the exchange ended the stream")]
+    Ended,
+    /// The exchange refused the session or request.
+    #[error("the exchange refused: {0}")]
+    Refused(RejectReason),
+    /// The exchange answered with something else than what was asked.
+    #[error("the exchange answered with an unexpected message")]
+    Unexpected,
+}
+
+/// How to reach an exchange and as whom.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The name its certificate carries.
+    pub server_name: String,
+    /// Own certificate and key.
+    pub identity: Identity,
+    /// Certificates of its authority.
+    pub authority: Vec<CertificateDer<'static>>,
+}
+
+impl Connector {
+    /// Opens an authenticated connection that speaks `protocol`.
+    async fn connect(&self, protocol: &[u8]) -> Result<(Endpoint, Connection), ClientError> {
+        let crypto = tls::client(&self.identity, &self.authority, protocol)?;
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport()));
+        let any: SocketAddr = if self.address.is_ipv4() {
+            (std::net::Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        let socket = bind_udp(any).map_err(ClientError::Socket)?;
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime)
+            .map_err(ClientError::Socket)?;
+        let connecting = endpoint
+            .connect_with(config, self.address, &self.server_name)
+            .map_err(|source| ClientError::Connect { address: self.address, source })?;
+        let connection = tokio::time::timeout(CONNECT_MAX, connecting)
+            .await
+            .map_err(|_| ClientError::Timeout)??;
+        Ok((endpoint, connection))
+    }
+}

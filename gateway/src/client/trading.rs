@@ -1,0 +1,185 @@
+//! A trading session from the platform's side.
+
+use std::collections::VecDeque;
+
+use ed25519_dalek::{Signer, SigningKey};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use types::{NewOrder, ReplaceOrder, Signature};
+use wire::{
+    ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
+    inbound::{Empty, Logon, SignedNew, SignedReplace},
+    outbound::SessionAccepted,
+    signing,
+};
+
+use super::{CONNECT_MAX, ClientError, Connector};
+
+/// A new order with the meter's signature.
+#[must_use]
+pub fn sign_new(key: &SigningKey, order: NewOrder) -> Inbound {
+    let mut bytes = Vec::with_capacity(signing::SIGNED_BYTES);
+    signing::new_order(&order, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    Inbound::NewOrder(SignedNew { order, signature })
+}
+
+/// A replacement with the meter's signature.
+#[must_use]
+pub fn sign_replace(key: &SigningKey, replace: ReplaceOrder) -> Inbound {
+    let mut bytes = Vec::with_capacity(signing::SIGNED_BYTES);
+    signing::replace_order(&replace, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    Inbound::ReplaceOrder(SignedReplace { replace, signature })
+}
+
+/// An open session. Sending and receiving can be split over two tasks.
+#[derive(Debug)]
+pub struct TradingSession {
+    /// What the exchange said at logon.
+    pub accepted: SessionAccepted,
+    /// Sends messages.
+    pub sender: TradingSender,
+    /// Receives answers.
+    pub receiver: TradingReceiver,
+}
+
+/// The sending half of a session.
+#[derive(Debug)]
+pub struct TradingSender {
+    stream: SendStream,
+    frames: u64,
+    builder: FrameBuilder,
+    bytes: Vec<u8>,
+}
+
+/// The receiving half of a session. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct TradingReceiver {
+    stream: RecvStream,
+    decoder: FrameDecoder,
+    frames: u64,
+    waiting: VecDeque<Outbound>,
+    _connection: Connection,
+    _endpoint: Endpoint,
+}
+
+impl TradingSession {
+    /// Connects and logs on.
+    ///
+    /// # Errors
+    /// When the exchange cannot be reached, or refuses the session.
+    pub async fn open(connector: &Connector, heartbeat_ms: u32) -> Result<Self, ClientError> {
+        let (endpoint, connection) = connector.connect(ALPN_ORDERS).await?;
+        let (send, recv) = connection.open_bi().await?;
+        let mut sender = TradingSender {
+            stream: send,
+            frames: 0,
+            builder: FrameBuilder::default(),
+            bytes: Vec::new(),
+        };
+        let mut receiver = TradingReceiver {
+            stream: recv,
+            decoder: FrameDecoder::default(),
+            frames: 0,
+            waiting: VecDeque::new(),
+            _connection: connection,
+            _endpoint: endpoint,
+        };
+        sender.send(&[Inbound::Logon(Logon { heartbeat_ms })]).await?;
+        let first = tokio::time::timeout(CONNECT_MAX, receiver.next())
+            .await
+            .map_err(|_| ClientError::Timeout)??;
+        match first {
+            Outbound::SessionAccepted(accepted) => Ok(Self { accepted, sender, receiver }),
+            Outbound::SessionRejected(rejected) => Err(ClientError::Refused(rejected.reason)),
+            Outbound::Heartbeat(_)
+            | Outbound::LoggedOut(_)
+            | Outbound::ExecutionReport(_)
+            | Outbound::MessageRejected(_)
+            | Outbound::GoingAway(_) => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Logs out and waits for the exchange's answer. Messages still on the way are given back.
+    ///
+    /// # Errors
+    /// When the connection is lost before the answer.
+    pub async fn log_out(mut self) -> Result<Vec<Outbound>, ClientError> {
+        self.sender.send(&[Inbound::Logout(Empty)]).await?;
+        let mut late = Vec::new();
+        loop {
+            let message = self.receiver.next().await?;
+            if let Outbound::LoggedOut(_) = message {
+                return Ok(late);
+            }
+            late.push(message);
+        }
+    }
+}
+
+impl TradingSender {
+    /// Sends messages in as few frames as possible.
+    ///
+    /// # Errors
+    /// When the connection is lost; which messages arrived is then unknown.
+    pub async fn send(&mut self, messages: &[Inbound]) -> Result<(), ClientError> {
+        self.bytes.clear();
+        for message in messages {
+            self.builder.push(|out| message.encode(out));
+            if self.builder.is_full() {
+                self.seal();
+            }
+        }
+        if !self.builder.is_empty() {
+            self.seal();
+        }
+        self.stream.write_all(&self.bytes).await?;
+        Ok(())
+    }
+
+    /// Sends bytes as they are, for tests of what the exchange does with them.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.stream.write_all(bytes).await?;
+        Ok(())
+    }
+
+    fn seal(&mut self) {
+        self.frames = self.frames.saturating_add(1);
+        self.builder.seal(self.frames, &mut self.bytes);
+    }
+}
+
+impl TradingReceiver {
+    /// The next message.
+    ///
+    /// # Errors
+    /// When the stream ends or carries something else than numbered frames.
+    pub async fn next(&mut self) -> Result<Outbound, ClientError> {
+        loop {
+            if let Some(message) = self.waiting.pop_front() {
+                return Ok(message);
+            }
+            if let Some(frame) = self.decoder.next_frame()? {
+                self.frames = self.frames.saturating_add(1);
+                if frame.header.number != self.frames {
+                    return Err(ClientError::Unexpected);
+                }
+                let mut payload = frame.payload.as_slice();
+                while !payload.is_empty() {
+                    self.waiting.push_back(Outbound::decode(&mut payload)?);
+                }
+                continue;
+            }
+            let chunk = self.stream.read_chunk(64 << 10, true).await?.ok_or(ClientError::Ended)?;
+            self.decoder.extend(&chunk.bytes);
+        }
+    }
+
+    /// A message that already arrived, if there is one.
+    pub fn try_next(&mut self) -> Option<Outbound> {
+        self.waiting.pop_front()
+    }
+}

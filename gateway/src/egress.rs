@@ -1,0 +1,294 @@
+//! Stop 10 of an order's life: what became durable is told to both sides.
+//!
+//! The core loop hands over committed events; each becomes an execution report for the platforms it
+//! concerns. A platform without a session is not told: it asks again by sending the order again.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use quinn::{Connection, VarInt};
+use tokio::sync::mpsc;
+use types::{
+    CancelReason, ClientOrderId, Energy, Event, MeterId, OrderAccepted, OrderCancelled, OrderId,
+    OrderRejected, OrderReplaced, OrderRestated, Origin, PlatformId, Price, Request, Seq, Side,
+    Timestamp, Trade, TradeId, TradeSide,
+};
+use wire::{
+    Outbound,
+    frame::FRAME_MESSAGES_MAX,
+    outbound::{ExecType, ExecutionReport},
+};
+
+use crate::{directory::Directory, quic::CloseCode};
+
+/// Encoded messages for one session, less than or exactly one frame.
+#[derive(Debug, Default)]
+pub struct OutboundBatch {
+    /// The messages, one after another.
+    pub payload: Vec<u8>,
+    /// How many.
+    pub messages: u16,
+}
+
+/// One open session as others see it.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    origin: Origin,
+    outbound: mpsc::Sender<OutboundBatch>,
+    connection: Connection,
+}
+
+impl SessionHandle {
+    /// A session that reads its outbound messages from the other end of `outbound`.
+    #[must_use]
+    pub const fn new(
+        origin: Origin,
+        outbound: mpsc::Sender<OutboundBatch>,
+        connection: Connection,
+    ) -> Self {
+        Self { origin, outbound, connection }
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Adds a message to a batch, sending the batch first when it is full.
+    pub fn push(&self, batch: &mut OutboundBatch, message: &Outbound) {
+        if batch.messages >= FRAME_MESSAGES_MAX {
+            self.send(std::mem::take(batch));
+        }
+        message.encode(&mut batch.payload);
+        batch.messages = batch.messages.saturating_add(1);
+    }
+
+    /// Hands a batch to the session's writer without waiting. A session that does not read its
+    /// messages is closed: what it missed stands in the journal.
+    pub fn send(&self, batch: OutboundBatch) {
+        if batch.messages > 0
+            && let Err(mpsc::error::TrySendError::Full(_)) = self.outbound.try_send(batch)
+        {
+            self.close(CloseCode::SlowReader);
+        }
+    }
+
+    /// Closes the session's connection.
+    pub fn close(&self, code: CloseCode) {
+        self.connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
+    }
+}
+
+/// Every open session by its platform: replaced as a whole when one opens or ends, read without
+/// locks by the core loop.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: ArcSwap<BTreeMap<PlatformId, SessionHandle>>,
+}
+
+impl Sessions {
+    /// Enters a session; an older one of the same platform is closed.
+    pub fn open(&self, handle: &SessionHandle) {
+        let platform = handle.origin.platform;
+        let before = self.open.rcu(|sessions| {
+            let mut sessions = BTreeMap::clone(sessions);
+            sessions.insert(platform, handle.clone());
+            sessions
+        });
+        if let Some(older) = before.get(&platform) {
+            older.close(CloseCode::TakenOver);
+        }
+    }
+
+    /// Takes a session out, unless a newer one took its place.
+    pub fn close(&self, origin: Origin) {
+        self.open.rcu(|sessions| {
+            let mut sessions = BTreeMap::clone(sessions);
+            if sessions.get(&origin.platform).is_some_and(|open| open.origin == origin) {
+                sessions.remove(&origin.platform);
+            }
+            sessions
+        });
+    }
+
+    /// How many sessions are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.open.load().len()
+    }
+}
+
+/// A command that is durable and what it caused.
+#[derive(Debug, Clone, Copy)]
+pub struct Published<'a> {
+    /// Its position.
+    pub seq: Seq,
+    /// When it was sequenced.
+    pub time: Timestamp,
+    /// What it caused.
+    pub events: &'a [Event],
+}
+
+/// Turns events into reports and hands them to sessions.
+#[derive(Debug)]
+pub struct Egress {
+    sessions: Arc<Sessions>,
+    directory: Arc<Directory>,
+    batches: BTreeMap<PlatformId, OutboundBatch>,
+}
+
+impl Egress {
+    /// Reports to `sessions`; meters that register are entered into `directory`.
+    #[must_use]
+    pub const fn new(sessions: Arc<Sessions>, directory: Arc<Directory>) -> Self {
+        Self { sessions, directory, batches: BTreeMap::new() }
+    }
+
+    /// Tells everyone what became durable.
+    pub fn publish<'a>(&mut self, published: impl Iterator<Item = Published<'a>>) {
+        let sessions = self.sessions.open.load();
+        for Published { seq, time, events } in published {
+            for event in events {
+                if let Event::MeterRegistered(registration) = event {
+                    self.directory.enrol(registration);
+                }
+                for (platform, report) in reports(seq, time, event).into_iter().flatten() {
+                    let Some(session) = sessions.get(&platform) else { continue };
+                    let batch = self.batches.entry(platform).or_default();
+                    session.push(batch, &Outbound::ExecutionReport(report));
+                }
+            }
+        }
+        for (platform, batch) in &mut self.batches {
+            if let Some(session) = sessions.get(platform) {
+                session.send(std::mem::take(batch));
+            }
+        }
+    }
+}
+
+type Report = (PlatformId, ExecutionReport);
+
+/// The reports an event makes: none, one, or one for each side of a trade.
+fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report>; 2] {
+    let blank = ExecutionReport {
+        seq,
+        time,
+        client_order: ClientOrderId::new(0),
+        order: OrderId::new(0),
+        trade: TradeId::new(0),
+        price: Price::default(),
+        quantity: Energy::ZERO,
+        leaves: Energy::ZERO,
+        meter: MeterId::new(0),
+        reason: 0,
+        exec_type: ExecType::Status,
+        side: None,
+    };
+    match event {
+        Event::OrderAccepted(accepted) => [Some(new(blank, accepted)), None],
+        Event::OrderRestated(restated) => [Some(status(blank, restated)), None],
+        Event::OrderReplaced(replaced) => [Some(replacement(blank, replaced)), None],
+        Event::OrderCancelled(cancelled) => [Some(cancellation(blank, cancelled)), None],
+        Event::OrderRejected(rejected) => [Some(rejection(blank, rejected)), None],
+        Event::Trade(trade) => [
+            Some(fill(blank, trade, &trade.buy, Side::Buy)),
+            Some(fill(blank, trade, &trade.sell, Side::Sell)),
+        ],
+        Event::MarketDefined(_)
+        | Event::PartyRegistered(_)
+        | Event::MeterRegistered(_)
+        | Event::SlotPhaseChanged(_)
+        | Event::AuctionUncrossed(_)
+        | Event::CommandRejected(_) => [None, None],
+    }
+}
+
+const fn new(blank: ExecutionReport, accepted: &OrderAccepted) -> Report {
+    let report = ExecutionReport {
+        client_order: accepted.client_order,
+        order: accepted.order,
+        price: accepted.limit,
+        quantity: accepted.quantity,
+        leaves: accepted.quantity,
+        meter: accepted.meter,
+        exec_type: ExecType::New,
+        side: Some(accepted.side),
+        ..blank
+    };
+    (accepted.origin.platform, report)
+}
+
+const fn status(blank: ExecutionReport, restated: &OrderRestated) -> Report {
+    let report = ExecutionReport {
+        client_order: restated.client_order,
+        order: restated.order,
+        quantity: restated.filled,
+        leaves: restated.leaves,
+        exec_type: ExecType::Status,
+        ..blank
+    };
+    (restated.origin.platform, report)
+}
+
+const fn replacement(blank: ExecutionReport, replaced: &OrderReplaced) -> Report {
+    let report = ExecutionReport {
+        client_order: replaced.client_order,
+        order: replaced.order,
+        price: replaced.limit,
+        leaves: replaced.leaves,
+        exec_type: ExecType::Replaced,
+        ..blank
+    };
+    (replaced.origin.platform, report)
+}
+
+fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
+    let exec_type = match cancelled.reason {
+        CancelReason::GateClosed => ExecType::Expired,
+        CancelReason::Requested | CancelReason::ImmediateOrCancel | CancelReason::SelfTrade => {
+            ExecType::Cancelled
+        }
+    };
+    let report = ExecutionReport {
+        client_order: cancelled.client_order,
+        order: cancelled.order,
+        leaves: cancelled.leaves,
+        reason: cancelled.reason.code().into(),
+        exec_type,
+        ..blank
+    };
+    (cancelled.platform, report)
+}
+
+const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Report {
+    let report = ExecutionReport {
+        client_order: rejected.client_order,
+        reason: rejected.reason.code(),
+        exec_type: match rejected.request {
+            Request::New => ExecType::Rejected,
+            Request::Cancel => ExecType::CancelRejected,
+            Request::Replace => ExecType::ReplaceRejected,
+        },
+        ..blank
+    };
+    (rejected.origin.platform, report)
+}
+
+/// One side's report of a trade.
+const fn fill(blank: ExecutionReport, trade: &Trade, own: &TradeSide, side: Side) -> Report {
+    let report = ExecutionReport {
+        client_order: own.client_order,
+        order: own.order,
+        trade: trade.trade,
+        price: trade.price,
+        quantity: trade.quantity,
+        leaves: own.leaves,
+        meter: own.meter,
+        exec_type: ExecType::Trade,
+        side: Some(side),
+        ..blank
+    };
+    (own.platform, report)
+}

@@ -1,0 +1,314 @@
+//! Stop 1 of an order's life: datagrams become the bytes of a stream.
+//!
+//! One endpoint serves three protocols, told apart by ALPN: trading sessions ([`trading`]), the
+//! trade feed and the data port ([`requests`]). What a feed subscriber or a document needs beyond the
+//! edge is handed to the composition through channels.
+
+mod requests;
+mod trading;
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
+
+use quinn::{
+    Connection, Endpoint, EndpointConfig, IdleTimeout, SendStream, ServerConfig, TransportConfig,
+    VarInt, crypto::rustls::HandshakeData,
+};
+use rustls_pki_types::CertificateDer;
+use tokio::sync::{mpsc, oneshot, watch};
+use types::{Party, Seq};
+use wire::{
+    ALPN_DATA, ALPN_FEED, ALPN_ORDERS,
+    data::{Answer, RequestKind},
+};
+
+use crate::{
+    directory::Directory,
+    egress::Sessions,
+    identity::{self, Identity},
+    ingress::Ingress,
+    tls::{self, TlsError},
+    verifier::Verifiers,
+};
+
+/// Longest time a handshake and the first message after it may take.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Silence on the transport after which a connection is lost.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Connections at once: 1,024 × (64 KiB stream + 256 KiB connection window) = 320 MiB at worst.
+const CONNECTIONS_MAX: usize = 1_024;
+/// Kernel buffer of the socket in each direction; the default drops datagrams under load.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Streams a data connection may have open at once.
+const DATA_STREAMS_MAX: u32 = 8;
+
+/// Why the exchange closed a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CloseCode {
+    /// The session or request ended as it should.
+    Done = 0,
+    /// The peer broke the protocol; the last message said how.
+    ProtocolError = 1,
+    /// A newer session of the same platform took over.
+    TakenOver = 2,
+    /// The peer did not read its messages fast enough.
+    SlowReader = 3,
+    /// The peer was silent for three heartbeat intervals.
+    Silent = 4,
+    /// The exchange is shutting down.
+    GoingAway = 5,
+    /// The certificate names no party, or one that may not do this.
+    Refused = 6,
+}
+
+impl CloseCode {
+    /// The QUIC application error code.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// The reason phrase.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::ProtocolError => "protocol_error",
+            Self::TakenOver => "taken_over",
+            Self::SlowReader => "slow_reader",
+            Self::Silent => "silent",
+            Self::GoingAway => "going_away",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Where and how the gateway listens.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// Address to bind; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Threads that verify signatures.
+    pub verifier_threads: usize,
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The socket cannot be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The TLS identity cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A thread cannot be started.
+    #[error("cannot start a verifier thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A subscriber of the trade feed, past its subscription.
+#[derive(Debug)]
+pub struct FeedSubscriber {
+    /// Who.
+    pub party: Party,
+    /// The last position it has.
+    pub after: Seq,
+    /// Where the feed is written.
+    pub stream: SendStream,
+    /// Its connection.
+    pub connection: Connection,
+}
+
+/// A document or a question, whole.
+#[derive(Debug)]
+pub struct DataRequest {
+    /// Who sent it.
+    pub party: Party,
+    /// What it is.
+    pub kind: RequestKind,
+    /// The document, or the fields of the question.
+    pub body: Vec<u8>,
+    /// Takes the answer and the text after it.
+    pub answer: oneshot::Sender<(Answer, Vec<u8>)>,
+}
+
+/// What leaves the edge besides orders.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Feed subscribers.
+    pub feed: mpsc::Sender<FeedSubscriber>,
+    /// Documents and questions.
+    pub data: mpsc::Sender<DataRequest>,
+}
+
+/// What every connection shares.
+#[derive(Debug)]
+struct Shared {
+    sessions: Arc<Sessions>,
+    verifiers: Verifiers,
+    incoming: Incoming,
+    /// Last durable position of the journal.
+    durable: watch::Receiver<Seq>,
+    /// Turns true once, when the exchange shuts down.
+    going_away: watch::Receiver<bool>,
+    next_session: AtomicU32,
+}
+
+/// A listening gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    going_away: watch::Sender<bool>,
+}
+
+/// What a gateway works with.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The server's transport identity.
+    pub identity: &'a Identity,
+    /// Certificates of the authority.
+    pub authority: &'a [CertificateDer<'static>],
+    /// Known meters.
+    pub directory: &'a Arc<Directory>,
+    /// Open sessions.
+    pub sessions: &'a Arc<Sessions>,
+    /// The ring to the core loop.
+    pub ingress: &'a Ingress,
+    /// Last durable position.
+    pub durable: watch::Receiver<Seq>,
+    /// Takes what is not an order.
+    pub incoming: Incoming,
+}
+
+impl Gateway {
+    /// Binds and begins to accept, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the identity not be used.
+    pub fn start(options: &GatewayOptions, parts: Parts<'_>) -> Result<Self, GatewayError> {
+        let bind = |source| GatewayError::Bind { address: options.listen, source };
+        let protocols = [ALPN_ORDERS, ALPN_FEED, ALPN_DATA];
+        let crypto = tls::server(parts.identity, parts.authority, &protocols)?;
+        let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+        config.transport_config(Arc::new(transport()));
+        let socket = bind_udp(options.listen).map_err(bind)?;
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
+            .map_err(bind)?;
+        let address = endpoint.local_addr().map_err(bind)?;
+        let (going_away, going_away_seen) = watch::channel(false);
+        let verifiers = Verifiers::start(options.verifier_threads, parts.directory, parts.ingress)
+            .map_err(GatewayError::Thread)?;
+        let shared = Arc::new(Shared {
+            sessions: Arc::clone(parts.sessions),
+            verifiers,
+            incoming: parts.incoming,
+            durable: parts.durable,
+            going_away: going_away_seen,
+            next_session: AtomicU32::new(1),
+        });
+        tokio::spawn(accept(endpoint.clone(), shared));
+        Ok(Self { endpoint, address, going_away })
+    }
+
+    /// The bound address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Tells every session that the exchange goes away, waits for them to end, and closes.
+    pub async fn shut_down(self) {
+        self.going_away.send_replace(true);
+        let drained = tokio::time::timeout(DRAIN_MAX, self.endpoint.wait_idle());
+        if drained.await.is_err() {
+            tracing::warn!("connections were still open after {DRAIN_MAX:?} and are closed");
+        }
+        let code = CloseCode::GoingAway;
+        self.endpoint.close(VarInt::from_u32(code.code()), code.name().as_bytes());
+    }
+}
+
+/// How long sessions may take to end when the exchange shuts down.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// A UDP socket with buffers large enough for bursts, where the kernel grants them.
+pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    // Best effort: the kernel caps what an unprivileged process may ask for.
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER_BYTES).ok();
+    rustix::net::sockopt::set_socket_send_buffer_size(&socket, SOCKET_BUFFER_BYTES).ok();
+    Ok(socket)
+}
+
+/// Transport settings of both sides.
+pub(crate) fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_bidi_streams(VarInt::from_u32(1));
+    transport.max_concurrent_uni_streams(VarInt::from_u32(0));
+    transport.datagram_receive_buffer_size(None);
+    transport.max_idle_timeout(IdleTimeout::try_from(IDLE_MAX).ok());
+    transport.keep_alive_interval(Some(Duration::from_secs(5)));
+    transport
+}
+
+async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
+    while let Some(incoming) = endpoint.accept().await {
+        if endpoint.open_connections() >= CONNECTIONS_MAX || *shared.going_away.borrow() {
+            incoming.refuse();
+            continue;
+        }
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            match tokio::time::timeout(HANDSHAKE_MAX, incoming).await {
+                Ok(Ok(connection)) => serve(connection, &shared).await,
+                Ok(Err(error)) => tracing::info!(%error, "handshake failed"),
+                Err(_) => tracing::info!("handshake took too long"),
+            }
+        });
+    }
+}
+
+/// Serves one authenticated connection by the protocol it asked for.
+async fn serve(connection: Connection, shared: &Shared) {
+    let Some(party) = peer(&connection) else {
+        tracing::info!(remote = %connection.remote_address(), "certificate names no party");
+        close(&connection, CloseCode::Refused);
+        return;
+    };
+    let code = match protocol(&connection).as_deref() {
+        Some(ALPN_ORDERS) => trading::serve(&connection, party, shared).await,
+        Some(ALPN_FEED) => requests::serve_feed(&connection, party, shared).await,
+        Some(ALPN_DATA) => requests::serve_data(&connection, party, shared).await,
+        _ => Some(CloseCode::Refused),
+    };
+    if let Some(code) = code {
+        tracing::debug!(%party, code = code.name(), "connection closed");
+        close(&connection, code);
+    }
+}
+
+fn close(connection: &Connection, code: CloseCode) {
+    connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
+}
+
+fn peer(connection: &Connection) -> Option<Party> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    identity::party_of(chain.first()?).ok()
+}
+
+fn protocol(connection: &Connection) -> Option<Vec<u8>> {
+    connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+}

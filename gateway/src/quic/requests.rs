@@ -1,0 +1,122 @@
+//! Feed subscriptions and data requests: read whole, checked for who asks, handed on.
+
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::{sync::oneshot, time::timeout};
+use types::{Party, RejectReason, Role};
+use wire::{
+    FeedMessage, FrameDecoder,
+    data::{Answer, BODY_BYTES_MAX, QueryResult, REQUEST_HEAD_BYTES, RequestHead, RequestKind},
+    field::Field,
+};
+
+use super::{CloseCode, DATA_STREAMS_MAX, DataRequest, FeedSubscriber, HANDSHAKE_MAX, Shared};
+
+/// Reads the subscription and hands the stream on. The feed closes the connection later.
+pub(super) async fn serve_feed(
+    connection: &Connection,
+    party: Party,
+    shared: &Shared,
+) -> Option<CloseCode> {
+    if !matches!(party.role, Role::Settlement | Role::Operator) {
+        return Some(CloseCode::Refused);
+    }
+    let subscribed = timeout(HANDSHAKE_MAX, async {
+        let (send, mut recv) = connection.accept_bi().await.ok()?;
+        let after = read_subscription(&mut recv).await?;
+        Some((send, after))
+    });
+    let Ok(Some((stream, after))) = subscribed.await else {
+        return Some(CloseCode::ProtocolError);
+    };
+    let subscriber = FeedSubscriber { party, after, stream, connection: connection.clone() };
+    match shared.incoming.feed.send(subscriber).await {
+        Ok(()) => None,
+        Err(_) => Some(CloseCode::GoingAway),
+    }
+}
+
+async fn read_subscription(recv: &mut RecvStream) -> Option<types::Seq> {
+    let mut decoder = FrameDecoder::default();
+    loop {
+        if let Some(frame) = decoder.next_frame().ok()? {
+            let mut payload = frame.payload.as_slice();
+            return match FeedMessage::decode(&mut payload) {
+                Ok(FeedMessage::Subscribe(subscribe)) if payload.is_empty() => {
+                    Some(subscribe.after)
+                }
+                _ => None,
+            };
+        }
+        let chunk = recv.read_chunk(1_024, true).await.ok()??;
+        decoder.extend(&chunk.bytes);
+    }
+}
+
+/// Answers one request per stream until the peer leaves.
+pub(super) async fn serve_data(
+    connection: &Connection,
+    party: Party,
+    shared: &Shared,
+) -> Option<CloseCode> {
+    if !matches!(party.role, Role::Retailer | Role::Utility | Role::Operator) {
+        return Some(CloseCode::Refused);
+    }
+    connection.set_max_concurrent_bi_streams(DATA_STREAMS_MAX.into());
+    let mut going_away = shared.going_away.clone();
+    loop {
+        let (send, recv) = tokio::select! {
+            stream = connection.accept_bi() => match stream {
+                Ok(stream) => stream,
+                Err(_) => return None,
+            },
+            _ = going_away.wait_for(|&gone| gone) => return Some(CloseCode::GoingAway),
+        };
+        let data = shared.incoming.data.clone();
+        tokio::spawn(async move {
+            // A request that breaks off has nobody to tell.
+            answer_request(party, send, recv, &data).await;
+        });
+    }
+}
+
+async fn answer_request(
+    party: Party,
+    mut send: SendStream,
+    mut recv: RecvStream,
+    data: &tokio::sync::mpsc::Sender<DataRequest>,
+) {
+    let (answer, text) = match read_request(&mut recv).await {
+        Some((kind, body)) => {
+            let (sender, receiver) = oneshot::channel();
+            let request = DataRequest { party, kind, body, answer: sender };
+            if data.send(request).await.is_err() {
+                refusal(RejectReason::GoingAway)
+            } else {
+                receiver.await.unwrap_or_else(|_| refusal(RejectReason::GoingAway))
+            }
+        }
+        None => refusal(RejectReason::MalformedMessage),
+    };
+    let mut bytes = Vec::new();
+    answer.encode(&mut bytes);
+    bytes.extend_from_slice(&text);
+    if send.write_all(&bytes).await.is_ok() {
+        send.finish().ok();
+    }
+}
+
+const fn refusal(reason: RejectReason) -> (Answer, Vec<u8>) {
+    (Answer::QueryResult(QueryResult { reason: reason.code() }), Vec::new())
+}
+
+async fn read_request(recv: &mut RecvStream) -> Option<(RequestKind, Vec<u8>)> {
+    let mut head = [0; REQUEST_HEAD_BYTES];
+    timeout(HANDSHAKE_MAX, recv.read_exact(&mut head)).await.ok()?.ok()?;
+    let head = RequestHead::take(&mut head.as_slice()).ok()?;
+    if head.body_bytes > BODY_BYTES_MAX {
+        return None;
+    }
+    let expected = usize::try_from(head.body_bytes).ok()?;
+    let body = timeout(HANDSHAKE_MAX, recv.read_to_end(expected)).await.ok()?.ok()?;
+    (body.len() == expected).then_some((head.kind, body))
+}

@@ -1,0 +1,336 @@
+//! Stop 3 of an order's life: messages of one session become requests, numbered and in order.
+//!
+//! A session is a value: frames in, replies and requests out. It reads no clock and no socket;
+//! [`crate::quic`] carries its bytes and closes its connection.
+
+use types::{
+    CancelOrder, ClientOrderId, Command, NewOrder, Origin, PlatformId, RejectReason, ReplaceOrder,
+    Seq, SessionId, Signature, SignedNewOrder, SignedReplaceOrder,
+};
+use wire::{
+    Frame, FrameError, Inbound, Outbound,
+    frame::FRAME_MESSAGES_MAX,
+    inbound::{Empty, InboundMessages},
+    outbound::{MessageRejected, SessionAccepted, SessionRejected},
+};
+
+/// Shortest heartbeat interval a client may ask for, in milliseconds.
+pub const HEARTBEAT_MS_MIN: u32 = 100;
+/// Longest heartbeat interval a client may ask for, in milliseconds.
+pub const HEARTBEAT_MS_MAX: u32 = 60_000;
+
+/// A message that asks for something, and where it stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Number of the frame it was in.
+    pub frame: u64,
+    /// Index of the message in its frame.
+    pub index: u16,
+    /// What is asked.
+    pub command: Command,
+}
+
+impl Request {
+    /// The refusal of this request.
+    #[must_use]
+    pub const fn rejected(&self, reason: RejectReason) -> Outbound {
+        Outbound::MessageRejected(MessageRejected {
+            frame: self.frame,
+            client_order: self.client_order(),
+            index: self.index,
+            reason,
+        })
+    }
+
+    /// The platform's number of the request.
+    #[must_use]
+    const fn client_order(&self) -> ClientOrderId {
+        match &self.command {
+            Command::NewOrder(signed) => signed.order.client_order,
+            Command::ReplaceOrder(signed) => signed.replace.client_order,
+            Command::CancelOrder(cancel) => cancel.client_order,
+            Command::DefineMarket(_)
+            | Command::RegisterParty(_)
+            | Command::RegisterMeter(_)
+            | Command::OpenSlot(_)
+            | Command::UncrossSlot(_)
+            | Command::CloseSlot(_) => ClientOrderId::new(0),
+        }
+    }
+}
+
+/// What a frame led to.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// To be sent at once, in order.
+    pub replies: Vec<Outbound>,
+    /// To be verified and put into the ring, in order.
+    pub requests: Vec<Request>,
+    /// The session ended; the connection closes after the replies.
+    pub ended: Option<Ended>,
+}
+
+/// Why a session ended from its own messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The client logged out.
+    LoggedOut,
+    /// The client was refused at logon.
+    Refused,
+    /// The client broke the protocol.
+    ProtocolError,
+}
+
+/// The state of one session.
+#[derive(Debug)]
+pub struct Session {
+    origin: Origin,
+    last_frame: u64,
+    heartbeat_ms: u32,
+    logged_on: bool,
+}
+
+impl Session {
+    /// Before its logon.
+    #[must_use]
+    pub const fn new(platform: PlatformId, session: SessionId) -> Self {
+        let origin = Origin { platform, session };
+        Self { origin, last_frame: 0, heartbeat_ms: HEARTBEAT_MS_MAX, logged_on: false }
+    }
+
+    /// Whose messages these are.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Agreed heartbeat interval, in milliseconds.
+    #[must_use]
+    pub const fn heartbeat_ms(&self) -> u32 {
+        self.heartbeat_ms
+    }
+
+    /// Whether the session is open.
+    #[must_use]
+    pub const fn is_logged_on(&self) -> bool {
+        self.logged_on
+    }
+
+    /// Takes one frame. `last_seq` is the last durable position, told at logon.
+    pub fn handle_frame(&mut self, frame: &Frame, last_seq: Seq) -> Handled {
+        let mut handled = Handled::default();
+        if self.last_frame.checked_add(1) != Some(frame.header.number) {
+            self.refuse(frame, 0, RejectReason::SequenceGap, &mut handled);
+            return handled;
+        }
+        self.last_frame = frame.header.number;
+        let messages = InboundMessages::new(&frame.payload, frame.header.messages);
+        for (index, message) in (0_u16..).zip(messages) {
+            match message {
+                Ok(message) => self.handle_message(frame, index, message, last_seq, &mut handled),
+                Err(_) if self.logged_on => {
+                    // One answer for every message: none after the damage can be read.
+                    let unread = index..frame.header.messages.max(index.saturating_add(1));
+                    handled.replies.extend(
+                        unread.map(|index| rejected(frame, index, RejectReason::MalformedMessage)),
+                    );
+                }
+                Err(_) => self.refuse(frame, index, RejectReason::MalformedMessage, &mut handled),
+            }
+            if handled.ended.is_some() {
+                break;
+            }
+        }
+        handled
+    }
+
+    /// Takes bytes that are not a frame.
+    pub fn handle_frame_error(&mut self, _: FrameError) -> Handled {
+        let mut handled = Handled { ended: Some(Ended::ProtocolError), ..Handled::default() };
+        let reason = RejectReason::MalformedMessage;
+        handled.replies.push(if self.logged_on {
+            Outbound::MessageRejected(MessageRejected {
+                frame: self.last_frame.saturating_add(1),
+                client_order: ClientOrderId::new(0),
+                index: 0,
+                reason,
+            })
+        } else {
+            Outbound::SessionRejected(SessionRejected { reason })
+        });
+        self.logged_on = false;
+        handled
+    }
+
+    fn handle_message(
+        &mut self,
+        frame: &Frame,
+        index: u16,
+        message: Inbound,
+        last_seq: Seq,
+        handled: &mut Handled,
+    ) {
+        if self.logged_on == matches!(message, Inbound::Logon(_)) {
+            self.refuse(frame, index, RejectReason::UnexpectedMessage, handled);
+            return;
+        }
+        let origin = self.origin;
+        let command = match message {
+            Inbound::Logon(logon) => {
+                self.logged_on = true;
+                self.heartbeat_ms = logon.heartbeat_ms.clamp(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX);
+                handled.replies.push(Outbound::SessionAccepted(SessionAccepted {
+                    session: origin.session,
+                    platform: origin.platform,
+                    frame_messages_max: FRAME_MESSAGES_MAX,
+                    heartbeat_ms: self.heartbeat_ms,
+                    last_seq,
+                }));
+                return;
+            }
+            Inbound::Logout(_) => {
+                self.logged_on = false;
+                handled.ended = Some(Ended::LoggedOut);
+                return;
+            }
+            Inbound::Heartbeat(_) => return,
+            Inbound::NewOrder(signed) => new_order(origin, signed.order, signed.signature),
+            Inbound::ReplaceOrder(signed) => {
+                replace_order(origin, signed.replace, signed.signature)
+            }
+            Inbound::CancelOrder(cancel) => Command::CancelOrder(CancelOrder {
+                origin,
+                client_order: cancel.client_order,
+                order: cancel.order,
+            }),
+        };
+        handled.requests.push(Request { frame: frame.header.number, index, command });
+    }
+
+    /// Ends the session with a reason the client is told.
+    fn refuse(&mut self, frame: &Frame, index: u16, reason: RejectReason, handled: &mut Handled) {
+        if self.logged_on {
+            handled.replies.push(rejected(frame, index, reason));
+            handled.ended = Some(Ended::ProtocolError);
+        } else {
+            handled.replies.push(Outbound::SessionRejected(SessionRejected { reason }));
+            handled.ended = Some(Ended::Refused);
+        }
+        self.logged_on = false;
+    }
+}
+
+/// The last message of a session that the client ended.
+pub(crate) const LOGGED_OUT: Outbound = Outbound::LoggedOut(Empty);
+
+const fn new_order(origin: Origin, order: NewOrder, signature: Signature) -> Command {
+    Command::NewOrder(SignedNewOrder { origin, order, signature })
+}
+
+const fn replace_order(origin: Origin, replace: ReplaceOrder, signature: Signature) -> Command {
+    Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
+}
+
+const fn rejected(frame: &Frame, index: u16, reason: RejectReason) -> Outbound {
+    Outbound::MessageRejected(MessageRejected {
+        frame: frame.header.number,
+        client_order: ClientOrderId::new(0),
+        index,
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use types::OrderId;
+    use wire::{
+        FrameBuilder, FrameDecoder,
+        inbound::{Cancel, Logon},
+    };
+
+    use super::*;
+
+    fn session() -> Session {
+        Session::new(PlatformId::new(7), SessionId::new(1))
+    }
+
+    fn frame(number: u64, messages: &[Inbound]) -> Frame {
+        let mut builder = FrameBuilder::default();
+        for message in messages {
+            builder.push(|out| message.encode(out));
+        }
+        let mut bytes = Vec::new();
+        builder.seal(number, &mut bytes);
+        let mut decoder = FrameDecoder::default();
+        decoder.extend(&bytes);
+        decoder.next_frame().unwrap().unwrap()
+    }
+
+    const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 1_000 });
+    const CANCEL: Inbound = Inbound::CancelOrder(Cancel {
+        client_order: ClientOrderId::new(5),
+        order: OrderId::new(9),
+    });
+
+    #[test]
+    fn logon_comes_first_and_once() {
+        let mut first = session();
+        let handled = first.handle_frame(&frame(1, &[CANCEL]), Seq::ZERO);
+        assert_eq!(
+            handled.replies,
+            [Outbound::SessionRejected(SessionRejected {
+                reason: RejectReason::UnexpectedMessage
+            })]
+        );
+        assert_eq!(handled.ended, Some(Ended::Refused));
+
+        let mut twice = session();
+        let handled = twice.handle_frame(&frame(1, &[LOGON, LOGON]), Seq::ZERO);
+        assert!(matches!(handled.replies[0], Outbound::SessionAccepted(_)));
+        assert!(matches!(
+            handled.replies[1],
+            Outbound::MessageRejected(MessageRejected {
+                reason: RejectReason::UnexpectedMessage,
+                index: 1,
+                ..
+            })
+        ));
+        assert_eq!(handled.ended, Some(Ended::ProtocolError));
+    }
+
+    #[test]
+    fn a_gap_in_numbers_ends_the_session() {
+        let mut session = session();
+        session.handle_frame(&frame(1, &[LOGON]), Seq::ZERO);
+        let handled = session.handle_frame(&frame(3, &[CANCEL]), Seq::ZERO);
+        assert!(handled.requests.is_empty());
+        assert!(matches!(
+            handled.replies[..],
+            [Outbound::MessageRejected(MessageRejected { reason: RejectReason::SequenceGap, .. })]
+        ));
+    }
+
+    #[test]
+    fn every_message_of_a_damaged_frame_is_answered() {
+        let mut session = session();
+        session.handle_frame(&frame(1, &[LOGON]), Seq::ZERO);
+        let mut damaged = frame(2, &[CANCEL, CANCEL, CANCEL, CANCEL]);
+        damaged.payload[24] = 99;
+        let handled = session.handle_frame(&damaged, Seq::ZERO);
+        assert_eq!(handled.requests.len(), 1);
+        assert_eq!(handled.replies.len(), 3);
+        assert_eq!(handled.ended, None);
+        let handled = session.handle_frame(&frame(3, &[CANCEL]), Seq::ZERO);
+        assert_eq!(handled.requests.len(), 1, "the session goes on");
+    }
+
+    #[test]
+    fn trailing_bytes_are_answered_too() {
+        let mut session = session();
+        session.handle_frame(&frame(1, &[LOGON]), Seq::ZERO);
+        let mut longer = frame(2, &[CANCEL]);
+        longer.payload.push(0);
+        let handled = session.handle_frame(&longer, Seq::ZERO);
+        assert_eq!((handled.requests.len(), handled.replies.len()), (1, 1));
+    }
+}

@@ -1,0 +1,78 @@
+//! TLS 1.3 with both sides authenticated by the exchange's own authority.
+
+use std::sync::Arc;
+
+use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    server::{VerifierBuilderError, WebPkiClientVerifier},
+    version::TLS13,
+};
+use rustls_pki_types::CertificateDer;
+
+use crate::identity::Identity;
+
+/// Why a TLS configuration cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key does not fit.
+    #[error("the certificate or key cannot be used for TLS")]
+    Rustls(#[from] rustls::Error),
+    /// The authority cannot verify clients.
+    #[error("the authority's certificate cannot verify clients")]
+    Verifier(#[from] VerifierBuilderError),
+    /// The cipher suites lack what QUIC needs.
+    #[error("the cipher suites lack what QUIC needs")]
+    Quic(#[from] NoInitialCipherSuite),
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn roots(authority: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, rustls::Error> {
+    let mut store = RootCertStore::empty();
+    for certificate in authority {
+        store.add(certificate.clone())?;
+    }
+    Ok(Arc::new(store))
+}
+
+/// The server's side: demands a certificate of the authority. No early data.
+///
+/// # Errors
+/// When the identity or the authority cannot be used.
+pub fn server(
+    identity: &Identity,
+    authority: &[CertificateDer<'static>],
+    protocols: &[&[u8]],
+) -> Result<QuicServerConfig, TlsError> {
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(roots(authority)?, provider()).build()?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config.max_early_data_size = 0;
+    Ok(QuicServerConfig::try_from(config)?)
+}
+
+/// A client's side: trusts only the authority, shows its own certificate.
+///
+/// # Errors
+/// When the identity or the authority cannot be used.
+pub fn client(
+    identity: &Identity,
+    authority: &[CertificateDer<'static>],
+    protocol: &[u8],
+) -> Result<QuicClientConfig, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(roots(authority)?)
+        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config.enable_early_data = false;
+    Ok(QuicClientConfig::try_from(config)?)
+}

@@ -1,0 +1,134 @@
+//! Signature checks on their own threads, between the session and the ring.
+//!
+//! A session always uses the same thread, so its requests keep their order.
+
+use std::{io, sync::Arc, thread};
+
+use tokio::sync::mpsc;
+use types::{Command, MeterId, PlatformId, RejectReason, Signature};
+use wire::signing;
+
+use crate::{
+    directory::{Directory, MeterIdentity},
+    egress::{OutboundBatch, SessionHandle},
+    ingress::Ingress,
+    session::Request,
+};
+
+/// Frames that may wait for one verifier; beyond it the session stops reading.
+const JOBS_MAX: usize = 64;
+
+/// The requests of one frame.
+#[derive(Debug)]
+pub struct Job {
+    /// Who asked, and who is told of refusals.
+    pub session: SessionHandle,
+    /// What is asked, in order.
+    pub requests: Vec<Request>,
+}
+
+/// Running verifier threads. They end when every sender is gone.
+#[derive(Debug, Clone)]
+pub struct Verifiers {
+    senders: Arc<[mpsc::Sender<Job>]>,
+}
+
+impl Verifiers {
+    /// Starts `threads` verifiers that push into `ingress`.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        threads: usize,
+        directory: &Arc<Directory>,
+        ingress: &Ingress,
+    ) -> io::Result<Self> {
+        let mut senders = Vec::new();
+        for number in 0..threads.max(1) {
+            let (sender, mut jobs) = mpsc::channel::<Job>(JOBS_MAX);
+            let directory = Arc::clone(directory);
+            let ingress = ingress.clone();
+            thread::Builder::new().name(format!("verifier-{number}")).spawn(move || {
+                while let Some(job) = jobs.blocking_recv() {
+                    handle_job(&job, &directory, &ingress);
+                }
+            })?;
+            senders.push(sender);
+        }
+        Ok(Self { senders: senders.into() })
+    }
+
+    /// Hands a frame's requests to the session's verifier; waits while it is behind.
+    pub async fn submit(&self, job: Job) {
+        let count = u32::try_from(self.senders.len()).unwrap_or(1).max(1);
+        let number = job.session.origin().session.get().rem_euclid(count);
+        let sender = usize::try_from(number).ok().and_then(|number| self.senders.get(number));
+        if let Some(sender) = sender {
+            // A verifier ends only with the process; its requests are then unanswered, as after a
+            // crash.
+            sender.send(job).await.ok();
+        }
+    }
+}
+
+fn handle_job(job: &Job, directory: &Directory, ingress: &Ingress) {
+    let mut refused = OutboundBatch::default();
+    let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES);
+    for request in &job.requests {
+        let outcome = check(&request.command, directory, &mut signed_bytes)
+            .and_then(|()| ingress.push(request.command).map_err(|_| RejectReason::Busy));
+        if let Err(reason) = outcome {
+            job.session.push(&mut refused, &request.rejected(reason));
+        }
+    }
+    job.session.send(refused);
+}
+
+/// The edge's part of admission: is the meter known, may the platform speak for it, and did its key
+/// sign this? Expiry is judged by the engine, by journaled time.
+fn check(
+    command: &Command,
+    directory: &Directory,
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    match command {
+        Command::NewOrder(signed) => {
+            let meter = authorised(directory, signed.order.meter, signed.origin.platform)?;
+            signing::new_order(&signed.order, signed_bytes);
+            verify(meter, signed_bytes, &signed.signature)
+        }
+        Command::ReplaceOrder(signed) => {
+            let meter = authorised(directory, signed.replace.meter, signed.origin.platform)?;
+            signing::replace_order(&signed.replace, signed_bytes);
+            verify(meter, signed_bytes, &signed.signature)
+        }
+        // Cancellation needs no more authority than the session's certificate; the engine compares
+        // platforms. The others never come from a session.
+        Command::CancelOrder(_)
+        | Command::DefineMarket(_)
+        | Command::RegisterParty(_)
+        | Command::RegisterMeter(_)
+        | Command::OpenSlot(_)
+        | Command::UncrossSlot(_)
+        | Command::CloseSlot(_) => Ok(()),
+    }
+}
+
+fn authorised(
+    directory: &Directory,
+    meter: MeterId,
+    platform: PlatformId,
+) -> Result<&MeterIdentity, RejectReason> {
+    let identity = directory.meter(meter).ok_or(RejectReason::UnknownMeter)?;
+    if identity.platform != platform {
+        return Err(RejectReason::NotAuthorised);
+    }
+    Ok(identity)
+}
+
+fn verify(meter: &MeterIdentity, bytes: &[u8], signature: &Signature) -> Result<(), RejectReason> {
+    let key = meter.key.as_ref().ok_or(RejectReason::SignatureInvalid)?;
+    let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
+    // Plain `verify` accepts signatures that are no evidence; see RFC 8032 §8.9.
+    key.verify_strict(bytes, &signature).map_err(|_| RejectReason::SignatureInvalid)
+}
