@@ -1,1 +1,25 @@
-//! Placeholder until the crate is written.
+//! Composition, configuration and commands: everything below becomes the `gridcross` program.
+//!
+//! [`node`] puts the parts together; [`core_loop`] (stop 5) is the spine of the exchange, with the
+//! [`sequencer`] (stop 6) and the [`schedule`] beside it; [`feed`] (stop 11) streams what became
+//! durable; [`settlement_worker`] follows that feed. [`config`] and [`registry`] read files; [`cli`]
+//! is what people see; [`demo`] plays a whole day.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod core_loop;
+pub mod declaration;
+pub mod demo;
+pub mod exit;
+pub mod feed;
+pub mod init;
+pub mod node;
+pub mod output;
+pub mod progress;
+pub mod registry;
+pub mod schedule;
+pub mod sequencer;
+pub mod serve;
+pub mod settlement_worker;

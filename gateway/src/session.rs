@@ -194,6 +194,10 @@ impl Session {
                 return;
             }
             Inbound::Heartbeat(_) => return,
+            Inbound::TestRequest(test) => {
+                handled.replies.push(Outbound::TestReply(test));
+                return;
+            }
             Inbound::NewOrder(signed) => new_order(origin, signed.order, signed.signature),
             Inbound::ReplaceOrder(signed) => {
                 replace_order(origin, signed.replace, signed.signature)

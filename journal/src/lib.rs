@@ -1,1 +1,125 @@
-//! Placeholder until the crate is written.
+//! The journal: every command with the events it caused, in order, durable before anyone is told.
+//!
+//! A journal is a directory of preallocated segments. [`Writer`] appends entries to a batch in a
+//! mapped segment and makes them durable together; [`Reader`] follows behind at its own pace;
+//! [`scan`] checks a whole journal for tools. `docs/journal.md` has the byte tables, the rule that
+//! tells a torn tail from damage, and the faults that are covered.
+#![deny(unsafe_code)]
+
+mod directory;
+mod error;
+mod format;
+#[expect(unsafe_code, reason = "docs/decisions/0002-unsafe-mapping.md")]
+mod mapping;
+mod reader;
+mod record;
+mod scan;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use types::{
+    CancelOrder, ClientOrderId, Command, Digest, Event, OrderId, Origin, PlatformId, Seq,
+    Sequenced, SessionId, Timestamp,
+};
+
+pub use error::{Damage, JournalError};
+pub use reader::Reader;
+pub use scan::{scan, scan_expecting};
+pub use writer::Writer;
+
+/// Largest segment: offsets and batch lengths stay within 31 bits.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// Smallest segment: one page of header and one page of batches.
+pub const SEGMENT_BYTES_MIN: u64 = 8_192;
+
+/// How a writer lays out what it creates. Existing segments keep their size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Size of new segments: a multiple of 4,096 from [`SEGMENT_BYTES_MIN`] to
+    /// [`SEGMENT_BYTES_MAX`].
+    pub segment_bytes: u64,
+    /// Largest batch, header and trailer included. A batch must fit into an empty segment. An
+    /// entry that would make the open batch larger commits it first.
+    pub batch_bytes_max: u32,
+}
+
+impl Default for Options {
+    /// 64 MiB segments. Half a segment for a batch holds the 320,000 trades of one uncross:
+    /// 33,554,432 bytes / 104-byte trade records.
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, batch_bytes_max: 32 << 20 }
+    }
+}
+
+impl Options {
+    fn check(self, directory: &std::path::Path) -> Result<(), JournalError> {
+        let refuse =
+            |what| Err(JournalError::InvalidOptions { path: PathBuf::from(directory), what });
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+            return refuse("segment_bytes must be 8 KiB to 1 GiB");
+        }
+        if self.segment_bytes.rem_euclid(4_096) != 0 {
+            return refuse("segment_bytes must be a multiple of 4096");
+        }
+        let batch = format::narrow(u64::from(self.batch_bytes_max));
+        if batch < format::BATCH_BYTES_MIN || batch > format::batch_room(self.segment_bytes) {
+            return refuse("batch_bytes_max must hold a batch and fit into an empty segment");
+        }
+        Ok(())
+    }
+}
+
+/// A command and what it caused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The command, with its place and time.
+    pub command: Sequenced<Command>,
+    /// What it caused, in order.
+    pub events: Vec<Event>,
+}
+
+impl Default for Entry {
+    /// A place to read into: the cancellation of order 0 at sequence 0, which no journal holds.
+    fn default() -> Self {
+        let origin = Origin { platform: PlatformId::default(), session: SessionId::default() };
+        let value = Command::CancelOrder(CancelOrder {
+            origin,
+            client_order: ClientOrderId::default(),
+            order: OrderId::default(),
+        });
+        let command = Sequenced { seq: Seq::ZERO, time: Timestamp::default(), value };
+        Self { command, events: Vec::new() }
+    }
+}
+
+/// What was found in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// Sequence of the last entry; zero when there is none.
+    pub last_seq: Seq,
+    /// Time of the last entry.
+    pub last_time: Timestamp,
+    /// How many entries there are.
+    pub entries: u64,
+    /// How many segments there are.
+    pub segments: u32,
+    /// Bytes of an unfinished last batch: written, never made durable. A writer has zeroed them.
+    pub torn_bytes: u64,
+    /// Hash of the last batch, which vouches for every byte of every batch before it. Zero when
+    /// there is none.
+    pub chain: Digest,
+}
+
+/// Where an entry lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Index of the segment, from 1.
+    pub segment: u32,
+    /// Byte in the segment's file at which the entry's command record starts.
+    pub offset: u64,
+}

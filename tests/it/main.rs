@@ -1,2 +1,5 @@
 //! The one integration binary.
 #![cfg(test)]
+
+mod engine_auction;
+mod engine_model;

@@ -5,7 +5,10 @@
 
 use types::{Digest, MeterId, Timestamp};
 
-use crate::field::{DecodeError, Field};
+use crate::{
+    field::{DecodeError, Field, Zero},
+    layout::Row,
+};
 
 /// Largest body of a request: a meter file of 200,000 readings.
 pub const BODY_BYTES_MAX: u32 = 16 << 20;
@@ -49,8 +52,32 @@ pub struct RequestHead {
     /// Bytes of the body, at most [`BODY_BYTES_MAX`].
     pub body_bytes: u32,
 }
-layout! { RequestHead { kind: RequestKind, zero 3, body_bytes: u32, } }
 const _: () = assert!(RequestHead::SIZE == REQUEST_HEAD_BYTES);
+
+/// Refuses a longer body than [`BODY_BYTES_MAX`], so that nobody makes room for one.
+impl Field for RequestHead {
+    const SIZE: usize = 8;
+    const NAME: &'static str = "request head";
+    fn parts(_: &'static str) -> Vec<Row> {
+        [("kind", 1, "u8"), ("(zero)", 3, "zero"), ("body_bytes", 4, "u32")]
+            .map(|(name, size, kind)| (name.to_owned(), size, kind))
+            .to_vec()
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        self.kind.put(out);
+        Zero::<3>.put(out);
+        self.body_bytes.put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let kind = RequestKind::take(bytes)?;
+        Zero::<3>::take(bytes)?;
+        let body_bytes = u32::take(bytes)?;
+        if body_bytes > BODY_BYTES_MAX {
+            return Err(DecodeError::BadField("body_bytes"));
+        }
+        Ok(Self { kind, body_bytes })
+    }
+}
 
 /// Which P2P energy has this meter in this period?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +103,10 @@ pub struct Receipt {
 }
 layout! { Receipt { digest: Digest, accepted: u32, reason: u16, zero 2, } }
 
-/// A question was answered or refused.
+/// A question was answered or refused, or a request of any kind could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryResult {
-    /// 0 and JSON text follows, or why the question was refused.
+    /// 0 and JSON text follows, or the code of a [`types::RejectReason`].
     pub reason: u16,
 }
 layout! { QueryResult { reason: u16, zero 6, } }
@@ -89,7 +116,7 @@ messages! {
     Answer {
         /// To a document.
         Receipt(Receipt) = 192, 48;
-        /// To a question.
+        /// To a question, or to a request that could not be read.
         QueryResult(QueryResult) = 193, 16;
     }
 }

@@ -1,10 +1,10 @@
 //! The trade feed: what became durable, in order, from any position on.
 
 use types::{
-    Code, Currency, Energy, Event, Lead, MarketDefinition, MarketId, MeterId, MeterRegistration,
-    OrderId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
-    RetailerId, Seq, Side, SlotKey, SlotPhaseChanged, Timestamp, Trade, TradeId, TradeSide,
-    UtilityId,
+    AuctionResult, Code, Currency, Digest, Energy, Event, Lead, MarketDefinition, MarketId,
+    MeterId, MeterRegistration, OrderId, Party, PartyRegistration, Phase, PlatformId, Power, Price,
+    PriceRule, PublicKey, RetailerId, Seq, Side, SlotKey, SlotPhaseChanged, Timestamp, Trade,
+    TradeId, TradeSide, UtilityId,
 };
 
 use crate::inbound::Empty;
@@ -17,7 +17,7 @@ pub struct FeedItem {
     /// When the command was sequenced.
     pub time: Timestamp,
     /// Index among the command's events.
-    pub index: u16,
+    pub index: u32,
     /// What happened.
     pub event: Event,
 }
@@ -30,9 +30,9 @@ pub struct Place {
     /// When the command was sequenced.
     pub time: Timestamp,
     /// Index among the command's events.
-    pub index: u16,
+    pub index: u32,
 }
-layout! { Place { seq: Seq, time: Timestamp, index: u16, zero 6, } }
+layout! { Place { seq: Seq, time: Timestamp, index: u32, zero 4, } }
 
 layout! {
     MarketDefinition {
@@ -68,7 +68,7 @@ layout! {
 }
 layout! { SlotPhaseChanged { key: SlotKey, phase: Phase, zero 7, } }
 layout! {
-    TradeSide {
+    each TradeSide {
         order: OrderId,
         client_order: types::ClientOrderId,
         leaves: Energy,
@@ -102,6 +102,21 @@ layout! { At<MarketDefinition> { place: Place, body: MarketDefinition, } }
 layout! { At<PartyRegistration> { place: Place, body: PartyRegistration, } }
 layout! { At<MeterRegistration> { place: Place, body: MeterRegistration, } }
 layout! { At<SlotPhaseChanged> { place: Place, body: SlotPhaseChanged, } }
+layout! {
+    AuctionResult {
+        key: SlotKey,
+        price: Option<Price>,
+        reference: Option<Price>,
+        volume: Energy,
+        surplus_wh: i64,
+        candidates: u32,
+        rule: PriceRule,
+        clamped: bool,
+        zero 2,
+        book: Digest,
+    }
+}
+layout! { At<AuctionResult> { place: Place, body: AuctionResult, } }
 layout! { At<Trade> { place: Place, body: Trade, } }
 
 /// Asks for everything after a position.
@@ -139,6 +154,8 @@ messages! {
         SlotPhaseChanged(At<SlotPhaseChanged>) = 134, 48;
         /// Two orders met.
         Trade(At<Trade>) = 135, 136;
+        /// A call ended.
+        AuctionUncrossed(At<AuctionResult>) = 136, 128;
     }
 }
 
@@ -153,8 +170,8 @@ impl FeedMessage {
             Event::MeterRegistered(body) => Some(Self::MeterRegistered(At { place, body })),
             Event::SlotPhaseChanged(body) => Some(Self::SlotPhaseChanged(At { place, body })),
             Event::Trade(body) => Some(Self::Trade(At { place, body })),
-            Event::AuctionUncrossed(_)
-            | Event::OrderAccepted(_)
+            Event::AuctionUncrossed(body) => Some(Self::AuctionUncrossed(At { place, body })),
+            Event::OrderAccepted(_)
             | Event::OrderRestated(_)
             | Event::OrderReplaced(_)
             | Event::OrderCancelled(_)
@@ -173,6 +190,7 @@ impl FeedMessage {
             Self::MeterRegistered(at) => (at.place, Event::MeterRegistered(at.body)),
             Self::SlotPhaseChanged(at) => (at.place, Event::SlotPhaseChanged(at.body)),
             Self::Trade(at) => (at.place, Event::Trade(at.body)),
+            Self::AuctionUncrossed(at) => (at.place, Event::AuctionUncrossed(at.body)),
         };
         Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
     }

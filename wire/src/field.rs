@@ -220,7 +220,7 @@ impl Field for Party {
     fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
         vec![
             ("party_role".to_owned(), 1, "u8"),
-            ("(zero)".to_owned(), 1, "u8"),
+            ("(zero)".to_owned(), 1, "zero"),
             ("party_number".to_owned(), 2, "u16"),
         ]
     }
@@ -240,6 +240,9 @@ impl Field for Party {
 impl Field for Option<Price> {
     const SIZE: usize = 16;
     const NAME: &'static str = "optional price";
+    fn parts(name: &'static str) -> Vec<(String, usize, &'static str)> {
+        vec![(format!("{name}_count"), 8, "u64, 0 or 1"), (name.to_owned(), 8, "i64")]
+    }
     fn put(&self, out: &mut Vec<u8>) {
         u64::from(self.is_some()).put(out);
         self.unwrap_or_default().put(out);
@@ -251,6 +254,22 @@ impl Field for Option<Price> {
             (0, 0) => Ok(None),
             (1, _) => Ok(Some(price)),
             _ => Err(DecodeError::BadField("Option<Price>")),
+        }
+    }
+}
+
+/// 0 or 1.
+impl Field for bool {
+    const SIZE: usize = 1;
+    const NAME: &'static str = "u8, 0 or 1";
+    fn put(&self, out: &mut Vec<u8>) {
+        u8::from(*self).put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        match u8::take(bytes)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeError::BadField("bool")),
         }
     }
 }

@@ -15,6 +15,8 @@ pub const FRAME_HEADER_BYTES: usize = 24;
 pub const MESSAGE_HEAD_BYTES: usize = 8;
 /// Most messages in a frame.
 pub const FRAME_MESSAGES_MAX: u16 = 256;
+/// Most bytes of a message, its head included.
+pub const MESSAGE_BYTES_MAX: u16 = 256;
 /// Most bytes after a frame's header: 256 messages of at most 256 bytes.
 pub const FRAME_PAYLOAD_BYTES_MAX: u32 = 65_536;
 
@@ -143,16 +145,24 @@ pub struct Frame {
 }
 
 /// Cuts a stream of bytes into frames, however the bytes arrive.
+///
+/// Holds what was pushed and not yet taken: where [`FrameDecoder::next_frame`] is called until it has
+/// nothing, less than one frame stays between pushes. After an error nothing is held.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: Vec<u8>,
     /// Bytes of `buffer` that are already handed out.
     used: usize,
+    /// Why the stream is of no use any more.
+    failed: Option<FrameError>,
 }
 
 impl FrameDecoder {
-    /// Takes bytes as they arrive.
+    /// Takes bytes as they arrive; ignores them once the stream has failed.
     pub fn extend(&mut self, bytes: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
         if self.used > 0 {
             self.buffer.drain(..self.used);
             self.used = 0;
@@ -163,8 +173,19 @@ impl FrameDecoder {
     /// The next whole frame, or `None` until more bytes arrive.
     ///
     /// # Errors
-    /// When the bytes cannot begin a frame; the decoder is of no use afterwards.
+    /// When the bytes cannot begin a frame; from then on always the same error.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let next = self.cut_frame();
+        if let Err(error) = next {
+            *self = Self { failed: Some(error), ..Self::default() };
+        }
+        next
+    }
+
+    fn cut_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let unread = self.buffer.get(self.used..).unwrap_or_default();
         let Some((head, rest)) = unread.split_first_chunk::<FRAME_HEADER_BYTES>() else {
             return Ok(None);
@@ -180,7 +201,7 @@ impl FrameDecoder {
         Ok(Some(Frame { header, payload }))
     }
 
-    /// Whether a frame has begun and not ended.
+    /// Whether a frame has begun and not ended. A stream that ends like this was cut short.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
         self.buffer.len() > self.used
@@ -224,12 +245,19 @@ impl FrameBuilder {
     }
 
     /// Writes the frame with its number to `out` and begins the next one.
+    ///
+    /// # Panics
+    /// When the frame is empty: a frame without a message is none, and its number would be a gap.
     pub fn seal(&mut self, number: u64, out: &mut Vec<u8>) {
-        // 256 messages of at most 256 bytes fit in u32.
+        assert!(!self.is_empty(), "frame has no message");
         let payload_bytes = u32::try_from(self.payload.len()).unwrap_or(u32::MAX);
+        assert!(payload_bytes <= FRAME_PAYLOAD_BYTES_MAX, "frame has too many bytes");
         FrameHeader { number, payload_bytes, messages: self.messages }.put(out);
         out.extend_from_slice(&self.payload);
         self.payload.clear();
         self.messages = 0;
     }
 }
+
+#[cfg(test)]
+mod tests;

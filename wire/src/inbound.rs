@@ -86,6 +86,14 @@ pub struct Cancel {
 }
 layout! { Cancel { client_order: ClientOrderId, order: OrderId, } }
 
+/// Asks for an immediate answer: whatever the exchange sent before it has then arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Test {
+    /// Comes back in the answer.
+    pub token: u64,
+}
+layout! { Test { token: u64, } }
+
 messages! {
     /// What a client may send on a trading session.
     Inbound {
@@ -101,6 +109,8 @@ messages! {
         CancelOrder(Cancel) = 5, 24;
         /// A replacement.
         ReplaceOrder(SignedReplace) = 6, 120;
+        /// Asks for a `TestReply`.
+        TestRequest(Test) = 7, 16;
     }
 }
 

@@ -4,17 +4,31 @@
 /// A row of a byte table: name, size, type.
 pub(crate) type Row = (String, usize, &'static str);
 
+/// The rows of a nested struct under the name of the field that holds it.
+pub(crate) fn qualify(name: &str, rows: Vec<Row>) -> Vec<Row> {
+    let qualified =
+        |field: String| if field == "(zero)" { field } else { format!("{name}.{field}") };
+    rows.into_iter().map(|(field, size, kind)| (qualified(field), size, kind)).collect()
+}
+
 /// Implements [`crate::field::Field`] for a struct, field by field in the order given. `zero N` is
-/// `N` bytes of padding.
+/// `N` bytes of padding. `each Struct { .. }` is for a struct that stands in a message more than once:
+/// its rows carry the name of the field it is (`buy.order`, `sell.order`).
 macro_rules! layout {
+    (each $type:ty { $($body:tt)* }) => {
+        layout! { @impl $type, name, $crate::layout::qualify(name, rows), rows, { $($body)* } }
+    };
     ($type:ty { $($body:tt)* }) => {
+        layout! { @impl $type, _name, rows, rows, { $($body)* } }
+    };
+    (@impl $type:ty, $name:ident, $result:expr, $rows:ident, { $($body:tt)* }) => {
         impl $crate::field::Field for $type {
             const SIZE: usize = layout!(@size $($body)*);
             const NAME: &'static str = stringify!($type);
-            fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
-                let mut rows: Vec<$crate::layout::Row> = Vec::new();
-                layout!(@parts rows $($body)*);
-                rows
+            fn parts($name: &'static str) -> Vec<(String, usize, &'static str)> {
+                let mut $rows: Vec<$crate::layout::Row> = Vec::new();
+                layout!(@parts $rows $($body)*);
+                $result
             }
             fn put(&self, out: &mut Vec<u8>) {
                 layout!(@put self out $($body)*);
@@ -61,16 +75,17 @@ macro_rules! layout {
 /// Declares a closed set of messages, each with its kind and its length in bytes including the
 /// 8-byte head. The length is asserted against the layout at compile time.
 macro_rules! messages {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident($body:ty) = $kind:literal, $len:literal;)* }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])* $variant:ident($body:ty) = $kind:literal, $len:literal;)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name {
-            $($(#[$doc])* $variant($body),)*
+            $($(#[doc = $doc])* $variant($body),)*
         }
 
         $(const _: () = assert!(
             <$body as $crate::field::Field>::SIZE + $crate::frame::MESSAGE_HEAD_BYTES == $len
-        );)*
+        );
+        const _: () = assert!($len <= $crate::frame::MESSAGE_BYTES_MAX);)*
 
         impl $name {
             /// Appends the message: its head and its fields.
@@ -115,7 +130,11 @@ macro_rules! messages {
                 let mut text = String::new();
                 $(
                     let rows = <$body as $crate::field::Field>::parts(stringify!($variant));
-                    $crate::layout::byte_table(&mut text, stringify!($variant), $kind, $len, &rows);
+                    let heading =
+                        format!("{} (kind {}, {} bytes)", stringify!($variant), $kind, $len);
+                    let meaning = concat!($($doc),*).trim();
+                    text.push_str(&format!("### {heading}\n\n{meaning}\n\n"));
+                    $crate::layout::byte_table(&mut text, $kind, $len, &rows);
                 )*
                 text
             }
@@ -124,8 +143,7 @@ macro_rules! messages {
 }
 
 /// Appends one byte table in Markdown.
-pub(crate) fn byte_table(text: &mut String, name: &str, kind: u8, length: u16, rows: &[Row]) {
-    text.push_str(&format!("### {name} (kind {kind}, {length} bytes)\n\n"));
+pub(crate) fn byte_table(text: &mut String, kind: u8, length: u16, rows: &[Row]) {
     text.push_str("| offset | bytes | field | type |\n|---|---|---|---|\n");
     text.push_str(&format!("| 0 | 1 | kind = {kind} | u8 |\n| 1 | 1 | (zero) | zero |\n"));
     text.push_str(&format!("| 2 | 2 | length = {length} | u16 |\n| 4 | 4 | (zero) | zero |\n"));

@@ -32,3 +32,6 @@ pub const ALPN_ORDERS: &[u8] = b"gridcross/1";
 pub const ALPN_FEED: &[u8] = b"gridcross-feed/1";
 /// Protocol name negotiated by TLS (ALPN) on connections that bring documents and ask questions.
 pub const ALPN_DATA: &[u8] = b"gridcross-data/1";
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use types::{
 
 use crate::{
     field::{DecodeError, Field},
-    inbound::Empty,
+    inbound::{Empty, Test},
 };
 
 /// The session is open.
@@ -90,7 +90,7 @@ pub enum ExecType {
 }
 
 impl ExecType {
-    const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::New,
         Self::Trade,
         Self::Cancelled,
@@ -185,7 +185,9 @@ messages! {
         ExecutionReport(ExecutionReport) = 68, 80;
         /// A message was refused before it became a command.
         MessageRejected(MessageRejected) = 69, 32;
-        /// The exchange is shutting down; what was sent and not answered was not done.
+        /// The exchange is shutting down. What was sent and not answered may or may not be done.
         GoingAway(Empty) = 70, 8;
+        /// Answer to `TestRequest`, behind everything that was sent before it.
+        TestReply(Test) = 71, 16;
     }
 }

@@ -96,7 +96,8 @@ impl TradingSession {
             | Outbound::LoggedOut(_)
             | Outbound::ExecutionReport(_)
             | Outbound::MessageRejected(_)
-            | Outbound::GoingAway(_) => Err(ClientError::Unexpected),
+            | Outbound::GoingAway(_)
+            | Outbound::TestReply(_) => Err(ClientError::Unexpected),
         }
     }
 

@@ -1,0 +1,479 @@
+//! Stop 8 of an order's life: the call auction. One price for a whole book, then its trades.
+//!
+//! A price rule is an ordered list of [`Step`]s over a [`Curve`]: each step keeps some of the
+//! candidate prices or decides. [`clear`] runs them and touches no orders; an [`crate::Engine`]
+//! makes the curve from the aggregate quantities of its ladders, so that the indicative price is
+//! one pass over levels, and the uncross is the same call followed by pairing.
+
+use types::{
+    AuctionResult, Energy, Event, OrderId, Phase, Price, PriceRule, RejectReason, Side, SlotKey,
+    SlotPhaseChanged, Trade, TradeId, TradeSide,
+};
+
+use crate::{
+    book::Book,
+    digest::book_digest,
+    engine::Engine,
+    ladder::{Ladder, Ranks},
+    registry::Market,
+    slab::OpenOrder,
+};
+
+/// What is limited to one price. At least one of the quantities is above zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CurvePoint {
+    /// The limit.
+    pub price: Price,
+    /// Buys with exactly this limit.
+    pub buy: Energy,
+    /// Sells with exactly this limit.
+    pub sell: Energy,
+}
+
+/// Supply and demand of a call auction. All quantities together are below 2^63 Wh.
+#[derive(Debug, Clone, Copy)]
+pub struct Curve<'a> {
+    /// The limits in the book, prices strictly rising: these are the candidates.
+    pub points: &'a [CurvePoint],
+    /// Buys at any price: market orders, or limits above all of `points`.
+    pub market_buy: Energy,
+    /// Sells at any price: market orders, or limits below all of `points`.
+    pub market_sell: Energy,
+    /// Prices are whole ticks apart.
+    pub tick: Price,
+    /// The price to stay close to, where the rule leaves a choice.
+    pub reference: Option<Price>,
+}
+
+/// What a price rule decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clearing {
+    /// The one price. Not always a limit of the book.
+    pub price: Price,
+    /// Energy that trades.
+    pub volume: Energy,
+    /// Demand minus supply at the price, in Wh.
+    pub surplus_wh: i64,
+    /// How many candidates were left after volume and surplus; 0 with market orders alone.
+    pub candidates: u32,
+    /// Whether the reference price was outside the range that was left. `false` also where the
+    /// pressure of a surplus decided, since then the reference is not asked.
+    pub clamped: bool,
+}
+
+/// One step of a price rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Keep the candidates at which most energy trades.
+    MaximumVolume,
+    /// Keep the candidates with the smallest absolute surplus.
+    MinimumSurplus,
+    /// Buy surplus everywhere: the highest. Sell surplus everywhere: the lowest. Both: keep the
+    /// highest with a buy surplus and the lowest with a sell surplus.
+    Pressure,
+    /// The reference price, clamped into the range from the lowest to the highest candidate.
+    /// Without a reference the middle of the range, rounded down to the tick.
+    ClampReference,
+}
+
+/// The steps of a rule, in order. The last one always decides.
+#[must_use]
+pub const fn steps(rule: PriceRule) -> &'static [Step] {
+    match rule {
+        PriceRule::T7Clamp => {
+            &[Step::MaximumVolume, Step::MinimumSurplus, Step::Pressure, Step::ClampReference]
+        }
+    }
+}
+
+/// Finds the price of a call auction, or `None` when nothing trades.
+///
+/// Market orders alone trade at the reference price; otherwise they behave as limits beyond all
+/// others.
+///
+/// # Panics
+/// When the quantities of the curve add up to 2^63 Wh or more.
+#[must_use]
+pub fn clear(rule: PriceRule, curve: &Curve<'_>) -> Option<Clearing> {
+    if curve.points.is_empty() {
+        let price = curve.reference?;
+        let search = Search { curve, from: 0, to: 0, candidates: 0 };
+        return search.result(price, Wanted::Reference(price));
+    }
+    let mut search = Search { curve, from: 0, to: curve.points.len(), candidates: 0 };
+    for &step in steps(rule) {
+        if let Some((price, wanted)) = search.take(step) {
+            return search.result(price, wanted);
+        }
+    }
+    None
+}
+
+/// Demand and supply at one price, in Wh.
+#[derive(Debug, Clone, Copy)]
+struct Balance {
+    demand: u64,
+    supply: u64,
+}
+
+impl Balance {
+    fn volume(self) -> u64 {
+        self.demand.min(self.supply)
+    }
+
+    fn surplus(self) -> i64 {
+        // Both are below 2^63, so the wrapped difference read as signed is the difference.
+        self.demand.wrapping_sub(self.supply).cast_signed()
+    }
+}
+
+/// What the deciding step would have liked best.
+enum Wanted {
+    /// This price.
+    Reference(Price),
+    /// No particular one.
+    Nothing,
+}
+
+/// The candidates still in question: `points[from..to]`. They are always neighbours, because
+/// demand falls and supply rises with the price.
+struct Search<'a> {
+    curve: &'a Curve<'a>,
+    from: usize,
+    to: usize,
+    candidates: u32,
+}
+
+impl Search<'_> {
+    /// Takes one step; a decision ends the search.
+    fn take(&mut self, step: Step) -> Option<(Price, Wanted)> {
+        match step {
+            Step::MaximumVolume => self.keep_best(|balance| balance.volume()),
+            Step::MinimumSurplus => {
+                self.keep_best(|balance| u64::MAX - balance.surplus().unsigned_abs());
+            }
+            Step::Pressure => return self.press(),
+            Step::ClampReference => return self.clamp_reference(),
+        }
+        None
+    }
+
+    /// Keeps the candidates of the highest score.
+    fn keep_best(&mut self, score: impl Fn(Balance) -> u64) {
+        let mut best = None;
+        let (mut from, mut to) = (self.from, self.to);
+        for (index, balance) in self.balances() {
+            let score = score(balance);
+            if best.is_none_or(|best| score > best) {
+                best = Some(score);
+                from = index;
+            }
+            if best == Some(score) {
+                to = index + 1;
+            }
+        }
+        (self.from, self.to) = (from, to);
+        self.candidates = u32::try_from(to - from).unwrap_or(u32::MAX);
+    }
+
+    fn press(&mut self) -> Option<(Price, Wanted)> {
+        let mut last_buy = None;
+        let mut first_sell = None;
+        let mut balanced = false;
+        for (index, balance) in self.balances() {
+            match balance.surplus() {
+                1.. => last_buy = Some(index),
+                0 => balanced = true,
+                _ => first_sell = first_sell.or(Some(index)),
+            }
+        }
+        match (last_buy, first_sell) {
+            (Some(buy), None) if !balanced => self.price(buy).map(|p| (p, Wanted::Nothing)),
+            (None, Some(sell)) if !balanced => self.price(sell).map(|p| (p, Wanted::Nothing)),
+            (Some(buy), Some(sell)) => {
+                (self.from, self.to) = (buy, sell + 1);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn clamp_reference(&mut self) -> Option<(Price, Wanted)> {
+        let low = self.price(self.from)?;
+        let high = self.price(self.to.checked_sub(1)?)?;
+        if let Some(reference) = self.curve.reference {
+            return Some((reference.clamp(low, high), Wanted::Reference(reference)));
+        }
+        let tick = self.curve.tick.micros().unsigned_abs().max(1);
+        let half = high.micros().abs_diff(low.micros()).div_euclid(2);
+        let steps = half - half.rem_euclid(tick);
+        let middle = low.micros().checked_add_unsigned(steps)?;
+        Some((Price::from_micros(middle), Wanted::Nothing))
+    }
+
+    fn result(&self, price: Price, wanted: Wanted) -> Option<Clearing> {
+        let balance = self.balance_at(price);
+        let clamped = match wanted {
+            Wanted::Reference(reference) => reference != price,
+            Wanted::Nothing => false,
+        };
+        (balance.volume() > 0).then(|| Clearing {
+            price,
+            volume: Energy::from_wh(balance.volume()),
+            surplus_wh: balance.surplus(),
+            candidates: self.candidates,
+            clamped,
+        })
+    }
+
+    fn price(&self, index: usize) -> Option<Price> {
+        self.curve.points.get(index).map(|point| point.price)
+    }
+
+    /// Demand and supply at each candidate in question.
+    fn balances(&self) -> impl Iterator<Item = (usize, Balance)> {
+        let mut demand = self.total(Side::Buy);
+        let mut supply = self.curve.market_sell.wh();
+        let points =
+            self.curve.points.iter().enumerate().take(self.to).map(move |(index, point)| {
+                supply += point.sell.wh();
+                let here = Balance { demand, supply };
+                demand -= point.buy.wh();
+                (index, here)
+            });
+        points.skip(self.from)
+    }
+
+    /// Demand and supply at any price.
+    fn balance_at(&self, price: Price) -> Balance {
+        let mut demand = self.total(Side::Buy);
+        let mut supply = self.curve.market_sell.wh();
+        for point in self.curve.points {
+            if point.price < price {
+                demand -= point.buy.wh();
+            }
+            if point.price <= price {
+                supply += point.sell.wh();
+            }
+        }
+        Balance { demand, supply }
+    }
+
+    fn total(&self, side: Side) -> u64 {
+        let points = self.curve.points.iter();
+        let total = match side {
+            Side::Buy => points.fold(self.curve.market_buy.wh(), |sum, point| sum + point.buy.wh()),
+            Side::Sell => {
+                points.fold(self.curve.market_sell.wh(), |sum, point| sum + point.sell.wh())
+            }
+        };
+        assert!(i64::try_from(total).is_ok(), "the curve holds 2^63 Wh or more");
+        total
+    }
+}
+
+/// Prices the book of a slot as its auction would, without touching an order.
+///
+/// Only the levels in question go into the curve. As many better levels as trade for certain are
+/// walked from both ends until they no longer cross: that gives the largest volume V and the
+/// marginal limit of each side. Supply reaches V from the marginal sell on and demand down to the
+/// marginal buy, so exactly the limits between the two have volume V, and everything better than
+/// them behaves as a market order.
+pub(crate) fn clear_book(book: &Book, market: &Market) -> Option<Clearing> {
+    let mut buy = Walk::new(book, Side::Buy);
+    let mut sell = Walk::new(book, Side::Sell);
+    while let (Some(bid), Some(ask)) = (buy.upcoming(), sell.upcoming()) {
+        if bid < ask {
+            break;
+        }
+        buy.advance();
+        sell.advance();
+        let quantity = buy.left.min(sell.left);
+        buy.left -= quantity;
+        sell.left -= quantity;
+    }
+    if buy.quantity == 0 {
+        return None;
+    }
+    let (low, high) = (sell.level, buy.level);
+    let (market_buy, market_sell) = (buy.better, sell.better);
+    let sells = sell.rest(|level| level <= high);
+    let buys = buy.rest(|level| level >= low);
+    let points = merge(&buys, &sells, market);
+    let curve = Curve {
+        points: &points,
+        market_buy: Energy::from_wh(market_buy),
+        market_sell: Energy::from_wh(market_sell),
+        tick: market.definition.tick,
+        reference: market.last_auction_price,
+    };
+    clear(market.definition.price_rule, &curve)
+}
+
+/// Walks the levels of one side from the best, by quantity.
+struct Walk<'a> {
+    book: &'a Book,
+    ladder: &'a Ladder,
+    side: Side,
+    ranks: Ranks<'a>,
+    /// The rank after the current one.
+    next: Option<u32>,
+    /// The current level, its quantity, and what of that is left.
+    level: u32,
+    quantity: u64,
+    left: u64,
+    /// Quantity of all better levels.
+    better: u64,
+}
+
+impl<'a> Walk<'a> {
+    fn new(book: &'a Book, side: Side) -> Self {
+        let ladder = book.ladder(side);
+        let mut ranks = ladder.ranks();
+        let next = ranks.next();
+        Self { book, ladder, side, ranks, next, level: 0, quantity: 0, left: 0, better: 0 }
+    }
+
+    /// The level that [`Walk::advance`] would leave as the current one.
+    fn upcoming(&self) -> Option<u32> {
+        if self.left > 0 {
+            Some(self.level)
+        } else {
+            self.next.map(|rank| self.book.rank(self.side, rank))
+        }
+    }
+
+    /// Moves on to the next level once the current one is used up.
+    fn advance(&mut self) {
+        if let (0, Some(rank)) = (self.left, self.next) {
+            self.better += self.quantity;
+            self.level = self.book.rank(self.side, rank);
+            self.quantity = self.ladder.level(rank).quantity;
+            self.left = self.quantity;
+            self.next = self.ranks.next();
+        }
+    }
+
+    /// The current level and those after it while `reached` holds, each with its whole quantity.
+    fn rest(self, reached: impl Fn(u32) -> bool) -> Vec<(u32, u64)> {
+        let Self { book, ladder, side, ranks, next, level, quantity, .. } = self;
+        let after = next.into_iter().chain(ranks);
+        let after = after.map(|rank| (book.rank(side, rank), ladder.level(rank).quantity));
+        let after = after.take_while(|&(level, _)| reached(level));
+        core::iter::once((level, quantity)).chain(after).collect()
+    }
+}
+
+/// Falling buys and rising sells as one rising list of points.
+fn merge(buys: &[(u32, u64)], sells: &[(u32, u64)], market: &Market) -> Vec<CurvePoint> {
+    let mut buys = buys.iter().rev().copied().peekable();
+    let mut sells = sells.iter().copied().peekable();
+    let mut points = Vec::new();
+    while let Some(level) = match (buys.peek(), sells.peek()) {
+        (Some(&(buy, _)), Some(&(sell, _))) => Some(buy.min(sell)),
+        (Some(&(level, _)), None) | (None, Some(&(level, _))) => Some(level),
+        (None, None) => None,
+    } {
+        let buy = buys.next_if(|&(at, _)| at == level).map_or(0, |(_, quantity)| quantity);
+        let sell = sells.next_if(|&(at, _)| at == level).map_or(0, |(_, quantity)| quantity);
+        points.push(CurvePoint {
+            price: market.price_of(level),
+            buy: Energy::from_wh(buy),
+            sell: Energy::from_wh(sell),
+        });
+    }
+    points
+}
+
+impl Engine {
+    /// Ends a slot's call: the result, its trades, then the continuous phase.
+    pub(crate) fn uncross_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
+        let found = self.known_slot(key).and_then(|index| match self.slots.slot(index).phase {
+            Phase::Call => Ok(index),
+            Phase::PreOpen | Phase::Continuous | Phase::Closed => Err(RejectReason::WrongPhase),
+        });
+        let index = match found {
+            Ok(index) => index,
+            Err(reason) => return events.push(Self::refused(reason)),
+        };
+        let slot = *self.slots.slot(index);
+        let market = self.registry.market(slot.market);
+        let book = self.slots.book(slot.book);
+        let clearing = clear_book(book, market);
+        events.push(Event::AuctionUncrossed(AuctionResult {
+            key,
+            rule: market.definition.price_rule,
+            price: clearing.map(|clearing| clearing.price),
+            volume: clearing.map_or(Energy::ZERO, |clearing| clearing.volume),
+            surplus_wh: clearing.map_or(0, |clearing| clearing.surplus_wh),
+            reference: market.last_auction_price,
+            candidates: clearing.map_or(0, |clearing| clearing.candidates),
+            clamped: clearing.is_some_and(|clearing| clearing.clamped),
+            book: book_digest(book, market, key),
+        }));
+        if let Some(clearing) = clearing {
+            self.pair(key, slot.book, clearing, events);
+            self.registry.market_mut(slot.market).last_auction_price = Some(clearing.price);
+        }
+        let phase = Phase::Continuous;
+        self.slots.slot_mut(index).phase = phase;
+        events.push(Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
+    }
+
+    /// Trades the volume of an auction at its price, walking both sides in priority order.
+    fn pair(&mut self, key: SlotKey, book: u32, clearing: Clearing, events: &mut Vec<Event>) {
+        let mut left = clearing.volume.wh();
+        while left > 0 {
+            let quantity = {
+                let book = self.slots.book(book);
+                let first = |side| {
+                    let ladder = book.ladder(side);
+                    self.slab.get(ladder.level(ladder.best()).head).leaves
+                };
+                first(Side::Buy).min(first(Side::Sell))
+            };
+            let buy = self.fill_first(book, Side::Buy, quantity);
+            let sell = self.fill_first(book, Side::Sell, quantity);
+            // Admission keeps a meter to one side during a call.
+            assert!(buy.meter != sell.meter, "an auction paired a meter with itself");
+            left -= quantity;
+            self.trades += 1;
+            events.push(Event::Trade(Trade {
+                trade: TradeId::new(self.trades),
+                key,
+                price: clearing.price,
+                quantity: Energy::from_wh(quantity),
+                buy: self.trade_side(&buy),
+                sell: self.trade_side(&sell),
+                maker: None,
+            }));
+        }
+    }
+
+    /// Fills the first order of a side and returns it as it is afterwards.
+    fn fill_first(&mut self, book: u32, side: Side, quantity: u64) -> OpenOrder {
+        let ladder = self.slots.book_mut(book).ladder_mut(side);
+        let rank = ladder.best();
+        let level = ladder.level_mut(rank);
+        level.quantity -= quantity;
+        let index = level.head;
+        let order = self.slab.get_mut(index);
+        order.leaves -= quantity;
+        let after = *order;
+        if after.leaves == 0 {
+            ladder.unlink(&mut self.slab, rank, index);
+            self.slab.release(index);
+        }
+        after
+    }
+
+    fn trade_side(&self, order: &OpenOrder) -> TradeSide {
+        TradeSide {
+            order: OrderId::new(u64::from(order.number)),
+            client_order: order.client_order,
+            meter: order.meter,
+            platform: self.registry.platform_of(order.meter),
+            leaves: Energy::from_wh(order.leaves),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! How much the engine holds. Everything has a limit; each comment shows the sum.
+
+/// The limits of one engine. Part of its configuration: a replay needs the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most orders open at the same time. 1,048,576 × 32 bytes in the slab = 32 MiB.
+    pub orders_max: u32,
+    /// Most meters. 131,072 × 16 bytes of used capacity = 2 MiB for each open slot.
+    pub meters_max: u32,
+    /// Most slots open at the same time: 1,024 is ten days of 96 quarter hours and 64 to spare.
+    pub slots_max: u32,
+    /// Most markets. 64 × about 300 bytes = 19 KiB.
+    pub markets_max: u16,
+    /// Most parties. 1,024 × 68 bytes = 68 KiB.
+    pub parties_max: u16,
+}
+
+/// Largest [`Limits::meters_max`]. A meter's capacity in a slot is at most 2^32 W over 24 hours,
+/// below 2^37 Wh; times 2^26 meters is below 2^63, so that every sum over a book fits in an `i64`.
+pub(crate) const METERS_MAX: u32 = 1 << 26;
+
+impl Default for Limits {
+    /// One market area of a large city: 2^20 open orders, 2^17 meters, 1,024 slots, 64 markets,
+    /// 1,024 parties. 32 MiB of slab + 16 MiB of platforms' numbers at the start + 2 MiB per slot
+    /// with 131,072 active meters (96 slots: 192 MiB) + 64 bytes per accepted order.
+    fn default() -> Self {
+        Self {
+            orders_max: 1 << 20,
+            meters_max: 1 << 17,
+            slots_max: 1_024,
+            markets_max: 64,
+            parties_max: 1_024,
+        }
+    }
+}
+
+impl Limits {
+    /// Stops on limits that the engine's number formats cannot hold.
+    pub(crate) fn check(&self) {
+        assert!(self.orders_max < u32::MAX, "orders_max must be below 2^32 - 1");
+        assert!(self.meters_max <= METERS_MAX, "meters_max must be at most 2^26");
+        assert!(self.slots_max < u32::MAX, "slots_max must be below 2^32 - 1");
+        assert!(self.markets_max < u16::MAX, "markets_max must be below 2^16 - 1");
+    }
+}

@@ -1,0 +1,115 @@
+//! The command line: what each command takes, and which module carries it out.
+
+pub mod declare;
+pub mod replay;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{demo, exit::Failure, init, output, output::Format, serve};
+
+const EXAMPLES: &str = "\
+Examples:
+  gridcross demo                                  a whole day, from orders to settled money
+  gridcross demo --meters 200 --slots 8 --keep --data-dir day
+  gridcross replay verify day                     prove that the journal replays
+  gridcross init exchange && gridcross serve --data-dir exchange
+  gridcross declare query --data-dir day --meter 17 --output csv
+
+Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
+5 objective missed, 6 unreachable or unauthenticated.";
+
+/// A trade exchange for peer-to-peer energy between prosumers of different retailers.
+#[derive(Debug, Parser)]
+#[command(name = "gridcross", version, before_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play one summer day: load and sunshine become orders, trades, verified deliveries and money
+    Demo(demo::Options),
+    /// Write a commented configuration and a development authority into an empty directory
+    Init {
+        /// The directory; made if it is not there
+        dir: PathBuf,
+    },
+    /// Run exchange and settlement until SIGTERM
+    Serve(ServeOptions),
+    /// Work with journals
+    #[command(subcommand)]
+    Replay(replay::Command),
+    /// Ask and answer what retailers may bill
+    #[command(subcommand)]
+    Declare(declare::Command),
+}
+
+#[derive(Debug, Args)]
+struct ServeOptions {
+    /// The directory that `init` or `demo --keep` made
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// Another configuration than DATA_DIR/gridcross.toml
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// Where data is printed and how.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputOptions {
+    /// Format of what is printed
+    #[arg(long, value_enum, default_value = "human")]
+    pub output: Format,
+}
+
+/// Parses the command line and carries it out.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Errors of the command line end the process with code 2 here.
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,quinn=warn")),
+        )
+        .with_target(false)
+        .init();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Init { dir } => {
+            let layout = init::run(&dir).map_err(Failure::config)?;
+            let dir = layout.root().display();
+            output::print(&format!(
+                "{dir} is ready: gridcross.toml, registry.toml, keys/\n\
+                 start it with: gridcross serve --data-dir {dir}\n"
+            ))
+        }
+        Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
+        Command::Replay(command) => replay::run(&command),
+        Command::Declare(command) => declare::run(&command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

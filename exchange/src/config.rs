@@ -1,0 +1,297 @@
+//! The configuration file: the only place where settings are read.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+use serde::Deserialize;
+use settlement::Policy;
+use types::{
+    Code, Currency, Energy, Lead, MarketDefinition, MarketError, MarketId, Price, PriceRule,
+};
+
+use crate::schedule::ScheduledMarket;
+
+/// Name of the file in a data directory.
+pub const FILE_NAME: &str = "gridcross.toml";
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{}`; `gridcross init` makes one", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("`{}` {place}: {message}{hint}", path.display())]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// `line 3, column 1`.
+        place: String,
+        /// What is wrong.
+        message: String,
+        /// A suggestion, or nothing.
+        hint: String,
+    },
+    /// A value is out of range or does not fit others.
+    #[error("`{}`: `{key}` {message}", path.display())]
+    Value {
+        /// Which.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What is wrong and what is possible.
+        message: String,
+    },
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the gateway listens.
+    pub listen: SocketAddr,
+    /// Threads that verify signatures.
+    pub verifier_threads: usize,
+    /// Places in the ring between gateway and core loop.
+    pub ring_commands: u32,
+    /// Most commands in one turn of the core loop.
+    pub batch_commands: usize,
+    /// Size of a journal segment.
+    pub segment_bytes: u64,
+    /// The markets.
+    pub markets: Vec<ScheduledMarket>,
+    /// How contracts are settled.
+    pub policy: Policy,
+    /// First line of the ledger's checkpoints.
+    pub ledger_origin: String,
+    /// Minutes between verification cycles.
+    pub verify_every_minutes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    exchange: ExchangeTable,
+    journal: JournalTable,
+    markets: Vec<MarketTable>,
+    settlement: SettlementTable,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExchangeTable {
+    listen: SocketAddr,
+    verifier_threads: usize,
+    ring_commands: u32,
+    batch_commands: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalTable {
+    segment_mib: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MarketTable {
+    number: u16,
+    area: String,
+    time_zone: String,
+    currency: String,
+    slot_minutes: u16,
+    price_min: Decimal,
+    price_max: Decimal,
+    tick: Decimal,
+    lot_wh: u64,
+    quantity_max_wh: u64,
+    opening_lead_minutes: u32,
+    uncross_lead_minutes: u32,
+    gate_lead_minutes: u32,
+    price_rule: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettlementTable {
+    ledger_origin: String,
+    verify_every_minutes: u32,
+    policy: toml::Table,
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Names the file, the place and the mend.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(path, &text)
+}
+
+/// Checks the text of a configuration file; `path` is for messages.
+///
+/// # Errors
+/// Names the file, the place and the mend.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::Parse {
+        path: path.to_owned(),
+        place: place(text, error.span().map_or(0, |span| span.start)),
+        hint: suggestion(error.message()),
+        message: error.message().to_owned(),
+    })?;
+    let value = |key: &str, message: String| ConfigError::Value {
+        path: path.to_owned(),
+        key: key.to_owned(),
+        message,
+    };
+    let range = |key: &str, got: u64, least: u64, most: u64| {
+        if (least..=most).contains(&got) {
+            Ok(())
+        } else {
+            Err(value(key, format!("is {got}, possible are {least} to {most}")))
+        }
+    };
+    let threads = u64::try_from(file.exchange.verifier_threads).unwrap_or(u64::MAX);
+    range("exchange.verifier_threads", threads, 1, 256)?;
+    range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
+    let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
+    range("exchange.batch_commands", batch, 1, 32_768)?;
+    range("journal.segment_mib", file.journal.segment_mib, 16, 4_096)?;
+    let every = file.settlement.verify_every_minutes;
+    range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
+    if file.markets.is_empty() {
+        return Err(value("markets", "has no entry, at least one `[[markets]]` is needed".into()));
+    }
+    let mut markets = Vec::new();
+    for (index, table) in file.markets.iter().enumerate() {
+        let market = market(table).map_err(|(key, message)| {
+            value(&format!("markets[{index}].{key}"), message)
+        })?;
+        markets.push(market);
+    }
+    let policy = serde_json::to_string(&file.settlement.policy)
+        .map_err(|error| value("settlement.policy", error.to_string()))?;
+    let policy = Policy::from_json(&policy)
+        .map_err(|error| value("settlement.policy", error.to_string()))?;
+    Ok(Config {
+        listen: file.exchange.listen,
+        verifier_threads: file.exchange.verifier_threads,
+        ring_commands: file.exchange.ring_commands,
+        batch_commands: file.exchange.batch_commands,
+        segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
+        markets,
+        policy,
+        ledger_origin: file.settlement.ledger_origin,
+        verify_every_minutes: every,
+    })
+}
+
+type Refused = (&'static str, String);
+
+fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
+    let definition = MarketDefinition {
+        market: MarketId::new(table.number),
+        area: Code::new(&table.area).map_err(|error| ("area", error.to_string()))?,
+        time_zone: Code::new(&table.time_zone).map_err(|error| ("time_zone", error.to_string()))?,
+        currency: Currency::from_iso(&table.currency)
+            .map_err(|error| ("currency", error.to_string()))?,
+        slot_minutes: table.slot_minutes,
+        price_min: price("price_min", table.price_min)?,
+        price_max: price("price_max", table.price_max)?,
+        tick: price("tick", table.tick)?,
+        lot: Energy::from_wh(table.lot_wh),
+        quantity_max: Energy::from_wh(table.quantity_max_wh),
+        opening_lead: Lead::from_minutes(table.opening_lead_minutes),
+        gate_lead: Lead::from_minutes(table.gate_lead_minutes),
+        price_rule: PriceRule::from_name(&table.price_rule)
+            .ok_or(("price_rule", format!("`{}` is not a rule; try `t7_clamp`", table.price_rule)))?,
+    };
+    definition.check().map_err(|error| {
+        let key = match error {
+            MarketError::BadSlotMinutes(_) => "slot_minutes",
+            MarketError::BadTick => "tick",
+            MarketError::BadBand => "price_max",
+            MarketError::BadLot => "lot_wh",
+            MarketError::BadLeads => "opening_lead_minutes",
+        };
+        (key, error.to_string())
+    })?;
+    types::calendar::local_day("2026-06-24", &table.time_zone, table.slot_minutes)
+        .map_err(|error| ("time_zone", error.to_string()))?;
+    let uncross_lead = Lead::from_minutes(table.uncross_lead_minutes);
+    if !(definition.gate_lead..definition.opening_lead).contains(&uncross_lead) {
+        return Err((
+            "uncross_lead_minutes",
+            "must lie between the gate lead (inclusive) and the opening lead".to_owned(),
+        ));
+    }
+    Ok(ScheduledMarket { definition, uncross_lead })
+}
+
+/// Currency per kWh, exact to a millionth.
+fn price(key: &'static str, decimal: Decimal) -> Result<Price, Refused> {
+    decimal
+        .checked_mul(Decimal::from(1_000_000_u32))
+        .filter(Decimal::is_integer)
+        .and_then(|micros| micros.to_i64())
+        .map(Price::from_micros)
+        .ok_or((key, format!("is {decimal}, at most six decimals are possible")))
+}
+
+/// `line 3, column 1` of a byte offset.
+fn place(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count().saturating_add(1);
+    format!("line {line}, column {column}")
+}
+
+/// For "unknown field `a`, expected `b` or `c`": the nearest expected name.
+fn suggestion(message: &str) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let Some(got) = names.next().filter(|_| message.starts_with("unknown field")) else {
+        return String::new();
+    };
+    names
+        .map(|name| (strsim::damerau_levenshtein(got, name), name))
+        .min()
+        .filter(|&(distance, _)| distance <= 3)
+        .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init;
+
+    fn refused(from: &str, to: &str) -> String {
+        let text = init::CONFIG_TEMPLATE.replace(from, to);
+        assert_ne!(text, init::CONFIG_TEMPLATE, "`{from}` is in the template");
+        parse(Path::new("g.toml"), &text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_template_is_a_configuration() {
+        let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
+        assert_eq!(config.markets[0].definition.levels(), 401);
+    }
+
+    #[test]
+    fn refusals_say_where_and_how_to_mend() {
+        let unknown = refused("segment_mib", "segmnt_mib");
+        assert!(unknown.contains("line ") && unknown.contains("did you mean `segment_mib`?"), "{unknown}");
+        assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
+        assert!(refused("segment_mib = 64", "segment_mib = 1").contains("16 to 4096"));
+        assert!(refused("Europe/Berlin", "Europe/Bärlin").contains("time_zone"));
+        assert!(refused("Europe/Berlin", "Europe/Berlyn").contains("unknown"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Stop 5 of an order's life: the spine. Everything the exchange decides, it decides here.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use engine::Engine;
+use gateway::{Egress, IngressReceiver, Published};
+use journal::{JournalError, Writer};
+use types::{Command, Event, Seq, Timestamp};
+
+use crate::{
+    clock::Clock,
+    progress::{Progress, ProgressWriter},
+    schedule::Schedule,
+    sequencer::Sequencer,
+};
+
+/// Longest time the loop sleeps when nothing is due: bounds how late it notices a clock that jumps.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
+
+/// One thread that stamps, applies, journals and publishes.
+#[derive(Debug)]
+pub struct CoreLoop {
+    /// Commands from sessions and operators.
+    pub ingress: IngressReceiver,
+    /// Gives each its place.
+    pub sequencer: Sequencer,
+    /// Decides what each does.
+    pub engine: Engine,
+    /// Remembers both.
+    pub journal: Writer,
+    /// Tells the platforms.
+    pub egress: Egress,
+    /// Tells everyone else how far it is.
+    pub progress: ProgressWriter,
+    /// What is due by itself.
+    pub schedule: Schedule,
+    /// What time it is.
+    pub clock: Clock,
+    /// Most commands in one turn: bounds how long the first waits for its sync.
+    pub batch_commands_max: usize,
+    /// What comes before everything else: markets, parties and meters that are new.
+    pub opening: Vec<Command>,
+}
+
+/// One turn's commands, where each stands and what it caused.
+#[derive(Debug, Default)]
+struct Batch {
+    commands: Vec<Command>,
+    applied: Vec<(Seq, Timestamp, Range<usize>)>,
+    events: Vec<Event>,
+}
+
+impl Batch {
+    fn published(&self) -> impl Iterator<Item = Published<'_>> {
+        self.applied.iter().map(|(seq, time, range)| Published {
+            seq: *seq,
+            time: *time,
+            events: self.events.get(range.clone()).unwrap_or_default(),
+        })
+    }
+
+    fn clear(&mut self) {
+        self.applied.clear();
+        self.events.clear();
+    }
+}
+
+impl CoreLoop {
+    /// Turns until `stop` is set and nothing waits. Gives the engine back.
+    ///
+    /// # Errors
+    /// When the journal cannot take or sync a batch. Nobody has been told of that batch, and the
+    /// process must end.
+    pub fn run(mut self, stop: &Arc<AtomicBool>) -> Result<Engine, JournalError> {
+        let mut batch = Batch::default();
+        for commands in std::mem::take(&mut self.opening).chunks(self.batch_commands_max) {
+            batch.commands.extend_from_slice(commands);
+            self.turn(self.clock.now(), &mut batch)?;
+        }
+        loop {
+            let stopping = stop.load(Ordering::Acquire);
+            let now = self.clock.now();
+            self.schedule.due(now, &mut batch.commands);
+            self.ingress.drain_into(&mut batch.commands, self.batch_commands_max);
+            if !batch.commands.is_empty() {
+                self.turn(now, &mut batch)?;
+            } else if stopping {
+                return Ok(self.engine);
+            }
+            let durable = self.journal.last_durable();
+            self.progress.advance(Progress { durable, scheduled: now });
+            if batch.commands.is_empty() {
+                self.ingress.wait(self.longest_sleep(now));
+            }
+        }
+    }
+
+    /// One turn: stamp, apply, record, make durable, publish.
+    fn turn(&mut self, now: Timestamp, batch: &mut Batch) -> Result<(), JournalError> {
+        batch.clear();
+        for command in batch.commands.drain(..) {
+            let sequenced = self.sequencer.stamp(now, command);
+            let first = batch.events.len();
+            self.engine.apply(&sequenced, &mut batch.events);
+            let caused = batch.events.get(first..).unwrap_or_default();
+            self.journal.append(&sequenced, caused)?;
+            caused.iter().for_each(|event| self.schedule.observe(event));
+            batch.applied.push((sequenced.seq, sequenced.time, first..batch.events.len()));
+        }
+        self.journal.commit()?; // Nobody is told anything before this line.
+        self.egress.publish(batch.published());
+        Ok(())
+    }
+
+    fn longest_sleep(&self, now: Timestamp) -> Duration {
+        let until = self.schedule.next_deadline().map(|deadline| deadline.ns().saturating_sub(now.ns()));
+        until
+            .and_then(|ns| u64::try_from(ns).ok())
+            .map_or(SLEEP_MAX, |ns| Duration::from_nanos(ns).min(SLEEP_MAX))
+    }
+}

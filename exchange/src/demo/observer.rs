@@ -1,0 +1,72 @@
+//! A market observer: an operator's subscription to the trade feed, for the report.
+
+use std::collections::BTreeMap;
+
+use gateway::client::{ClientError, Connector, FeedClient};
+use types::{Energy, Event, Price, Seq, SlotKey};
+
+/// What a slot traded.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SlotTotals {
+    /// Price of the call.
+    pub auction_price: Option<Price>,
+    /// Energy of the call.
+    pub auction: Energy,
+    /// Energy after the call.
+    pub continuous: Energy,
+}
+
+/// What the whole market traded.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// By slot.
+    pub slots: BTreeMap<SlotKey, SlotTotals>,
+    /// How many trades.
+    pub trades: u64,
+    /// Energy of all trades, in Wh.
+    pub cleared_wh: u64,
+}
+
+/// Follows the feed from the beginning up to a position.
+///
+/// # Errors
+/// When the feed is lost before it.
+pub async fn observe(
+    connector: &Connector,
+    through: tokio::sync::oneshot::Receiver<Seq>,
+) -> Result<Observed, ClientError> {
+    let mut feed = FeedClient::subscribe(connector, Seq::ZERO).await?;
+    let mut observed = Observed::default();
+    let mut reached = Seq::ZERO;
+    let mut through = std::pin::pin!(through);
+    let goal = loop {
+        tokio::select! {
+            batch = feed.next_batch() => {
+                let batch = batch?;
+                reached = batch.through;
+                batch.items.iter().for_each(|item| note(&mut observed, &item.event));
+            }
+            goal = &mut through => break goal.map_err(|_| ClientError::Ended)?,
+        }
+    };
+    while reached < goal {
+        let batch = feed.next_batch().await?;
+        reached = batch.through;
+        batch.items.iter().for_each(|item| note(&mut observed, &item.event));
+    }
+    Ok(observed)
+}
+
+fn note(observed: &mut Observed, event: &Event) {
+    if let Event::AuctionUncrossed(result) = event {
+        observed.slots.entry(result.key).or_default().auction_price = result.price;
+    }
+    if let Event::Trade(trade) = event {
+        observed.trades = observed.trades.saturating_add(1);
+        observed.cleared_wh = observed.cleared_wh.saturating_add(trade.quantity.wh());
+        let totals = observed.slots.entry(trade.key).or_default();
+        let total =
+            if trade.maker.is_some() { &mut totals.continuous } else { &mut totals.auction };
+        *total = total.checked_add(trade.quantity).unwrap_or(*total);
+    }
+}

@@ -1,0 +1,377 @@
+//! The day itself: virtual time advances by quarter hours, and at each everybody has a turn.
+//!
+//! At step `j` the book of slot `j` opens, the call of slot `j − 2` ends, the gate of slot `j − 3`
+//! closes, and slot `j − 5` has been delivered. The exchange does the first three by its own
+//! timetable; platforms, desks and settlement then act one after the other, each waiting for its
+//! answers, so that the seed decides the order of everything.
+
+use std::{collections::BTreeMap, error::Error, path::Path};
+
+use gateway::client::Connector;
+use hdrhistogram::Histogram;
+use indicatif::ProgressBar;
+use settlement::Summary;
+use tokio::sync::oneshot;
+use types::{
+    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq,
+    SlotKey, calendar,
+};
+
+use super::{
+    Options,
+    dice::{Dice, Question},
+    household::{self, Day, QUARTERS},
+    meter_desk::{Actuals, DeskCounts, Desks, FILE_SLOTS, Span},
+    observer::{self, Observed},
+    setup::{self, Cast, PLATFORMS},
+    strategy,
+    trader::{Counts, Intent, Trader},
+};
+use crate::{
+    clock::Clock,
+    node::{Layout, Node, NodeOptions},
+};
+
+/// Steps after the last slot opened, until it is delivered and reported.
+pub(super) const STEPS_AFTER_LAST_SLOT: u64 = 9;
+/// Collateral of each meter: 50.00.
+const DEPOSIT: Money = Money::from_minor(5_000);
+/// Steps between verification cycles.
+const VERIFY_STEPS: usize = 16;
+
+/// What became of the day.
+#[derive(Debug)]
+pub(super) struct Played {
+    /// Meters that took part.
+    pub(super) meters: usize,
+    /// Of these, with load and plant.
+    pub(super) prosumers: usize,
+    /// What the platforms did.
+    pub(super) counts: Counts,
+    /// What the desks did.
+    pub(super) desks: DeskCounts,
+    /// From request to durable answer, all platforms.
+    pub(super) latency: Histogram<u64>,
+    /// What the market traded.
+    pub(super) observed: Observed,
+    /// What was settled.
+    pub(super) summary: Summary,
+    /// Signed head of the ledger.
+    pub(super) checkpoint: settlement::Checkpoint,
+    /// State of the engine at the end.
+    pub(super) state_digest: Digest,
+    /// Commands in the journal.
+    pub(super) commands: u64,
+    /// Orders of the call nearest to noon.
+    pub(super) noon: Vec<Intent>,
+    /// That slot.
+    pub(super) noon_key: SlotKey,
+    /// The slots that were traded, in order.
+    pub(super) keys: Vec<SlotKey>,
+    /// The market.
+    pub(super) market: MarketDefinition,
+}
+
+/// Everything that takes part in the day.
+struct Day96<'a> {
+    node: &'a Node,
+    clock: Clock,
+    market: MarketDefinition,
+    slots: &'a [DeliverySlot],
+    first_quarter: usize,
+    actuals: Actuals<'a>,
+    cast: &'a Cast,
+    traders: Vec<Trader>,
+    desks: Desks,
+    noon: Vec<Intent>,
+}
+
+/// Plays the day in `dir`, which is empty.
+pub(super) async fn play(
+    options: &Options,
+    dir: &Path,
+    bar: &ProgressBar,
+) -> Result<Played, Box<dyn Error>> {
+    bar.set_message("preparing");
+    let dice = Dice::new(options.seed);
+    let day = Day::load(usize::try_from(options.meters)?)?;
+    let cast = Cast::new(&day, options.seed)?;
+    let layout = Layout::new(dir);
+    let config = cast.write_directory(&layout)?;
+    let market = config.markets.first().ok_or("the configuration has no market")?.definition;
+    let quarters =
+        calendar::local_day(household::DATE, market.time_zone.as_str(), market.slot_minutes)?;
+    let count = usize::try_from(options.slots)?;
+    let first_quarter = QUARTERS.saturating_sub(count).div_euclid(2);
+    let slots = quarters
+        .get(first_quarter..first_quarter.saturating_add(count))
+        .ok_or("the day has fewer slots than asked for")?;
+    let first = slots.first().ok_or("no slot")?;
+    let clock = Clock::starting_at(market.opens_at(*first).plus_ns(-60_000_000_000));
+    let node = Node::start(NodeOptions {
+        layout: layout.clone(),
+        config: &config,
+        registry: &cast.registry,
+        clock: clock.clone(),
+        slots: &slots.iter().map(|&slot| market.key(slot)).collect::<Vec<_>>(),
+        days: &[],
+    })
+    .await?;
+    let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;
+    let (observe_through, observer) = start_observer(operator);
+
+    let files = u32::try_from(count.div_ceil(FILE_SLOTS))?;
+    let retailers = cast.desks(Role::Retailer, &layout, &node).await?;
+    let utilities = cast.desks(Role::Utility, &layout, &node).await?;
+    let mut playing = Day96 {
+        node: &node,
+        clock,
+        market,
+        slots,
+        first_quarter,
+        actuals: Actuals { day: &day, dice, caps: BTreeMap::new() },
+        cast: &cast,
+        traders: log_on(&layout, &node).await?,
+        desks: Desks::new(retailers, utilities, dice, files),
+        noon: Vec::new(),
+    };
+    playing.deposit().await?;
+    playing.run(bar).await?;
+
+    let summary = node.settlement.summary().await?;
+    let checkpoint = node.settlement.checkpoint().await?;
+    let durable = node.progress().borrow().durable;
+    observe_through.send(durable).map_err(|_| "the observer has stopped")?;
+    let observed = observer.await??;
+    let Day96 { traders, desks, noon, .. } = playing;
+    let (counts, latency) = log_out(traders).await?;
+    let desk_counts = desks.counts;
+    drop(desks);
+    let engine = node.shut_down().await?;
+    let noon_slot = slots.get(count.div_euclid(2)).copied().unwrap_or(*first);
+    Ok(Played {
+        meters: day.households.len(),
+        prosumers: day.households.iter().filter(|h| h.load_w > 0 && h.plant_w > 0).count(),
+        counts,
+        desks: desk_counts,
+        latency,
+        observed,
+        summary,
+        checkpoint,
+        state_digest: engine.digest(),
+        commands: engine.last_seq().get(),
+        noon,
+        noon_key: market.key(noon_slot),
+        keys: slots.iter().map(|&slot| market.key(slot)).collect(),
+        market,
+    })
+}
+
+type Observer = tokio::task::JoinHandle<Result<Observed, gateway::client::ClientError>>;
+
+fn start_observer(connector: Connector) -> (oneshot::Sender<Seq>, Observer) {
+    let (through, goal) = oneshot::channel();
+    (through, tokio::spawn(async move { observer::observe(&connector, goal).await }))
+}
+
+async fn log_on(layout: &Layout, node: &Node) -> Result<Vec<Trader>, Box<dyn Error>> {
+    let mut traders = Vec::new();
+    for number in 1..=PLATFORMS {
+        let party = Party { role: Role::Platform, number };
+        let connector = setup::connector(party, layout, node)?;
+        let blotter = setup::blotter(layout.root(), number)?;
+        traders.push(Trader::log_on(&connector, blotter).await?);
+    }
+    Ok(traders)
+}
+
+async fn log_out(traders: Vec<Trader>) -> Result<(Counts, Histogram<u64>), Box<dyn Error>> {
+    let mut total = Counts::default();
+    let mut latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
+    for trader in traders {
+        let (counts, own) = trader.log_out().await?;
+        total.orders = total.orders.saturating_add(counts.orders);
+        total.changes = total.changes.saturating_add(counts.changes);
+        total.rejected = total.rejected.saturating_add(counts.rejected);
+        latency.add(own)?;
+    }
+    Ok((total, latency))
+}
+
+impl Day96<'_> {
+    /// Collateral for everyone, before the first trade.
+    async fn deposit(&self) -> Result<(), Box<dyn Error>> {
+        self.settle_up().await?;
+        let deposits = self
+            .cast
+            .registry
+            .meters
+            .iter()
+            .map(|line| (u64::from(line.meter.get()), line.meter, DEPOSIT))
+            .collect();
+        self.node.settlement.deposits(deposits).await?;
+        Ok(())
+    }
+
+    async fn run(&mut self, bar: &ProgressBar) -> Result<(), Box<dyn Error>> {
+        let after = usize::try_from(STEPS_AFTER_LAST_SLOT)?;
+        let last = self.slots.len().saturating_add(after);
+        let mut step = 0;
+        while step < last || self.desks.last_step().is_some() {
+            bar.set_message(match self.slots.get(step) {
+                Some(slot) => format!("trading {}", slot.start()),
+                None => "verifying and settling".to_owned(),
+            });
+            self.advance(step).await?;
+            self.trade(step).await?;
+            self.deliver(step).await?;
+            step = step.saturating_add(1);
+            bar.set_position(u64::try_from(step)?);
+        }
+        self.verify().await
+    }
+
+    /// Moves the clock to one second past the step's quarter hour, and waits until the exchange has
+    /// done what was due.
+    async fn advance(&self, step: usize) -> Result<(), Box<dyn Error>> {
+        let first = self.slots.first().ok_or("no slot")?;
+        let minutes = i64::try_from(step)?.saturating_mul(i64::from(first.minutes()));
+        let now = self
+            .market
+            .opens_at(*first)
+            .plus_ns(minutes.saturating_mul(60_000_000_000))
+            .plus_ns(1_000_000_000);
+        self.clock.set(now);
+        self.node.wake();
+        let mut progress = self.node.progress();
+        progress.wait_for(|progress| progress.scheduled >= now).await?;
+        Ok(())
+    }
+
+    /// Every platform in turn: orders for the slot that opened, then second thoughts for the slot
+    /// whose call ended.
+    async fn trade(&mut self, step: usize) -> Result<(), Box<dyn Error>> {
+        let valid_until = self.clock.now().plus_ns(3_600_000_000_000);
+        for index in 0..self.traders.len() {
+            let mut intents = self.first_orders(step, index);
+            if step == self.slots.len().div_euclid(2) {
+                self.noon.extend_from_slice(&intents);
+            }
+            let Some(trader) = self.traders.get_mut(index) else { continue };
+            trader.catch_up().await?;
+            intents.extend(self.after_call(step, index));
+            let Some(trader) = self.traders.get_mut(index) else { continue };
+            trader.carry_out(&intents, &self.cast.meter_keys, valid_until).await?;
+        }
+        Ok(())
+    }
+
+    /// Meters of a platform, each with its household.
+    fn meters_of(&self, index: usize) -> impl Iterator<Item = (MeterId, &household::Household)> {
+        (1_u32..)
+            .map(MeterId::new)
+            .zip(&self.actuals.day.households)
+            .skip(index)
+            .step_by(usize::from(PLATFORMS))
+    }
+
+    fn first_orders(&self, step: usize, index: usize) -> Vec<Intent> {
+        let Some(&slot) = self.slots.get(step) else { return Vec::new() };
+        let quarter = self.first_quarter.saturating_add(step);
+        self.meters_of(index)
+            .filter_map(|(meter, household)| {
+                let metered = self.actuals.day.metered(household, quarter);
+                let key = self.market.key(slot);
+                strategy::first_order(self.actuals.dice, &self.market, meter, key, metered)
+            })
+            .collect()
+    }
+
+    fn after_call(&self, step: usize, index: usize) -> Vec<Intent> {
+        let called = step.checked_sub(2);
+        let Some((called, &slot)) = called.and_then(|step| Some((step, self.slots.get(step)?)))
+        else {
+            return Vec::new();
+        };
+        let key = self.market.key(slot);
+        let dice = self.actuals.dice;
+        let Some(trader) = self.traders.get(index) else { return Vec::new() };
+        let resting = trader.resting.iter().filter(|(_, resting)| resting.key == key);
+        let changes = resting
+            .filter_map(|(&order, resting)| strategy::after_call(dice, &self.market, order, resting));
+        let quarter = self.first_quarter.saturating_add(called);
+        let more = self.meters_of(index).filter_map(|(meter, household)| {
+            let metered = self.actuals.day.metered(household, quarter);
+            strategy::second_thought(dice, &self.market, meter, key, metered)
+        });
+        changes.chain(more).collect()
+    }
+
+    /// What was delivered is curtailed, metered, reported and verified.
+    async fn deliver(&mut self, step: usize) -> Result<(), Box<dyn Error>> {
+        // Settlement sees everything traded before it sees any document: one order for all runs.
+        self.settle_up().await?;
+        if let Some(delivered) = step.checked_sub(5) {
+            self.curtail(delivered).await?;
+            let slots_done = delivered.saturating_add(1).min(self.slots.len());
+            let whole = slots_done.is_multiple_of(FILE_SLOTS) || slots_done == self.slots.len();
+            if delivered < self.slots.len() && whole {
+                let first = delivered.saturating_sub(delivered.rem_euclid(FILE_SLOTS));
+                let span = Span {
+                    slots: self.slots.get(first..slots_done).unwrap_or_default(),
+                    first_quarter: self.first_quarter.saturating_add(first),
+                    file: u32::try_from(first.div_euclid(FILE_SLOTS))?,
+                };
+                self.desks.report(step, span, self.market.market, &self.actuals).await?;
+            }
+        }
+        self.desks.send_due(step).await?;
+        if step.rem_euclid(VERIFY_STEPS) == VERIFY_STEPS.saturating_sub(1) {
+            self.verify().await?;
+        }
+        Ok(())
+    }
+
+    /// Around noon, once an hour, each utility halves what some plants may feed in.
+    async fn curtail(&mut self, delivered: usize) -> Result<(), Box<dyn Error>> {
+        const SUNNY: std::ops::Range<usize> = 44..57;
+        let quarter = self.first_quarter.saturating_add(delivered);
+        let Some(&slot) = self.slots.get(delivered) else { return Ok(()) };
+        if !SUNNY.contains(&quarter) || !quarter.is_multiple_of(4) {
+            return Ok(());
+        }
+        let number = u32::try_from(quarter)?;
+        for utility in 1..=2 {
+            let caps: Vec<(MeterId, Energy)> = (1_u32..)
+                .map(MeterId::new)
+                .zip(&self.actuals.day.households)
+                .filter(|(meter, household)| {
+                    let roll =
+                        self.actuals.dice.roll(Question::Curtailment, meter.get(), number, 100);
+                    household.utility == utility && roll < 5
+                })
+                .map(|(meter, household)| {
+                    let injected = self.actuals.day.metered(household, quarter).injected;
+                    (meter, Energy::from_wh(injected.wh().div_euclid(2)))
+                })
+                .filter(|(_, cap)| !cap.is_zero())
+                .collect();
+            self.desks.curtail(utility, slot, &caps).await?;
+            self.actuals.caps.extend(caps.iter().map(|&(meter, cap)| ((meter, quarter), cap)));
+        }
+        Ok(())
+    }
+
+    async fn verify(&self) -> Result<(), Box<dyn Error>> {
+        self.settle_up().await?;
+        self.node.settlement.verify(self.clock.now()).await?;
+        Ok(())
+    }
+
+    /// Waits until settlement has captured everything that is durable.
+    async fn settle_up(&self) -> Result<(), Box<dyn Error>> {
+        let durable = self.node.progress().borrow().durable;
+        self.node.settlement.captured_through(durable).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,345 @@
+//! A simulated trade platform: signs orders for its meters, sends them over QUIC, and believes only
+//! what the exchange reports.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufWriter, Write},
+    time::Instant,
+};
+
+use ed25519_dalek::SigningKey;
+use gateway::client::{
+    ClientError, Connector, TradingSession, sign_new, sign_replace,
+};
+use hdrhistogram::Histogram;
+use types::{
+    ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, ReplaceOrder, Side,
+    SlotKey, TimeInForce, Timestamp,
+};
+use wire::{
+    Inbound, Outbound,
+    inbound::{Cancel, Test},
+    outbound::{ExecType, ExecutionReport},
+};
+
+/// Orders in one frame.
+const FRAME_ORDERS: usize = 64;
+/// Frames that may be unanswered: bounded, so that the exchange never has to say BUSY.
+const FRAMES_UNANSWERED_MAX: usize = 8;
+/// Heartbeat interval.
+const HEARTBEAT_MS: u32 = 5_000;
+
+/// What a trader wants done.
+#[derive(Debug, Clone, Copy)]
+pub enum Intent {
+    /// A new order.
+    New {
+        /// For whom.
+        meter: MeterId,
+        /// What.
+        key: SlotKey,
+        /// Which way.
+        side: Side,
+        /// How long.
+        time_in_force: TimeInForce,
+        /// Worst price.
+        limit: Price,
+        /// How much.
+        quantity: Energy,
+    },
+    /// Another limit for a resting order.
+    Replace {
+        /// Which.
+        order: OrderId,
+        /// Its new limit.
+        limit: Price,
+    },
+    /// No longer.
+    Cancel {
+        /// Which.
+        order: OrderId,
+    },
+}
+
+/// A resting order as the platform knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Resting {
+    /// For whom.
+    pub meter: MeterId,
+    /// What.
+    pub key: SlotKey,
+    /// Which way.
+    pub side: Side,
+    /// Its limit.
+    pub limit: Price,
+    /// Still open.
+    pub leaves: Energy,
+}
+
+/// What a platform did and was told.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    /// New orders sent.
+    pub orders: u64,
+    /// Replacements and cancellations sent.
+    pub changes: u64,
+    /// Requests refused.
+    pub rejected: u64,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    sent: Instant,
+    /// Where a new order goes when it is accepted.
+    key: Option<SlotKey>,
+}
+
+/// Keys of meters, by meter number.
+pub type MeterKeys = BTreeMap<MeterId, SigningKey>;
+
+/// One platform with its session.
+#[derive(Debug)]
+pub struct Trader {
+    /// Its orders that rest.
+    pub resting: BTreeMap<OrderId, Resting>,
+    /// What it did.
+    pub counts: Counts,
+    /// From sending a request to its durable answer, in nanoseconds.
+    pub latency: Histogram<u64>,
+    session: TradingSession,
+    next_client_order: u64,
+    waiting: BTreeMap<ClientOrderId, Waiting>,
+    blotter: BufWriter<File>,
+}
+
+/// Why a platform cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TraderError {
+    /// Its session.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Its own record.
+    #[error("cannot write the blotter")]
+    Blotter(#[from] io::Error),
+    /// A meter without a key, an order that does not rest: a mistake of the demo.
+    #[error("the platform does not know {0}")]
+    Unknown(String),
+    /// A histogram of impossible size.
+    #[error("cannot measure latency: {0}")]
+    Histogram(#[from] hdrhistogram::CreationError),
+}
+
+impl Trader {
+    /// Connects and logs on. `blotter` takes a line for every report.
+    ///
+    /// # Errors
+    /// When the exchange cannot be reached.
+    pub async fn log_on(
+        connector: &Connector,
+        blotter: File,
+    ) -> Result<Self, TraderError> {
+        let session = TradingSession::open(connector, HEARTBEAT_MS).await?;
+        let mut blotter = BufWriter::new(blotter);
+        writeln!(blotter, "report,client_order,order,trade,price,quantity,leaves")?;
+        Ok(Self {
+            resting: BTreeMap::new(),
+            counts: Counts::default(),
+            latency: Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?,
+            session,
+            next_client_order: 1,
+            waiting: BTreeMap::new(),
+            blotter,
+        })
+    }
+
+    /// Carries out intents and waits until each is answered.
+    ///
+    /// # Errors
+    /// When the session is lost.
+    pub async fn carry_out(
+        &mut self,
+        intents: &[Intent],
+        keys: &MeterKeys,
+        valid_until: Timestamp,
+    ) -> Result<(), TraderError> {
+        let unanswered_max = FRAME_ORDERS.saturating_mul(FRAMES_UNANSWERED_MAX);
+        for chunk in intents.chunks(FRAME_ORDERS) {
+            let mut frame = Vec::with_capacity(chunk.len());
+            let mut asked = Vec::with_capacity(chunk.len());
+            for intent in chunk {
+                let client_order = ClientOrderId::new(self.next_client_order);
+                self.next_client_order = self.next_client_order.saturating_add(1);
+                frame.push(self.request(client_order, intent, keys, valid_until)?);
+                let key = if let Intent::New { key, .. } = intent { Some(*key) } else { None };
+                asked.push((client_order, key));
+            }
+            // Latency counts from here: signing is the meters' work, not the exchange's.
+            let sent = Instant::now();
+            self.waiting.extend(asked.into_iter().map(|(id, key)| (id, Waiting { sent, key })));
+            self.session.sender.send(&frame).await?;
+            while self.waiting.len() > unanswered_max {
+                self.receive().await?;
+            }
+        }
+        while !self.waiting.is_empty() {
+            self.receive().await?;
+        }
+        Ok(())
+    }
+
+    /// Learns of everything the exchange has said so far.
+    ///
+    /// # Errors
+    /// When the session is lost.
+    pub async fn catch_up(&mut self) -> Result<(), TraderError> {
+        let token = self.next_client_order;
+        self.session.sender.send(&[Inbound::TestRequest(Test { token })]).await?;
+        while !self.receive().await? {}
+        self.blotter.flush()?;
+        Ok(())
+    }
+
+    /// Logs out; late reports are written down.
+    ///
+    /// # Errors
+    /// When the session is lost before the exchange's answer.
+    pub async fn log_out(mut self) -> Result<(Counts, Histogram<u64>), TraderError> {
+        self.blotter.flush()?;
+        self.session.log_out().await?;
+        Ok((self.counts, self.latency))
+    }
+
+    fn request(
+        &mut self,
+        client_order: ClientOrderId,
+        intent: &Intent,
+        keys: &MeterKeys,
+        valid_until: Timestamp,
+    ) -> Result<Inbound, TraderError> {
+        let key_of = |meter: &MeterId| {
+            keys.get(meter).ok_or_else(|| TraderError::Unknown(format!("meter {meter}")))
+        };
+        Ok(match *intent {
+            Intent::New { meter, key, side, time_in_force, limit, quantity } => {
+                self.counts.orders = self.counts.orders.saturating_add(1);
+                let order = NewOrder {
+                    client_order,
+                    meter,
+                    key,
+                    side,
+                    time_in_force,
+                    limit,
+                    quantity,
+                    valid_until,
+                };
+                sign_new(key_of(&meter)?, order)
+            }
+            Intent::Replace { order, limit } => {
+                self.counts.changes = self.counts.changes.saturating_add(1);
+                let resting = self
+                    .resting
+                    .get(&order)
+                    .ok_or_else(|| TraderError::Unknown(format!("order {order}")))?;
+                let (meter, quantity) = (resting.meter, resting.leaves);
+                let replace =
+                    ReplaceOrder { client_order, order, meter, limit, quantity, valid_until };
+                sign_replace(key_of(&meter)?, replace)
+            }
+            Intent::Cancel { order } => {
+                self.counts.changes = self.counts.changes.saturating_add(1);
+                Inbound::CancelOrder(Cancel { client_order, order })
+            }
+        })
+    }
+
+    /// Takes one message. Returns whether it was the answer to a test request.
+    async fn receive(&mut self) -> Result<bool, TraderError> {
+        match self.session.receiver.next().await? {
+            Outbound::ExecutionReport(report) => self.learn(&report)?,
+            Outbound::MessageRejected(rejected) => {
+                self.answered(rejected.client_order);
+                self.counts.rejected = self.counts.rejected.saturating_add(1);
+            }
+            Outbound::TestReply(_) => return Ok(true),
+            Outbound::GoingAway(_) | Outbound::LoggedOut(_) => {
+                return Err(ClientError::Ended.into());
+            }
+            Outbound::Heartbeat(_) => {}
+            Outbound::SessionAccepted(_) | Outbound::SessionRejected(_) => {
+                return Err(ClientError::Unexpected.into());
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes that a request is answered. Returns what was known of it.
+    fn answered(&mut self, client_order: ClientOrderId) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&client_order)?;
+        let ns = u64::try_from(waiting.sent.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.latency.saturating_record(ns);
+        Some(waiting)
+    }
+
+    fn learn(&mut self, report: &ExecutionReport) -> Result<(), TraderError> {
+        let waiting = self.answered(report.client_order);
+        let name = match report.exec_type {
+            ExecType::New => {
+                if let (Some(key), Some(side)) = (waiting.and_then(|w| w.key), report.side) {
+                    let resting = Resting {
+                        meter: report.meter,
+                        key,
+                        side,
+                        limit: report.price,
+                        leaves: report.leaves,
+                    };
+                    self.resting.insert(report.order, resting);
+                }
+                "new"
+            }
+            ExecType::Trade => {
+                self.set_leaves(report);
+                "trade"
+            }
+            ExecType::Replaced => {
+                if let Some(resting) = self.resting.get_mut(&report.order) {
+                    resting.limit = report.price;
+                    resting.leaves = report.leaves;
+                }
+                "replaced"
+            }
+            ExecType::Cancelled | ExecType::Expired => {
+                self.resting.remove(&report.order);
+                "cancelled"
+            }
+            ExecType::Status => {
+                self.set_leaves(report);
+                "status"
+            }
+            ExecType::Rejected | ExecType::CancelRejected | ExecType::ReplaceRejected => {
+                self.counts.rejected = self.counts.rejected.saturating_add(1);
+                "rejected"
+            }
+        };
+        writeln!(
+            self.blotter,
+            "{name},{},{},{},{},{},{}",
+            report.client_order,
+            report.order,
+            report.trade,
+            report.price.micros(),
+            report.quantity.wh(),
+            report.leaves.wh()
+        )?;
+        Ok(())
+    }
+
+    fn set_leaves(&mut self, report: &ExecutionReport) {
+        if report.leaves.is_zero() {
+            self.resting.remove(&report.order);
+        } else if let Some(resting) = self.resting.get_mut(&report.order) {
+            resting.leaves = report.leaves;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How a command ends when it fails: an exit code and one sentence for people.
+
+use std::{error::Error, fmt::Write as _, process::ExitCode};
+
+use gateway::GatewayError;
+
+use crate::node::NodeError;
+
+/// What kind of failure; the value is the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Something went wrong while running.
+    Runtime = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The configuration or a key file is wrong.
+    Config = 3,
+    /// A journal or ledger is not what it says.
+    Mismatch = 4,
+    /// A measured objective was missed.
+    Objective = 5,
+    /// The other side cannot be reached or did not accept who we are.
+    Unreachable = 6,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+    hint: Option<&'static str>,
+}
+
+impl Failure {
+    /// Of any kind, from the error that caused it.
+    #[must_use]
+    pub fn new(kind: Kind, error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Writing to a string cannot fail.
+            write!(message, ": {cause}").ok();
+            source = cause.source();
+        }
+        Self { kind, message, hint: None }
+    }
+
+    /// While running.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
+    pub fn runtime<E: Error>(error: E) -> Self {
+        Self::new(Kind::Runtime, &error)
+    }
+
+    /// In the configuration.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
+    pub fn config<E: Error>(error: E) -> Self {
+        Self::new(Kind::Config, &error)
+    }
+
+    /// On the command line.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Usage, message: message.into(), hint: None }
+    }
+
+    /// With a sentence on how to mend it.
+    #[must_use]
+    pub const fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// A node that cannot start or go on.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
+    pub fn node(error: NodeError) -> Self {
+        match &error {
+            NodeError::Identity(_) => Self::new(Kind::Config, &error)
+                .hint("`gridcross init DIR` makes keys and certificates"),
+            NodeError::Gateway(GatewayError::Bind { .. }) => Self::new(Kind::Runtime, &error)
+                .hint("choose another `listen` address in gridcross.toml, or stop what uses it"),
+            NodeError::Replay(_) => Self::new(Kind::Mismatch, &error),
+            NodeError::Journal(_)
+            | NodeError::Settlement(_)
+            | NodeError::Worker(_)
+            | NodeError::Gateway(_)
+            | NodeError::Thread(_)
+            | NodeError::CoreStopped => Self::new(Kind::Runtime, &error),
+        }
+    }
+
+    /// Prints the sentence to stderr and gives the exit code.
+    #[must_use]
+    #[expect(clippy::print_stderr, reason = "this is where errors are told")]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.message);
+        if let Some(hint) = self.hint {
+            eprintln!("hint: {hint}");
+        }
+        ExitCode::from(self.kind as u8)
+    }
+}

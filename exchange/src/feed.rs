@@ -1,0 +1,139 @@
+//! Stop 11 of an order's life: committed trades, streamed from the mapped journal.
+//!
+//! A subscriber names the last position it has and gets everything after it, from disk or live. The
+//! core loop does not know that it exists: a subscriber that was away for hours costs it nothing.
+
+use std::path::{Path, PathBuf};
+
+use gateway::quic::{CloseCode, FeedSubscriber};
+use journal::{Entry, JournalError, Reader};
+use quinn::{SendStream, VarInt, WriteError};
+use tokio::sync::{mpsc, watch};
+use types::Seq;
+use wire::{
+    FeedItem, FeedMessage, FrameBuilder,
+    feed::Progress as FeedProgress,
+    inbound::Empty,
+};
+
+use crate::progress::Progress;
+
+/// Bytes written to a subscriber at once.
+const WRITE_BYTES_MAX: usize = 256 << 10;
+
+/// Why a subscriber's feed ended.
+#[derive(Debug, thiserror::Error)]
+enum FeedError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the subscriber is gone: {0}")]
+    Write(#[from] WriteError),
+}
+
+/// Serves subscribers as they come, until the sender is gone.
+pub async fn serve(
+    journal: PathBuf,
+    mut subscribers: mpsc::Receiver<FeedSubscriber>,
+    progress: watch::Receiver<Progress>,
+) {
+    while let Some(subscriber) = subscribers.recv().await {
+        let journal = journal.clone();
+        let progress = progress.clone();
+        tokio::spawn(async move {
+            let FeedSubscriber { party, after, mut stream, connection } = subscriber;
+            let code = match stream_feed(&journal, after, &mut stream, progress).await {
+                Ok(()) => CloseCode::GoingAway,
+                Err(FeedError::Write(_)) => return,
+                Err(FeedError::Journal(error)) => {
+                    tracing::error!(%party, %error, "the journal cannot be read for the feed");
+                    CloseCode::ProtocolError
+                }
+            };
+            if stream.finish().is_ok() {
+                stream.stopped().await.ok();
+            }
+            connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
+        });
+    }
+}
+
+/// Streams until the exchange goes away.
+async fn stream_feed(
+    journal: &Path,
+    after: Seq,
+    stream: &mut SendStream,
+    mut progress: watch::Receiver<Progress>,
+) -> Result<(), FeedError> {
+    let mut reader = Reader::open(journal, after)?;
+    let mut frames = Frames::default();
+    let mut told = after;
+    loop {
+        let durable = progress.borrow_and_update().durable;
+        while told < durable {
+            told = frames.fill(&mut reader, told, durable)?;
+            stream.write_all(&frames.bytes).await?;
+        }
+        if progress.changed().await.is_err() {
+            frames.bytes.clear();
+            frames.push(&FeedMessage::GoingAway(Empty));
+            frames.seal();
+            stream.write_all(&frames.bytes).await?;
+            return Ok(());
+        }
+    }
+}
+
+/// Numbered frames under construction.
+#[derive(Debug, Default)]
+struct Frames {
+    builder: FrameBuilder,
+    number: u64,
+    bytes: Vec<u8>,
+    entry: Entry,
+}
+
+impl Frames {
+    /// Fills `bytes` with whole entries up to `through` and one progress message. Returns the
+    /// position reached.
+    fn fill(&mut self, reader: &mut Reader, told: Seq, through: Seq) -> Result<Seq, JournalError> {
+        self.bytes.clear();
+        let mut reached = told;
+        while self.bytes.len() < WRITE_BYTES_MAX && reader.next(through, &mut self.entry)? {
+            reached = self.entry.command.seq;
+            let time = self.entry.command.time;
+            for (index, &event) in (0_u32..).zip(&self.entry.events) {
+                let item = FeedItem { seq: reached, time, index, event };
+                if let Some(message) = FeedMessage::from_item(&item) {
+                    push(&mut self.builder, &mut self.number, &mut self.bytes, &message);
+                }
+            }
+        }
+        // Entries without feed events count too: there is nothing before `through` any more.
+        if self.bytes.len() < WRITE_BYTES_MAX {
+            reached = through;
+        }
+        self.push(&FeedMessage::Progress(FeedProgress { through: reached }));
+        self.seal();
+        Ok(reached)
+    }
+
+    fn push(&mut self, message: &FeedMessage) {
+        push(&mut self.builder, &mut self.number, &mut self.bytes, message);
+    }
+
+    fn seal(&mut self) {
+        seal(&mut self.builder, &mut self.number, &mut self.bytes);
+    }
+}
+
+fn push(builder: &mut FrameBuilder, number: &mut u64, bytes: &mut Vec<u8>, message: &FeedMessage) {
+    if builder.is_full() {
+        seal(builder, number, bytes);
+    }
+    builder.push(|out| message.encode(out));
+}
+
+fn seal(builder: &mut FrameBuilder, number: &mut u64, bytes: &mut Vec<u8>) {
+    *number = number.saturating_add(1);
+    builder.seal(*number, bytes);
+}

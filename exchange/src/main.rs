@@ -1,0 +1,7 @@
+//! The `gridcross` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exchange::cli::main()
+}

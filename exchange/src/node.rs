@@ -1,0 +1,428 @@
+//! Composition: gateway, core loop, journal, feed and settlement of one process.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use engine::{Engine, Limits};
+use gateway::{
+    Directory, Egress, Gateway, GatewayError, GatewayOptions, Identity, IdentityError, Incoming,
+    Ingress, Sessions, authority, client::Connector, identity, quic,
+};
+use journal::{JournalError, Writer};
+use settlement::{Pipeline, Settings, SettlementError};
+use tokio::sync::{mpsc, watch};
+use types::{Command, Event, Party, Role, Seq, SlotKey};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    core_loop::CoreLoop,
+    feed,
+    progress::{Progress, ProgressWriter},
+    registry::Registry,
+    schedule::Schedule,
+    sequencer::Sequencer,
+    settlement_worker::{Settlement, SettlementWorker, WorkerError},
+};
+
+/// The settlement pipeline's own party, which its feed certificate names.
+pub const SETTLEMENT: Party = Party { role: Role::Settlement, number: 1 };
+/// Subscribers and documents that may wait for the composition.
+const INCOMING_MAX: usize = 64;
+
+/// Where everything of a node lies.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// In this directory.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The journal's segments.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// The settlement database.
+    #[must_use]
+    pub fn settlement(&self) -> PathBuf {
+        self.root.join("settlement.db")
+    }
+
+    /// Tiles and checkpoints.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
+    }
+
+    /// The authority, certificates and keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// The key that signs checkpoints.
+    #[must_use]
+    pub fn ledger_key(&self) -> PathBuf {
+        self.keys().join("ledger.key")
+    }
+}
+
+/// Why a node cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal replays to something else than it says.
+    #[error("the journal does not replay")]
+    Replay(#[source] replay::VerifyError),
+    /// Settlement.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+    /// The settlement thread.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// A certificate or key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The network.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// A thread cannot be started.
+    #[error("cannot start the core thread")]
+    Thread(#[source] io::Error),
+    /// The core loop ended by itself; its own error was logged.
+    #[error("the core loop has stopped")]
+    CoreStopped,
+}
+
+/// What a restart found.
+#[derive(Debug, Clone, Copy)]
+pub struct Recovered {
+    /// Commands re-executed from the journal.
+    pub commands: u64,
+    /// The last of them.
+    pub last_seq: Seq,
+    /// Bytes of a torn tail that were dropped.
+    pub torn_bytes: u64,
+    /// Everything up to here is settled's knowledge.
+    pub captured: Seq,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct NodeOptions<'a> {
+    /// Where its files lie.
+    pub layout: Layout,
+    /// Its configuration.
+    pub config: &'a Config,
+    /// Who takes part.
+    pub registry: &'a Registry,
+    /// Its clock.
+    pub clock: Clock,
+    /// Local days (`YYYY-MM-DD`) whose slots are traded, all of them.
+    pub days: &'a [String],
+    /// Single slots that are traded.
+    pub slots: &'a [SlotKey],
+}
+
+/// A running exchange with its settlement.
+#[derive(Debug)]
+pub struct Node {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The settlement pipeline.
+    pub settlement: Settlement,
+    /// What the start found.
+    pub recovered: Recovered,
+    ingress: Ingress,
+    progress: watch::Receiver<Progress>,
+    gateway: Gateway,
+    worker: SettlementWorker,
+    core: thread::JoinHandle<Result<Engine, JournalError>>,
+    stop_core: Arc<AtomicBool>,
+    stop_worker: watch::Sender<bool>,
+}
+
+/// State rebuilt from the journal.
+struct Rebuilt {
+    engine: Engine,
+    schedule: Schedule,
+    directory: Arc<Directory>,
+}
+
+impl Node {
+    /// Recovers from the files, opens the market and begins to listen.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, another process holds them, or the address is taken.
+    pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
+        let began = Instant::now();
+        let NodeOptions { layout, config, registry, clock, days, slots } = options;
+        let keys = layout.keys();
+        let authority = identity::load_certificates(&keys.join("ca.crt"))?;
+        let server = Identity::load(&keys, "server")?;
+        let feed_identity = Identity::load(&keys, &authority::file_name(SETTLEMENT))?;
+        let pipeline = open_pipeline(&layout, config)?;
+        let captured = pipeline.cursor();
+
+        let mut rebuilt = Rebuilt {
+            engine: Engine::new(Limits::default()),
+            schedule: Schedule::default(),
+            directory: Arc::new(Directory::default()),
+        };
+        let (journal, recovery) = open_journal(&layout, config, captured, &mut rebuilt)?;
+        let recovered = Recovered {
+            commands: recovery.entries,
+            last_seq: recovery.last_seq,
+            torn_bytes: recovery.torn_bytes,
+            captured,
+            took: began.elapsed(),
+        };
+
+        let (ingress, receiver) = Ingress::new(config.ring_commands);
+        let missing = missing_registrations(&rebuilt.engine, config, registry);
+        let now = clock.now();
+        for market in &config.markets {
+            let carried: Vec<_> = rebuilt
+                .schedule
+                .open_slots()
+                .map(|(key, _)| key)
+                .filter(|key| key.market == market.definition.market)
+                .collect();
+            carried.into_iter().for_each(|key| rebuilt.schedule.add_slot(market, key, now));
+            let own = slots.iter().filter(|key| key.market == market.definition.market);
+            own.for_each(|&key| rebuilt.schedule.add_slot(market, key, now));
+            for day in days {
+                // The zone and slot length were checked with the configuration.
+                rebuilt.schedule.add_day(market, day, now).ok();
+            }
+        }
+        let sessions = Arc::new(Sessions::default());
+        let directory = Arc::clone(&rebuilt.directory);
+        let egress = Egress::new(Arc::clone(&sessions), Arc::clone(&directory));
+        let durable = Progress { durable: recovery.last_seq, ..Progress::default() };
+        let (progress_writer, progress) = ProgressWriter::start(durable);
+        let stop_core = Arc::new(AtomicBool::new(false));
+        let core_loop = CoreLoop {
+            ingress: receiver,
+            sequencer: Sequencer::after(recovery.last_seq, recovery.last_time),
+            engine: rebuilt.engine,
+            journal,
+            egress,
+            progress: progress_writer,
+            schedule: rebuilt.schedule,
+            clock: clock.clone(),
+            batch_commands_max: config.batch_commands,
+            opening: missing,
+        };
+        let core = spawn_core(core_loop, &stop_core)?;
+
+        let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
+        let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
+        let gateway = Gateway::start(
+            &GatewayOptions { listen: config.listen, verifier_threads: config.verifier_threads },
+            quic::Parts {
+                identity: &server,
+                authority: &authority,
+                directory: &directory,
+                sessions: &sessions,
+                ingress: &ingress,
+                durable: durable_only(progress.clone()),
+                incoming: Incoming { feed: feed_sender, data: data_sender },
+            },
+        )?;
+        let address = gateway.address();
+        tokio::spawn(feed::serve(layout.journal(), feed_receiver, progress.clone()));
+        let (stop_worker, stopped) = watch::channel(false);
+        let connector = Connector {
+            address: reachable(address),
+            server_name: "localhost".to_owned(),
+            identity: feed_identity,
+            authority,
+        };
+        let worker = SettlementWorker::start(pipeline, clock, connector, data_receiver, stopped)?;
+        let settlement = worker.handle.clone();
+        let node = Self {
+            address,
+            settlement,
+            recovered,
+            ingress,
+            progress,
+            gateway,
+            worker,
+            core,
+            stop_core,
+            stop_worker,
+        };
+        Ok(node)
+    }
+
+    /// How far the core loop is, to wait on.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Makes the core loop look at its clock now.
+    pub fn wake(&self) {
+        self.ingress.wake();
+    }
+
+    /// Whether the core loop still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.core.is_finished()
+    }
+
+    /// Ends sessions, drains the ring, settles what is captured, and stops. Gives the engine back.
+    ///
+    /// # Errors
+    /// When the journal failed meanwhile.
+    pub async fn shut_down(self) -> Result<Engine, NodeError> {
+        // The feed goes first: its connection would otherwise hold the gateway open.
+        self.settlement.captured_through(self.progress.borrow().durable).await?;
+        self.stop_worker.send_replace(true);
+        self.gateway.shut_down().await;
+        self.stop_core.store(true, Ordering::Release);
+        self.ingress.wake();
+        let core = self.core;
+        let ended = tokio::task::spawn_blocking(move || core.join()).await;
+        let engine = match ended {
+            Ok(Ok(result)) => result?,
+            Ok(Err(_)) | Err(_) => return Err(NodeError::CoreStopped),
+        };
+        drop(self.settlement);
+        let worker = self.worker;
+        tokio::task::spawn_blocking(move || worker.join()).await.ok();
+        Ok(engine)
+    }
+}
+
+pub(crate) fn open_pipeline(layout: &Layout, config: &Config) -> Result<Pipeline, NodeError> {
+    let ledger_key = identity::load_signing_key(&layout.ledger_key())?;
+    let settings = Settings {
+        policy: config.policy.clone(),
+        ledger_origin: config.ledger_origin.clone(),
+        ledger_key_seed: ledger_key.to_bytes(),
+    };
+    Ok(Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?)
+}
+
+/// Opens the journal and rebuilds state from it, comparing every event on the way. What settlement
+/// has captured was durable once: a journal that ends before it is damaged.
+fn open_journal(
+    layout: &Layout,
+    config: &Config,
+    captured: Seq,
+    rebuilt: &mut Rebuilt,
+) -> Result<(Writer, journal::Recovery), NodeError> {
+    let options = journal::Options {
+        segment_bytes: config.segment_bytes,
+        // A batch must fit into an empty segment.
+        batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(2)).unwrap_or(u32::MAX),
+    };
+    let mut events = Vec::new();
+    let mut different = None;
+    let opened = Writer::open_expecting(&layout.journal(), options, captured, &mut |entry| {
+        if different.is_some() {
+            return;
+        }
+        events.clear();
+        rebuilt.engine.apply(&entry.command, &mut events);
+        different = replay::compare(&entry, &events);
+        for event in &events {
+            rebuilt.schedule.observe(event);
+            if let Event::MeterRegistered(registration) = event {
+                rebuilt.directory.enrol(registration);
+            }
+        }
+    });
+    match different {
+        Some(difference) => Err(NodeError::Replay(difference)),
+        None => Ok(opened?),
+    }
+}
+
+/// What the configuration and the registry name and the journal does not hold yet.
+fn missing_registrations(engine: &Engine, config: &Config, registry: &Registry) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for market in &config.markets {
+        if engine.market(market.definition.market) != Some(&market.definition) {
+            commands.push(Command::DefineMarket(market.definition));
+        }
+    }
+    let known: std::collections::BTreeSet<_> = engine.parties().map(|known| known.party).collect();
+    let parties = registry.parties.iter().filter(|line| !known.contains(&line.party));
+    commands.extend(parties.copied().map(Command::RegisterParty));
+    let enrolled = engine.registrations().map(|known| known.meter).max();
+    let meters = registry.meters.iter().filter(|line| Some(line.meter) > enrolled);
+    commands.extend(meters.copied().map(Command::RegisterMeter));
+    commands
+}
+
+fn spawn_core(
+    core_loop: CoreLoop,
+    stop: &Arc<AtomicBool>,
+) -> Result<thread::JoinHandle<Result<Engine, JournalError>>, NodeError> {
+    let stop = Arc::clone(stop);
+    thread::Builder::new()
+        .name("core".to_owned())
+        .spawn(move || {
+            let result = core_loop.run(&stop);
+            if let Err(error) = &result {
+                tracing::error!(error = error as &dyn std::error::Error, "the core loop stops");
+            }
+            result
+        })
+        .map_err(NodeError::Thread)
+}
+
+/// The durable position alone, for those who need no more.
+fn durable_only(mut progress: watch::Receiver<Progress>) -> watch::Receiver<Seq> {
+    let (sender, receiver) = watch::channel(progress.borrow().durable);
+    tokio::spawn(async move {
+        while progress.changed().await.is_ok() {
+            sender.send_replace(progress.borrow_and_update().durable);
+        }
+    });
+    receiver
+}
+
+/// An address to connect to, where the bound one is "any".
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        let loopback: std::net::IpAddr = if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        };
+        address.set_ip(loopback);
+    }
+    address
+}

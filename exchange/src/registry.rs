@@ -1,0 +1,211 @@
+//! The registry file: which parties and meters take part. Read at start; what the journal does not
+//! know yet becomes registration commands.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use types::{
+    Code, MeterId, MeterRegistration, Party, PartyRegistration, PlatformId, Power, PublicKey,
+    RetailerId, Role, UtilityId,
+};
+
+/// Name of the file in a data directory.
+pub const FILE_NAME: &str = "registry.toml";
+
+/// Why a registry is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The file cannot be read.
+    #[error("cannot read the registry `{}`; `gridcross init` makes one", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the registry `{}`", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("`{}`: {message}", path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+}
+
+/// Everybody who takes part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// Platforms, retailers and utilities.
+    pub parties: Vec<PartyRegistration>,
+    /// Meters, numbered from 1 without gaps.
+    pub meters: Vec<MeterRegistration>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    parties: Vec<PartyLine>,
+    #[serde(default)]
+    meters: Vec<MeterLine>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartyLine {
+    role: String,
+    number: u16,
+    code: String,
+    key: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeterLine {
+    number: u32,
+    code: String,
+    platform: u16,
+    retailer: u16,
+    utility: u16,
+    key: String,
+    injection_max_w: u32,
+    withdrawal_max_w: u32,
+}
+
+impl Registry {
+    /// Reads and checks a registry file.
+    ///
+    /// # Errors
+    /// Names the file and the entry.
+    pub fn load(path: &Path) -> Result<Self, RegistryError> {
+        let malformed = |message| RegistryError::Malformed { path: path.to_owned(), message };
+        let text = fs::read_to_string(path)
+            .map_err(|source| RegistryError::Read { path: path.to_owned(), source })?;
+        let file: File = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let mut registry = Self::default();
+        for line in &file.parties {
+            let party = party(line)
+                .ok_or_else(|| malformed(format!("party `{}` has a bad role, code or key", line.code)))?;
+            registry.parties.push(party);
+        }
+        for line in &file.meters {
+            let meter = meter(line)
+                .ok_or_else(|| malformed(format!("meter {} has a bad code or key", line.number)))?;
+            registry.meters.push(meter);
+        }
+        Ok(registry)
+    }
+
+    /// Writes a new registry file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), RegistryError> {
+        let mut text = String::from("# Who takes part. Keys are Ed25519, in hexadecimal.\n");
+        // Writing to a string cannot fail.
+        for party in &self.parties {
+            let (role, number) = (party.party.role.name(), party.party.number);
+            writeln!(
+                text,
+                "\n[[parties]]\nrole = \"{role}\"\nnumber = {number}\ncode = \"{}\"\nkey = \"{}\"",
+                party.code, party.key
+            )
+            .ok();
+        }
+        for meter in &self.meters {
+            writeln!(
+                text,
+                "\n[[meters]]\nnumber = {}\ncode = \"{}\"\nplatform = {}\nretailer = {}\n\
+                 utility = {}\nkey = \"{}\"\ninjection_max_w = {}\nwithdrawal_max_w = {}",
+                meter.meter,
+                meter.code,
+                meter.platform,
+                meter.retailer,
+                meter.utility,
+                meter.key,
+                meter.injection_max.w(),
+                meter.withdrawal_max.w()
+            )
+            .ok();
+        }
+        fs::write(path, text)
+            .map_err(|source| RegistryError::Write { path: path.to_owned(), source })
+    }
+}
+
+fn party(line: &PartyLine) -> Option<PartyRegistration> {
+    Some(PartyRegistration {
+        party: Party { role: Role::from_name(&line.role)?, number: line.number },
+        code: Code::new(&line.code).ok()?,
+        key: key(&line.key)?,
+    })
+}
+
+fn meter(line: &MeterLine) -> Option<MeterRegistration> {
+    Some(MeterRegistration {
+        meter: MeterId::new(line.number),
+        code: Code::new(&line.code).ok()?,
+        platform: PlatformId::new(line.platform),
+        retailer: RetailerId::new(line.retailer),
+        utility: UtilityId::new(line.utility),
+        key: key(&line.key)?,
+        injection_max: Power::from_w(line.injection_max_w),
+        withdrawal_max: Power::from_w(line.withdrawal_max_w),
+    })
+}
+
+fn key(hex: &str) -> Option<PublicKey> {
+    let mut bytes = [0; 32];
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(PublicKey::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_survives_its_file() {
+        let registry = Registry {
+            parties: vec![PartyRegistration {
+                party: Party { role: Role::Utility, number: 2 },
+                code: Code::new("U2").unwrap(),
+                key: PublicKey::new([0xab; 32]),
+            }],
+            meters: vec![MeterRegistration {
+                meter: MeterId::new(1),
+                code: Code::new("M-1").unwrap(),
+                platform: PlatformId::new(1),
+                retailer: RetailerId::new(2),
+                utility: UtilityId::new(2),
+                key: PublicKey::new([7; 32]),
+                injection_max: Power::from_w(5_000),
+                withdrawal_max: Power::from_w(14_000),
+            }],
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        registry.save(&path).unwrap();
+        assert_eq!(Registry::load(&path).unwrap(), registry);
+        fs::write(&path, "[[parties]]\nrole = \"king\"\nnumber=1\ncode=\"K\"\nkey=\"00\"").unwrap();
+        assert!(Registry::load(&path).unwrap_err().to_string().contains("party `K`"));
+    }
+}

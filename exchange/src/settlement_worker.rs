@@ -1,0 +1,325 @@
+//! The settlement pipeline in its own thread, fed by the trade feed over QUIC like any subscriber.
+
+use std::{thread, time::Duration};
+
+use crossbeam::channel::{self, Receiver, Sender, TrySendError};
+use gateway::{
+    DataRequest,
+    client::{Connector, FeedBatch, FeedClient},
+};
+use settlement::{
+    Captured, Checkpoint, DepositOutcome, FeedItem, Pipeline, SettlementError, Summary,
+    VerificationSummary,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use types::{MeterId, Money, Seq, Timestamp};
+use wire::{
+    data::{Answer, P2pQuery, QueryResult, Receipt, RequestKind},
+    field::Field,
+};
+
+use crate::clock::Clock;
+
+/// Work that may wait for the pipeline; beyond it the feed and documents wait.
+const WORK_MAX: usize = 64;
+/// Items captured in one transaction at most.
+const CAPTURE_ITEMS_MAX: usize = 20_000;
+/// Pause before a lost feed is subscribed again.
+const RESUBSCRIBE_AFTER: Duration = Duration::from_millis(200);
+
+/// What the pipeline's thread is asked to do.
+enum Work {
+    Capture(FeedBatch),
+    Data(DataRequest),
+    Deposits(Vec<(u64, MeterId, Money)>, oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>),
+    Verify(Timestamp, oneshot::Sender<Result<VerificationSummary, SettlementError>>),
+    Checkpoint(oneshot::Sender<Result<Checkpoint, SettlementError>>),
+    Summary(oneshot::Sender<Result<Summary, SettlementError>>),
+}
+
+/// Asks the pipeline from any task.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    work: Sender<Work>,
+    captured: watch::Receiver<Seq>,
+}
+
+/// Why a question to the pipeline has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The pipeline failed at it.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+    /// The pipeline's thread has ended; its own error was logged.
+    #[error("the settlement pipeline has stopped")]
+    Stopped,
+    /// A thread cannot be started.
+    #[error("cannot start the settlement thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running pipeline.
+#[derive(Debug)]
+pub struct SettlementWorker {
+    /// The way to it.
+    pub handle: Settlement,
+    thread: thread::JoinHandle<()>,
+}
+
+impl SettlementWorker {
+    /// Starts the thread, the feed subscription and the data port, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
+        pipeline: Pipeline,
+        clock: Clock,
+        feed: Connector,
+        data: mpsc::Receiver<DataRequest>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, WorkerError> {
+        let (work, queue) = channel::bounded(WORK_MAX);
+        let (captured_sender, captured) = watch::channel(pipeline.cursor());
+        let thread = thread::Builder::new()
+            .name("settlement".to_owned())
+            .spawn(move || run(pipeline, &clock, &queue, &captured_sender))
+            .map_err(WorkerError::Thread)?;
+        let handle = Settlement { work: work.clone(), captured: captured.clone() };
+        tokio::spawn(follow_feed(feed, captured, work.clone(), stop.clone()));
+        tokio::spawn(forward_data(data, work, stop));
+        Ok(Self { handle, thread })
+    }
+
+    /// Waits until the thread has done what was asked and ended. All handles must be gone.
+    pub fn join(self) {
+        drop(self.handle);
+        if self.thread.join().is_err() {
+            tracing::error!("the settlement thread panicked");
+        }
+    }
+}
+
+impl Settlement {
+    /// Waits until everything up to `seq` is captured.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped.
+    pub async fn captured_through(&self, seq: Seq) -> Result<(), WorkerError> {
+        let mut captured = self.captured.clone();
+        captured
+            .wait_for(|&through| through >= seq)
+            .await
+            .map(|_| ())
+            .map_err(|_| WorkerError::Stopped)
+    }
+
+    /// Books collateral of meters, each under a reference that makes a repetition harmless.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn deposits(
+        &self,
+        deposits: Vec<(u64, MeterId, Money)>,
+    ) -> Result<Vec<DepositOutcome>, WorkerError> {
+        self.ask(|answer| Work::Deposits(deposits, answer)).await
+    }
+
+    /// Runs a verification cycle.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn verify(&self, now: Timestamp) -> Result<VerificationSummary, WorkerError> {
+        self.ask(|answer| Work::Verify(now, answer)).await
+    }
+
+    /// Signs the ledger as it stands.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, WorkerError> {
+        self.ask(Work::Checkpoint).await
+    }
+
+    /// Counts and balances.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn summary(&self) -> Result<Summary, WorkerError> {
+        self.ask(Work::Summary).await
+    }
+
+    async fn ask<T>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T, SettlementError>>) -> Work,
+    ) -> Result<T, WorkerError> {
+        let (answer, answered) = oneshot::channel();
+        hand_over(&self.work, work(answer)).await?;
+        Ok(answered.await.map_err(|_| WorkerError::Stopped)??)
+    }
+}
+
+/// Puts work into the queue, giving the runtime's thread back while it is full.
+async fn hand_over(queue: &Sender<Work>, mut work: Work) -> Result<(), WorkerError> {
+    loop {
+        match queue.try_send(work) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(_)) => return Err(WorkerError::Stopped),
+            Err(TrySendError::Full(back)) => work = back,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The thread: one piece of work after the other, until nobody can ask any more or it fails.
+fn run(mut pipeline: Pipeline, clock: &Clock, queue: &Receiver<Work>, captured: &watch::Sender<Seq>) {
+    let mut waiting = None;
+    while let Some(work) = waiting.take().or_else(|| queue.recv().ok()) {
+        let outcome = match work {
+            Work::Capture(batch) => {
+                let (batch, next) = gather(batch, queue);
+                waiting = next;
+                capture(&mut pipeline, batch, captured).map(|_| ())
+            }
+            Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
+            Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
+            Work::Verify(now, answer) => reply(answer, pipeline.verify(now)),
+            Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
+            Work::Summary(answer) => reply(answer, pipeline.summary()),
+        };
+        if let Err(error) = outcome {
+            tracing::error!(error = &error as &dyn std::error::Error, "settlement stops");
+            return;
+        }
+    }
+}
+
+/// Joins captures that wait behind each other, so that one transaction serves them all.
+fn gather(mut batch: FeedBatch, queue: &Receiver<Work>) -> (FeedBatch, Option<Work>) {
+    while batch.items.len() < CAPTURE_ITEMS_MAX {
+        match queue.try_recv() {
+            Ok(Work::Capture(next)) => {
+                batch.items.extend(next.items);
+                batch.through = next.through;
+            }
+            Ok(other) => return (batch, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (batch, None)
+}
+
+fn capture(
+    pipeline: &mut Pipeline,
+    batch: FeedBatch,
+    captured: &watch::Sender<Seq>,
+) -> Result<Captured, SettlementError> {
+    let items: Vec<_> = batch
+        .items
+        .iter()
+        .map(|i| FeedItem { seq: i.seq, time: i.time, index: u16::try_from(i.index).unwrap_or(0), event: i.event })
+        .collect();
+    let done = pipeline.capture(batch.through, &items)?;
+    captured.send_replace(pipeline.cursor());
+    Ok(done)
+}
+
+/// Gives the asker its answer; a failure of the store also ends the thread.
+fn reply<T>(
+    answer: oneshot::Sender<Result<T, SettlementError>>,
+    result: Result<T, SettlementError>,
+) -> Result<(), SettlementError> {
+    // The asker may have gone; what was done is done.
+    answer.send(result).ok();
+    Ok(())
+}
+
+fn answer_data(
+    pipeline: &mut Pipeline,
+    now: Timestamp,
+    request: DataRequest,
+) -> Result<(), SettlementError> {
+    let answer = match request.kind {
+        RequestKind::Document => {
+            let receipt = pipeline.ingest(now, &request.body)?;
+            let reason = receipt.result.map_or_else(|reject| reject.code(), |()| 0);
+            let receipt = Receipt { digest: receipt.digest, accepted: receipt.accepted, reason };
+            (Answer::Receipt(receipt), Vec::new())
+        }
+        RequestKind::P2pEnergy => match whole_query(&request.body) {
+            Some(query) => {
+                let energy = pipeline.p2p_energy(query.meter, query.from, query.to)?;
+                let text = crate::declaration::to_json(&energy);
+                (Answer::QueryResult(QueryResult { reason: 0 }), text.into_bytes())
+            }
+            None => {
+                let reason = types::RejectReason::MalformedMessage.code();
+                (Answer::QueryResult(QueryResult { reason }), Vec::new())
+            }
+        },
+    };
+    // The asker may have gone; the document is in all the same.
+    request.answer.send(answer).ok();
+    Ok(())
+}
+
+/// The question, if the body is one and nothing else.
+fn whole_query(mut body: &[u8]) -> Option<P2pQuery> {
+    let query = P2pQuery::take(&mut body).ok()?;
+    body.is_empty().then_some(query)
+}
+
+/// Keeps the feed subscribed from where the pipeline stands until told to stop.
+async fn follow_feed(
+    connector: Connector,
+    captured: watch::Receiver<Seq>,
+    work: Sender<Work>,
+    mut stop: watch::Receiver<bool>,
+) {
+    while !*stop.borrow() {
+        let after = *captured.borrow();
+        let followed = tokio::select! {
+            followed = follow_once(&connector, after, &work) => followed,
+            _ = stop.wait_for(|&stop| stop) => return,
+        };
+        match followed {
+            Err(FollowError::Stopped) => return,
+            Err(FollowError::Client(error)) => tracing::debug!(%error, "the feed is lost"),
+            Ok(()) => {}
+        }
+        tokio::time::sleep(RESUBSCRIBE_AFTER).await;
+    }
+}
+
+enum FollowError {
+    Client(gateway::client::ClientError),
+    Stopped,
+}
+
+async fn follow_once(
+    connector: &Connector,
+    after: Seq,
+    work: &Sender<Work>,
+) -> Result<(), FollowError> {
+    let mut feed = FeedClient::subscribe(connector, after).await.map_err(FollowError::Client)?;
+    loop {
+        let batch = feed.next_batch().await.map_err(FollowError::Client)?;
+        hand_over(work, Work::Capture(batch)).await.map_err(|_| FollowError::Stopped)?;
+    }
+}
+
+async fn forward_data(
+    mut data: mpsc::Receiver<DataRequest>,
+    work: Sender<Work>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let request = tokio::select! {
+            request = data.recv() => request,
+            _ = stop.wait_for(|&stop| stop) => return,
+        };
+        let Some(request) = request else { return };
+        if hand_over(&work, Work::Data(request)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Records: one for a command, then one for each event it caused.
+//!
+//! A record is an 8-byte head (kind, zero, length of what follows, count) and one archived layout;
+//! a command's layout is preceded by its time. Heads and layouts are multiples of 8 bytes, so that
+//! every record is aligned where it lies.
+
+mod convert;
+mod layout;
+
+use rkyv::{
+    Archive, Archived, Portable,
+    api::low::LowValidator,
+    bytecheck::CheckBytes,
+    rancor::{Failure, Strategy},
+    ser::writer::Buffer,
+};
+use types::{Command, Event, Seq, Sequenced, Timestamp};
+
+use crate::{
+    Entry,
+    format::{Fields, Fill},
+};
+
+/// Kind 1, zero 1, length 2, count 4.
+const HEAD_BYTES: usize = 8;
+/// The time of a command, between head and layout.
+const TIME_BYTES: usize = 8;
+
+/// A value of the exchange with its layout in a record.
+trait Stored: Sized {
+    /// The layout: written into a buffer without allocating, checked where it lies.
+    type Layout: Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Failure>>>
+        + for<'a> rkyv::SerializeUnsized<Strategy<Buffer<'a>, Failure>>;
+
+    /// The value as it is stored.
+    fn layout(&self) -> Self::Layout;
+
+    /// The value that was stored, or `None` when a code has no meaning.
+    fn restore(layout: &Archived<Self::Layout>) -> Option<Self>;
+}
+
+/// Declares the kinds once: code, variant, and the type whose layout it has.
+macro_rules! kinds {
+    ($family:ident, $bytes:ident, $put:ident, $take:ident, $($code:literal $variant:ident($value:ty),)*) => {
+        /// Bytes of the layout of this value.
+        fn $bytes(value: &$family) -> usize {
+            match value {
+                $($family::$variant(_) => layout_bytes::<$value>(),)*
+            }
+        }
+
+        /// Writes the layout of this value over all of `area` and returns its kind.
+        fn $put(value: &$family, area: &mut [u8]) -> u8 {
+            match value {
+                $($family::$variant(value) => {
+                    put_layout(value, area);
+                    $code
+                })*
+            }
+        }
+
+        /// The value of this kind whose layout `area` is, if it is one.
+        fn $take(kind: u8, area: &[u8]) -> Option<$family> {
+            match kind {
+                $($code => take_layout::<$value>(area).map($family::$variant),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+kinds! {
+    Command, command_layout_bytes, put_command, take_command,
+    1 DefineMarket(types::MarketDefinition),
+    2 RegisterParty(types::PartyRegistration),
+    3 RegisterMeter(types::MeterRegistration),
+    4 OpenSlot(types::SlotKey),
+    5 UncrossSlot(types::SlotKey),
+    6 CloseSlot(types::SlotKey),
+    7 NewOrder(types::SignedNewOrder),
+    8 CancelOrder(types::CancelOrder),
+    9 ReplaceOrder(types::SignedReplaceOrder),
+}
+
+kinds! {
+    Event, event_layout_bytes, put_event, take_event,
+    129 MarketDefined(types::MarketDefinition),
+    130 PartyRegistered(types::PartyRegistration),
+    131 MeterRegistered(types::MeterRegistration),
+    132 SlotPhaseChanged(types::SlotPhaseChanged),
+    133 AuctionUncrossed(types::AuctionResult),
+    134 OrderAccepted(types::OrderAccepted),
+    135 OrderRestated(types::OrderRestated),
+    136 OrderReplaced(types::OrderReplaced),
+    137 OrderCancelled(types::OrderCancelled),
+    138 OrderRejected(types::OrderRejected),
+    139 Trade(types::Trade),
+    140 CommandRejected(types::CommandRejected),
+}
+
+/// Bytes of the records of an entry.
+pub(crate) fn entry_bytes(command: &Command, events: &[Event]) -> usize {
+    let command_bytes = HEAD_BYTES + TIME_BYTES + command_layout_bytes(command);
+    events.iter().fold(command_bytes, |sum, event| sum + HEAD_BYTES + event_layout_bytes(event))
+}
+
+/// Writes the records of an entry over all of `area`, which is [`entry_bytes`] long, and returns
+/// how many there are.
+pub(crate) fn encode_entry(command: &Sequenced<Command>, events: &[Event], area: &mut [u8]) -> u32 {
+    let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+    assert!(count < u32::MAX, "events of one command fit their count");
+    let bytes = TIME_BYTES + command_layout_bytes(&command.value);
+    let (record, mut rest) = area.split_at_mut(HEAD_BYTES + bytes);
+    let (head, body) = record.split_at_mut(HEAD_BYTES);
+    let (time, layout) = body.split_at_mut(TIME_BYTES);
+    time.copy_from_slice(&command.time.ns().to_le_bytes());
+    let kind = put_command(&command.value, layout);
+    put_head(head, kind, bytes, count);
+    for event in events {
+        let bytes = event_layout_bytes(event);
+        let (record, next) = rest.split_at_mut(HEAD_BYTES + bytes);
+        let (head, layout) = record.split_at_mut(HEAD_BYTES);
+        let kind = put_event(event, layout);
+        put_head(head, kind, bytes, 0);
+        rest = next;
+    }
+    assert!(rest.is_empty(), "an entry fills its area");
+    count + 1
+}
+
+/// Reads the entry at the front of `records`, which must be proven to be what was written, into
+/// `entry`. Returns how many bytes it took, or `None` when a record has no meaning.
+pub(crate) fn decode_entry(records: &[u8], seq: Seq, entry: &mut Entry) -> Option<usize> {
+    let (head, body, mut rest) = split_record(records)?;
+    let time = body.first_chunk::<TIME_BYTES>()?;
+    let time = Timestamp::from_ns(i64::from_le_bytes(*time));
+    let value = take_command(head.kind, body.get(TIME_BYTES..)?)?;
+    entry.command = Sequenced { seq, time, value };
+    entry.events.clear();
+    for _ in 0..head.count {
+        let (head, body, next) = split_record(rest)?;
+        if head.count != 0 {
+            return None;
+        }
+        entry.events.push(take_event(head.kind, body)?);
+        rest = next;
+    }
+    Some(records.len() - rest.len())
+}
+
+struct Head {
+    kind: u8,
+    count: u32,
+}
+
+fn put_head(area: &mut [u8], kind: u8, bytes: usize, count: u32) {
+    let bytes = u16::try_from(bytes).unwrap_or(0);
+    assert!(bytes > 0, "layouts are short");
+    let mut fields = Fill(area);
+    fields.put(&[kind, 0]);
+    fields.put(&bytes.to_le_bytes());
+    fields.put(&count.to_le_bytes());
+}
+
+fn split_record(records: &[u8]) -> Option<(Head, &[u8], &[u8])> {
+    let (head, rest) = records.split_first_chunk::<HEAD_BYTES>()?;
+    let mut fields = Fields(head);
+    let [kind, zero] = fields.take();
+    let bytes = usize::from(u16::from_le_bytes(fields.take()));
+    let count = u32::from_le_bytes(fields.take());
+    let (body, rest) = rest.split_at_checked(bytes)?;
+    (zero == 0).then_some((Head { kind, count }, body, rest))
+}
+
+fn layout_bytes<T: Stored>() -> usize {
+    size_of::<Archived<T::Layout>>()
+}
+
+fn put_layout<T: Stored>(value: &T, area: &mut [u8]) {
+    let bytes = area.len();
+    let mut buffer = Buffer::from(area);
+    let written = rkyv::api::serialize_using::<_, Failure>(&value.layout(), &mut buffer);
+    assert!(written.is_ok(), "the area is aligned and as long as the layout");
+    assert!(buffer.len() == bytes, "a layout fills its area");
+}
+
+fn take_layout<T: Stored>(area: &[u8]) -> Option<T> {
+    if area.len() != layout_bytes::<T>() {
+        return None;
+    }
+    let layout = rkyv::api::low::access::<Archived<T::Layout>, Failure>(area).ok()?;
+    T::restore(layout)
+}

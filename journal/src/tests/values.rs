@@ -1,0 +1,335 @@
+//! Arbitrary values from a seed, corners included.
+
+use types::{
+    AuctionResult, CancelOrder, CancelReason, ClientOrderId, Code, Command, CommandRejected,
+    Currency, DeliverySlot, Digest, Energy, Event, Lead, MarketDefinition, MarketId, MeterId,
+    MeterRegistration, NewOrder, OrderAccepted, OrderCancelled, OrderId, OrderRejected,
+    OrderReplaced, OrderRestated, Origin, Party, PartyRegistration, Phase, PlatformId, Power,
+    Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, Request, RetailerId, Role, Seq,
+    Sequenced, SessionId, Side, Signature, SignedNewOrder, SignedReplaceOrder, SlotKey,
+    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+};
+
+use crate::Entry;
+
+pub(super) const COMMAND_KINDS: u64 = 9;
+pub(super) const EVENT_KINDS: u64 = 12;
+
+/// `SplitMix64`: every seed gives another, fixed sequence.
+pub(super) struct Source(pub(super) u64);
+
+impl Source {
+    fn u64(&mut self) -> u64 {
+        match self.below(8) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 1 << 63,
+            _ => self.raw(),
+        }
+    }
+
+    fn raw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.raw() % bound
+    }
+
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.fill_with(|| self.u64().to_le_bytes()[0]);
+        bytes
+    }
+
+    fn i64(&mut self) -> i64 {
+        self.u64().cast_signed()
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.bytes())
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.bytes())
+    }
+
+    fn bool(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+        let at = self.below(u64::try_from(all.len()).unwrap());
+        all[usize::try_from(at).unwrap()]
+    }
+
+    fn code<const N: usize>(&mut self) -> Code<N> {
+        let length = usize::try_from(self.below(u64::try_from(N).unwrap()) + 1).unwrap();
+        let text: String =
+            (0..length).map(|_| char::from(u8::try_from(33 + self.below(94)).unwrap())).collect();
+        Code::new(&text).unwrap()
+    }
+
+    fn price(&mut self) -> Price {
+        Price::from_micros(self.i64())
+    }
+
+    fn optional_price(&mut self) -> Option<Price> {
+        self.bool().then(|| self.price())
+    }
+
+    fn energy(&mut self) -> Energy {
+        Energy::from_wh(self.u64())
+    }
+
+    fn time(&mut self) -> Timestamp {
+        Timestamp::from_ns(self.i64())
+    }
+
+    fn side(&mut self) -> Side {
+        self.pick(&[Side::Buy, Side::Sell])
+    }
+
+    fn origin(&mut self) -> Origin {
+        Origin { platform: PlatformId::new(self.u16()), session: SessionId::new(self.u32()) }
+    }
+
+    fn key(&mut self) -> SlotKey {
+        let minutes = self.pick(&[5, 15, 30, 60, 1_440]);
+        let start = self.u32().min(u32::MAX - 1_440);
+        SlotKey {
+            market: MarketId::new(self.u16()),
+            slot: DeliverySlot::new(start, minutes).unwrap(),
+        }
+    }
+
+    fn market(&mut self) -> MarketDefinition {
+        let currency = self.pick(&["INR", "EUR", "JPY", "KWD"]);
+        MarketDefinition {
+            market: MarketId::new(self.u16()),
+            area: self.code(),
+            time_zone: self.code(),
+            currency: Currency::from_iso(currency).unwrap(),
+            slot_minutes: self.u16(),
+            price_min: self.price(),
+            price_max: self.price(),
+            tick: self.price(),
+            lot: self.energy(),
+            quantity_max: self.energy(),
+            opening_lead: Lead::from_minutes(self.u32()),
+            gate_lead: Lead::from_minutes(self.u32()),
+            price_rule: PriceRule::T7Clamp,
+        }
+    }
+
+    fn party(&mut self) -> PartyRegistration {
+        let roles =
+            [Role::Platform, Role::Retailer, Role::Utility, Role::Operator, Role::Settlement];
+        PartyRegistration {
+            party: Party { role: self.pick(&roles), number: self.u16() },
+            code: self.code(),
+            key: PublicKey::new(self.bytes()),
+        }
+    }
+
+    fn meter(&mut self) -> MeterRegistration {
+        MeterRegistration {
+            meter: MeterId::new(self.u32()),
+            code: self.code(),
+            platform: PlatformId::new(self.u16()),
+            retailer: RetailerId::new(self.u16()),
+            utility: UtilityId::new(self.u16()),
+            key: PublicKey::new(self.bytes()),
+            injection_max: Power::from_w(self.u32()),
+            withdrawal_max: Power::from_w(self.u32()),
+        }
+    }
+
+    fn new_order(&mut self) -> SignedNewOrder {
+        let order = NewOrder {
+            client_order: ClientOrderId::new(self.u64()),
+            meter: MeterId::new(self.u32()),
+            key: self.key(),
+            side: self.side(),
+            time_in_force: self.pick(&[TimeInForce::UntilGate, TimeInForce::ImmediateOrCancel]),
+            limit: self.price(),
+            quantity: self.energy(),
+            valid_until: self.time(),
+        };
+        SignedNewOrder { origin: self.origin(), order, signature: Signature::new(self.bytes()) }
+    }
+
+    fn replace_order(&mut self) -> SignedReplaceOrder {
+        let replace = ReplaceOrder {
+            client_order: ClientOrderId::new(self.u64()),
+            order: OrderId::new(self.u64()),
+            meter: MeterId::new(self.u32()),
+            limit: self.price(),
+            quantity: self.energy(),
+            valid_until: self.time(),
+        };
+        SignedReplaceOrder {
+            origin: self.origin(),
+            replace,
+            signature: Signature::new(self.bytes()),
+        }
+    }
+
+    /// A command of the kind with this number, below [`COMMAND_KINDS`].
+    pub(super) fn command(&mut self, kind: u64) -> Command {
+        match kind {
+            0 => Command::DefineMarket(self.market()),
+            1 => Command::RegisterParty(self.party()),
+            2 => Command::RegisterMeter(self.meter()),
+            3 => Command::OpenSlot(self.key()),
+            4 => Command::UncrossSlot(self.key()),
+            5 => Command::CloseSlot(self.key()),
+            6 => Command::NewOrder(self.new_order()),
+            7 => Command::CancelOrder(CancelOrder {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                order: OrderId::new(self.u64()),
+            }),
+            _ => Command::ReplaceOrder(self.replace_order()),
+        }
+    }
+
+    fn accepted(&mut self) -> OrderAccepted {
+        OrderAccepted {
+            origin: self.origin(),
+            client_order: ClientOrderId::new(self.u64()),
+            order: OrderId::new(self.u64()),
+            meter: MeterId::new(self.u32()),
+            key: self.key(),
+            side: self.side(),
+            limit: self.price(),
+            quantity: self.energy(),
+        }
+    }
+
+    fn auction(&mut self) -> AuctionResult {
+        AuctionResult {
+            key: self.key(),
+            rule: PriceRule::T7Clamp,
+            price: self.optional_price(),
+            volume: self.energy(),
+            surplus_wh: self.i64(),
+            reference: self.optional_price(),
+            candidates: self.u32(),
+            clamped: self.bool(),
+            book: Digest::new(self.bytes()),
+        }
+    }
+
+    fn trade_side(&mut self) -> TradeSide {
+        TradeSide {
+            order: OrderId::new(self.u64()),
+            client_order: ClientOrderId::new(self.u64()),
+            meter: MeterId::new(self.u32()),
+            platform: PlatformId::new(self.u16()),
+            leaves: self.energy(),
+        }
+    }
+
+    fn trade(&mut self) -> Trade {
+        Trade {
+            trade: TradeId::new(self.u64()),
+            key: self.key(),
+            price: self.price(),
+            quantity: self.energy(),
+            buy: self.trade_side(),
+            sell: self.trade_side(),
+            maker: self.pick(&[None, Some(Side::Buy), Some(Side::Sell)]),
+        }
+    }
+
+    fn cancelled(&mut self) -> OrderCancelled {
+        OrderCancelled {
+            platform: PlatformId::new(self.u16()),
+            client_order: ClientOrderId::new(self.u64()),
+            order: OrderId::new(self.u64()),
+            leaves: self.energy(),
+            reason: self.pick(&[
+                CancelReason::Requested,
+                CancelReason::ImmediateOrCancel,
+                CancelReason::SelfTrade,
+                CancelReason::GateClosed,
+            ]),
+        }
+    }
+
+    /// An event of the kind with this number, below [`EVENT_KINDS`].
+    pub(super) fn event(&mut self, kind: u64) -> Event {
+        match kind {
+            0 => Event::MarketDefined(self.market()),
+            1 => Event::PartyRegistered(self.party()),
+            2 => Event::MeterRegistered(self.meter()),
+            3 => Event::SlotPhaseChanged(SlotPhaseChanged {
+                key: self.key(),
+                phase: self.pick(&[Phase::PreOpen, Phase::Call, Phase::Continuous, Phase::Closed]),
+            }),
+            4 => Event::AuctionUncrossed(self.auction()),
+            5 => Event::OrderAccepted(self.accepted()),
+            6 => Event::OrderRestated(OrderRestated {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                order: OrderId::new(self.u64()),
+                filled: self.energy(),
+                leaves: self.energy(),
+            }),
+            7 => Event::OrderReplaced(OrderReplaced {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                order: OrderId::new(self.u64()),
+                limit: self.price(),
+                leaves: self.energy(),
+                kept_place: self.bool(),
+            }),
+            8 => Event::OrderCancelled(self.cancelled()),
+            9 => Event::OrderRejected(OrderRejected {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                request: self.pick(&[Request::New, Request::Cancel, Request::Replace]),
+                reason: self.pick(RejectReason::ALL),
+            }),
+            10 => Event::Trade(self.trade()),
+            _ => Event::CommandRejected(CommandRejected { reason: self.pick(RejectReason::ALL) }),
+        }
+    }
+}
+
+/// Entries from sequence `first` on: commands in turn of kind, each with up to three events.
+pub(super) fn entries(seed: u64, first: u64, count: u64) -> Vec<Entry> {
+    let mut source = Source(seed);
+    (0..count)
+        .map(|at| {
+            let value = source.command(at % COMMAND_KINDS);
+            let events = (0..source.below(4))
+                .map(|_| {
+                    let kind = source.below(EVENT_KINDS);
+                    source.event(kind)
+                })
+                .collect();
+            let seq = Seq::new(first + at);
+            let time = Timestamp::from_ns(i64::try_from(first + at).unwrap() * 1_000);
+            Entry { command: Sequenced { seq, time, value }, events }
+        })
+        .collect()
+}
+
+/// Entries that each hold a new order and its acceptance, all of one size.
+pub(super) fn orders(first: u64, count: u64) -> Vec<Entry> {
+    let mut source = Source(first);
+    (first..first + count)
+        .map(|seq| {
+            let value = source.command(6);
+            let time = Timestamp::from_ns(i64::try_from(seq).unwrap() * 1_000);
+            let command = Sequenced { seq: Seq::new(seq), time, value };
+            Entry { command, events: vec![source.event(5)] }
+        })
+        .collect()
+}

@@ -1,0 +1,337 @@
+//! Stop 9 of an order's life: its command and events are appended to a batch, and the batch is
+//! checksummed, chained and synced before anyone is told.
+//!
+//! At most one batch is written and not yet durable. That is what lets recovery tell a torn tail
+//! from damage: an unreadable batch with a readable one behind it was durable once.
+
+use std::{
+    fs::{File, OpenOptions},
+    num::NonZeroU64,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use types::{Command, Digest, Event, Seq, Sequenced};
+
+use crate::{
+    Entry, Options, Recovery,
+    directory::{Directory, SegmentFile, allocate, list_segments},
+    error::JournalError,
+    format::{
+        BATCH_HEADER_BYTES, BATCH_TRAILER_BYTES, BatchHeader, END_MARKER_BYTES, EndMarker,
+        SEGMENT_HEADER_BYTES, SegmentHeader, narrow, wide,
+    },
+    mapping::Mapping,
+    record,
+    scan::{Tail, Walked, walk},
+};
+
+/// Appends entries to a journal. There is one per journal; dropping it gives the lock back.
+///
+/// What was appended and not committed is not part of the journal.
+#[derive(Debug)]
+pub struct Writer {
+    /// The segment being written.
+    pub(crate) segment: Segment,
+    directory: Directory,
+    options: Options,
+    /// Rises each time the journal is opened for writing.
+    epoch: u64,
+    /// Hash of the last sealed batch.
+    chain: Digest,
+    /// Last sequence of the last durable batch.
+    durable: Seq,
+    /// Last sequence appended; above `durable` while a batch is open.
+    appended: Seq,
+    /// Records in the open batch.
+    records: u32,
+    /// Where the open batch starts in the segment.
+    offset: usize,
+    /// Where the next record goes: behind the place of the open batch's header.
+    cursor: usize,
+    /// Set by the first failure. Nothing is ever retried.
+    poisoned: bool,
+}
+
+/// A mapped segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) map: Mapping,
+    path: PathBuf,
+    header: SegmentHeader,
+}
+
+impl Writer {
+    /// Opens or creates the journal in `dir` (created if absent), takes its exclusive lock,
+    /// validates all of it, hands each entry to `each` in order, zeroes a torn tail, and stands
+    /// ready to append.
+    ///
+    /// What was recovered is durable when this returns, also where an earlier process ended
+    /// between writing a batch and syncing it.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] when another writer has it, [`JournalError::Damaged`] when bytes
+    /// that were durable are not what was written, and errors of the file system. Nothing is
+    /// modified before the whole journal is found sound.
+    pub fn open(
+        dir: &Path,
+        options: Options,
+        each: &mut dyn FnMut(Entry),
+    ) -> Result<(Self, Recovery), JournalError> {
+        Self::open_expecting(dir, options, Seq::ZERO, each)
+    }
+
+    /// As [`Writer::open`], for a journal in which `durable` is known to have been durable.
+    ///
+    /// Damage to the last batch looks like a write that a crash cut short. A sequence that someone
+    /// outside was told about, such as the last one that settlement acknowledged, tells them apart.
+    ///
+    /// # Errors
+    /// As [`Writer::open`], and [`Damage::BelowWatermark`](crate::Damage::BelowWatermark) when the
+    /// journal ends before `durable`.
+    pub fn open_expecting(
+        dir: &Path,
+        options: Options,
+        durable: Seq,
+        each: &mut dyn FnMut(Entry),
+    ) -> Result<(Self, Recovery), JournalError> {
+        options.check(dir)?;
+        let directory = Directory::lock(dir)?;
+        let segments = list_segments(dir)?;
+        if let Some(last) = segments.last() {
+            settle(last)?;
+        }
+        let walked = walk(&segments, &mut |entry, _| {
+            each(core::mem::take(entry));
+            ControlFlow::Continue(())
+        })?;
+        walked.check_watermark(dir, durable)?;
+        let recovery = walked.recovery;
+        let writer = Self::position(directory, options, walked)?;
+        Ok((writer, recovery))
+    }
+
+    /// Adds an entry to the open batch. It is not durable before [`Writer::commit`].
+    ///
+    /// An entry that does not fit behind the open batch commits it first and, where the segment is
+    /// full, goes to a new one.
+    ///
+    /// # Errors
+    /// [`JournalError::BatchTooLarge`] when the entry alone exceeds
+    /// [`Options::batch_bytes_max`]; otherwise as [`Writer::commit`].
+    ///
+    /// # Panics
+    /// When the command's sequence is not the next one.
+    pub fn append(
+        &mut self,
+        command: &Sequenced<Command>,
+        events: &[Event],
+    ) -> Result<(), JournalError> {
+        self.check_poisoned()?;
+        assert!(
+            command.seq == self.appended.next(),
+            "sequence {} is appended after {}",
+            command.seq,
+            self.appended
+        );
+        let bytes = record::entry_bytes(&command.value, events);
+        self.make_room(command.seq, bytes)?;
+        let area = self.segment.map.area(self.cursor..self.cursor + bytes);
+        let records = record::encode_entry(command, events, area);
+        self.cursor += bytes;
+        self.records += records;
+        self.appended = command.seq;
+        Ok(())
+    }
+
+    /// Seals the open batch and makes it durable. Returns the last durable sequence; does nothing
+    /// more than that when no batch is open.
+    ///
+    /// # Errors
+    /// [`JournalError::Sync`] when the system cannot say that the batch is durable. The writer is
+    /// poisoned then: every later call fails, because a second sync would report success for pages
+    /// that were lost by the first.
+    pub fn commit(&mut self) -> Result<Seq, JournalError> {
+        self.check_poisoned()?;
+        if self.records == 0 {
+            return Ok(self.durable);
+        }
+        let header = BatchHeader {
+            records: self.records,
+            segment: self.segment.header.index,
+            epoch: self.epoch,
+            first_seq: self.durable.next(),
+            last_seq: self.appended,
+            previous: self.chain,
+        };
+        let end = self.cursor + BATCH_TRAILER_BYTES;
+        let hash = header.seal(self.segment.map.area(self.offset..end));
+        self.sync(self.offset, end)?;
+        self.chain = hash;
+        self.durable = self.appended;
+        self.start_batch(end);
+        Ok(self.durable)
+    }
+
+    /// The last sequence that is known to be durable.
+    #[must_use]
+    pub fn last_durable(&self) -> Seq {
+        self.durable
+    }
+
+    /// Takes over where a walk over the journal ended.
+    fn position(
+        directory: Directory,
+        options: Options,
+        walked: Walked,
+    ) -> Result<Self, JournalError> {
+        let last = walked.recovery.last_seq;
+        let epoch = walked.epoch + 1;
+        let chain = walked.recovery.chain;
+        let create = |index| create(&directory, options, index, last, epoch, chain);
+        let (segment, offset) = match walked.tail {
+            None => (create(1)?, SEGMENT_HEADER_BYTES),
+            Some(tail) if tail.full => (create(tail.header.index + 1)?, SEGMENT_HEADER_BYTES),
+            // A segment without batches takes the size that is asked for now: its successor would
+            // have the same name, so a batch that is too large for it could not go elsewhere.
+            Some(tail) if tail.is_empty() && tail.header.segment_bytes != options.segment_bytes => {
+                (create(tail.header.index)?, SEGMENT_HEADER_BYTES)
+            }
+            Some(tail) => (reopen(&tail, last)?, tail.end),
+        };
+        let mut writer = Self {
+            segment,
+            directory,
+            options,
+            epoch,
+            chain,
+            durable: last,
+            appended: last,
+            records: 0,
+            offset,
+            cursor: offset,
+            poisoned: false,
+        };
+        writer.start_batch(offset);
+        Ok(writer)
+    }
+
+    fn start_batch(&mut self, offset: usize) {
+        self.offset = offset;
+        self.cursor = offset + BATCH_HEADER_BYTES;
+        self.records = 0;
+    }
+
+    /// Makes sure that `bytes` of records fit at the cursor.
+    fn make_room(&mut self, seq: Seq, bytes: usize) -> Result<(), JournalError> {
+        let batch_bytes_max = narrow(u64::from(self.options.batch_bytes_max));
+        let alone = BATCH_HEADER_BYTES + bytes + BATCH_TRAILER_BYTES;
+        if alone > batch_bytes_max {
+            return Err(JournalError::BatchTooLarge {
+                seq,
+                bytes: wide(alone),
+                max: self.options.batch_bytes_max,
+            });
+        }
+        let limit = narrow(self.segment.header.segment_bytes) - END_MARKER_BYTES;
+        let end = self.cursor + bytes + BATCH_TRAILER_BYTES;
+        if self.records > 0 && (end > limit || end - self.offset > batch_bytes_max) {
+            self.commit()?;
+        }
+        let end = self.cursor + bytes + BATCH_TRAILER_BYTES;
+        if end > limit {
+            self.roll()?;
+        }
+        Ok(())
+    }
+
+    /// Closes the segment with a durable end marker, then creates the next one. In this order: a
+    /// segment that has a successor is complete.
+    fn roll(&mut self) -> Result<(), JournalError> {
+        assert!(self.offset > SEGMENT_HEADER_BYTES, "a segment without batches is never closed");
+        let header = self.segment.header;
+        let marker = EndMarker { last_seq: self.durable, segment: header.index };
+        let end = self.offset + END_MARKER_BYTES;
+        self.segment.map.area(self.offset..end).copy_from_slice(&marker.encode());
+        self.sync(self.offset, end)?;
+        let next = header.index + 1;
+        let created =
+            create(&self.directory, self.options, next, self.durable, self.epoch, self.chain);
+        self.poisoned = created.is_err();
+        self.segment = created?;
+        self.start_batch(SEGMENT_HEADER_BYTES);
+        Ok(())
+    }
+
+    fn sync(&mut self, start: usize, end: usize) -> Result<(), JournalError> {
+        self.segment.map.sync(start..end).map_err(|source| {
+            self.poisoned = true;
+            JournalError::Sync { path: self.segment.path.clone(), durable: self.durable, source }
+        })
+    }
+
+    fn check_poisoned(&self) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned { path: self.directory.path().to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure that what is read from the last segment is on disk.
+///
+/// A process that was killed leaves pages that were never synced, and one that saw a failed sync
+/// leaves pages that look clean and are not on disk. The first are written here; the second are
+/// dropped, so that reading brings back what the disk really holds.
+fn settle(segment: &SegmentFile) -> Result<(), JournalError> {
+    let failed =
+        |source| JournalError::Sync { path: segment.path.clone(), durable: Seq::ZERO, source };
+    let file = File::open(&segment.path).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    let whole: Option<NonZeroU64> = None;
+    rustix::fs::fadvise(&file, 0, whole, rustix::fs::Advice::DontNeed)
+        .map_err(|errno| failed(errno.into()))
+}
+
+/// Maps the last segment again and zeroes its torn tail, so that nothing of it can come back.
+fn reopen(tail: &Tail, last: Seq) -> Result<Segment, JournalError> {
+    let path = tail.path.clone();
+    let opened = OpenOptions::new().read(true).write(true).open(&path);
+    let file = opened.map_err(|source| JournalError::ReadSegment { path: path.clone(), source })?;
+    let synced = |source| JournalError::Sync { path: path.clone(), durable: last, source };
+    // A segment that was cut short gets its full length back before it is mapped.
+    allocate(&file, tail.header.segment_bytes)
+        .map_err(|source| JournalError::CreateSegment { path: path.clone(), source })?;
+    file.sync_all().map_err(synced)?;
+    let mut map = map(&file, &path, &tail.header)?;
+    if tail.used > tail.end {
+        map.area(tail.end..tail.used).fill(0);
+        map.sync(tail.end..tail.used).map_err(synced)?;
+    }
+    Ok(Segment { map, path, header: tail.header })
+}
+
+fn create(
+    directory: &Directory,
+    options: Options,
+    index: u32,
+    last: Seq,
+    epoch: u64,
+    previous: Digest,
+) -> Result<Segment, JournalError> {
+    let header = SegmentHeader {
+        index,
+        segment_bytes: options.segment_bytes,
+        first_seq: last.next(),
+        epoch,
+        previous,
+    };
+    let (file, path) = directory.create_segment(&header)?;
+    let map = map(&file, &path, &header)?;
+    Ok(Segment { map, path, header })
+}
+
+fn map(file: &File, path: &Path, header: &SegmentHeader) -> Result<Mapping, JournalError> {
+    Mapping::new(file, narrow(header.segment_bytes))
+        .map_err(|source| JournalError::MapSegment { path: path.to_owned(), source })
+}

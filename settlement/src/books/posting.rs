@@ -1,0 +1,171 @@
+//! Writing transfers and balances, within one transaction.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use types::TradeId;
+
+use super::accounts::Account;
+use crate::{
+    error::{Doing as _, SettlementError},
+    mechanism::{Leg, LegKind},
+};
+
+/// The number of a transfer: contract, run and leg, one after the other. The same leg of the same
+/// run can be written only once.
+#[must_use]
+pub fn transfer_number(contract: TradeId, run: u16, code: u8) -> i64 {
+    let contract = i64::try_from(contract.get()).unwrap_or(i64::MAX) & crate::capture::TRADE_MASK;
+    (contract << 24) | (i64::from(run) << 8) | i64::from(code)
+}
+
+/// The number of a deposit's transfer: below zero, one for each reference.
+#[must_use]
+pub const fn deposit_number(reference: i64) -> i64 {
+    !reference
+}
+
+/// Transfers and balances of one transaction. Balances are read once, kept here, and written by
+/// [`Posting::finish`].
+#[derive(Debug)]
+pub struct Posting<'c> {
+    connection: &'c Connection,
+    balances: BTreeMap<i64, Balance>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Balance {
+    minor: i64,
+    changed: bool,
+}
+
+impl<'c> Posting<'c> {
+    /// Nothing read or posted yet.
+    #[must_use]
+    pub const fn new(connection: &'c Connection) -> Self {
+        Self { connection, balances: BTreeMap::new() }
+    }
+
+    /// The balance of an account, with everything posted so far.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn balance(&mut self, account: Account) -> Result<i64, SettlementError> {
+        self.load(account.number()).map(|balance| balance.minor)
+    }
+
+    /// Posts a leg of a run.
+    ///
+    /// # Errors
+    /// When SQLite refuses, or the same leg of the same run is there already.
+    pub fn post(&mut self, contract: TradeId, run: u16, leg: &Leg) -> Result<(), SettlementError> {
+        let id = transfer_number(contract, run, leg.kind.code());
+        self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
+    }
+
+    /// Posts a deposit.
+    ///
+    /// # Errors
+    /// As [`Posting::post`].
+    pub fn post_deposit(&mut self, reference: i64, leg: &Leg) -> Result<(), SettlementError> {
+        let id = deposit_number(reference);
+        self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
+    }
+
+    /// Posts the opposite of every leg of run `undone`, as part of `run`.
+    ///
+    /// # Errors
+    /// As [`Posting::post`].
+    pub fn reverse(
+        &mut self,
+        contract: TradeId,
+        undone: u16,
+        run: u16,
+    ) -> Result<(), SettlementError> {
+        // Holds belong to the contract, not to a settlement run: their code is the lowest.
+        let first = transfer_number(contract, undone, LegKind::Hold.code().saturating_add(1));
+        let last = transfer_number(contract, undone, LegKind::REVERSAL.saturating_sub(1));
+        let legs: Vec<[i64; 4]> = self
+            .connection
+            .prepare_cached(
+                "SELECT id, debit, credit, amount FROM transfers WHERE id BETWEEN ?1 AND ?2",
+            )
+            .and_then(|mut select| {
+                let rows = select.query_map([first, last], |row| {
+                    Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+                })?;
+                rows.collect()
+            })
+            .doing("read the transfers of a run")?;
+        for [id, debit, credit, amount] in legs {
+            let code = u8::try_from(id & 0x7f).unwrap_or(0) | LegKind::REVERSAL;
+            self.write(transfer_number(contract, run, code), credit, debit, amount)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the balances that changed, after checking that each is on its side of zero.
+    ///
+    /// # Errors
+    /// When SQLite refuses, or an account is overdrawn.
+    pub fn finish(self) -> Result<(), SettlementError> {
+        let mut put = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO accounts (account, balance) VALUES (?1, ?2)
+                 ON CONFLICT (account) DO UPDATE SET balance = excluded.balance",
+            )
+            .doing("write balances")?;
+        for (number, balance) in self.balances.into_iter().filter(|(_, b)| b.changed) {
+            let account = Account::from_number(number)
+                .ok_or_else(|| SettlementError::Damaged(format!("account {number}")))?;
+            if !account.kind.allows(balance.minor) {
+                let text = format!("account {account} would be {}", balance.minor);
+                return Err(SettlementError::Damaged(text));
+            }
+            put.execute([number, balance.minor]).doing("write balances")?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        id: i64,
+        debit: i64,
+        credit: i64,
+        amount: i64,
+    ) -> Result<(), SettlementError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO transfers (id, debit, credit, amount) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .and_then(|mut insert| insert.execute(params![id, debit, credit, amount]))
+            .doing("write a transfer")?;
+        self.move_by(debit, amount.checked_neg())?;
+        self.move_by(credit, Some(amount))
+    }
+
+    fn move_by(&mut self, account: i64, amount: Option<i64>) -> Result<(), SettlementError> {
+        let balance = self.load(account)?;
+        let moved = amount.and_then(|amount| balance.minor.checked_add(amount));
+        balance.minor =
+            moved.ok_or_else(|| SettlementError::Damaged("a balance overflows".to_owned()))?;
+        balance.changed = true;
+        Ok(())
+    }
+
+    fn load(&mut self, account: i64) -> Result<&mut Balance, SettlementError> {
+        use std::collections::btree_map::Entry;
+        match self.balances.entry(account) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let stored: Option<i64> = self
+                    .connection
+                    .prepare_cached("SELECT balance FROM accounts WHERE account = ?1")
+                    .and_then(|mut select| select.query_row([account], |row| row.get(0)).optional())
+                    .doing("read a balance")?;
+                Ok(entry.insert(Balance { minor: stored.unwrap_or(0), changed: false }))
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Stop 12 of an order's life: a trade from the feed becomes a contract, exactly once.
+//!
+//! The feed is read in batches; [`in_order`] brings a batch into the order of the journal and drops
+//! what was captured before, so that redelivery and reordering inside a batch change nothing. Pure:
+//! the registry and the cursor are arguments.
+
+use types::{
+    Energy, Event, MeterId, OrderId, PlatformId, Price, RetailerId, Seq, SlotKey, Timestamp, Trade,
+    TradeId, TradeSide, UtilityId,
+};
+
+use crate::{
+    books::{Exact, round},
+    error::SettlementError,
+    mechanism::Parties,
+    policy::Policy,
+    registry::Registry,
+};
+
+/// Largest energy of a contract: 10 GWh. Keeps every product of the pipeline within i128.
+pub const ENERGY_WH_MAX: u64 = 10_000_000_000;
+
+/// Largest price of a contract, either sign: one million per kWh.
+pub const PRICE_MICROS_MAX: u64 = 1_000_000_000_000;
+
+/// Largest trade number: transfer numbers hold it in 39 bits.
+pub const TRADE_MAX: u64 = (1 << 39) - 1;
+
+/// The same as a mask.
+pub(crate) const TRADE_MASK: i64 = (1 << 39) - 1;
+
+/// One event of the trade feed with its place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedItem {
+    /// Position of the command that caused it.
+    pub seq: Seq,
+    /// When that command was sequenced.
+    pub time: Timestamp,
+    /// Which of the command's events it is.
+    pub index: u16,
+    /// What happened.
+    pub event: Event,
+}
+
+/// One side of a contract, as registered when the trade was captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContractSide {
+    /// Whose meter.
+    pub meter: MeterId,
+    /// The platform that sent the order.
+    pub platform: PlatformId,
+    /// Who serves the meter.
+    pub retailer: RetailerId,
+    /// Whose wires the meter hangs on.
+    pub utility: UtilityId,
+    /// The order.
+    pub order: OrderId,
+}
+
+/// The bilateral result of a trade. Its number is the trade's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contract {
+    /// Its number.
+    pub id: TradeId,
+    /// Position of the command that traded it.
+    pub seq: Seq,
+    /// Which of that command's events it is.
+    pub index: u16,
+    /// When it was traded, by the exchange.
+    pub traded: Timestamp,
+    /// What is delivered.
+    pub key: SlotKey,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub energy: Energy,
+    /// Who takes it.
+    pub buy: ContractSide,
+    /// Who gives it.
+    pub sell: ContractSide,
+}
+
+impl Contract {
+    /// Who pays whom.
+    #[must_use]
+    pub const fn parties(&self) -> Parties {
+        Parties {
+            buyer: self.buy.meter,
+            seller: self.sell.meter,
+            seller_utility: self.sell.utility,
+            price: self.price,
+        }
+    }
+}
+
+/// The items after `cursor`, each once, in the order of the journal.
+///
+/// # Errors
+/// When an item lies beyond `through`, or two different events have one place.
+pub fn in_order(
+    cursor: Seq,
+    through: Seq,
+    items: &[FeedItem],
+) -> Result<Vec<FeedItem>, SettlementError> {
+    let mut new: Vec<FeedItem> = items.iter().filter(|item| item.seq > cursor).copied().collect();
+    if let Some(beyond) = new.iter().find(|item| item.seq > through) {
+        return Err(SettlementError::BeyondBatch { seq: beyond.seq, through });
+    }
+    new.sort_by_key(|item| (item.seq, item.index));
+    let place = |item: &FeedItem| (item.seq, item.index);
+    for pair in new.windows(2) {
+        if let [first, second] = pair
+            && place(first) == place(second)
+            && first != second
+        {
+            return Err(SettlementError::TwoEvents { seq: first.seq, index: first.index });
+        }
+    }
+    new.dedup_by_key(|item| (item.seq, item.index));
+    Ok(new)
+}
+
+/// Makes the contract of a trade.
+///
+/// # Errors
+/// When the feed never named its market or a meter, or a number is beyond the proven range.
+pub fn contract(
+    item: &FeedItem,
+    trade: &Trade,
+    registry: &Registry,
+) -> Result<Contract, SettlementError> {
+    let id = trade.trade;
+    let market = trade.key.market;
+    if registry.market(market).is_none() {
+        return Err(SettlementError::UnknownMarket { trade: id, market });
+    }
+    let range = [
+        (trade.quantity.wh() <= ENERGY_WH_MAX, "the energy"),
+        (trade.price.micros().unsigned_abs() <= PRICE_MICROS_MAX, "the price"),
+        (id.get() <= TRADE_MAX, "the number"),
+    ];
+    if let Some((_, what)) = range.into_iter().find(|(fits, _)| !fits) {
+        return Err(SettlementError::OutOfRange { what, contract: id });
+    }
+    let side = |side: &TradeSide| {
+        let meter = registry
+            .meter(side.meter)
+            .ok_or(SettlementError::UnknownMeter { trade: id, meter: side.meter })?;
+        Ok::<_, SettlementError>(ContractSide {
+            meter: side.meter,
+            platform: side.platform,
+            retailer: meter.retailer,
+            utility: meter.utility,
+            order: side.order,
+        })
+    };
+    Ok(Contract {
+        id,
+        seq: item.seq,
+        index: item.index,
+        traded: item.time,
+        key: trade.key,
+        price: trade.price,
+        energy: trade.quantity,
+        buy: side(&trade.buy)?,
+        sell: side(&trade.sell)?,
+    })
+}
+
+/// What the payer must have ready for a contract: all of its energy at its price, rounded as it
+/// would be posted.
+///
+/// # Errors
+/// When the amount is beyond the range of money.
+pub fn hold_due(contract: &Contract, policy: &Policy) -> Result<i64, SettlementError> {
+    let exact = Exact::from_notional(contract.price.notional(contract.energy));
+    let rounded = exact.and_then(|exact| round(exact, policy.currency, policy.rounding));
+    rounded
+        .map(|rounded| rounded.amount.minor().saturating_abs())
+        .ok_or(SettlementError::OutOfRange { what: "the amount", contract: contract.id })
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{CommandRejected, RejectReason};
+
+    use super::*;
+
+    fn item(seq: u64, index: u16, reason: RejectReason) -> FeedItem {
+        let event = Event::CommandRejected(CommandRejected { reason });
+        FeedItem { seq: Seq::new(seq), time: Timestamp::from_ns(1), index, event }
+    }
+
+    #[test]
+    fn a_batch_is_sorted_and_what_came_before_is_dropped() {
+        let busy = |seq, index| item(seq, index, RejectReason::Busy);
+        let items = [busy(4, 1), busy(2, 0), busy(4, 0), busy(3, 0), busy(3, 0)];
+        let new = in_order(Seq::new(2), Seq::new(5), &items).unwrap();
+        assert_eq!(new, [busy(3, 0), busy(4, 0), busy(4, 1)]);
+    }
+
+    #[test]
+    fn contradictions_and_overshoot_are_errors() {
+        let two = [item(3, 0, RejectReason::Busy), item(3, 0, RejectReason::GoingAway)];
+        let error = in_order(Seq::ZERO, Seq::new(3), &two).unwrap_err();
+        assert!(matches!(error, SettlementError::TwoEvents { index: 0, .. }));
+        let error = in_order(Seq::ZERO, Seq::new(2), &two).unwrap_err();
+        assert!(matches!(error, SettlementError::BeyondBatch { .. }));
+    }
+}

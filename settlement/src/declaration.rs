@@ -1,0 +1,164 @@
+//! The retailers' question: which energy of this meter and period is traded between prosumers?
+//!
+//! Pending contracts are part of the answer; what a retailer may not bill is the settled energy.
+//! Prices are for the parties: the platforms of both meters, the operator and settlement itself.
+
+use rusqlite::params;
+use types::{
+    DeliverySlot, Energy, MarketId, MeterId, Party, PlatformId, Price, Role, Side, SlotKey,
+    Timestamp, TradeId,
+};
+
+use crate::{
+    error::{Doing as _, SettlementError, fit},
+    outcome::State,
+    pipeline::Pipeline,
+    registry::Registry,
+};
+
+/// Most rows of one answer: a year of quarter hours with two contracts each is 70,080.
+pub const ANSWER_ROWS_MAX: u32 = 100_000;
+
+/// One contract of a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct P2pEnergy {
+    /// The contract.
+    pub contract: TradeId,
+    /// When it is delivered.
+    pub key: SlotKey,
+    /// Whether the meter buys or sells.
+    pub side: Side,
+    /// The meter on the other side.
+    pub counterparty: MeterId,
+    /// Where the contract stands.
+    pub state: State,
+    /// The settlement run this is from; 0 before the first.
+    pub run: u16,
+    /// What was contracted.
+    pub contracted: Energy,
+    /// Contracted and not decided yet.
+    pub pending: Energy,
+    /// Delivered and taken: what the retailer may not bill.
+    pub settled: Energy,
+    /// The contract's price, if the asker is a party.
+    pub price: Option<Price>,
+}
+
+impl Pipeline {
+    /// The contracts of `meter` with delivery that begins from `from` up to, not including, `to`,
+    /// in order of delivery. Prices are masked.
+    ///
+    /// # Errors
+    /// When there are more than [`ANSWER_ROWS_MAX`], or the database refuses.
+    pub fn p2p_energy(
+        &self,
+        meter: MeterId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<P2pEnergy>, SettlementError> {
+        let mut rows = self.contracts_of_meter(meter, from, to)?;
+        for row in &mut rows {
+            row.price = None;
+        }
+        Ok(rows)
+    }
+
+    /// As [`Pipeline::p2p_energy`], with the prices of contracts to which `asker` is a party.
+    ///
+    /// # Errors
+    /// As [`Pipeline::p2p_energy`].
+    pub fn p2p_energy_for(
+        &self,
+        asker: Party,
+        meter: MeterId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<P2pEnergy>, SettlementError> {
+        let mut rows = self.contracts_of_meter(meter, from, to)?;
+        for row in &mut rows {
+            if !is_party(asker, meter, row.counterparty, self.registry()) {
+                row.price = None;
+            }
+        }
+        Ok(rows)
+    }
+
+    fn contracts_of_meter(
+        &self,
+        meter: MeterId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<P2pEnergy>, SettlementError> {
+        const DOING: &str = "look for a meter's contracts";
+        let mut select = self
+            .connection()
+            .prepare_cached(
+                "SELECT c.trade, c.market, c.start_minute, c.minutes, m.side, c.buyer, c.seller,
+                 c.state, c.run, c.energy, c.settled, c.price
+                 FROM meter_contracts m JOIN contracts c USING (trade)
+                 WHERE m.meter = ?1 AND m.start_minute >= ?2 AND m.start_minute < ?3
+                 ORDER BY m.start_minute, m.trade LIMIT ?4",
+            )
+            .doing(DOING)?;
+        let limit = ANSWER_ROWS_MAX.saturating_add(1);
+        let period = params![meter.get(), minute_from(from), minute_from(to), limit];
+        let mut found = select.query(period).doing(DOING)?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().doing(DOING)? {
+            rows.push(read_row(row).doing(DOING)??);
+        }
+        if u32::try_from(rows.len()).is_ok_and(|rows| rows <= ANSWER_ROWS_MAX) {
+            Ok(rows)
+        } else {
+            Err(SettlementError::TooManyRows { limit: ANSWER_ROWS_MAX })
+        }
+    }
+}
+
+/// The first whole minute at or after an instant.
+fn minute_from(instant: Timestamp) -> i64 {
+    const MINUTE_NS: i64 = 60_000_000_000;
+    let minute = instant.ns().div_euclid(MINUTE_NS);
+    minute.saturating_add(i64::from(instant.ns().rem_euclid(MINUTE_NS) > 0))
+}
+
+fn is_party(asker: Party, meter: MeterId, counterparty: MeterId, registry: &Registry) -> bool {
+    match asker.role {
+        Role::Operator | Role::Settlement => true,
+        Role::Platform => [meter, counterparty]
+            .into_iter()
+            .filter_map(|meter| registry.meter(meter))
+            .any(|meter| meter.platform == PlatformId::new(asker.number)),
+        Role::Retailer | Role::Utility => false,
+    }
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<P2pEnergy, SettlementError>> {
+    let (trade, energy, settled): (i64, i64, i64) = (row.get(0)?, row.get(9)?, row.get(10)?);
+    let (start, minutes): (u32, u16) = (row.get(2)?, row.get(3)?);
+    let (side, state): (u8, u8) = (row.get(4)?, row.get(7)?);
+    let market = MarketId::new(row.get(1)?);
+    let (buyer, seller) = (MeterId::new(row.get(5)?), MeterId::new(row.get(6)?));
+    let run = row.get(8)?;
+    let price = Price::from_micros(row.get(11)?);
+    Ok((|| {
+        let damaged = |what: &str| SettlementError::Damaged(format!("contract {trade}: {what}"));
+        let slot = DeliverySlot::new(start, minutes).map_err(|_| damaged("slot"))?;
+        let side = Side::from_code(side).ok_or_else(|| damaged("side"))?;
+        let state = State::from_code(state).ok_or_else(|| damaged("state"))?;
+        let contracted = Energy::from_wh(fit(energy, "an energy")?);
+        let open = matches!(state, State::AwaitingMeterData | State::Disputed);
+        Ok(P2pEnergy {
+            contract: TradeId::new(fit(trade, "a trade number")?),
+            key: SlotKey { market, slot },
+            side,
+            counterparty: if side == Side::Buy { seller } else { buyer },
+            state,
+            run,
+            contracted,
+            pending: if open { contracted } else { Energy::ZERO },
+            settled: Energy::from_wh(fit(settled, "an energy")?),
+            price: Some(price),
+        })
+    })())
+}

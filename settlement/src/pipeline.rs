@@ -1,0 +1,292 @@
+//! The service: pure stages composed around one transaction.
+//!
+//! Each call of [`Pipeline`] is one transaction (a verification cycle one per few thousand
+//! contracts): input cursor, effects, ledger leaves and balances commit together or not at all.
+//! That is why redelivery and restarts change nothing. The pipeline has no clock and no thread;
+//! time is an argument.
+
+mod audit;
+mod capturing;
+mod checkpointing;
+mod deposits;
+mod ingesting;
+mod verification;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use ed25519_dalek::SigningKey;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use types::{Digest, Seq};
+
+pub use audit::{AccountTotal, Audit, Summary, TransferLine};
+pub use capturing::Captured;
+pub use checkpointing::LeafProof;
+pub use deposits::DepositOutcome;
+pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
+
+use crate::{
+    books::posting::Posting,
+    error::{Doing as _, SettlementError, fit},
+    outcome::State,
+    policy::Policy,
+    registry::Registry,
+    store::{self, ledger::Appender},
+    tlog::{Frontier, note},
+};
+
+const CURSOR: &str = "cursor";
+const LEDGER: &str = "ledger";
+
+/// What a pipeline is told when it is opened.
+#[derive(Clone)]
+pub struct Settings {
+    /// The rules of settlement.
+    pub policy: Policy,
+    /// The name of the ledger: first line of its checkpoints.
+    pub ledger_origin: String,
+    /// Seed of the Ed25519 key that signs checkpoints.
+    pub ledger_key_seed: [u8; 32],
+}
+
+impl core::fmt::Debug for Settings {
+    /// Without the seed.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Settings")
+            .field("policy", &self.policy)
+            .field("ledger_origin", &self.ledger_origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Verification, settlement and the ledger on one database.
+pub struct Pipeline {
+    connection: Connection,
+    ledger_dir: Option<PathBuf>,
+    policy: Policy,
+    origin: String,
+    key: SigningKey,
+    registry: Registry,
+    cursor: Seq,
+    frontier: Frontier,
+    stopped: bool,
+}
+
+impl core::fmt::Debug for Pipeline {
+    /// Without the key.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("origin", &self.origin)
+            .field("cursor", &self.cursor)
+            .field("leaves", &self.frontier.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one transaction works on.
+struct Work<'c> {
+    connection: &'c Connection,
+    policy: &'c Policy,
+    registry: &'c mut Registry,
+    posting: Posting<'c>,
+    ledger: Appender<'c>,
+    totals: BTreeMap<State, Total>,
+    cursor: Seq,
+}
+
+/// Changes of the number and energy of contracts in one state.
+#[derive(Debug, Clone, Copy, Default)]
+struct Total {
+    contracts: i64,
+    settled_wh: i64,
+}
+
+impl Pipeline {
+    /// Opens or creates the database at `db` and continues where it stopped. `ledger_dir` receives
+    /// tiles and checkpoints.
+    ///
+    /// # Errors
+    /// When either cannot be opened, they do not belong together or to these settings, or stored
+    /// data is damaged.
+    pub fn open(db: &Path, ledger_dir: &Path, settings: Settings) -> Result<Self, SettlementError> {
+        let mut pipeline = Self::over(store::open(db)?, Some(ledger_dir.to_owned()), settings)?;
+        pipeline.check_ledger_dir()?;
+        Ok(pipeline)
+    }
+
+    /// A pipeline that keeps nothing and touches no file. It signs no checkpoints.
+    ///
+    /// # Errors
+    /// When the settings cannot be used.
+    pub fn in_memory(settings: Settings) -> Result<Self, SettlementError> {
+        Self::over(store::open_in_memory()?, None, settings)
+    }
+
+    fn over(
+        connection: Connection,
+        ledger_dir: Option<PathBuf>,
+        settings: Settings,
+    ) -> Result<Self, SettlementError> {
+        let Settings { policy, ledger_origin: origin, ledger_key_seed } = settings;
+        if !note::is_origin(&origin) {
+            return Err(SettlementError::BadOrigin(origin));
+        }
+        let key = SigningKey::from_bytes(&ledger_key_seed);
+        let mut pipeline = Self {
+            connection,
+            ledger_dir,
+            policy,
+            origin,
+            key,
+            registry: Registry::default(),
+            cursor: Seq::ZERO,
+            frontier: Frontier::default(),
+            stopped: false,
+        };
+        pipeline.claim()?;
+        pipeline.reload()?;
+        Ok(pipeline)
+    }
+
+    /// Everything up to here is captured.
+    #[must_use]
+    pub const fn cursor(&self) -> Seq {
+        self.cursor
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The ledger's key in the form verifiers are given it.
+    #[must_use]
+    pub fn ledger_verifier(&self) -> String {
+        note::verifier_key(&self.origin, &self.key.verifying_key())
+    }
+
+    /// How many leaves the ledger has, and their root; signed or not.
+    #[must_use]
+    pub fn ledger_head(&self) -> (u64, Digest) {
+        (self.frontier.size(), self.frontier.root())
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Binds a new database to this ledger; refuses another's.
+    fn claim(&mut self) -> Result<(), SettlementError> {
+        let given = self.ledger_verifier();
+        match store::meta(&self.connection, LEDGER)? {
+            None => store::set_meta(&self.connection, LEDGER, given.as_bytes()),
+            Some(stored) if stored == given.as_bytes() => Ok(()),
+            Some(stored) => Err(SettlementError::OtherLedger {
+                stored: String::from_utf8_lossy(&stored).into_owned(),
+                given,
+            }),
+        }
+    }
+
+    /// Reads what is kept in memory from the database.
+    fn reload(&mut self) -> Result<(), SettlementError> {
+        self.registry = store::registry(&self.connection)?;
+        self.cursor = match store::meta(&self.connection, CURSOR)? {
+            None => Seq::ZERO,
+            Some(bytes) => {
+                let bytes: [u8; 8] = fit(bytes, "the cursor")?;
+                Seq::new(u64::from_le_bytes(bytes))
+            }
+        };
+        self.frontier = match store::meta(&self.connection, store::ledger::FRONTIER)? {
+            None => Frontier::default(),
+            Some(bytes) => Frontier::from_bytes(&bytes)
+                .ok_or_else(|| SettlementError::Damaged("the frontier".to_owned()))?,
+        };
+        let stored = store::ledger::leaf_count(&self.connection)?;
+        if stored != self.frontier.size() {
+            let text = format!("{stored} leaves under a frontier of {}", self.frontier.size());
+            return Err(SettlementError::Damaged(text));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in one transaction and commits it; after a failure nothing of it is left.
+    fn transact<R>(
+        &mut self,
+        work: impl FnOnce(&mut Work<'_>) -> Result<R, SettlementError>,
+    ) -> Result<R, SettlementError> {
+        if self.stopped {
+            return Err(SettlementError::Stopped);
+        }
+        let result = self.attempt(work);
+        if result.is_err() && !self.stopped && self.reload().is_err() {
+            self.stopped = true;
+        }
+        result
+    }
+
+    fn attempt<R>(
+        &mut self,
+        work: impl FnOnce(&mut Work<'_>) -> Result<R, SettlementError>,
+    ) -> Result<R, SettlementError> {
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
+                .doing("begin a transaction")?;
+        let mut desk = Work {
+            connection: &transaction,
+            policy: &self.policy,
+            registry: &mut self.registry,
+            posting: Posting::new(&transaction),
+            ledger: Appender::new(&transaction, self.frontier.clone()),
+            totals: BTreeMap::new(),
+            cursor: self.cursor,
+        };
+        let result = work(&mut desk)?;
+        let (frontier, cursor) = desk.finish(self.cursor)?;
+        if let Err(source) = transaction.commit() {
+            // What is durable is unknown now; a sync that failed is never retried.
+            self.stopped = true;
+            return Err(SettlementError::Store { doing: "commit", source });
+        }
+        self.frontier = frontier;
+        self.cursor = cursor;
+        Ok(result)
+    }
+}
+
+impl Work<'_> {
+    fn count(&mut self, state: State, contracts: i64, settled_wh: i64) {
+        let total = self.totals.entry(state).or_default();
+        total.contracts = total.contracts.saturating_add(contracts);
+        total.settled_wh = total.settled_wh.saturating_add(settled_wh);
+    }
+
+    /// Writes what was gathered: balances, totals, frontier, cursor.
+    fn finish(self, cursor_before: Seq) -> Result<(Frontier, Seq), SettlementError> {
+        self.posting.finish()?;
+        let mut put = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO state_totals (state, contracts, settled_wh) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (state) DO UPDATE SET contracts = contracts + excluded.contracts,
+                 settled_wh = settled_wh + excluded.settled_wh",
+            )
+            .doing("write totals")?;
+        for (state, total) in self.totals {
+            put.execute(params![state.code(), total.contracts, total.settled_wh])
+                .doing("write totals")?;
+        }
+        if self.cursor != cursor_before {
+            store::set_meta(self.connection, CURSOR, &self.cursor.get().to_le_bytes())?;
+        }
+        Ok((self.ledger.finish()?, self.cursor))
+    }
+}

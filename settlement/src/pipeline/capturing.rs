@@ -1,0 +1,214 @@
+//! Capture: trades become contracts, holds and leaves.
+
+use std::collections::BTreeSet;
+
+use rusqlite::params;
+use types::{Event, MarketDefinition, Seq, Side, SlotKey, Trade};
+
+use super::{Pipeline, Work};
+use crate::{
+    books::accounts::{Account, AccountKind},
+    capture::{self, Contract, FeedItem},
+    error::{Doing as _, SettlementError},
+    mechanism::clearing_house,
+    outcome::State,
+    registry::{Market, Meter, Signer},
+    store::{self, signed},
+    tlog::leaf,
+};
+
+/// What a batch of the feed became.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// Contracts made.
+    pub contracts: u64,
+    /// Items seen before, or saying nothing to settlement.
+    pub ignored: u64,
+    /// Everything up to here is captured now.
+    pub cursor: Seq,
+}
+
+impl Pipeline {
+    /// Captures everything the feed says up to `through`, in one transaction. Items at or before
+    /// the cursor are ignored, so a batch may be delivered any number of times.
+    ///
+    /// The caller promises that `items` is everything relevant between the cursor and `through`.
+    ///
+    /// # Errors
+    /// When the feed contradicts itself or the database refuses. Nothing is captured then.
+    pub fn capture(
+        &mut self,
+        through: Seq,
+        items: &[FeedItem],
+    ) -> Result<Captured, SettlementError> {
+        let cursor = self.cursor();
+        if through <= cursor {
+            let ignored = u64::try_from(items.len()).unwrap_or(u64::MAX);
+            return Ok(Captured { contracts: 0, ignored, cursor });
+        }
+        let new = capture::in_order(cursor, through, items)?;
+        self.transact(|work| {
+            let contracts = work.capture_items(&new)?;
+            work.cursor = through;
+            let seen = u64::try_from(items.len()).unwrap_or(u64::MAX);
+            let used = new.iter().filter(|item| is_relevant(&item.event)).count();
+            let used = u64::try_from(used).unwrap_or(u64::MAX);
+            Ok(Captured { contracts, ignored: seen.saturating_sub(used), cursor: through })
+        })
+    }
+}
+
+/// Whether settlement keeps something of this event.
+const fn is_relevant(event: &Event) -> bool {
+    match event {
+        Event::MarketDefined(_)
+        | Event::PartyRegistered(_)
+        | Event::MeterRegistered(_)
+        | Event::Trade(_) => true,
+        // Settlement asks when a slot's delivery ended, not when its gate closed.
+        Event::SlotPhaseChanged(_)
+        | Event::AuctionUncrossed(_)
+        | Event::OrderAccepted(_)
+        | Event::OrderRestated(_)
+        | Event::OrderReplaced(_)
+        | Event::OrderCancelled(_)
+        | Event::OrderRejected(_)
+        | Event::CommandRejected(_) => false,
+    }
+}
+
+impl Work<'_> {
+    fn capture_items(&mut self, items: &[FeedItem]) -> Result<u64, SettlementError> {
+        let mut slots = BTreeSet::new();
+        let mut contracts = 0_u64;
+        for item in items {
+            match &item.event {
+                Event::MarketDefined(definition) => self.add_market(definition)?,
+                Event::PartyRegistered(registration) => {
+                    let signer = Signer::from(registration);
+                    store::put_signer(self.connection, &signer)?;
+                    self.registry.add_signer(signer);
+                }
+                Event::MeterRegistered(registration) => {
+                    let meter = Meter::from(registration);
+                    store::put_meter(self.connection, &meter)?;
+                    self.registry.add_meter(meter);
+                }
+                Event::Trade(trade) => {
+                    self.capture_trade(item, trade)?;
+                    slots.insert(trade.key);
+                    contracts = contracts.saturating_add(1);
+                }
+                Event::SlotPhaseChanged(_)
+                | Event::AuctionUncrossed(_)
+                | Event::OrderAccepted(_)
+                | Event::OrderRestated(_)
+                | Event::OrderReplaced(_)
+                | Event::OrderCancelled(_)
+                | Event::OrderRejected(_)
+                | Event::CommandRejected(_) => {}
+            }
+        }
+        for key in slots {
+            self.touch_slot(key)?;
+        }
+        Ok(contracts)
+    }
+
+    fn add_market(&mut self, definition: &MarketDefinition) -> Result<(), SettlementError> {
+        if definition.currency != self.policy.currency {
+            return Err(SettlementError::OtherCurrency {
+                market: definition.market,
+                got: definition.currency.code().to_owned(),
+                expected: self.policy.currency.code().to_owned(),
+            });
+        }
+        let market = Market::from(definition);
+        store::put_market(self.connection, &market)?;
+        self.registry.add_market(market);
+        Ok(())
+    }
+
+    fn capture_trade(&mut self, item: &FeedItem, trade: &Trade) -> Result<(), SettlementError> {
+        let contract = capture::contract(item, trade, self.registry)?;
+        let due = capture::hold_due(&contract, self.policy)?;
+        let payer = contract.parties().payer();
+        let available = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
+        let escrowed = due.min(available);
+        if escrowed > 0 {
+            self.posting.post(contract.id, 0, &clearing_house::hold(payer, escrowed))?;
+        }
+        let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
+        self.insert_contract(&contract, escrowed, due.saturating_sub(escrowed), leaf)?;
+        self.count(State::AwaitingMeterData, 1, 0);
+        Ok(())
+    }
+
+    fn insert_contract(
+        &mut self,
+        contract: &Contract,
+        escrowed: i64,
+        uncovered: i64,
+        leaf: u64,
+    ) -> Result<(), SettlementError> {
+        let trade = signed(contract.id.get())?;
+        let slot = contract.key.slot;
+        let leaf = signed(leaf)?;
+        let row = params![
+            trade,
+            contract.key.market.get(),
+            slot.start_minute(),
+            slot.minutes(),
+            contract.price.micros(),
+            signed(contract.energy.wh())?,
+            contract.buy.meter.get(),
+            contract.sell.meter.get(),
+            escrowed,
+            uncovered,
+            i64::from(escrowed > 0),
+            leaf
+        ];
+        let inserted = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO contracts (trade, market, start_minute, minutes, price, energy, buyer,
+                 seller, escrowed, uncovered, holds, state, run, posted_run, settled, leaf,
+                 newest_leaf)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12)
+                 ON CONFLICT (trade) DO NOTHING",
+            )
+            .and_then(|mut insert| insert.execute(row))
+            .doing("write a contract")?;
+        if inserted == 0 {
+            return Err(SettlementError::TradeTwice(contract.id));
+        }
+        let mut insert = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO meter_contracts (meter, start_minute, trade, side)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )
+            .doing("write a contract's meters")?;
+        for (side, meter) in [(Side::Buy, contract.buy.meter), (Side::Sell, contract.sell.meter)] {
+            insert
+                .execute(params![meter.get(), slot.start_minute(), trade, side.code()])
+                .doing("write a contract's meters")?;
+        }
+        Ok(())
+    }
+
+    fn touch_slot(&mut self, key: SlotKey) -> Result<(), SettlementError> {
+        let slot = key.slot;
+        let end = slot.start_minute().saturating_add(u32::from(slot.minutes()));
+        let row = params![slot.start_minute(), key.market.get(), slot.minutes(), end];
+        self.connection
+            .prepare_cached(
+                "INSERT INTO slots (start_minute, market, minutes, end_minute, dirty)
+                 VALUES (?1, ?2, ?3, ?4, 1)
+                 ON CONFLICT (start_minute, market, minutes) DO UPDATE SET dirty = 1",
+            )
+            .and_then(|mut put| put.execute(row))
+            .doing("write a slot")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,449 @@
+//! The verification cycle: allocate, decide, settle, post, append; slot by slot.
+//!
+//! A slot is verified again whenever a contract, reading or curtailment of it is new. A contract
+//! whose outcome comes out the same is left alone; otherwise its transfers are reversed and posted
+//! anew as the next run, and a leaf supersedes the one before.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+use types::{DeliverySlot, Energy, MarketId, MeterId, Price, Side, SlotKey, Timestamp, TradeId};
+
+use super::{Pipeline, Work};
+use crate::{
+    allocation::{self, ALLOCATION_VERSION, Metered, Position, Share},
+    books::{
+        self, Due,
+        accounts::{Account, AccountKind},
+    },
+    error::{Doing as _, SettlementError, fit},
+    mechanism::{self, Funds, Leg, Parties, Settled, clearing_house},
+    metering,
+    outcome::{self, Excess, State, Verified},
+    policy::{PenaltyTo, ShortfallPenalty},
+    store::{self, intake, signed},
+    tlog::leaf::{self, OutcomeRecord},
+};
+
+/// A transaction of the cycle ends with the slot in which it reaches this many contracts:
+/// 16,384 × about 600 bytes of rows is 10 MiB of write-ahead log.
+pub const CYCLE_CONTRACTS_MAX: usize = 16_384;
+
+/// Most changed slots looked up at once.
+const CYCLE_SLOTS_MAX: u32 = 256;
+
+/// What a verification cycle did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerificationSummary {
+    /// Slots looked at.
+    pub slots: u64,
+    /// Contracts looked at.
+    pub examined: u64,
+    /// Contracts with a new outcome: first or corrected.
+    pub changed: u64,
+    /// Of these, corrections of an earlier outcome.
+    pub corrected: u64,
+    /// Contracts that still miss a reading.
+    pub awaiting: u64,
+}
+
+impl Pipeline {
+    /// Verifies and settles every slot that ended by `now` and changed since it was last verified.
+    ///
+    /// # Errors
+    /// When stored data is damaged or the database refuses. Slots finished before that stay
+    /// finished, and calling again continues.
+    pub fn verify(&mut self, now: Timestamp) -> Result<VerificationSummary, SettlementError> {
+        let mut summary = VerificationSummary::default();
+        loop {
+            let slots = self.changed_slots(now)?;
+            if slots.is_empty() {
+                return Ok(summary);
+            }
+            self.transact(|work| {
+                let mut contracts = 0_usize;
+                for key in slots {
+                    contracts = contracts.saturating_add(work.verify_slot(key, &mut summary)?);
+                    if contracts >= CYCLE_CONTRACTS_MAX {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+    }
+
+    fn changed_slots(&self, now: Timestamp) -> Result<Vec<SlotKey>, SettlementError> {
+        const MINUTE_NS: i64 = 60_000_000_000;
+        let minute = now.ns().div_euclid(MINUTE_NS);
+        let rows: Vec<(u16, u32, u16)> = self
+            .connection()
+            .prepare_cached(
+                "SELECT market, start_minute, minutes FROM slots
+                 WHERE dirty = 1 AND end_minute <= ?1
+                 ORDER BY start_minute, market, minutes LIMIT ?2",
+            )
+            .and_then(|mut select| {
+                let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                select.query_map(params![minute, CYCLE_SLOTS_MAX], columns)?.collect()
+            })
+            .doing("look for changed slots")?;
+        rows.into_iter()
+            .map(|(market, start, minutes)| {
+                let slot = DeliverySlot::new(start, minutes)
+                    .map_err(|error| SettlementError::Damaged(error.to_string()))?;
+                Ok(SlotKey { market: MarketId::new(market), slot })
+            })
+            .collect()
+    }
+}
+
+/// A contract as the cycle sees it.
+struct Row {
+    id: TradeId,
+    price: Price,
+    energy: Energy,
+    buyer: MeterId,
+    seller: MeterId,
+    escrowed: i64,
+    state: State,
+    run: u16,
+    posted_run: u16,
+    settled_wh: i64,
+    newest_leaf: u64,
+    buy: Option<Share>,
+    sell: Option<Share>,
+    excess: Excess,
+}
+
+impl Row {
+    fn verified(&self) -> Option<Verified> {
+        let (buyer, seller) = (self.buy?, self.sell?);
+        Some(Verified { energy: self.energy, price: self.price, buyer, seller })
+    }
+
+    /// What counts against the meter's energy on one side: settled, or allocated while the other
+    /// side is missing.
+    fn used(&self, side: Side) -> Energy {
+        let own = match side {
+            Side::Buy => self.buy,
+            Side::Sell => self.sell,
+        };
+        self.verified().map_or_else(
+            || own.map_or(Energy::ZERO, |share| share.allocated),
+            |verified| verified.settled(),
+        )
+    }
+}
+
+/// The contracts of one meter in one slot, as places in the list of rows.
+struct Group {
+    meter: MeterId,
+    metered: Option<Metered>,
+    members: Vec<(Side, usize)>,
+}
+
+impl Work<'_> {
+    fn verify_slot(
+        &mut self,
+        key: SlotKey,
+        summary: &mut VerificationSummary,
+    ) -> Result<usize, SettlementError> {
+        let mut rows = self.contracts_of(key)?;
+        let groups = self.groups(key.slot, &rows)?;
+        self.allocate(key.slot, &groups, &mut rows)?;
+        for group in &groups {
+            attribute_excess(group, &mut rows);
+        }
+        summary.slots = summary.slots.saturating_add(1);
+        let mut legs = Vec::new();
+        for row in &rows {
+            summary.examined = summary.examined.saturating_add(1);
+            match row.verified() {
+                None => summary.awaiting = summary.awaiting.saturating_add(1),
+                Some(verified) => self.conclude(row, &verified, &mut legs, summary)?,
+            }
+        }
+        self.connection
+            .prepare_cached(
+                "UPDATE slots SET dirty = 0
+                 WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3",
+            )
+            .and_then(|mut update| {
+                let slot = key.slot;
+                update.execute(params![slot.start_minute(), key.market.get(), slot.minutes()])
+            })
+            .doing("mark a slot as verified")?;
+        Ok(rows.len())
+    }
+
+    fn contracts_of(&self, key: SlotKey) -> Result<Vec<Row>, SettlementError> {
+        let slot = key.slot;
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT trade, price, energy, buyer, seller, escrowed, state, run, posted_run,
+                 settled, newest_leaf
+                 FROM contracts WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3
+                 ORDER BY trade",
+            )
+            .doing("read the contracts of a slot")?;
+        let mut found = select
+            .query(params![slot.start_minute(), key.market.get(), slot.minutes()])
+            .doing("read the contracts of a slot")?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().doing("read the contracts of a slot")? {
+            rows.push(read_row(row).doing("read the contracts of a slot")??);
+        }
+        Ok(rows)
+    }
+
+    fn groups(&self, slot: DeliverySlot, rows: &[Row]) -> Result<Vec<Group>, SettlementError> {
+        let mut places: Vec<(MeterId, Side, usize)> =
+            Vec::with_capacity(rows.len().saturating_mul(2));
+        for (index, row) in rows.iter().enumerate() {
+            places.push((row.buyer, Side::Buy, index));
+            places.push((row.seller, Side::Sell, index));
+        }
+        places.sort_unstable();
+        let mut meters: Vec<MeterId> = places.iter().map(|place| place.0).collect();
+        meters.dedup();
+        let blocks = intake::blocks(self.connection, slot, &meters)?;
+        let of_meter = |meter: MeterId| {
+            let from = blocks.partition_point(|(of, _)| *of < meter);
+            let to = blocks.partition_point(|(of, _)| *of <= meter);
+            blocks.get(from..to).unwrap_or_default()
+        };
+        Ok(places
+            .chunk_by(|first, second| first.0 == second.0)
+            .filter_map(|chunk| {
+                let meter = chunk.first()?.0;
+                let metered = metering::cover(slot, of_meter(meter).iter().map(|(_, block)| block));
+                let members = chunk.iter().map(|&(_, side, index)| (side, index)).collect();
+                Some(Group { meter, metered, members })
+            })
+            .collect())
+    }
+
+    fn allocate(
+        &self,
+        slot: DeliverySlot,
+        groups: &[Group],
+        rows: &mut [Row],
+    ) -> Result<(), SettlementError> {
+        let caps: BTreeMap<MeterId, Energy> = intake::caps(self.connection, slot)?;
+        for group in groups {
+            let Some(metered) = group.metered else { continue };
+            let positions: Vec<Position> = group
+                .members
+                .iter()
+                .filter_map(|&(side, index)| {
+                    let row = rows.get(index)?;
+                    Some(Position { contract: row.id, side, energy: row.energy })
+                })
+                .collect();
+            let cap = caps.get(&group.meter).copied();
+            let shares = allocation::allocate(&positions, metered, cap, self.policy.allocation);
+            for (&(side, index), share) in group.members.iter().zip(shares) {
+                if let Some(row) = rows.get_mut(index) {
+                    match side {
+                        Side::Buy => row.buy = Some(share),
+                        Side::Sell => row.sell = Some(share),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares a contract's outcome with the one before and, if it differs, makes it a new run.
+    fn conclude(
+        &mut self,
+        row: &Row,
+        verified: &Verified,
+        legs: &mut Vec<Leg>,
+        summary: &mut VerificationSummary,
+    ) -> Result<(), SettlementError> {
+        let candidate = self.candidate(row, verified)?;
+        let before = match row.run {
+            0 => None,
+            _ => Some(self.outcome_at(row.newest_leaf)?),
+        };
+        if before.as_ref().is_some_and(|before| before.says_the_same(&candidate)) {
+            return Ok(());
+        }
+        let (settled, posted_run) = match &before {
+            Some(before) if same_money(before, &candidate) => (before.settled, row.posted_run),
+            Some(_) | None => (self.repost(row, &candidate, legs)?, candidate.run),
+        };
+        let record = OutcomeRecord { settled, ..candidate };
+        let leaf = self.ledger.append(&leaf::encode_outcome(&record))?;
+        let settled_wh = signed(record.outcome.settled.wh())?;
+        let state = record.outcome.state;
+        let columns = params![
+            signed(row.id.get())?,
+            state.code(),
+            record.run,
+            posted_run,
+            settled_wh,
+            signed(leaf)?
+        ];
+        self.connection
+            .prepare_cached(
+                "UPDATE contracts SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
+                 newest_leaf = ?6, uncovered = 0 WHERE trade = ?1",
+            )
+            .and_then(|mut update| update.execute(columns))
+            .doing("write an outcome")?;
+        self.count(row.state, -1, row.settled_wh.saturating_neg());
+        self.count(state, 1, settled_wh);
+        summary.changed = summary.changed.saturating_add(1);
+        summary.corrected = summary.corrected.saturating_add(u64::from(before.is_some()));
+        Ok(())
+    }
+
+    fn candidate(&self, row: &Row, verified: &Verified) -> Result<OutcomeRecord, SettlementError> {
+        let outcome = outcome::decide(verified, self.policy);
+        let due = if outcome.state == State::Disputed {
+            Some(Due::default())
+        } else {
+            outcome::amounts(verified, &outcome, row.excess, self.policy)
+                .and_then(|amounts| books::due(&amounts, self.policy))
+        };
+        let out_of_range = |what| SettlementError::OutOfRange { what, contract: row.id };
+        Ok(OutcomeRecord {
+            contract: row.id,
+            run: row.run.checked_add(1).ok_or_else(|| out_of_range("the number of runs"))?,
+            previous: row.newest_leaf,
+            method: self.policy.allocation.code(),
+            method_version: ALLOCATION_VERSION,
+            buyer_allocated: verified.buyer.allocated,
+            seller_allocated: verified.seller.allocated,
+            outcome,
+            excess: row.excess,
+            due: due.ok_or_else(|| out_of_range("an amount"))?,
+            settled: Settled::default(),
+        })
+    }
+
+    fn outcome_at(&self, index: u64) -> Result<OutcomeRecord, SettlementError> {
+        store::ledger::leaf(self.connection, index)?
+            .and_then(|bytes| leaf::decode_outcome(&bytes))
+            .ok_or_else(|| SettlementError::Damaged(format!("leaf {index} is no outcome")))
+    }
+
+    /// Reverses the transfers of the live run, if any, and posts those of the new one.
+    fn repost(
+        &mut self,
+        row: &Row,
+        record: &OutcomeRecord,
+        legs: &mut Vec<Leg>,
+    ) -> Result<Settled, SettlementError> {
+        if row.posted_run > 0 {
+            self.posting.reverse(row.id, row.posted_run, record.run)?;
+        }
+        legs.clear();
+        let seller = self
+            .registry
+            .meter(row.seller)
+            .ok_or(SettlementError::UnknownMeter { trade: row.id, meter: row.seller })?;
+        let parties = Parties {
+            buyer: row.buyer,
+            seller: row.seller,
+            seller_utility: seller.utility,
+            price: row.price,
+        };
+        let payer = parties.payer();
+        let mut funds = Funds {
+            escrow: row.escrowed,
+            payer_available: self.available(payer)?,
+            seller_available: self.available(row.seller)?,
+        };
+        if funds.payer_available < 0 {
+            // The reversal took back a refund that is in use elsewhere: so much of the hold is gone.
+            let gone = funds.payer_available.saturating_neg();
+            legs.push(clearing_house::uncover(payer, gone));
+            funds.escrow = funds.escrow.saturating_sub(gone);
+            funds.payer_available = 0;
+            funds.seller_available = funds.seller_available.max(0);
+        }
+        let settled = if record.outcome.state == State::Disputed {
+            Settled::default()
+        } else {
+            let rule = self.policy.shortfall_penalty.as_ref();
+            let to = rule.map_or(PenaltyTo::Pool, |rule: &ShortfallPenalty| rule.to);
+            mechanism::settle(self.policy.mechanism, &parties, &record.due, to, funds, legs)
+        };
+        for leg in legs.iter() {
+            self.posting.post(row.id, record.run, leg)?;
+        }
+        Ok(settled)
+    }
+
+    fn available(&mut self, meter: MeterId) -> Result<i64, SettlementError> {
+        self.posting.balance(Account::of_meter(meter, AccountKind::Available))
+    }
+}
+
+/// Whether the transfers of the earlier outcome may stay as they are.
+fn same_money(before: &OutcomeRecord, now: &OutcomeRecord) -> bool {
+    let disputed = |record: &OutcomeRecord| record.outcome.state == State::Disputed;
+    disputed(before) == disputed(now) && before.due.moves_same_money(&now.due)
+}
+
+/// Spreads what a meter moved beyond its contracts over them, in proportion to their energy.
+fn attribute_excess(group: &Group, rows: &mut [Row]) {
+    let Some(metered) = group.metered else { return };
+    for side in [Side::Buy, Side::Sell] {
+        let register = match side {
+            Side::Buy => metered.withdrawn,
+            Side::Sell => metered.injected,
+        };
+        let mine: Vec<usize> =
+            group.members.iter().filter(|(of, _)| *of == side).map(|&(_, index)| index).collect();
+        let members = || mine.iter().filter_map(|&index| rows.get(index));
+        let used = members().map(|row| row.used(side).wh()).fold(0, u64::saturating_add);
+        let excess = u128::from(register.wh().saturating_sub(used));
+        let weights: Vec<(TradeId, u64)> = members().map(|row| (row.id, row.energy.wh())).collect();
+        let parts = allocation::largest_remainder(&weights, excess);
+        for (index, part) in mine.into_iter().zip(parts) {
+            if let Some(row) = rows.get_mut(index) {
+                match side {
+                    Side::Buy => row.excess.withdrawn = Energy::from_wh(part),
+                    Side::Sell => row.excess.injected = Energy::from_wh(part),
+                }
+            }
+        }
+    }
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Row, SettlementError>> {
+    let numbers: (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(10)?);
+    let state: u8 = row.get(6)?;
+    let partial = Row {
+        id: TradeId::default(),
+        price: Price::from_micros(row.get(1)?),
+        energy: Energy::ZERO,
+        buyer: MeterId::new(row.get(3)?),
+        seller: MeterId::new(row.get(4)?),
+        escrowed: row.get(5)?,
+        state: State::AwaitingMeterData,
+        run: row.get(7)?,
+        posted_run: row.get(8)?,
+        settled_wh: row.get(9)?,
+        newest_leaf: 0,
+        buy: None,
+        sell: None,
+        excess: Excess::default(),
+    };
+    Ok((|| {
+        Ok(Row {
+            id: TradeId::new(fit(numbers.0, "a trade number")?),
+            energy: Energy::from_wh(fit(numbers.1, "an energy")?),
+            newest_leaf: fit(numbers.2, "a leaf index")?,
+            state: State::from_code(state)
+                .ok_or_else(|| SettlementError::Damaged(format!("state {state}")))?,
+            ..partial
+        })
+    })())
+}

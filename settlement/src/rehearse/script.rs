@@ -1,0 +1,123 @@
+//! A case as it is written down.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::policy::{PolicyDocument, Written};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) policy: PolicyDocument,
+    #[serde(default)]
+    pub(super) meters: BTreeMap<String, MeterText>,
+    pub(super) contracts: Vec<ContractText>,
+    pub(super) events: Vec<EventText>,
+}
+
+/// The retailer of a meter, alone or as a field.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum MeterText {
+    Retailer(String),
+    Fields { retailer: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContractText {
+    pub(super) id: String,
+    pub(super) seller: String,
+    pub(super) buyer: String,
+    pub(super) energy_wh: u64,
+    pub(super) price: Written,
+    pub(super) slot: SlotText,
+    #[serde(default)]
+    pub(super) traded: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlotText {
+    pub(super) start: String,
+    pub(super) minutes: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Direction {
+    Injected,
+    Withdrawn,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SignatureText {
+    #[default]
+    Valid,
+    Invalid,
+    OtherRetailer,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadingText {
+    pub(super) meter: String,
+    pub(super) direction: Direction,
+    pub(super) wh: u64,
+    #[serde(default = "first")]
+    pub(super) revision: u32,
+    #[serde(default)]
+    pub(super) signature: SignatureText,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum EventText {
+    Deposit {
+        account: String,
+        minor: i64,
+    },
+    Reading(ReadingText),
+    Curtailment {
+        meter: String,
+        cap_wh: u64,
+        #[serde(default = "first")]
+        revision: u32,
+    },
+    Verify,
+    RepeatLast {
+        times: u32,
+    },
+    Day {
+        to: i64,
+    },
+    Hold(IgnoredAny),
+    Modification(IgnoredAny),
+    Payment(IgnoredAny),
+    Recovery(IgnoredAny),
+}
+
+const fn first() -> u32 {
+    1
+}
+
+impl Case {
+    /// What the meter's other register shows in the newest revision up to the event's.
+    pub(super) fn other_register(&self, event: &ReadingText) -> u64 {
+        let mut newest = (0, 0);
+        for other in &self.events {
+            if let EventText::Reading(other) = other
+                && other.meter == event.meter
+                && other.direction != event.direction
+                && other.signature == SignatureText::Valid
+                && (newest.0..=event.revision).contains(&other.revision)
+            {
+                newest = (other.revision, other.wh);
+            }
+        }
+        newest.1
+    }
+}

@@ -1,0 +1,285 @@
+//! Rows of documents, readings and curtailments.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use types::{DeliverySlot, Digest, Energy, MeterId, Timestamp};
+
+use crate::{
+    allocation::Metered,
+    error::{Doing as _, SettlementError, fit},
+    metering::{Block, CurtailmentReason, DocumentKind, DocumentReject, Key, Receipt},
+};
+
+/// The answer given to a document of this digest before.
+///
+/// # Errors
+/// When SQLite refuses or the row cannot be.
+pub fn receipt(
+    connection: &Connection,
+    digest: &Digest,
+) -> Result<Option<Receipt>, SettlementError> {
+    let row: Option<(u8, u32, u16)> = connection
+        .prepare_cached("SELECT kind, accepted, reject FROM documents WHERE digest = ?1")
+        .and_then(|mut select| {
+            let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            select.query_row([digest.as_bytes()], columns).optional()
+        })
+        .doing("look for a document")?;
+    row.map(|(kind, accepted, reject)| {
+        let damaged = || SettlementError::Damaged(format!("document {digest}"));
+        let kind = DocumentKind::from_code(kind).ok_or_else(damaged)?;
+        let result = match reject {
+            0 => Ok(()),
+            code => Err(DocumentReject::from_code(code).ok_or_else(damaged)?),
+        };
+        Ok(Receipt { digest: *digest, kind, accepted, result, repeated: true })
+    })
+    .transpose()
+}
+
+/// Keeps a document with the answer to it and returns its number.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn put_document(
+    connection: &Connection,
+    receipt: &Receipt,
+    received: Timestamp,
+    bytes: &[u8],
+) -> Result<i64, SettlementError> {
+    let reject = receipt.result.err().map_or(0, DocumentReject::code);
+    let row = params![
+        receipt.digest.as_bytes(),
+        received.ns(),
+        receipt.kind.code(),
+        receipt.accepted,
+        reject,
+        bytes
+    ];
+    connection
+        .prepare_cached(
+            "INSERT INTO documents (digest, received, kind, accepted, reject, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .and_then(|mut insert| insert.insert(row))
+        .doing("write a document")
+}
+
+/// Every known revision of a reading.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn readings(connection: &Connection, key: Key) -> Result<Vec<(u32, Metered)>, SettlementError> {
+    let mut select = connection
+        .prepare_cached(
+            "SELECT revision, injected, withdrawn FROM readings
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
+        )
+        .doing("read readings")?;
+    let rows = select
+        .query_map(params![key.slot.start_minute(), key.meter.get(), key.slot.minutes()], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })
+        .doing("read readings")?;
+    rows.map(|row| {
+        let (revision, injected, withdrawn) = row.doing("read readings")?;
+        Ok((revision, metered(injected, withdrawn)?))
+    })
+    .collect()
+}
+
+/// Keeps a reading.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn put_reading(
+    connection: &Connection,
+    key: Key,
+    revision: u32,
+    metered: &Metered,
+    document: i64,
+) -> Result<(), SettlementError> {
+    let row = params![
+        key.slot.start_minute(),
+        key.meter.get(),
+        key.slot.minutes(),
+        revision,
+        super::signed(metered.injected.wh())?,
+        super::signed(metered.withdrawn.wh())?,
+        document
+    ];
+    connection
+        .prepare_cached(
+            "INSERT INTO readings
+             (start_minute, meter, minutes, revision, injected, withdrawn, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .and_then(|mut insert| insert.execute(row))
+        .doing("write a reading")?;
+    Ok(())
+}
+
+/// A cap and the code of its reason.
+pub type Cap = (Energy, u8);
+
+/// Every known revision of a curtailment.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn curtailments(connection: &Connection, key: Key) -> Result<Vec<(u32, Cap)>, SettlementError> {
+    let mut select = connection
+        .prepare_cached(
+            "SELECT revision, cap, reason FROM curtailments
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
+        )
+        .doing("read curtailments")?;
+    let rows = select
+        .query_map(params![key.slot.start_minute(), key.meter.get(), key.slot.minutes()], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+        })
+        .doing("read curtailments")?;
+    rows.map(|row| {
+        let (revision, cap, reason) = row.doing("read curtailments")?;
+        Ok((revision, (Energy::from_wh(fit(cap, "a cap")?), reason)))
+    })
+    .collect()
+}
+
+/// Keeps a curtailment.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn put_curtailment(
+    connection: &Connection,
+    key: Key,
+    revision: u32,
+    (cap, reason): Cap,
+    document: i64,
+) -> Result<(), SettlementError> {
+    let row = params![
+        key.slot.start_minute(),
+        key.meter.get(),
+        key.slot.minutes(),
+        revision,
+        super::signed(cap.wh())?,
+        reason,
+        document
+    ];
+    connection
+        .prepare_cached(
+            "INSERT INTO curtailments
+             (start_minute, meter, minutes, revision, cap, reason, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .and_then(|mut insert| insert.execute(row))
+        .doing("write a curtailment")?;
+    Ok(())
+}
+
+/// The code of a curtailment's reason in rows.
+#[must_use]
+pub const fn reason_code(reason: CurtailmentReason) -> u8 {
+    match reason {
+        CurtailmentReason::Outage => 1,
+        CurtailmentReason::Policy => 2,
+    }
+}
+
+/// Marks every slot that overlaps `span` as changed.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn touch_slots(connection: &Connection, span: DeliverySlot) -> Result<(), SettlementError> {
+    let start = span.start_minute();
+    let end = start.saturating_add(u32::from(span.minutes()));
+    // No slot is longer than a day.
+    let earliest = start.saturating_sub(1_440);
+    connection
+        .prepare_cached(
+            "UPDATE slots SET dirty = 1 WHERE start_minute >= ?1 AND start_minute < ?2
+             AND end_minute > ?3 AND dirty = 0",
+        )
+        .and_then(|mut update| update.execute([earliest, end, start]))
+        .doing("mark slots as changed")?;
+    Ok(())
+}
+
+/// The newest readings inside `slot` of `meters`, which are in order and each there once; the
+/// answer is in order of meters.
+///
+/// # Errors
+/// When SQLite refuses or a row cannot be.
+pub fn blocks(
+    connection: &Connection,
+    slot: DeliverySlot,
+    meters: &[MeterId],
+) -> Result<Vec<(MeterId, Block)>, SettlementError> {
+    const DOING: &str = "read the readings of a slot";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT meter, start_minute, minutes, injected, withdrawn FROM readings
+             WHERE start_minute >= ?1 AND start_minute < ?2
+             ORDER BY start_minute, meter, minutes, revision",
+        )
+        .doing(DOING)?;
+    let end = slot.start_minute().saturating_add(u32::from(slot.minutes()));
+    let mut rows = select.query([slot.start_minute(), end]).doing(DOING)?;
+    let mut blocks: Vec<(MeterId, Block)> = Vec::with_capacity(meters.len());
+    while let Some(row) = rows.next().doing(DOING)? {
+        let meter = MeterId::new(row.get(0).doing(DOING)?);
+        if meters.binary_search(&meter).is_err() {
+            continue;
+        }
+        let start_minute = row.get(1).doing(DOING)?;
+        let minutes = row.get(2).doing(DOING)?;
+        let registers = metered(row.get(3).doing(DOING)?, row.get(4).doing(DOING)?)?;
+        let Metered { injected, withdrawn } = registers;
+        let block = Block { start_minute, minutes, injected, withdrawn };
+        match blocks.last_mut() {
+            // Revisions of one interval follow each other; the newest is last.
+            Some((of, last))
+                if (*of, last.start_minute, last.minutes) == (meter, start_minute, minutes) =>
+            {
+                *last = block;
+            }
+            Some(_) | None => blocks.push((meter, block)),
+        }
+    }
+    blocks.sort_by_key(|(meter, _)| *meter);
+    Ok(blocks)
+}
+
+/// The newest caps for exactly this slot, by meter.
+///
+/// # Errors
+/// When SQLite refuses or a row cannot be.
+pub fn caps(
+    connection: &Connection,
+    slot: DeliverySlot,
+) -> Result<BTreeMap<MeterId, Energy>, SettlementError> {
+    let mut select = connection
+        .prepare_cached(
+            "SELECT meter, cap FROM curtailments WHERE start_minute = ?1 AND minutes = ?2
+             ORDER BY meter, revision",
+        )
+        .doing("read the curtailments of a slot")?;
+    let rows = select
+        .query_map(params![slot.start_minute(), slot.minutes()], |row| {
+            Ok((MeterId::new(row.get(0)?), row.get::<_, i64>(1)?))
+        })
+        .doing("read the curtailments of a slot")?;
+    let mut caps = BTreeMap::new();
+    for row in rows {
+        let (meter, cap) = row.doing("read the curtailments of a slot")?;
+        caps.insert(meter, Energy::from_wh(fit(cap, "a cap")?));
+    }
+    Ok(caps)
+}
+
+fn metered(injected: i64, withdrawn: i64) -> Result<Metered, SettlementError> {
+    Ok(Metered {
+        injected: Energy::from_wh(fit(injected, "a reading")?),
+        withdrawn: Energy::from_wh(fit(withdrawn, "a reading")?),
+    })
+}

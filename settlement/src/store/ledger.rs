@@ -1,0 +1,156 @@
+//! Rows of the ledger: leaves and checkpoints.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use types::Digest;
+
+use super::{set_meta, signed};
+use crate::{
+    error::{Doing as _, SettlementError, fit},
+    tlog::{Frontier, hash_leaf},
+};
+
+/// Where the frontier is kept.
+pub const FRONTIER: &str = "frontier";
+
+/// Appends leaves within one transaction.
+#[derive(Debug)]
+pub struct Appender<'c> {
+    connection: &'c Connection,
+    frontier: Frontier,
+}
+
+impl<'c> Appender<'c> {
+    /// Continues after `frontier`.
+    #[must_use]
+    pub const fn new(connection: &'c Connection, frontier: Frontier) -> Self {
+        Self { connection, frontier }
+    }
+
+    /// Appends a leaf and returns its index.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
+        let index = self.frontier.size();
+        self.connection
+            .prepare_cached("INSERT INTO leaves (leaf, bytes) VALUES (?1, ?2)")
+            .and_then(|mut insert| insert.execute(params![signed(index).unwrap_or(-1), bytes]))
+            .doing("append a leaf")?;
+        self.frontier.push(hash_leaf(bytes));
+        Ok(index)
+    }
+
+    /// Keeps the frontier with the leaves and hands it back.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn finish(self) -> Result<Frontier, SettlementError> {
+        set_meta(self.connection, FRONTIER, &self.frontier.to_bytes())?;
+        Ok(self.frontier)
+    }
+}
+
+/// The bytes of a leaf, if there is one of this index.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn leaf(connection: &Connection, index: u64) -> Result<Option<Vec<u8>>, SettlementError> {
+    let index = signed(index)?;
+    connection
+        .prepare_cached("SELECT bytes FROM leaves WHERE leaf = ?1")
+        .and_then(|mut select| select.query_row([index], |row| row.get(0)).optional())
+        .doing("read a leaf")
+}
+
+/// The leaves from `first` up to, not including, `end`.
+///
+/// # Errors
+/// When SQLite refuses or a leaf is missing.
+pub fn leaves(
+    connection: &Connection,
+    first: u64,
+    end: u64,
+) -> Result<Vec<Vec<u8>>, SettlementError> {
+    let mut select = connection
+        .prepare_cached("SELECT bytes FROM leaves WHERE leaf >= ?1 AND leaf < ?2 ORDER BY leaf")
+        .doing("read leaves")?;
+    let range = [signed(first)?, signed(end)?];
+    let rows = select.query_map(range, |row| row.get(0)).doing("read leaves")?;
+    let bytes: Vec<Vec<u8>> = rows.collect::<Result<_, _>>().doing("read leaves")?;
+    if u64::try_from(bytes.len()).ok() == end.checked_sub(first) {
+        Ok(bytes)
+    } else {
+        Err(SettlementError::Damaged(format!("leaves are missing between {first} and {end}")))
+    }
+}
+
+/// How many leaves there are.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn leaf_count(connection: &Connection) -> Result<u64, SettlementError> {
+    let count: i64 = connection
+        .query_row("SELECT coalesce(max(leaf) + 1, 0) FROM leaves", [], |row| row.get(0))
+        .doing("count the leaves")?;
+    fit(count, "the number of leaves")
+}
+
+/// A checkpoint as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    /// Size and peaks of the tree.
+    pub frontier: Frontier,
+    /// Its root.
+    pub root: Digest,
+    /// The note.
+    pub note: String,
+}
+
+/// The newest checkpoint of at most `size` leaves.
+///
+/// # Errors
+/// When SQLite refuses or the row cannot be.
+pub fn checkpoint(
+    connection: &Connection,
+    size: u64,
+) -> Result<Option<SignedCheckpoint>, SettlementError> {
+    let row: Option<([u8; 32], Vec<u8>, String)> = connection
+        .prepare_cached(
+            "SELECT root, frontier, note FROM checkpoints WHERE size <= ?1
+             ORDER BY size DESC LIMIT 1",
+        )
+        .and_then(|mut select| {
+            let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            select.query_row([i64::try_from(size).unwrap_or(i64::MAX)], columns).optional()
+        })
+        .doing("read the newest checkpoint")?;
+    row.map(|(root, frontier, note)| {
+        let frontier = Frontier::from_bytes(&frontier)
+            .ok_or_else(|| SettlementError::Damaged("a checkpoint's frontier".to_owned()))?;
+        Ok(SignedCheckpoint { frontier, root: Digest::new(root), note })
+    })
+    .transpose()
+}
+
+/// Keeps a checkpoint.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn put_checkpoint(
+    connection: &Connection,
+    checkpoint: &SignedCheckpoint,
+) -> Result<(), SettlementError> {
+    let row = params![
+        signed(checkpoint.frontier.size())?,
+        checkpoint.root.as_bytes(),
+        checkpoint.frontier.to_bytes(),
+        checkpoint.note
+    ];
+    connection
+        .prepare_cached(
+            "INSERT INTO checkpoints (size, root, frontier, note) VALUES (?1, ?2, ?3, ?4)",
+        )
+        .and_then(|mut insert| insert.execute(row))
+        .doing("write a checkpoint")?;
+    Ok(())
+}

@@ -1,0 +1,150 @@
+-- Schema 1. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE markets (
+    market INTEGER PRIMARY KEY,
+    slot_minutes INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE parties (
+    role INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    PRIMARY KEY (role, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE meters (
+    meter INTEGER PRIMARY KEY,
+    platform INTEGER NOT NULL,
+    retailer INTEGER NOT NULL,
+    utility INTEGER NOT NULL
+) STRICT;
+
+-- A slot with contracts. Dirty: something about it changed since it was last verified.
+CREATE TABLE slots (
+    start_minute INTEGER NOT NULL,
+    market INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    end_minute INTEGER NOT NULL,
+    dirty INTEGER NOT NULL,
+    PRIMARY KEY (start_minute, market, minutes)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX slots_dirty ON slots (end_minute) WHERE dirty = 1;
+
+-- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none.
+CREATE TABLE contracts (
+    trade INTEGER PRIMARY KEY,
+    market INTEGER NOT NULL,
+    start_minute INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    price INTEGER NOT NULL,
+    energy INTEGER NOT NULL,
+    buyer INTEGER NOT NULL,
+    seller INTEGER NOT NULL,
+    escrowed INTEGER NOT NULL,
+    uncovered INTEGER NOT NULL,
+    holds INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    posted_run INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    newest_leaf INTEGER NOT NULL
+) STRICT;
+CREATE INDEX contracts_slot ON contracts (start_minute, market, minutes);
+CREATE INDEX contracts_uncovered
+    ON contracts (CASE WHEN price < 0 THEN seller ELSE buyer END) WHERE uncovered > 0;
+
+CREATE TABLE meter_contracts (
+    meter INTEGER NOT NULL,
+    start_minute INTEGER NOT NULL,
+    trade INTEGER NOT NULL,
+    side INTEGER NOT NULL,
+    PRIMARY KEY (meter, start_minute, trade, side)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE state_totals (
+    state INTEGER PRIMARY KEY,
+    contracts INTEGER NOT NULL,
+    settled_wh INTEGER NOT NULL
+) STRICT;
+
+-- Credits minus debits.
+CREATE TABLE accounts (
+    account INTEGER PRIMARY KEY,
+    balance INTEGER NOT NULL
+) STRICT;
+
+-- Append-only. id = contract * 2^24 + run * 2^8 + leg; of a deposit, -1 - reference.
+CREATE TABLE transfers (
+    id INTEGER PRIMARY KEY,
+    debit INTEGER NOT NULL,
+    credit INTEGER NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0)
+) STRICT;
+CREATE TRIGGER transfers_are_final BEFORE UPDATE ON transfers
+BEGIN SELECT RAISE(ABORT, 'transfers are append-only'); END;
+CREATE TRIGGER transfers_are_kept BEFORE DELETE ON transfers
+BEGIN SELECT RAISE(ABORT, 'transfers are append-only'); END;
+CREATE VIEW transfer_details AS
+SELECT id,
+    CASE WHEN id < 0 THEN NULL ELSE id >> 24 END AS contract,
+    CASE WHEN id < 0 THEN NULL ELSE (id >> 8) & 65535 END AS run,
+    CASE WHEN id < 0 THEN 13 ELSE id & 127 END AS leg,
+    CASE WHEN id < 0 THEN 0 ELSE (id >> 7) & 1 END AS reversal,
+    debit, credit, amount
+FROM transfers;
+
+CREATE TABLE deposits (
+    reference INTEGER PRIMARY KEY,
+    meter INTEGER NOT NULL,
+    amount INTEGER NOT NULL
+) STRICT;
+
+-- Accepted documents and evidence of equivocation, as they were received.
+CREATE TABLE documents (
+    document INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    received INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    reject INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE readings (
+    start_minute INTEGER NOT NULL,
+    meter INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    injected INTEGER NOT NULL,
+    withdrawn INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (start_minute, meter, minutes, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE curtailments (
+    start_minute INTEGER NOT NULL,
+    meter INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    cap INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (start_minute, meter, minutes, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leaves (
+    leaf INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE checkpoints (
+    size INTEGER PRIMARY KEY,
+    root BLOB NOT NULL,
+    frontier BLOB NOT NULL,
+    note TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,64 @@
+//! The worked example of `docs/settlement.md`, recomputed.
+
+use types::{MeterId, Money};
+
+use super::fixture::{Desk, Feed, file, later};
+use crate::{books::accounts::Account, mechanism::LegKind};
+
+const DOCUMENT: &str = include_str!("../../../docs/settlement.md");
+
+fn transfers(desk: &Desk) -> String {
+    let mut select = desk
+        .pipeline
+        .connection()
+        .prepare(
+            "SELECT run, leg, reversal, debit, credit, amount FROM transfer_details ORDER BY id",
+        )
+        .unwrap();
+    let mut rows = select.query([]).unwrap();
+    let mut text = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        let run = row.get::<_, Option<u16>>(0).unwrap().map_or("-".to_owned(), |r| r.to_string());
+        let leg = LegKind::from_code(row.get(1).unwrap()).unwrap().name();
+        let reversal = if row.get::<_, u8>(2).unwrap() == 1 { "reversal of " } else { "" };
+        let account = |column| Account::from_number(row.get(column).unwrap()).unwrap().to_string();
+        let (debit, credit) = (account(3), account(4));
+        let amount: i64 = row.get(5).unwrap();
+        text += &format!("{run} | {reversal}{leg} | {debit} | {credit} | {amount}\n");
+    }
+    text
+}
+
+/// The text between the lines `<!-- name -->` and `<!-- end -->`, without the table's frame.
+fn documented(name: &str) -> String {
+    let (_, rest) = DOCUMENT.split_once(&format!("<!-- {name} -->\n")).unwrap();
+    let (table, _) = rest.split_once("<!-- end -->").unwrap();
+    let lines = table.lines().filter(|line| line.starts_with('|')).skip(2);
+    lines.map(|line| line.trim_matches(['|', ' ']).to_owned() + "\n").collect()
+}
+
+#[test]
+fn the_worked_example_is_what_happens() {
+    let mut feed = Feed::new();
+    let trade = feed.trade(0, (1, 7), 5_000, 5_000_000);
+    let mut desk = Desk::new();
+    desk.pipeline.deposit(1, MeterId::new(7), Money::from_minor(3_000)).unwrap();
+    desk.pipeline.capture(feed.end(), &feed.items).unwrap();
+    desk.taken(&file(1, 0, &[(1, 4_400, 0)]));
+    desk.taken(&file(1, 0, &[(7, 0, 5_200)]));
+    desk.pipeline.verify(later()).unwrap();
+    let record = desk.pipeline.outcome_of(trade).unwrap().unwrap();
+    assert_eq!(record.outcome.shortfall.wh(), 600);
+    assert_eq!(documented("first run"), transfers(&desk));
+    desk.taken(&file(2, 0, &[(1, 4_700, 0)]));
+    desk.pipeline.verify(later()).unwrap();
+    assert_eq!(documented("both runs"), transfers(&desk));
+    let balances: String = desk
+        .pipeline
+        .balances()
+        .unwrap()
+        .into_iter()
+        .map(|(account, minor)| format!("{account} | {minor}\n"))
+        .collect();
+    assert_eq!(documented("balances"), balances);
+}

@@ -1,0 +1,137 @@
+//! Documents: who may say what, and what happens when they say it twice.
+
+use types::{Party, Role};
+
+use super::fixture::{Desk, Feed, curtailment, file, file_body, key, later};
+use crate::{DocumentKind, DocumentReject, State, seal};
+
+fn desk() -> (Desk, types::TradeId) {
+    let mut feed = Feed::new();
+    let trade = feed.trade(0, (1, 7), 5_000, 5_000_000);
+    let mut desk = Desk::new();
+    desk.deposit_all(2_500);
+    desk.pipeline.capture(feed.end(), &feed.items).unwrap();
+    (desk, trade)
+}
+
+#[test]
+fn only_the_serving_retailer_and_utility_may_speak() {
+    let (mut desk, _) = desk();
+    let body = file_body(1, 0, &[(1, 5_000, 0)]);
+    let retailer = |number| Party { role: Role::Retailer, number };
+    let other = seal(retailer(2), &key(Role::Retailer, 2), &body);
+    assert_eq!(desk.refused(&other), DocumentReject::WrongSigner);
+    let forged = seal(retailer(1), &key(Role::Retailer, 2), &body);
+    assert_eq!(desk.refused(&forged), DocumentReject::SignatureInvalid);
+    let nobody = seal(retailer(3), &key(Role::Retailer, 3), &body);
+    assert_eq!(desk.refused(&nobody), DocumentReject::UnknownSigner);
+    let utility = Party { role: Role::Utility, number: 1 };
+    let by_utility = seal(utility, &key(Role::Utility, 1), &body);
+    assert_eq!(desk.refused(&by_utility), DocumentReject::WrongSigner);
+    assert_eq!(desk.refused(&file(1, 0, &[(1, 1, 0), (7, 1, 0)])), DocumentReject::WrongSigner);
+    assert_eq!(desk.refused(&file(1, 0, &[(1, 1, 0), (99, 1, 0)])), DocumentReject::UnknownMeter);
+    assert_eq!(desk.refused(b"{"), DocumentReject::Malformed);
+    assert_eq!(
+        desk.refused(&seal(retailer(1), &key(Role::Retailer, 1), b"{}")),
+        DocumentReject::Malformed
+    );
+    let twice = file(1, 0, &[(1, 1, 0), (1, 1, 0)]);
+    assert_eq!(desk.refused(&twice), DocumentReject::RepeatedReading);
+    // None of this moved anything.
+    assert_eq!(desk.pipeline.verify(later()).unwrap().changed, 0);
+    let mut market = serde_json::from_slice::<serde_json::Value>(&body).unwrap();
+    market["market"] = 2.into();
+    let unknown = seal(retailer(1), &key(Role::Retailer, 1), market.to_string().as_bytes());
+    assert_eq!(desk.refused(&unknown), DocumentReject::UnknownMarket);
+    market["market"] = 1.into();
+    market["minutes"] = 120.into();
+    let long = seal(retailer(1), &key(Role::Retailer, 1), market.to_string().as_bytes());
+    assert_eq!(desk.refused(&long), DocumentReject::Misaligned);
+}
+
+#[test]
+fn a_refusal_that_may_change_is_not_remembered() {
+    let (mut desk, _) = desk();
+    let document = file(1, 0, &[(1, 5_000, 0)]);
+    let mut empty = Desk::empty();
+    assert_eq!(empty.refused(&document), DocumentReject::UnknownSigner);
+    let feed = Feed::new();
+    empty.pipeline.capture(feed.end(), &feed.items).unwrap();
+    empty.taken(&document);
+    desk.taken(&document);
+    assert_eq!(desk.ingest(&document).kind, DocumentKind::MeterReadings);
+}
+
+#[test]
+fn equivocation_is_kept_and_moves_nothing() {
+    let (mut desk, trade) = desk();
+    desk.taken(&file(1, 0, &[(1, 5_000, 0), (2, 7, 0)]));
+    desk.taken(&file(1, 0, &[(7, 0, 5_000)]));
+    desk.pipeline.verify(later()).unwrap();
+    let before = (desk.balances(), desk.pipeline.ledger_head());
+    // One contradiction refuses the whole file, the new reading of meter 3 too.
+    let lie = file(1, 0, &[(1, 1_000, 0), (3, 5, 0)]);
+    let receipt = desk.ingest(&lie);
+    assert_eq!((receipt.accepted, receipt.result), (0, Err(DocumentReject::Equivocation)));
+    let again = desk.ingest(&lie);
+    assert_eq!((again.repeated, again.result), (true, receipt.result));
+    desk.taken(&file(1, 0, &[(3, 6, 0)]));
+    desk.pipeline.verify(later()).unwrap();
+    assert_eq!((desk.balances(), desk.pipeline.ledger_head()), before);
+    assert_eq!(desk.pipeline.outcome_of(trade).unwrap().unwrap().run, 1);
+    // The same statement in another document is no contradiction.
+    let same = desk.ingest(&file(1, 0, &[(1, 5_000, 0)]));
+    assert_eq!((same.accepted, same.result, same.repeated), (0, Ok(()), false));
+}
+
+#[test]
+fn late_revisions_are_history() {
+    let (mut desk, trade) = desk();
+    desk.taken(&file(3, 0, &[(1, 5_000, 0)]));
+    desk.taken(&file(1, 0, &[(7, 0, 5_000)]));
+    assert_eq!(desk.refused(&file(2, 0, &[(1, 1, 0)])), DocumentReject::StaleRevision);
+    assert_eq!(desk.refused(&file(2, 0, &[(1, 2, 0)])), DocumentReject::Equivocation);
+    let mixed = desk.ingest(&file(1, 0, &[(1, 9, 0), (2, 9, 0)]));
+    assert_eq!((mixed.accepted, mixed.result), (1, Ok(())));
+    desk.pipeline.verify(later()).unwrap();
+    let record = desk.pipeline.outcome_of(trade).unwrap().unwrap();
+    assert_eq!(record.outcome.settled.wh(), 5_000);
+}
+
+#[test]
+fn a_curtailment_excuses_its_part_and_can_be_corrected() {
+    let (mut desk, trade) = desk();
+    desk.taken(&file(1, 0, &[(1, 3_000, 0)]));
+    desk.taken(&file(1, 0, &[(7, 0, 5_000)]));
+    desk.taken(&curtailment(1, 0, 1, 4_000));
+    desk.pipeline.verify(later()).unwrap();
+    let record = desk.pipeline.outcome_of(trade).unwrap().unwrap();
+    assert_eq!(record.outcome.state, State::PartialCurtailed);
+    assert_eq!((record.outcome.shortfall.wh(), record.outcome.excused.wh()), (1_000, 1_000));
+    assert_eq!(record.due.penalty.minor(), 100);
+    assert_eq!(desk.refused(&curtailment(1, 0, 1, 3_000)), DocumentReject::Equivocation);
+    desk.taken(&curtailment(2, 0, 1, 3_000));
+    desk.pipeline.verify(later()).unwrap();
+    let record = desk.pipeline.outcome_of(trade).unwrap().unwrap();
+    assert_eq!((record.outcome.shortfall.wh(), record.due.penalty.minor()), (0, 0));
+    let body = crate::Curtailment {
+        meter: types::MeterId::new(1),
+        slot: super::fixture::slot(0),
+        cap: types::Energy::ZERO,
+        reason: crate::CurtailmentReason::Policy,
+        revision: 9,
+    }
+    .to_body();
+    let utility = Party { role: Role::Utility, number: 2 };
+    let other = seal(utility, &key(Role::Utility, 2), &body);
+    assert_eq!(desk.refused(&other), DocumentReject::WrongSigner);
+    desk.check();
+}
+
+#[test]
+fn codes_of_refusals_are_one_to_one() {
+    for reason in DocumentReject::ALL {
+        assert_eq!(DocumentReject::from_code(reason.code()), Some(*reason));
+        assert!(reason.code() > 0);
+    }
+}

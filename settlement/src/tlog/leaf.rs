@@ -1,0 +1,372 @@
+//! What is hashed into the ledger: contracts and outcomes, in fixed layouts.
+//!
+//! Little-endian, no padding, first a kind and a version. `docs/settlement.md` has the tables. No
+//! leaf holds the time of the machine that wrote it.
+
+use types::{
+    DeliverySlot, Energy, MarketId, MeterId, Money, OrderId, PlatformId, Price, RetailerId, Seq,
+    SlotKey, Timestamp, TradeId, UtilityId,
+};
+
+use crate::{
+    books::Due,
+    capture::{Contract, ContractSide},
+    mechanism::Settled,
+    outcome::{Excess, Outcome, State},
+};
+
+/// First byte of a contract leaf.
+pub const KIND_CONTRACT: u8 = 1;
+
+/// First byte of an outcome leaf.
+pub const KIND_OUTCOME: u8 = 2;
+
+/// Second byte of both.
+pub const VERSION: u8 = 1;
+
+/// Bytes of a contract leaf.
+pub const CONTRACT_BYTES: usize = 88;
+
+/// Bytes of an outcome leaf.
+pub const OUTCOME_BYTES: usize = 200;
+
+/// What became of a contract in one settlement run. Each run supersedes the leaf `previous`; the
+/// first supersedes the contract's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutcomeRecord {
+    /// The contract.
+    pub contract: TradeId,
+    /// The settlement run of this contract, from 1 upwards.
+    pub run: u16,
+    /// Index of the leaf this one supersedes.
+    pub previous: u64,
+    /// How the energy was spread ([`crate::policy::Method::code`]).
+    pub method: u8,
+    /// Version of that method.
+    pub method_version: u8,
+    /// Of the buyer's meter under this contract.
+    pub buyer_allocated: Energy,
+    /// Of the seller's meter under this contract.
+    pub seller_allocated: Energy,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Memo energy.
+    pub excess: Excess,
+    /// What each leg came to.
+    pub due: Due,
+    /// How it was met.
+    pub settled: Settled,
+}
+
+impl OutcomeRecord {
+    /// Whether `other` says the same about energy and amounts due, apart from run and payments.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let facts =
+            |record: &Self| Self { run: 0, previous: 0, settled: Settled::default(), ..*record };
+        facts(self) == facts(other)
+    }
+}
+
+/// The leaf of a contract.
+#[must_use]
+pub fn encode_contract(contract: &Contract) -> Vec<u8> {
+    let mut out = Writer::new(KIND_CONTRACT, CONTRACT_BYTES);
+    out.u64(contract.id.get());
+    out.u64(contract.seq.get());
+    out.u16(contract.index);
+    out.i64(contract.traded.ns());
+    out.u16(contract.key.market.get());
+    out.u32(contract.key.slot.start_minute());
+    out.u16(contract.key.slot.minutes());
+    out.i64(contract.price.micros());
+    out.u64(contract.energy.wh());
+    for side in [&contract.buy, &contract.sell] {
+        out.u32(side.meter.get());
+        out.u16(side.platform.get());
+        out.u16(side.retailer.get());
+        out.u16(side.utility.get());
+        out.u64(side.order.get());
+    }
+    out.bytes
+}
+
+/// Reads [`encode_contract`] back, or `None` if the bytes are something else.
+#[must_use]
+pub fn decode_contract(bytes: &[u8]) -> Option<Contract> {
+    let mut from = Reader::new(bytes, KIND_CONTRACT)?;
+    let id = TradeId::new(from.u64()?);
+    let seq = Seq::new(from.u64()?);
+    let index = from.u16()?;
+    let traded = Timestamp::from_ns(from.i64()?);
+    let market = MarketId::new(from.u16()?);
+    let (start, minutes) = (from.u32()?, from.u16()?);
+    let slot = DeliverySlot::new(start, minutes).ok()?;
+    let price = Price::from_micros(from.i64()?);
+    let energy = Energy::from_wh(from.u64()?);
+    let mut side = || {
+        Some(ContractSide {
+            meter: MeterId::new(from.u32()?),
+            platform: PlatformId::new(from.u16()?),
+            retailer: RetailerId::new(from.u16()?),
+            utility: UtilityId::new(from.u16()?),
+            order: OrderId::new(from.u64()?),
+        })
+    };
+    let (buy, sell) = (side()?, side()?);
+    let key = SlotKey { market, slot };
+    from.end()?;
+    Some(Contract { id, seq, index, traded, key, price, energy, buy, sell })
+}
+
+/// The leaf of an outcome.
+#[must_use]
+pub fn encode_outcome(record: &OutcomeRecord) -> Vec<u8> {
+    let mut out = Writer::new(KIND_OUTCOME, OUTCOME_BYTES);
+    out.u64(record.contract.get());
+    out.u16(record.run);
+    out.u64(record.previous);
+    out.u8(record.method);
+    out.u8(record.method_version);
+    out.u8(record.outcome.state.code());
+    out.u8(u8::from(record.outcome.breach));
+    for energy in [
+        record.buyer_allocated,
+        record.seller_allocated,
+        record.outcome.settled,
+        record.outcome.shortfall,
+        record.outcome.excused,
+        record.outcome.take_or_pay,
+        record.excess.injected,
+        record.excess.withdrawn,
+    ] {
+        out.u64(energy.wh());
+    }
+    let due = &record.due;
+    for money in [
+        due.energy,
+        due.take_or_pay,
+        due.penalty,
+        due.charge_buyer,
+        due.charge_seller,
+        due.feed_in,
+        due.retail,
+    ] {
+        out.i64(money.minor());
+    }
+    let settled = &record.settled;
+    for minor in [
+        settled.energy_paid,
+        settled.energy_owed,
+        settled.take_or_pay_paid,
+        settled.take_or_pay_owed,
+        settled.refund,
+        settled.penalty_paid,
+        settled.penalty_owed,
+    ] {
+        out.i64(minor);
+    }
+    out.bytes
+}
+
+/// Reads [`encode_outcome`] back, or `None` if the bytes are something else.
+#[must_use]
+pub fn decode_outcome(bytes: &[u8]) -> Option<OutcomeRecord> {
+    let mut from = Reader::new(bytes, KIND_OUTCOME)?;
+    let contract = TradeId::new(from.u64()?);
+    let run = from.u16()?;
+    let previous = from.u64()?;
+    let (method, method_version) = (from.u8()?, from.u8()?);
+    let state = State::from_code(from.u8()?)?;
+    let breach = match from.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let mut energy = || from.u64().map(Energy::from_wh);
+    let (buyer_allocated, seller_allocated) = (energy()?, energy()?);
+    let (settled, shortfall, excused, take_or_pay) = (energy()?, energy()?, energy()?, energy()?);
+    let excess = Excess { injected: energy()?, withdrawn: energy()? };
+    let mut money = || from.i64().map(Money::from_minor);
+    let due = Due {
+        energy: money()?,
+        take_or_pay: money()?,
+        penalty: money()?,
+        charge_buyer: money()?,
+        charge_seller: money()?,
+        feed_in: money()?,
+        retail: money()?,
+    };
+    let paid = Settled {
+        energy_paid: from.i64()?,
+        energy_owed: from.i64()?,
+        take_or_pay_paid: from.i64()?,
+        take_or_pay_owed: from.i64()?,
+        refund: from.i64()?,
+        penalty_paid: from.i64()?,
+        penalty_owed: from.i64()?,
+    };
+    from.end()?;
+    Some(OutcomeRecord {
+        contract,
+        run,
+        previous,
+        method,
+        method_version,
+        buyer_allocated,
+        seller_allocated,
+        outcome: Outcome { state, settled, shortfall, excused, take_or_pay, breach },
+        excess,
+        due,
+        settled: paid,
+    })
+}
+
+struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn new(kind: u8, capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.extend_from_slice(&[kind, VERSION]);
+        Self { bytes }
+    }
+
+    fn u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    fn u16(&mut self, value: u16) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn i64(&mut self, value: i64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8], kind: u8) -> Option<Self> {
+        let bytes = bytes.strip_prefix(&[kind, VERSION])?;
+        Some(Self { bytes })
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.bytes.split_first_chunk::<N>()?;
+        self.bytes = tail;
+        Some(*head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.take().map(i64::from_le_bytes)
+    }
+
+    fn end(&self) -> Option<()> {
+        self.bytes.is_empty().then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_have_their_published_sizes_and_read_back() {
+        let side = |n: u16| ContractSide {
+            meter: MeterId::new(u32::from(n)),
+            platform: PlatformId::new(n),
+            retailer: RetailerId::new(n),
+            utility: UtilityId::new(n),
+            order: OrderId::new(u64::from(n)),
+        };
+        let slot = DeliverySlot::new(29_000_000, 15).unwrap();
+        let contract = Contract {
+            id: TradeId::new(1),
+            seq: Seq::new(2),
+            index: 3,
+            traded: Timestamp::from_ns(4),
+            key: SlotKey { market: MarketId::new(5), slot },
+            price: Price::from_micros(-6),
+            energy: Energy::from_wh(7),
+            buy: side(8),
+            sell: side(9),
+        };
+        let bytes = encode_contract(&contract);
+        assert_eq!(bytes.len(), CONTRACT_BYTES);
+        assert_eq!(decode_contract(&bytes), Some(contract));
+        let energy = Energy::from_wh;
+        let money = Money::from_minor;
+        let record = OutcomeRecord {
+            contract: TradeId::new(1),
+            run: 2,
+            previous: 3,
+            method: 1,
+            method_version: 1,
+            buyer_allocated: energy(4),
+            seller_allocated: energy(5),
+            outcome: Outcome {
+                state: State::Partial,
+                settled: energy(6),
+                shortfall: energy(7),
+                excused: energy(8),
+                take_or_pay: energy(9),
+                breach: true,
+            },
+            excess: Excess { injected: energy(10), withdrawn: energy(11) },
+            due: Due {
+                energy: money(-12),
+                take_or_pay: money(13),
+                penalty: money(14),
+                charge_buyer: money(15),
+                charge_seller: money(16),
+                feed_in: money(-17),
+                retail: money(18),
+            },
+            settled: Settled {
+                energy_paid: 19,
+                energy_owed: 20,
+                take_or_pay_paid: 21,
+                take_or_pay_owed: 22,
+                refund: 23,
+                penalty_paid: 24,
+                penalty_owed: 25,
+            },
+        };
+        let bytes = encode_outcome(&record);
+        assert_eq!(bytes.len(), OUTCOME_BYTES);
+        assert_eq!(decode_outcome(&bytes), Some(record));
+        for cut in 0..bytes.len() {
+            assert_eq!(decode_outcome(&bytes[..cut]), None);
+        }
+        assert_eq!(decode_contract(&bytes), None);
+    }
+}

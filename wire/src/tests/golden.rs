@@ -1,0 +1,129 @@
+//! The bytes of version 1, one file per message. A published file never changes: another layout is
+//! another version.
+
+use std::{collections::BTreeSet, env, fs, path::PathBuf};
+
+use types::{MeterId, Timestamp};
+
+use super::{Message, encoded, framed, sample, tables};
+use crate::{
+    FeedMessage, Inbound, Outbound,
+    data::{Answer, P2pQuery, RequestHead, RequestKind},
+    field::Field,
+};
+
+/// What to do when a generated file or table is not as the code has it.
+pub(super) const ADVICE: &str = "if the change is intended: UPDATE_GOLDEN=1 cargo test -p wire";
+
+/// Whether files are to be written instead of compared.
+pub(super) fn is_updating() -> bool {
+    env::var_os("UPDATE_GOLDEN").is_some()
+}
+
+/// A hex dump as `xxd -g1` prints it; `xxd -r` turns it back into bytes.
+pub(super) fn hex_dump(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (number, line) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let shown = |&byte: &u8| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { '.' };
+        let ascii: String = line.iter().map(shown).collect();
+        text.push_str(&format!("{:08x}: {:47}  {ascii}\n", number * 16, hex.join(" ")));
+    }
+    text
+}
+
+/// The example of the document: one signed order, the second frame of a session.
+pub(super) fn signed_order_frame() -> Vec<u8> {
+    framed(2, &[Inbound::NewOrder(sample::signed_new())])
+}
+
+/// `NewOrder` of `Inbound` is `inbound_new_order`.
+fn file_name(set: &str, message: &str) -> String {
+    let mut name = String::new();
+    for letter in format!("{set}{message}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    format!("{name}.hex")
+}
+
+fn dumps<M: Message>() -> impl Iterator<Item = (String, String)> {
+    M::samples().into_iter().map(|message| {
+        let bytes = encoded(&message);
+        let table = tables::of_message::<M>(&bytes);
+        (file_name(M::SET, &table.name), hex_dump(&bytes))
+    })
+}
+
+fn request_dumps() -> [(String, String); 2] {
+    let document = RequestHead { kind: RequestKind::Document, body_bytes: 70_000 };
+    let question = RequestHead { kind: RequestKind::P2pEnergy, body_bytes: 24 };
+    let query = P2pQuery {
+        from: Timestamp::from_minutes(29_671_920),
+        to: Timestamp::from_minutes(29_671_980),
+        meter: MeterId::new(42),
+    };
+    let mut submission = Vec::new();
+    document.put(&mut submission);
+    let mut asking = Vec::new();
+    question.put(&mut asking);
+    query.put(&mut asking);
+    [
+        ("request_document.hex".to_owned(), hex_dump(&submission)),
+        ("request_p2p_energy.hex".to_owned(), hex_dump(&asking)),
+    ]
+}
+
+#[test]
+fn messages_have_the_bytes_of_their_golden_files() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/v1");
+    let expected: Vec<(String, String)> = dumps::<Inbound>()
+        .chain(dumps::<Outbound>())
+        .chain(dumps::<FeedMessage>())
+        .chain(dumps::<Answer>())
+        .chain(request_dumps())
+        .chain([("frame_signed_new_order.hex".to_owned(), hex_dump(&signed_order_frame()))])
+        .collect();
+    if is_updating() {
+        for (name, dump) in &expected {
+            fs::write(dir.join(name), dump).unwrap();
+        }
+    }
+    for (name, dump) in &expected {
+        let golden = fs::read_to_string(dir.join(name)).unwrap_or_default();
+        assert_eq!(&golden, dump, "golden/v1/{name} differs; {ADVICE}");
+    }
+    let names: BTreeSet<String> = expected.into_iter().map(|(name, _)| name).collect();
+    let files: BTreeSet<String> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, names, "there is no file without a message");
+}
+
+#[test]
+fn signed_bytes_are_the_tag_and_the_fields_of_the_message() {
+    use ed25519_dalek::Signature;
+
+    let mut signed = Vec::new();
+    crate::signing::new_order(&sample::new_order(), &mut signed);
+    let message = encoded(&Inbound::NewOrder(sample::signed_new()));
+    assert_eq!(signed.len(), crate::signing::SIGNED_BYTES);
+    assert_eq!(signed[..24], *crate::signing::NEW_ORDER_TAG);
+    assert_eq!(signed[24..], message[8..56]);
+    let signature = Signature::from_bytes(message[56..].try_into().unwrap());
+    let key = sample::meter_key().verifying_key();
+    key.verify_strict(&signed, &signature).unwrap();
+
+    let replace = sample::inbound()[5];
+    let Inbound::ReplaceOrder(body) = replace else { panic!("a replacement") };
+    crate::signing::replace_order(&body.replace, &mut signed);
+    let message = encoded(&replace);
+    assert_eq!(signed.len(), crate::signing::SIGNED_BYTES);
+    assert_eq!(signed[..24], *crate::signing::REPLACE_ORDER_TAG);
+    assert_eq!(signed[24..], message[8..56]);
+    let signature = Signature::from_bytes(message[56..].try_into().unwrap());
+    key.verify_strict(&signed, &signature).unwrap();
+}

@@ -1,0 +1,234 @@
+//! One message of each kind with fixed values: what the golden files hold. Every field has a value of
+//! its own, so that exchanged fields show.
+
+use ed25519_dalek::{Signer, SigningKey};
+use types::{
+    AuctionResult, ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead,
+    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, Party,
+    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
+    ReplaceOrder, RetailerId, Role, Seq, SessionId, Side, Signature, SlotKey, SlotPhaseChanged,
+    TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+};
+
+use crate::{
+    FeedMessage, Inbound, Outbound,
+    data::{Answer, QueryResult, Receipt},
+    feed::{At, Place, Progress, Subscribe},
+    inbound::{Cancel, Empty, Logon, SignedNew, SignedReplace, Test},
+    outbound::{ExecType, ExecutionReport, MessageRejected, SessionAccepted, SessionRejected},
+    signing,
+};
+
+/// 2026-06-01T12:00:00Z for one hour, in market 1.
+pub(super) fn slot() -> SlotKey {
+    let slot = DeliverySlot::new(29_671_920, 60).unwrap();
+    SlotKey { market: MarketId::new(1), slot }
+}
+
+/// Sell 2 kWh at 4.50 or better; signature valid until 2026-06-01T08:00:00Z.
+pub(super) fn new_order() -> NewOrder {
+    NewOrder {
+        client_order: ClientOrderId::new(1_001),
+        meter: MeterId::new(42),
+        key: slot(),
+        side: Side::Sell,
+        time_in_force: TimeInForce::UntilGate,
+        limit: Price::from_micros(4_500_000),
+        quantity: Energy::from_wh(2_000),
+        valid_until: Timestamp::from_ns(1_780_300_800_000_000_000),
+    }
+}
+
+fn replace_order() -> ReplaceOrder {
+    ReplaceOrder {
+        client_order: ClientOrderId::new(1_002),
+        order: OrderId::new(77),
+        meter: MeterId::new(42),
+        limit: Price::from_micros(-250_000),
+        quantity: Energy::from_wh(1_500),
+        valid_until: Timestamp::from_ns(1_780_300_800_000_000_001),
+    }
+}
+
+/// The meter's key in every example.
+pub(super) fn meter_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+fn sign(bytes: &[u8]) -> Signature {
+    Signature::new(meter_key().sign(bytes).to_bytes())
+}
+
+pub(super) fn signed_new() -> SignedNew {
+    let order = new_order();
+    let mut bytes = Vec::new();
+    signing::new_order(&order, &mut bytes);
+    SignedNew { order, signature: sign(&bytes) }
+}
+
+fn signed_replace() -> SignedReplace {
+    let replace = replace_order();
+    let mut bytes = Vec::new();
+    signing::replace_order(&replace, &mut bytes);
+    SignedReplace { replace, signature: sign(&bytes) }
+}
+
+pub(super) fn inbound() -> Vec<Inbound> {
+    vec![
+        Inbound::Logon(Logon { heartbeat_ms: 5_000 }),
+        Inbound::Logout(Empty),
+        Inbound::Heartbeat(Empty),
+        Inbound::NewOrder(signed_new()),
+        Inbound::CancelOrder(Cancel {
+            client_order: ClientOrderId::new(1_003),
+            order: OrderId::new(77),
+        }),
+        Inbound::ReplaceOrder(signed_replace()),
+        Inbound::TestRequest(Test { token: 0x0102_0304_0506_0708 }),
+    ]
+}
+
+fn execution_report() -> ExecutionReport {
+    ExecutionReport {
+        seq: Seq::new(9_001),
+        time: Timestamp::from_ns(1_780_300_000_123_456_789),
+        client_order: ClientOrderId::new(1_001),
+        order: OrderId::new(77),
+        trade: TradeId::new(33),
+        price: Price::from_micros(4_600_000),
+        quantity: Energy::from_wh(500),
+        leaves: Energy::from_wh(1_500),
+        meter: MeterId::new(42),
+        reason: RejectReason::Busy.code(),
+        exec_type: ExecType::Trade,
+        side: Some(Side::Sell),
+    }
+}
+
+pub(super) fn outbound() -> Vec<Outbound> {
+    vec![
+        Outbound::SessionAccepted(SessionAccepted {
+            session: SessionId::new(12),
+            platform: PlatformId::new(7),
+            frame_messages_max: 256,
+            heartbeat_ms: 5_000,
+            last_seq: Seq::new(9_000),
+        }),
+        Outbound::SessionRejected(SessionRejected { reason: RejectReason::UnexpectedMessage }),
+        Outbound::Heartbeat(Empty),
+        Outbound::LoggedOut(Empty),
+        Outbound::ExecutionReport(execution_report()),
+        Outbound::MessageRejected(MessageRejected {
+            frame: 3,
+            client_order: ClientOrderId::new(1_004),
+            index: 17,
+            reason: RejectReason::SignatureInvalid,
+        }),
+        Outbound::GoingAway(Empty),
+        Outbound::TestReply(Test { token: 0x0102_0304_0506_0708 }),
+    ]
+}
+
+fn at<T>(index: u32, body: T) -> At<T> {
+    let time = Timestamp::from_ns(1_780_300_000_123_456_789);
+    At { place: Place { seq: Seq::new(9_001), time, index }, body }
+}
+
+fn market() -> MarketDefinition {
+    MarketDefinition {
+        market: MarketId::new(1),
+        area: Code::new("IN-DL").unwrap(),
+        time_zone: Code::new("Asia/Kolkata").unwrap(),
+        currency: Currency::from_iso("INR").unwrap(),
+        slot_minutes: 60,
+        price_min: Price::from_micros(-1_000_000),
+        price_max: Price::from_micros(10_000_000),
+        tick: Price::from_micros(10_000),
+        lot: Energy::from_wh(10),
+        quantity_max: Energy::from_wh(1_000_000),
+        opening_lead: Lead::from_minutes(1_440),
+        gate_lead: Lead::from_minutes(240),
+        price_rule: PriceRule::T7Clamp,
+    }
+}
+
+fn party() -> PartyRegistration {
+    PartyRegistration {
+        party: Party { role: Role::Utility, number: 9 },
+        code: Code::new("DELHI-WIRES").unwrap(),
+        key: PublicKey::new([0xa5; 32]),
+    }
+}
+
+fn meter() -> MeterRegistration {
+    MeterRegistration {
+        meter: MeterId::new(42),
+        code: Code::new("LV1-42").unwrap(),
+        platform: PlatformId::new(7),
+        retailer: RetailerId::new(8),
+        utility: UtilityId::new(9),
+        key: PublicKey::new(meter_key().verifying_key().to_bytes()),
+        injection_max: Power::from_w(5_000),
+        withdrawal_max: Power::from_w(11_000),
+    }
+}
+
+fn trade() -> Trade {
+    Trade {
+        trade: TradeId::new(33),
+        key: slot(),
+        price: Price::from_micros(4_600_000),
+        quantity: Energy::from_wh(500),
+        buy: TradeSide {
+            order: OrderId::new(78),
+            client_order: ClientOrderId::new(501),
+            meter: MeterId::new(43),
+            platform: PlatformId::new(6),
+            leaves: Energy::ZERO,
+        },
+        sell: TradeSide {
+            order: OrderId::new(77),
+            client_order: ClientOrderId::new(1_001),
+            meter: MeterId::new(42),
+            platform: PlatformId::new(7),
+            leaves: Energy::from_wh(1_500),
+        },
+        maker: Some(Side::Sell),
+    }
+}
+
+fn auction() -> AuctionResult {
+    AuctionResult {
+        key: slot(),
+        rule: PriceRule::T7Clamp,
+        price: Some(Price::from_micros(4_600_000)),
+        volume: Energy::from_wh(12_500),
+        surplus_wh: -500,
+        reference: Some(Price::from_micros(4_700_000)),
+        candidates: 11,
+        clamped: true,
+        book: Digest::new([0xb0; 32]),
+    }
+}
+
+pub(super) fn feed() -> Vec<FeedMessage> {
+    let closed = SlotPhaseChanged { key: slot(), phase: Phase::Closed };
+    vec![
+        FeedMessage::Subscribe(Subscribe { after: Seq::new(9_000) }),
+        FeedMessage::Progress(Progress { through: Seq::new(9_001) }),
+        FeedMessage::GoingAway(Empty),
+        FeedMessage::MarketDefined(at(0, market())),
+        FeedMessage::PartyRegistered(at(0, party())),
+        FeedMessage::MeterRegistered(at(0, meter())),
+        FeedMessage::SlotPhaseChanged(at(4, closed)),
+        FeedMessage::Trade(at(1, trade())),
+        FeedMessage::AuctionUncrossed(at(0, auction())),
+    ]
+}
+
+pub(super) fn answers() -> Vec<Answer> {
+    vec![
+        Answer::Receipt(Receipt { digest: Digest::new([0x5a; 32]), accepted: 96, reason: 3 }),
+        Answer::QueryResult(QueryResult { reason: 2 }),
+    ]
+}

@@ -1,0 +1,302 @@
+//! Any message with any values its types can have.
+
+use proptest::{array, option, prelude::*, sample::select};
+use types::{
+    AuctionResult, ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead,
+    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, Party,
+    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
+    ReplaceOrder, RetailerId, Role, Seq, SessionId, Side, Signature, SlotKey, SlotPhaseChanged,
+    TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+};
+
+use crate::{
+    FeedMessage, Inbound, Outbound,
+    data::{Answer, P2pQuery, QueryResult, Receipt},
+    feed::{At, Place, Progress, Subscribe},
+    inbound::{Cancel, Empty, Logon, SignedNew, SignedReplace, Test},
+    outbound::{ExecType, ExecutionReport, MessageRejected, SessionAccepted, SessionRejected},
+};
+
+/// A number of any value in a type of its own.
+fn number<Raw: Arbitrary, T: std::fmt::Debug>(new: fn(Raw) -> T) -> impl Strategy<Value = T> {
+    any::<Raw>().prop_map(new)
+}
+
+fn code<const N: usize>() -> impl Strategy<Value = Code<N>> {
+    prop::collection::vec(b'!'..=b'~', 1..=N).prop_map(|bytes| {
+        let mut padded = [0; N];
+        padded[..bytes.len()].copy_from_slice(&bytes);
+        Code::from_padded(padded).unwrap()
+    })
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    (array::uniform3(b'A'..=b'Z'), 0_u8..=4)
+        .prop_map(|(code, digits)| Currency::new(code, digits).unwrap())
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    select(vec![Side::Buy, Side::Sell])
+}
+
+fn reason() -> impl Strategy<Value = RejectReason> {
+    select(RejectReason::ALL)
+}
+
+fn bytes<const N: usize, T: std::fmt::Debug>(new: fn([u8; N]) -> T) -> impl Strategy<Value = T> {
+    prop::collection::vec(any::<u8>(), N).prop_map(move |bytes| new(bytes.try_into().unwrap()))
+}
+
+fn slot_key() -> impl Strategy<Value = SlotKey> {
+    let durations: Vec<u16> = (5..=1_440).filter(|minutes| 1_440 % minutes == 0).collect();
+    (any::<u16>(), any::<u32>(), select(durations)).prop_map(|(market, start, minutes)| {
+        let start = start.min(u32::MAX - u32::from(minutes));
+        let slot = DeliverySlot::new(start, minutes).unwrap();
+        SlotKey { market: MarketId::new(market), slot }
+    })
+}
+
+prop_compose! {
+    fn new_order()(
+        client_order in number(ClientOrderId::new),
+        meter in number(MeterId::new),
+        key in slot_key(),
+        side in side(),
+        time_in_force in select(vec![TimeInForce::UntilGate, TimeInForce::ImmediateOrCancel]),
+        limit in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        valid_until in number(Timestamp::from_ns),
+    ) -> NewOrder {
+        NewOrder {
+            client_order, meter, key, side, time_in_force, limit, quantity, valid_until,
+        }
+    }
+}
+
+prop_compose! {
+    fn replace_order()(
+        client_order in number(ClientOrderId::new),
+        order in number(OrderId::new),
+        meter in number(MeterId::new),
+        limit in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        valid_until in number(Timestamp::from_ns),
+    ) -> ReplaceOrder {
+        ReplaceOrder { client_order, order, meter, limit, quantity, valid_until }
+    }
+}
+
+pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
+    prop_oneof![
+        any::<u32>().prop_map(|heartbeat_ms| Inbound::Logon(Logon { heartbeat_ms })),
+        Just(Inbound::Logout(Empty)),
+        Just(Inbound::Heartbeat(Empty)),
+        (new_order(), bytes(Signature::new))
+            .prop_map(|(order, signature)| { Inbound::NewOrder(SignedNew { order, signature }) }),
+        (number(ClientOrderId::new), number(OrderId::new)).prop_map(|(client_order, order)| {
+            Inbound::CancelOrder(Cancel { client_order, order })
+        }),
+        (replace_order(), bytes(Signature::new)).prop_map(|(replace, signature)| {
+            Inbound::ReplaceOrder(SignedReplace { replace, signature })
+        }),
+        any::<u64>().prop_map(|token| Inbound::TestRequest(Test { token })),
+    ]
+}
+
+prop_compose! {
+    fn session_accepted()(
+        session in number(SessionId::new),
+        platform in number(PlatformId::new),
+        frame_messages_max in any::<u16>(),
+        heartbeat_ms in any::<u32>(),
+        last_seq in number(Seq::new),
+    ) -> Outbound {
+        Outbound::SessionAccepted(SessionAccepted {
+            session, platform, frame_messages_max, heartbeat_ms, last_seq,
+        })
+    }
+}
+
+prop_compose! {
+    fn message_rejected()(
+        frame in any::<u64>(),
+        client_order in number(ClientOrderId::new),
+        index in any::<u16>(),
+        reason in reason(),
+    ) -> Outbound {
+        Outbound::MessageRejected(MessageRejected { frame, client_order, index, reason })
+    }
+}
+
+prop_compose! {
+    fn execution_report()(
+        seq in number(Seq::new),
+        time in number(Timestamp::from_ns),
+        client_order in number(ClientOrderId::new),
+        order in number(OrderId::new),
+        trade in number(TradeId::new),
+        price in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        leaves in number(Energy::from_wh),
+        meter in number(MeterId::new),
+        reason in any::<u16>(),
+        exec_type in select(&ExecType::ALL[..]),
+        side in option::of(side()),
+    ) -> Outbound {
+        Outbound::ExecutionReport(ExecutionReport {
+            seq, time, client_order, order, trade, price, quantity, leaves, meter, reason,
+            exec_type, side,
+        })
+    }
+}
+
+pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
+    prop_oneof![
+        session_accepted(),
+        reason().prop_map(|reason| Outbound::SessionRejected(SessionRejected { reason })),
+        Just(Outbound::Heartbeat(Empty)),
+        Just(Outbound::LoggedOut(Empty)),
+        execution_report(),
+        message_rejected(),
+        Just(Outbound::GoingAway(Empty)),
+        any::<u64>().prop_map(|token| Outbound::TestReply(Test { token })),
+    ]
+}
+
+prop_compose! {
+    fn market()(
+        (area, time_zone, currency) in (code(), code(), currency()),
+        (market, slot_minutes) in (number(MarketId::new), any::<u16>()),
+        price_min in number(Price::from_micros),
+        price_max in number(Price::from_micros),
+        tick in number(Price::from_micros),
+        lot in number(Energy::from_wh),
+        quantity_max in number(Energy::from_wh),
+        opening_lead in number(Lead::from_minutes),
+        gate_lead in number(Lead::from_minutes),
+    ) -> MarketDefinition {
+        MarketDefinition {
+            market, area, time_zone, currency, slot_minutes, price_min, price_max, tick, lot,
+            quantity_max, opening_lead, gate_lead, price_rule: PriceRule::T7Clamp,
+        }
+    }
+}
+
+prop_compose! {
+    fn party()(
+        role in select(vec![
+            Role::Platform, Role::Retailer, Role::Utility, Role::Operator, Role::Settlement,
+        ]),
+        number in any::<u16>(),
+        code in code(),
+        key in bytes(PublicKey::new),
+    ) -> PartyRegistration {
+        PartyRegistration { party: Party { role, number }, code, key }
+    }
+}
+
+prop_compose! {
+    fn meter()(
+        meter in number(MeterId::new),
+        code in code(),
+        platform in number(PlatformId::new),
+        retailer in number(RetailerId::new),
+        utility in number(UtilityId::new),
+        key in bytes(PublicKey::new),
+        injection_max in number(Power::from_w),
+        withdrawal_max in number(Power::from_w),
+    ) -> MeterRegistration {
+        MeterRegistration {
+            meter, code, platform, retailer, utility, key, injection_max, withdrawal_max,
+        }
+    }
+}
+
+prop_compose! {
+    fn trade_side()(
+        order in number(OrderId::new),
+        client_order in number(ClientOrderId::new),
+        meter in number(MeterId::new),
+        platform in number(PlatformId::new),
+        leaves in number(Energy::from_wh),
+    ) -> TradeSide {
+        TradeSide { order, client_order, meter, platform, leaves }
+    }
+}
+
+prop_compose! {
+    fn trade()(
+        trade in number(TradeId::new),
+        key in slot_key(),
+        price in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        buy in trade_side(),
+        sell in trade_side(),
+        maker in option::of(side()),
+    ) -> Trade {
+        Trade { trade, key, price, quantity, buy, sell, maker }
+    }
+}
+
+prop_compose! {
+    fn auction()(
+        key in slot_key(),
+        price in option::of(number(Price::from_micros)),
+        volume in number(Energy::from_wh),
+        surplus_wh in any::<i64>(),
+        reference in option::of(number(Price::from_micros)),
+        candidates in any::<u32>(),
+        clamped in any::<bool>(),
+        book in bytes(Digest::new),
+    ) -> AuctionResult {
+        AuctionResult {
+            key, rule: PriceRule::T7Clamp, price, volume, surplus_wh, reference, candidates,
+            clamped, book,
+        }
+    }
+}
+
+fn slot_phase() -> impl Strategy<Value = SlotPhaseChanged> {
+    let phases = vec![Phase::PreOpen, Phase::Call, Phase::Continuous, Phase::Closed];
+    (slot_key(), select(phases)).prop_map(|(key, phase)| SlotPhaseChanged { key, phase })
+}
+
+/// `body` at any place.
+fn at<T: std::fmt::Debug>(body: impl Strategy<Value = T>) -> impl Strategy<Value = At<T>> {
+    let place = (number(Seq::new), number(Timestamp::from_ns), any::<u32>());
+    (place, body)
+        .prop_map(|((seq, time, index), body)| At { place: Place { seq, time, index }, body })
+}
+
+pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
+    prop_oneof![
+        number(Seq::new).prop_map(|after| FeedMessage::Subscribe(Subscribe { after })),
+        number(Seq::new).prop_map(|through| FeedMessage::Progress(Progress { through })),
+        Just(FeedMessage::GoingAway(Empty)),
+        at(market()).prop_map(FeedMessage::MarketDefined),
+        at(party()).prop_map(FeedMessage::PartyRegistered),
+        at(meter()).prop_map(FeedMessage::MeterRegistered),
+        at(slot_phase()).prop_map(FeedMessage::SlotPhaseChanged),
+        at(trade()).prop_map(FeedMessage::Trade),
+        at(auction()).prop_map(FeedMessage::AuctionUncrossed),
+    ]
+}
+
+pub(super) fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        (bytes(Digest::new), any::<u32>(), any::<u16>()).prop_map(|(digest, accepted, reason)| {
+            Answer::Receipt(Receipt { digest, accepted, reason })
+        }),
+        any::<u16>().prop_map(|reason| Answer::QueryResult(QueryResult { reason })),
+    ]
+}
+
+prop_compose! {
+    pub(super) fn p2p_query()(
+        from in number(Timestamp::from_ns),
+        to in number(Timestamp::from_ns),
+        meter in number(MeterId::new),
+    ) -> P2pQuery {
+        P2pQuery { from, to, meter }
+    }
+}
