@@ -173,9 +173,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     }
     let mut markets = Vec::new();
     for (index, table) in file.markets.iter().enumerate() {
-        let market = market(table).map_err(|(key, message)| {
-            value(&format!("markets[{index}].{key}"), message)
-        })?;
+        let market = market(table)
+            .map_err(|(key, message)| value(&format!("markets[{index}].{key}"), message))?;
         markets.push(market);
     }
     let policy = serde_json::to_string(&file.settlement.policy)
@@ -212,8 +211,10 @@ fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
         quantity_max: Energy::from_wh(table.quantity_max_wh),
         opening_lead: Lead::from_minutes(table.opening_lead_minutes),
         gate_lead: Lead::from_minutes(table.gate_lead_minutes),
-        price_rule: PriceRule::from_name(&table.price_rule)
-            .ok_or(("price_rule", format!("`{}` is not a rule; try `t7_clamp`", table.price_rule)))?,
+        price_rule: PriceRule::from_name(&table.price_rule).ok_or((
+            "price_rule",
+            format!("`{}` is not a rule; try `t7_clamp`", table.price_rule),
+        ))?,
     };
     definition.check().map_err(|error| {
         let key = match error {
@@ -288,7 +289,10 @@ mod tests {
     #[test]
     fn refusals_say_where_and_how_to_mend() {
         let unknown = refused("segment_mib", "segmnt_mib");
-        assert!(unknown.contains("line ") && unknown.contains("did you mean `segment_mib`?"), "{unknown}");
+        assert!(
+            unknown.contains("line ") && unknown.contains("did you mean `segment_mib`?"),
+            "{unknown}"
+        );
         assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
         assert!(refused("segment_mib = 64", "segment_mib = 1").contains("16 to 4096"));
         assert!(refused("Europe/Berlin", "Europe/Bärlin").contains("time_zone"));

@@ -120,7 +120,8 @@ impl CoreLoop {
     }
 
     fn longest_sleep(&self, now: Timestamp) -> Duration {
-        let until = self.schedule.next_deadline().map(|deadline| deadline.ns().saturating_sub(now.ns()));
+        let until =
+            self.schedule.next_deadline().map(|deadline| deadline.ns().saturating_sub(now.ns()));
         until
             .and_then(|ns| u64::try_from(ns).ok())
             .map_or(SLEEP_MAX, |ns| Duration::from_nanos(ns).min(SLEEP_MAX))

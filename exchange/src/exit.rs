@@ -48,14 +48,12 @@ impl Failure {
 
     /// While running.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
     pub fn runtime<E: Error>(error: E) -> Self {
         Self::new(Kind::Runtime, &error)
     }
 
     /// In the configuration.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
     pub fn config<E: Error>(error: E) -> Self {
         Self::new(Kind::Config, &error)
     }
@@ -71,6 +69,12 @@ impl Failure {
     pub const fn hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
         self
+    }
+
+    /// What went wrong, with its causes.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// A node that cannot start or go on.

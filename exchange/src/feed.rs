@@ -10,11 +10,7 @@ use journal::{Entry, JournalError, Reader};
 use quinn::{SendStream, VarInt, WriteError};
 use tokio::sync::{mpsc, watch};
 use types::Seq;
-use wire::{
-    FeedItem, FeedMessage, FrameBuilder,
-    feed::Progress as FeedProgress,
-    inbound::Empty,
-};
+use wire::{FeedItem, FeedMessage, FrameBuilder, feed::Progress as FeedProgress, inbound::Empty};
 
 use crate::progress::Progress;
 

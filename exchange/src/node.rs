@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     config::Config,
     core_loop::CoreLoop,
+    exit::{Failure, Kind},
     feed,
     progress::{Progress, ProgressWriter},
     registry::Registry,
@@ -168,8 +169,12 @@ pub struct Node {
     stop_worker: watch::Sender<bool>,
 }
 
-/// State rebuilt from the journal.
-struct Rebuilt {
+/// Everything that was read from files before anything runs.
+struct Opened {
+    pipeline: Pipeline,
+    captured: Seq,
+    journal: Writer,
+    recovery: journal::Recovery,
     engine: Engine,
     schedule: Schedule,
     directory: Arc<Directory>,
@@ -182,92 +187,64 @@ impl Node {
     /// When a file is missing or damaged, another process holds them, or the address is taken.
     pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
         let began = Instant::now();
-        let NodeOptions { layout, config, registry, clock, days, slots } = options;
+        let NodeOptions { layout, config, registry, clock, .. } = &options;
         let keys = layout.keys();
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
-        let server = Identity::load(&keys, "server")?;
-        let feed_identity = Identity::load(&keys, &authority::file_name(SETTLEMENT))?;
-        let pipeline = open_pipeline(&layout, config)?;
-        let captured = pipeline.cursor();
-
-        let mut rebuilt = Rebuilt {
-            engine: Engine::new(Limits::default()),
-            schedule: Schedule::default(),
-            directory: Arc::new(Directory::default()),
-        };
-        let (journal, recovery) = open_journal(&layout, config, captured, &mut rebuilt)?;
+        let opened = open_files(layout, config)?;
         let recovered = Recovered {
-            commands: recovery.entries,
-            last_seq: recovery.last_seq,
-            torn_bytes: recovery.torn_bytes,
-            captured,
+            commands: opened.recovery.entries,
+            last_seq: opened.recovery.last_seq,
+            torn_bytes: opened.recovery.torn_bytes,
+            captured: opened.captured,
             took: began.elapsed(),
         };
+        let opening = missing_registrations(&opened.engine, config, registry);
+        let schedule = timetable(opened.schedule, &options);
 
         let (ingress, receiver) = Ingress::new(config.ring_commands);
-        let missing = missing_registrations(&rebuilt.engine, config, registry);
-        let now = clock.now();
-        for market in &config.markets {
-            let carried: Vec<_> = rebuilt
-                .schedule
-                .open_slots()
-                .map(|(key, _)| key)
-                .filter(|key| key.market == market.definition.market)
-                .collect();
-            carried.into_iter().for_each(|key| rebuilt.schedule.add_slot(market, key, now));
-            let own = slots.iter().filter(|key| key.market == market.definition.market);
-            own.for_each(|&key| rebuilt.schedule.add_slot(market, key, now));
-            for day in days {
-                // The zone and slot length were checked with the configuration.
-                rebuilt.schedule.add_day(market, day, now).ok();
-            }
-        }
         let sessions = Arc::new(Sessions::default());
-        let directory = Arc::clone(&rebuilt.directory);
-        let egress = Egress::new(Arc::clone(&sessions), Arc::clone(&directory));
-        let durable = Progress { durable: recovery.last_seq, ..Progress::default() };
+        let durable = Progress { durable: recovered.last_seq, ..Progress::default() };
         let (progress_writer, progress) = ProgressWriter::start(durable);
-        let stop_core = Arc::new(AtomicBool::new(false));
-        let core_loop = CoreLoop {
-            ingress: receiver,
-            sequencer: Sequencer::after(recovery.last_seq, recovery.last_time),
-            engine: rebuilt.engine,
-            journal,
-            egress,
-            progress: progress_writer,
-            schedule: rebuilt.schedule,
-            clock: clock.clone(),
-            batch_commands_max: config.batch_commands,
-            opening: missing,
-        };
-        let core = spawn_core(core_loop, &stop_core)?;
-
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
-        let gateway = Gateway::start(
-            &GatewayOptions { listen: config.listen, verifier_threads: config.verifier_threads },
-            quic::Parts {
-                identity: &server,
-                authority: &authority,
-                directory: &directory,
-                sessions: &sessions,
-                ingress: &ingress,
-                durable: durable_only(progress.clone()),
-                incoming: Incoming { feed: feed_sender, data: data_sender },
-            },
-        )?;
+        let parts = quic::Parts {
+            identity: &Identity::load(&keys, "server")?,
+            authority: &authority,
+            directory: &opened.directory,
+            sessions: &sessions,
+            ingress: &ingress,
+            durable: durable_only(progress.clone()),
+            incoming: Incoming { feed: feed_sender, data: data_sender },
+        };
+        let gateway = Gateway::start(&gateway_options(config), parts)?;
         let address = gateway.address();
-        tokio::spawn(feed::serve(layout.journal(), feed_receiver, progress.clone()));
-        let (stop_worker, stopped) = watch::channel(false);
         let connector = Connector {
             address: reachable(address),
             server_name: "localhost".to_owned(),
-            identity: feed_identity,
+            identity: Identity::load(&keys, &authority::file_name(SETTLEMENT))?,
             authority,
         };
-        let worker = SettlementWorker::start(pipeline, clock, connector, data_receiver, stopped)?;
+        let stop_core = Arc::new(AtomicBool::new(false));
+        let core_loop = CoreLoop {
+            ingress: receiver,
+            sequencer: Sequencer::after(recovered.last_seq, opened.recovery.last_time),
+            engine: opened.engine,
+            journal: opened.journal,
+            egress: Egress::new(sessions, opened.directory),
+            progress: progress_writer,
+            schedule,
+            clock: clock.clone(),
+            batch_commands_max: config.batch_commands,
+            opening,
+        };
+        let core = spawn_core(core_loop, &stop_core)?;
+        tokio::spawn(feed::serve(layout.journal(), feed_receiver, progress.clone()));
+        let (stop_worker, stopped) = watch::channel(false);
+        let clock = clock.clone();
+        let worker =
+            SettlementWorker::start(opened.pipeline, clock, connector, data_receiver, stopped)?;
         let settlement = worker.handle.clone();
-        let node = Self {
+        Ok(Self {
             address,
             settlement,
             recovered,
@@ -278,8 +255,7 @@ impl Node {
             core,
             stop_core,
             stop_worker,
-        };
-        Ok(node)
+        })
     }
 
     /// How far the core loop is, to wait on.
@@ -323,6 +299,10 @@ impl Node {
     }
 }
 
+const fn gateway_options(config: &Config) -> GatewayOptions {
+    GatewayOptions { listen: config.listen, verifier_threads: config.verifier_threads }
+}
+
 pub(crate) fn open_pipeline(layout: &Layout, config: &Config) -> Result<Pipeline, NodeError> {
     let ledger_key = identity::load_signing_key(&layout.ledger_key())?;
     let settings = Settings {
@@ -333,14 +313,14 @@ pub(crate) fn open_pipeline(layout: &Layout, config: &Config) -> Result<Pipeline
     Ok(Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?)
 }
 
-/// Opens the journal and rebuilds state from it, comparing every event on the way. What settlement
-/// has captured was durable once: a journal that ends before it is damaged.
-fn open_journal(
-    layout: &Layout,
-    config: &Config,
-    captured: Seq,
-    rebuilt: &mut Rebuilt,
-) -> Result<(Writer, journal::Recovery), NodeError> {
+/// Opens settlement and journal and rebuilds state, comparing every event on the way. What
+/// settlement has captured was durable once: a journal that ends before it is damaged.
+fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
+    let pipeline = open_pipeline(layout, config)?;
+    let captured = pipeline.cursor();
+    let mut engine = Engine::new(Limits::default());
+    let mut schedule = Schedule::default();
+    let directory = Arc::new(Directory::default());
     let options = journal::Options {
         segment_bytes: config.segment_bytes,
         // A batch must fit into an empty segment.
@@ -353,19 +333,38 @@ fn open_journal(
             return;
         }
         events.clear();
-        rebuilt.engine.apply(&entry.command, &mut events);
+        engine.apply(&entry.command, &mut events);
         different = replay::compare(&entry, &events);
         for event in &events {
-            rebuilt.schedule.observe(event);
+            schedule.observe(event);
             if let Event::MeterRegistered(registration) = event {
-                rebuilt.directory.enrol(registration);
+                directory.enrol(registration);
             }
         }
     });
-    match different {
-        Some(difference) => Err(NodeError::Replay(difference)),
-        None => Ok(opened?),
+    if let Some(difference) = different {
+        return Err(NodeError::Replay(difference));
     }
+    let (journal, recovery) = opened?;
+    Ok(Opened { pipeline, captured, journal, recovery, engine, schedule, directory })
+}
+
+/// Enters what is open from before and what is asked for.
+fn timetable(mut schedule: Schedule, options: &NodeOptions<'_>) -> Schedule {
+    let now = options.clock.now();
+    for market in &options.config.markets {
+        let open = schedule.open_slots().map(|(key, _)| key);
+        let slots: Vec<_> = open
+            .chain(options.slots.iter().copied())
+            .filter(|key| key.market == market.definition.market)
+            .collect();
+        slots.into_iter().for_each(|key| schedule.add_slot(market, key, now));
+        for day in options.days {
+            // The zone and the slot length were checked with the configuration.
+            schedule.add_day(market, day, now).ok();
+        }
+    }
+    schedule
 }
 
 /// What the configuration and the registry name and the journal does not hold yet.
@@ -395,7 +394,8 @@ fn spawn_core(
         .spawn(move || {
             let result = core_loop.run(&stop);
             if let Err(error) = &result {
-                tracing::error!(error = error as &dyn std::error::Error, "the core loop stops");
+                let cause = Failure::new(Kind::Runtime, error);
+                tracing::error!("the core loop stops: {}", cause.message());
             }
             result
         })

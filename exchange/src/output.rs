@@ -77,8 +77,7 @@ fn csv(objects: &[serde_json::Value]) -> String {
     let mut text = columns.join(",");
     text.push('\n');
     for object in objects {
-        let cells: Vec<_> =
-            columns.iter().map(|column| csv_field(&cell(object, column))).collect();
+        let cells: Vec<_> = columns.iter().map(|column| csv_field(&cell(object, column))).collect();
         text.push_str(&cells.join(","));
         text.push('\n');
     }

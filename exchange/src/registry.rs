@@ -97,8 +97,9 @@ impl Registry {
         let file: File = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         let mut registry = Self::default();
         for line in &file.parties {
-            let party = party(line)
-                .ok_or_else(|| malformed(format!("party `{}` has a bad role, code or key", line.code)))?;
+            let party = party(line).ok_or_else(|| {
+                malformed(format!("party `{}` has a bad role, code or key", line.code))
+            })?;
             registry.parties.push(party);
         }
         for line in &file.meters {

@@ -21,8 +21,7 @@ pub fn run(dir: &Path, config_file: Option<&Path>) -> Result<(), Failure> {
     let layout = Layout::new(dir);
     let default_file = dir.join(config::FILE_NAME);
     let config = config::load(config_file.unwrap_or(&default_file)).map_err(Failure::config)?;
-    let registry =
-        Registry::load(&dir.join(registry::FILE_NAME)).map_err(Failure::config)?;
+    let registry = Registry::load(&dir.join(registry::FILE_NAME)).map_err(Failure::config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::runtime)?;
     runtime.block_on(serve(layout, &config, &registry))
 }

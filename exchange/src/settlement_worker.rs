@@ -8,8 +8,7 @@ use gateway::{
     client::{Connector, FeedBatch, FeedClient},
 };
 use settlement::{
-    Captured, Checkpoint, DepositOutcome, FeedItem, Pipeline, SettlementError, Summary,
-    VerificationSummary,
+    Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{MeterId, Money, Seq, Timestamp};
@@ -18,7 +17,7 @@ use wire::{
     field::Field,
 };
 
-use crate::clock::Clock;
+use crate::{clock::Clock, exit::Failure};
 
 /// Work that may wait for the pipeline; beyond it the feed and documents wait.
 const WORK_MAX: usize = 64;
@@ -31,7 +30,10 @@ const RESUBSCRIBE_AFTER: Duration = Duration::from_millis(200);
 enum Work {
     Capture(FeedBatch),
     Data(DataRequest),
-    Deposits(Vec<(u64, MeterId, Money)>, oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>),
+    Deposits(
+        Vec<(u64, MeterId, Money)>,
+        oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>,
+    ),
     Verify(Timestamp, oneshot::Sender<Result<VerificationSummary, SettlementError>>),
     Checkpoint(oneshot::Sender<Result<Checkpoint, SettlementError>>),
     Summary(oneshot::Sender<Result<Summary, SettlementError>>),
@@ -171,7 +173,12 @@ async fn hand_over(queue: &Sender<Work>, mut work: Work) -> Result<(), WorkerErr
 }
 
 /// The thread: one piece of work after the other, until nobody can ask any more or it fails.
-fn run(mut pipeline: Pipeline, clock: &Clock, queue: &Receiver<Work>, captured: &watch::Sender<Seq>) {
+fn run(
+    mut pipeline: Pipeline,
+    clock: &Clock,
+    queue: &Receiver<Work>,
+    captured: &watch::Sender<Seq>,
+) {
     let mut waiting = None;
     while let Some(work) = waiting.take().or_else(|| queue.recv().ok()) {
         let outcome = match work {
@@ -187,7 +194,7 @@ fn run(mut pipeline: Pipeline, clock: &Clock, queue: &Receiver<Work>, captured: 
             Work::Summary(answer) => reply(answer, pipeline.summary()),
         };
         if let Err(error) = outcome {
-            tracing::error!(error = &error as &dyn std::error::Error, "settlement stops");
+            tracing::error!("settlement stops: {}", Failure::runtime(error).message());
             return;
         }
     }
@@ -213,12 +220,7 @@ fn capture(
     batch: FeedBatch,
     captured: &watch::Sender<Seq>,
 ) -> Result<Captured, SettlementError> {
-    let items: Vec<_> = batch
-        .items
-        .iter()
-        .map(|i| FeedItem { seq: i.seq, time: i.time, index: u16::try_from(i.index).unwrap_or(0), event: i.event })
-        .collect();
-    let done = pipeline.capture(batch.through, &items)?;
+    let done = pipeline.capture(batch.through, &batch.items)?;
     captured.send_replace(pipeline.cursor());
     Ok(done)
 }

@@ -34,10 +34,7 @@ impl Directory {
     /// Creates the directory if need be, locks it, and removes segments that never got their name.
     pub(crate) fn lock(path: &Path) -> Result<Self, JournalError> {
         let failed = |source| JournalError::OpenDirectory { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(failed)?;
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent).and_then(|handle| handle.sync_all()).map_err(failed)?;
-        }
+        create_durably(path).map_err(failed)?;
         let handle = File::open(path).map_err(failed)?;
         match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -82,6 +79,23 @@ impl Directory {
         fs::rename(&unnamed, path)?;
         self.handle.sync_all()?;
         Ok(file)
+    }
+}
+
+/// Creates a directory and those above it that are missing, each durable in the one above.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let above = match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => return Ok(()),
+    };
+    if !above.is_dir() {
+        create_durably(above)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => File::open(above)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

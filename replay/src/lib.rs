@@ -33,7 +33,9 @@ pub enum VerifyError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// A command caused other events than the journal holds.
-    #[error("sequence {seq}: the journal holds other events than the command causes, first at event {index}")]
+    #[error(
+        "sequence {seq}: the journal holds other events than the command causes, first at event {index}"
+    )]
     Different {
         /// Position of the command.
         seq: Seq,

@@ -5,9 +5,10 @@
 //! the registry and the cursor are arguments.
 
 use types::{
-    Energy, Event, MeterId, OrderId, PlatformId, Price, RetailerId, Seq, SlotKey, Timestamp, Trade,
+    Energy, MeterId, OrderId, PlatformId, Price, RetailerId, Seq, SlotKey, Timestamp, Trade,
     TradeId, TradeSide, UtilityId,
 };
+use wire::FeedItem;
 
 use crate::{
     books::{Exact, round},
@@ -28,19 +29,6 @@ pub const TRADE_MAX: u64 = (1 << 39) - 1;
 
 /// The same as a mask.
 pub(crate) const TRADE_MASK: i64 = (1 << 39) - 1;
-
-/// One event of the trade feed with its place in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeedItem {
-    /// Position of the command that caused it.
-    pub seq: Seq,
-    /// When that command was sequenced.
-    pub time: Timestamp,
-    /// Which of the command's events it is.
-    pub index: u16,
-    /// What happened.
-    pub event: Event,
-}
 
 /// One side of a contract, as registered when the trade was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +53,7 @@ pub struct Contract {
     /// Position of the command that traded it.
     pub seq: Seq,
     /// Which of that command's events it is.
-    pub index: u16,
+    pub index: u32,
     /// When it was traded, by the exchange.
     pub traded: Timestamp,
     /// What is delivered.
@@ -182,11 +170,11 @@ pub fn hold_due(contract: &Contract, policy: &Policy) -> Result<i64, SettlementE
 
 #[cfg(test)]
 mod tests {
-    use types::{CommandRejected, RejectReason};
+    use types::{CommandRejected, Event, RejectReason};
 
     use super::*;
 
-    fn item(seq: u64, index: u16, reason: RejectReason) -> FeedItem {
+    fn item(seq: u64, index: u32, reason: RejectReason) -> FeedItem {
         let event = Event::CommandRejected(CommandRejected { reason });
         FeedItem { seq: Seq::new(seq), time: Timestamp::from_ns(1), index, event }
     }

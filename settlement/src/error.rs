@@ -64,7 +64,7 @@ pub enum SettlementError {
         /// The command.
         seq: Seq,
         /// The event.
-        index: u16,
+        index: u32,
     },
     /// A trade number came twice, at two positions of the feed.
     #[error("trade {0} came twice, at two positions of the feed")]

@@ -38,7 +38,7 @@ pub mod tlog;
 #[cfg(test)]
 mod tests;
 
-pub use capture::{Contract, FeedItem};
+pub use capture::Contract;
 pub use declaration::P2pEnergy;
 pub use error::SettlementError;
 pub use metering::{

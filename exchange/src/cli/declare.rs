@@ -30,6 +30,7 @@ pub enum Command {
         /// First instant after the period, RFC 3339 [default: everything]
         #[arg(long, value_parser = instant)]
         to: Option<Timestamp>,
+        /// How it is printed
         #[command(flatten)]
         output: OutputOptions,
     },
@@ -55,9 +56,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let pipeline = node::open_pipeline(&layout, &config).map_err(Failure::node)?;
             let from = from.unwrap_or_else(|| Timestamp::from_ns(0));
             let to = to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX));
-            let energy = pipeline
-                .p2p_energy(MeterId::new(*meter), from, to)
-                .map_err(Failure::runtime)?;
+            let energy =
+                pipeline.p2p_energy(MeterId::new(*meter), from, to).map_err(Failure::runtime)?;
             output::print_rows(&declaration::lines(&energy), output.output)
         }
     }

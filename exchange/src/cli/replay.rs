@@ -21,6 +21,7 @@ pub enum Command {
     Verify {
         /// A data directory, or the journal directory inside it
         dir: PathBuf,
+        /// How it is printed
         #[command(flatten)]
         output: OutputOptions,
     },
@@ -55,8 +56,9 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 ProgressStyle::with_template("{spinner} replaying {pos} commands ({per_sec})")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
-            let verified =
-                ::replay::verify(&journal, engine::Limits::default(), &mut |done| bar.set_position(done));
+            let verified = ::replay::verify(&journal, engine::Limits::default(), &mut |done| {
+                bar.set_position(done)
+            });
             bar.finish_and_clear();
             let verified = verified.map_err(failure)?;
             let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -125,8 +125,7 @@ impl Desks {
         let sides = u64::try_from(retailers.len()).unwrap_or(1);
         let retailer = dice.roll(Question::LostFile, 0, 0, sides);
         let file = dice.roll(Question::LostFile, 0, 1, files.into());
-        let lost =
-            (usize::try_from(retailer).unwrap_or(0), u32::try_from(file).unwrap_or(0));
+        let lost = (usize::try_from(retailer).unwrap_or(0), u32::try_from(file).unwrap_or(0));
         Self {
             retailers,
             utilities,
@@ -255,12 +254,7 @@ fn count(counts: &mut DeskCounts, receipt: wire::data::Receipt) {
 }
 
 /// The readings of one retailer's meters over a span.
-fn meter_file(
-    retailer: u16,
-    span: Span<'_>,
-    market: MarketId,
-    actuals: &Actuals<'_>,
-) -> MeterFile {
+fn meter_file(retailer: u16, span: Span<'_>, market: MarketId, actuals: &Actuals<'_>) -> MeterFile {
     let intervals = (span.first_quarter..)
         .zip(span.slots)
         .map(|(quarter, slot)| Interval {

@@ -45,8 +45,8 @@ pub struct Options {
     /// Leave the directory: journal/, settlement.db, ledger/, keys/, report.html
     #[arg(long)]
     pub keep: bool,
+    /// How it is printed
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub output: OutputOptions,
 }
 
@@ -91,6 +91,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 /// Hidden where stderr is no terminal.
 fn progress_bar(slots: u32) -> ProgressBar {
     let bar = ProgressBar::new(u64::from(slots).saturating_add(play::STEPS_AFTER_LAST_SLOT));
-    let style = ProgressStyle::with_template("{msg:28} {wide_bar} {pos}/{len} quarter hours  {eta} left");
+    let style =
+        ProgressStyle::with_template("{msg:28} {wide_bar} {pos}/{len} quarter hours  {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

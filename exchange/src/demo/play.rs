@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use settlement::Summary;
 use tokio::sync::oneshot;
 use types::{
-    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq,
+    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq, Side,
     SlotKey, calendar,
 };
 
@@ -99,13 +99,7 @@ pub(super) async fn play(
     let layout = Layout::new(dir);
     let config = cast.write_directory(&layout)?;
     let market = config.markets.first().ok_or("the configuration has no market")?.definition;
-    let quarters =
-        calendar::local_day(household::DATE, market.time_zone.as_str(), market.slot_minutes)?;
-    let count = usize::try_from(options.slots)?;
-    let first_quarter = QUARTERS.saturating_sub(count).div_euclid(2);
-    let slots = quarters
-        .get(first_quarter..first_quarter.saturating_add(count))
-        .ok_or("the day has fewer slots than asked for")?;
+    let (slots, first_quarter) = traded_slots(&market, usize::try_from(options.slots)?)?;
     let first = slots.first().ok_or("no slot")?;
     let clock = Clock::starting_at(market.opens_at(*first).plus_ns(-60_000_000_000));
     let node = Node::start(NodeOptions {
@@ -120,14 +114,14 @@ pub(super) async fn play(
     let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;
     let (observe_through, observer) = start_observer(operator);
 
-    let files = u32::try_from(count.div_ceil(FILE_SLOTS))?;
+    let files = u32::try_from(slots.len().div_ceil(FILE_SLOTS))?;
     let retailers = cast.desks(Role::Retailer, &layout, &node).await?;
     let utilities = cast.desks(Role::Utility, &layout, &node).await?;
     let mut playing = Day96 {
         node: &node,
         clock,
         market,
-        slots,
+        slots: &slots,
         first_quarter,
         actuals: Actuals { day: &day, dice, caps: BTreeMap::new() },
         cast: &cast,
@@ -148,7 +142,7 @@ pub(super) async fn play(
     let desk_counts = desks.counts;
     drop(desks);
     let engine = node.shut_down().await?;
-    let noon_slot = slots.get(count.div_euclid(2)).copied().unwrap_or(*first);
+    let noon_slot = slots.get(slots.len().div_euclid(2)).copied().unwrap_or(*first);
     Ok(Played {
         meters: day.households.len(),
         prosumers: day.households.iter().filter(|h| h.load_w > 0 && h.plant_w > 0).count(),
@@ -165,6 +159,20 @@ pub(super) async fn play(
         keys: slots.iter().map(|&slot| market.key(slot)).collect(),
         market,
     })
+}
+
+/// The middle of the day, as many slots as asked for, and the quarter hour of the first.
+fn traded_slots(
+    market: &MarketDefinition,
+    count: usize,
+) -> Result<(Vec<DeliverySlot>, usize), Box<dyn Error>> {
+    let zone = market.time_zone.as_str();
+    let day = calendar::local_day(household::DATE, zone, market.slot_minutes)?;
+    let first = QUARTERS.saturating_sub(count).div_euclid(2);
+    let slots = day
+        .get(first..first.saturating_add(count))
+        .ok_or("the day has fewer slots than asked for")?;
+    Ok((slots.to_vec(), first))
 }
 
 type Observer = tokio::task::JoinHandle<Result<Observed, gateway::client::ClientError>>;
@@ -249,21 +257,40 @@ impl Day96<'_> {
     }
 
     /// Every platform in turn: orders for the slot that opened, then second thoughts for the slot
-    /// whose call ended.
+    /// whose call ended. Buyers move first and sellers see what is left, so that no request meets an
+    /// order that another request of the same turn has filled.
     async fn trade(&mut self, step: usize) -> Result<(), Box<dyn Error>> {
-        let valid_until = self.clock.now().plus_ns(3_600_000_000_000);
         for index in 0..self.traders.len() {
-            let mut intents = self.first_orders(step, index);
+            let mut buyers = self.first_orders(step, index);
             if step == self.slots.len().div_euclid(2) {
-                self.noon.extend_from_slice(&intents);
+                self.noon.extend_from_slice(&buyers);
             }
-            let Some(trader) = self.traders.get_mut(index) else { continue };
-            trader.catch_up().await?;
-            intents.extend(self.after_call(step, index));
-            let Some(trader) = self.traders.get_mut(index) else { continue };
-            trader.carry_out(&intents, &self.cast.meter_keys, valid_until).await?;
+            self.catch_up(index).await?;
+            buyers.extend(self.after_call(step, index, Side::Buy));
+            buyers.extend(self.second_thoughts(step, index));
+            self.carry_out(index, &buyers).await?;
+            self.catch_up(index).await?;
+            let sellers = self.after_call(step, index, Side::Sell);
+            self.carry_out(index, &sellers).await?;
         }
         Ok(())
+    }
+
+    async fn catch_up(&mut self, index: usize) -> Result<(), Box<dyn Error>> {
+        match self.traders.get_mut(index) {
+            Some(trader) => Ok(trader.catch_up().await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn carry_out(&mut self, index: usize, intents: &[Intent]) -> Result<(), Box<dyn Error>> {
+        let valid_until = self.clock.now().plus_ns(3_600_000_000_000);
+        match self.traders.get_mut(index) {
+            Some(trader) => {
+                Ok(trader.carry_out(intents, &self.cast.meter_keys, valid_until).await?)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Meters of a platform, each with its household.
@@ -287,24 +314,35 @@ impl Day96<'_> {
             .collect()
     }
 
-    fn after_call(&self, step: usize, index: usize) -> Vec<Intent> {
-        let called = step.checked_sub(2);
-        let Some((called, &slot)) = called.and_then(|step| Some((step, self.slots.get(step)?)))
-        else {
+    /// The slot whose call has just ended, with its quarter hour.
+    fn called(&self, step: usize) -> Option<(SlotKey, usize)> {
+        let called = step.checked_sub(2)?;
+        let slot = self.slots.get(called)?;
+        Some((self.market.key(*slot), self.first_quarter.saturating_add(called)))
+    }
+
+    fn after_call(&self, step: usize, index: usize, side: Side) -> Vec<Intent> {
+        let (Some((key, _)), Some(trader)) = (self.called(step), self.traders.get(index)) else {
             return Vec::new();
         };
-        let key = self.market.key(slot);
-        let dice = self.actuals.dice;
-        let Some(trader) = self.traders.get(index) else { return Vec::new() };
-        let resting = trader.resting.iter().filter(|(_, resting)| resting.key == key);
-        let changes = resting
-            .filter_map(|(&order, resting)| strategy::after_call(dice, &self.market, order, resting));
-        let quarter = self.first_quarter.saturating_add(called);
-        let more = self.meters_of(index).filter_map(|(meter, household)| {
-            let metered = self.actuals.day.metered(household, quarter);
-            strategy::second_thought(dice, &self.market, meter, key, metered)
-        });
-        changes.chain(more).collect()
+        trader
+            .resting
+            .iter()
+            .filter(|(_, resting)| resting.key == key && resting.side == side)
+            .filter_map(|(&order, resting)| {
+                strategy::after_call(self.actuals.dice, &self.market, order, resting)
+            })
+            .collect()
+    }
+
+    fn second_thoughts(&self, step: usize, index: usize) -> Vec<Intent> {
+        let Some((key, quarter)) = self.called(step) else { return Vec::new() };
+        self.meters_of(index)
+            .filter_map(|(meter, household)| {
+                let metered = self.actuals.day.metered(household, quarter);
+                strategy::second_thought(self.actuals.dice, &self.market, meter, key, metered)
+            })
+            .collect()
     }
 
     /// What was delivered is curtailed, metered, reported and verified.

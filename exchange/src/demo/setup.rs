@@ -45,8 +45,7 @@ impl Cast {
         for (byte, part) in secret.iter_mut().zip(seed.to_le_bytes()) {
             *byte = part;
         }
-        let mut cast =
-            Self { registry: Registry::default(), meter_keys: MeterKeys::new(), secret };
+        let mut cast = Self { registry: Registry::default(), meter_keys: MeterKeys::new(), secret };
         let roles =
             [(Role::Platform, PLATFORMS), (Role::Retailer, RETAILERS), (Role::Utility, UTILITIES)];
         for (role, count) in roles {

@@ -76,7 +76,8 @@ pub fn after_call(
             let above = halfway.saturating_sub(market.price_min.micros());
             let off_tick = above.rem_euclid(market.tick.micros());
             let limit = Price::from_micros(halfway.saturating_sub(off_tick));
-            Some(Intent::Replace { order, limit })
+            let (meter, quantity) = (resting.meter, resting.leaves);
+            Some(Intent::Replace { order, meter, limit, quantity })
         }
         50..60 => Some(Intent::Cancel { order }),
         _ => None,

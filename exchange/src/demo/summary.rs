@@ -67,12 +67,7 @@ struct LatencyNumbers {
     max: u64,
 }
 
-fn numbers(
-    options: &Options,
-    played: &Played,
-    elapsed: Duration,
-    kept: Option<&Path>,
-) -> Numbers {
+fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&Path>) -> Numbers {
     let summary = &played.summary;
     Numbers {
         seed: options.seed,
@@ -177,7 +172,10 @@ fn human(numbers: &Numbers, played: &Played, kept: Option<&Path>) -> String {
     let total = format!("{} {currency}", minor(numbers.money_sum_minor));
     money.add_row(["sum", "", "", &total]);
     let hint = kept.map_or_else(
-        || "Add `--keep --data-dir DIR` to keep the journal, the ledger and report.html.".to_owned(),
+        || {
+            "Add `--keep --data-dir DIR` to keep the journal, the ledger and report.html."
+                .to_owned()
+        },
         |dir| {
             let dir = dir.display();
             format!("Kept in {dir}; open {dir}/report.html, or run: gridcross replay verify {dir}")
@@ -191,7 +189,10 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
     let rows = [
         ("meters (prosumers)", format!("{} ({})", numbers.meters, numbers.prosumers)),
         ("delivery slots", numbers.slots.to_string()),
-        ("orders, changes, rejects", format!("{}, {}, {}", numbers.orders, numbers.order_changes, numbers.rejected)),
+        (
+            "orders, changes, rejects",
+            format!("{}, {}, {}", numbers.orders, numbers.order_changes, numbers.rejected),
+        ),
         ("trades", numbers.trades.to_string()),
         ("cleared energy", Energy::from_wh(numbers.cleared_wh).to_string()),
         ("call prices", price_range(played)),

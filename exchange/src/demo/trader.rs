@@ -9,13 +9,11 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use gateway::client::{
-    ClientError, Connector, TradingSession, sign_new, sign_replace,
-};
+use gateway::client::{ClientError, Connector, TradingSession, sign_new, sign_replace};
 use hdrhistogram::Histogram;
 use types::{
-    ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, ReplaceOrder, Side,
-    SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, ReplaceOrder, Side, SlotKey,
+    TimeInForce, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
@@ -52,8 +50,12 @@ pub enum Intent {
     Replace {
         /// Which.
         order: OrderId,
+        /// For whom.
+        meter: MeterId,
         /// Its new limit.
         limit: Price,
+        /// Its open quantity, as before.
+        quantity: Energy,
     },
     /// No longer.
     Cancel {
@@ -123,9 +125,9 @@ pub enum TraderError {
     /// Its own record.
     #[error("cannot write the blotter")]
     Blotter(#[from] io::Error),
-    /// A meter without a key, an order that does not rest: a mistake of the demo.
-    #[error("the platform does not know {0}")]
-    Unknown(String),
+    /// A meter of another platform: a mistake of the demo.
+    #[error("the platform has no key of meter {0}")]
+    UnknownMeter(MeterId),
     /// A histogram of impossible size.
     #[error("cannot measure latency: {0}")]
     Histogram(#[from] hdrhistogram::CreationError),
@@ -136,10 +138,7 @@ impl Trader {
     ///
     /// # Errors
     /// When the exchange cannot be reached.
-    pub async fn log_on(
-        connector: &Connector,
-        blotter: File,
-    ) -> Result<Self, TraderError> {
+    pub async fn log_on(connector: &Connector, blotter: File) -> Result<Self, TraderError> {
         let session = TradingSession::open(connector, HEARTBEAT_MS).await?;
         let mut blotter = BufWriter::new(blotter);
         writeln!(blotter, "report,client_order,order,trade,price,quantity,leaves")?;
@@ -218,9 +217,7 @@ impl Trader {
         keys: &MeterKeys,
         valid_until: Timestamp,
     ) -> Result<Inbound, TraderError> {
-        let key_of = |meter: &MeterId| {
-            keys.get(meter).ok_or_else(|| TraderError::Unknown(format!("meter {meter}")))
-        };
+        let key_of = |meter: &MeterId| keys.get(meter).ok_or(TraderError::UnknownMeter(*meter));
         Ok(match *intent {
             Intent::New { meter, key, side, time_in_force, limit, quantity } => {
                 self.counts.orders = self.counts.orders.saturating_add(1);
@@ -236,13 +233,8 @@ impl Trader {
                 };
                 sign_new(key_of(&meter)?, order)
             }
-            Intent::Replace { order, limit } => {
+            Intent::Replace { order, meter, limit, quantity } => {
                 self.counts.changes = self.counts.changes.saturating_add(1);
-                let resting = self
-                    .resting
-                    .get(&order)
-                    .ok_or_else(|| TraderError::Unknown(format!("order {order}")))?;
-                let (meter, quantity) = (resting.meter, resting.leaves);
                 let replace =
                     ReplaceOrder { client_order, order, meter, limit, quantity, valid_until };
                 sign_replace(key_of(&meter)?, replace)

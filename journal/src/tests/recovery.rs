@@ -41,6 +41,17 @@ fn a_second_writer_is_locked_out() {
 }
 
 #[test]
+fn missing_directories_are_created() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b/journal");
+    write(&deep, SMALL, &orders(1, 1), 1);
+    assert_eq!(read(&deep).0, orders(1, 1));
+    let file = segments(&deep).remove(0);
+    let error = Writer::open(&file, SMALL, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, JournalError::OpenDirectory { .. }), "{error}");
+}
+
+#[test]
 fn a_failed_sync_poisons_the_writer() {
     let dir = tempfile::tempdir().unwrap();
     let all = orders(1, 3);
@@ -210,11 +221,10 @@ fn missing_and_misplaced_segments_are_damage() {
         .assert_eq(&spoil(|_, paths| fs::remove_file(&paths[0]).unwrap()));
     expect!["00000000000000000035.seg @0 #35: a segment before it is missing or out of order"]
         .assert_eq(&spoil(|_, paths| fs::remove_file(&paths[1]).unwrap()));
-    expect!["00000000000000000035.seg @6776 #46: end-of-segment marker is missing or does not fit"].assert_eq(
-        &spoil(|dir, paths| {
+    expect!["00000000000000000035.seg @6776 #46: end-of-segment marker is missing or does not fit"]
+        .assert_eq(&spoil(|dir, paths| {
             fs::copy(&paths[1], dir.join("00000000000000000046.seg")).unwrap();
-        }),
-    );
+        }));
     expect!["00000000000000000018.seg @0 #18: file name differs from the segment header"]
         .assert_eq(&spoil(|dir, paths| {
             fs::rename(&paths[1], dir.join("swap")).unwrap();
@@ -257,13 +267,12 @@ fn segments_of_another_journal_are_damage() {
 #[test]
 fn lost_ends_are_damage() {
     // The marker of a segment that has a successor.
-    expect!["00000000000000000001.seg @8096 #18: end-of-segment marker is missing or does not fit"].assert_eq(
-        &spoil(|_, paths| {
+    expect!["00000000000000000001.seg @8096 #18: end-of-segment marker is missing or does not fit"]
+        .assert_eq(&spoil(|_, paths| {
             let mut image = fs::read(&paths[0]).unwrap();
             image[8_096..].fill(0);
             fs::write(&paths[0], image).unwrap();
-        }),
-    );
+        }));
     // The last batch before a marker, where the successor is gone as well.
     expect!["00000000000000000001.seg @7776 #17: batch fails its checksum"].assert_eq(&spoil(
         |_, paths| {

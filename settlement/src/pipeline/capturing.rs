@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::params;
 use types::{Event, MarketDefinition, Seq, Side, SlotKey, Trade};
+use wire::FeedItem;
 
 use super::{Pipeline, Work};
 use crate::{
     books::accounts::{Account, AccountKind},
-    capture::{self, Contract, FeedItem},
+    capture::{self, Contract},
     error::{Doing as _, SettlementError},
     mechanism::clearing_house,
     outcome::State,

@@ -9,13 +9,13 @@ use types::{
     PriceRule, PublicKey, RetailerId, Role, Seq, SlotKey, Timestamp, Trade, TradeId, TradeSide,
     UtilityId,
 };
+use wire::FeedItem;
 
 use super::{
     Names, RehearseError,
     script::{Case, ContractText, EventText, MeterText, SignatureText},
 };
 use crate::{
-    capture::FeedItem,
     metering::seal,
     pipeline::{Pipeline, Settings},
     policy::{self, Policy},

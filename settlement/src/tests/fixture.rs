@@ -5,8 +5,7 @@ use tempfile::TempDir;
 use types::*;
 
 use crate::{
-    CurtailmentReason, DepositOutcome, DocumentReject, FeedItem, Pipeline, Policy, Receipt,
-    Settings,
+    CurtailmentReason, DepositOutcome, DocumentReject, Pipeline, Policy, Receipt, Settings,
     allocation::Metered,
     metering::{Curtailment, Interval, MeterFile, Reading, seal},
     policy::{Fraction, PenaltyBase, PenaltySize, PenaltyTo, ShortfallPenalty},
@@ -55,7 +54,7 @@ pub(super) fn retailer_of(meter: u32) -> u16 {
 
 /// Builds feed items one after the other.
 pub(super) struct Feed {
-    pub(super) items: Vec<FeedItem>,
+    pub(super) items: Vec<wire::FeedItem>,
     trades: u64,
 }
 
@@ -104,7 +103,7 @@ impl Feed {
     fn push(&mut self, event: Event) {
         let seq = u64::try_from(self.items.len()).unwrap() + 1;
         let time = Timestamp::from_seconds(i64::try_from(seq).unwrap());
-        self.items.push(FeedItem { seq: Seq::new(seq), time, index: 0, event });
+        self.items.push(wire::FeedItem { seq: Seq::new(seq), time, index: 0, event });
     }
 
     /// Adds a trade of `wh` at `micros` in slot `number` and returns its number.

@@ -90,7 +90,7 @@ fn a_contradicting_feed_is_an_error_and_leaves_nothing() {
         other.trade(0, (1, 99), 1, 1);
         *other.items.last().unwrap()
     };
-    let item = crate::FeedItem { seq: copy.seq, ..unknown };
+    let item = wire::FeedItem { seq: copy.seq, ..unknown };
     let error = desk.pipeline.capture(copy.seq, &[item]).unwrap_err();
     assert!(matches!(error, SettlementError::UnknownMeter { .. }));
     desk.check();

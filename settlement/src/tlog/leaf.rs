@@ -25,7 +25,7 @@ pub const KIND_OUTCOME: u8 = 2;
 pub const VERSION: u8 = 1;
 
 /// Bytes of a contract leaf.
-pub const CONTRACT_BYTES: usize = 88;
+pub const CONTRACT_BYTES: usize = 90;
 
 /// Bytes of an outcome leaf.
 pub const OUTCOME_BYTES: usize = 200;
@@ -74,7 +74,7 @@ pub fn encode_contract(contract: &Contract) -> Vec<u8> {
     let mut out = Writer::new(KIND_CONTRACT, CONTRACT_BYTES);
     out.u64(contract.id.get());
     out.u64(contract.seq.get());
-    out.u16(contract.index);
+    out.u32(contract.index);
     out.i64(contract.traded.ns());
     out.u16(contract.key.market.get());
     out.u32(contract.key.slot.start_minute());
@@ -97,7 +97,7 @@ pub fn decode_contract(bytes: &[u8]) -> Option<Contract> {
     let mut from = Reader::new(bytes, KIND_CONTRACT)?;
     let id = TradeId::new(from.u64()?);
     let seq = Seq::new(from.u64()?);
-    let index = from.u16()?;
+    let index = from.u32()?;
     let traded = Timestamp::from_ns(from.i64()?);
     let market = MarketId::new(from.u16()?);
     let (start, minutes) = (from.u32()?, from.u16()?);
