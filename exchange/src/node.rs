@@ -199,6 +199,7 @@ impl Node {
             took: began.elapsed(),
         };
         let opening = missing_registrations(&opened.engine, config, registry);
+        let opening_done = opening.iter().fold(recovered.last_seq, |seq, _| seq.next());
         let schedule = timetable(opened.schedule, &options);
 
         let (ingress, receiver) = Ingress::new(config.ring_commands);
@@ -244,6 +245,11 @@ impl Node {
         let worker =
             SettlementWorker::start(opened.pipeline, clock, connector, data_receiver, stopped)?;
         let settlement = worker.handle.clone();
+        let mut registered = progress.clone();
+        registered
+            .wait_for(|progress| progress.durable >= opening_done)
+            .await
+            .map_err(|_| NodeError::CoreStopped)?;
         Ok(Self {
             address,
             settlement,

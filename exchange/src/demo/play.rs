@@ -285,12 +285,13 @@ impl Day96<'_> {
 
     async fn carry_out(&mut self, index: usize, intents: &[Intent]) -> Result<(), Box<dyn Error>> {
         let valid_until = self.clock.now().plus_ns(3_600_000_000_000);
-        match self.traders.get_mut(index) {
-            Some(trader) => {
-                Ok(trader.carry_out(intents, &self.cast.meter_keys, valid_until).await?)
-            }
-            None => Ok(()),
-        }
+        let Some(trader) = self.traders.get_mut(index) else { return Ok(()) };
+        trader.carry_out(intents, &self.cast.meter_keys, valid_until).await?;
+        // Its own answers may arrive before the other side of a trade is told: wait for both.
+        let told = trader.last_seq;
+        let mut progress = self.node.progress();
+        progress.wait_for(|progress| progress.durable >= told).await?;
+        Ok(())
     }
 
     /// Meters of a platform, each with its household.

@@ -12,7 +12,7 @@ use ed25519_dalek::SigningKey;
 use gateway::client::{ClientError, Connector, TradingSession, sign_new, sign_replace};
 use hdrhistogram::Histogram;
 use types::{
-    ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, ReplaceOrder, Side, SlotKey,
+    ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, ReplaceOrder, Seq, Side, SlotKey,
     TimeInForce, Timestamp,
 };
 use wire::{
@@ -22,9 +22,9 @@ use wire::{
 };
 
 /// Orders in one frame.
-const FRAME_ORDERS: usize = 64;
+const FRAME_ORDERS: usize = 32;
 /// Frames that may be unanswered: bounded, so that the exchange never has to say BUSY.
-const FRAMES_UNANSWERED_MAX: usize = 8;
+const FRAMES_UNANSWERED_MAX: usize = 4;
 /// Heartbeat interval.
 const HEARTBEAT_MS: u32 = 5_000;
 
@@ -108,6 +108,8 @@ pub struct Trader {
     pub resting: BTreeMap<OrderId, Resting>,
     /// What it did.
     pub counts: Counts,
+    /// Position of the last command it was told of.
+    pub last_seq: Seq,
     /// From sending a request to its durable answer, in nanoseconds.
     pub latency: Histogram<u64>,
     session: TradingSession,
@@ -145,6 +147,7 @@ impl Trader {
         Ok(Self {
             resting: BTreeMap::new(),
             counts: Counts::default(),
+            last_seq: Seq::ZERO,
             latency: Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?,
             session,
             next_client_order: 1,
@@ -276,6 +279,7 @@ impl Trader {
 
     fn learn(&mut self, report: &ExecutionReport) -> Result<(), TraderError> {
         let waiting = self.answered(report.client_order);
+        self.last_seq = self.last_seq.max(report.seq);
         let name = match report.exec_type {
             ExecType::New => {
                 if let (Some(key), Some(side)) = (waiting.and_then(|w| w.key), report.side) {
