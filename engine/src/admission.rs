@@ -60,15 +60,15 @@ impl Engine {
         if meter.platform != platform {
             return Err(RejectReason::NotAuthorised.into());
         }
-        if time > order.valid_until {
-            return Err(RejectReason::SignatureExpired.into());
-        }
         // A repeated order is answered with where it stands, even when a new one would now fail.
         let known = self.client_ids.find(&self.orders, platform, order.client_order);
         if let Ok(number) = known
             && self.is_same(self.orders.get(number), order)
         {
             return Err(Refusal::Restate(number));
+        }
+        if time > order.valid_until {
+            return Err(RejectReason::SignatureExpired.into());
         }
         let index = self.trading_slot(order.key, time)?;
         let slot = self.slots.slot(index);

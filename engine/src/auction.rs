@@ -388,9 +388,16 @@ fn merge(buys: &[(u32, u64)], sells: &[(u32, u64)], market: &Market) -> Vec<Curv
 impl Engine {
     /// Ends a slot's call: the result, its trades, then the continuous phase.
     pub(crate) fn uncross_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
-        let found = self.known_slot(key).and_then(|index| match self.slots.slot(index).phase {
-            Phase::Call => Ok(index),
-            Phase::PreOpen | Phase::Continuous | Phase::Closed => Err(RejectReason::WrongPhase),
+        let found = self.known_slot(key).and_then(|index| {
+            let slot = self.slots.slot(index);
+            // A call that the schedule slept through must not trade after the gate.
+            if self.last_time > slot.gate_closes_after {
+                return Err(RejectReason::GateClosed);
+            }
+            match slot.phase {
+                Phase::Call => Ok(index),
+                Phase::PreOpen | Phase::Continuous | Phase::Closed => Err(RejectReason::WrongPhase),
+            }
         });
         let index = match found {
             Ok(index) => index,

@@ -180,6 +180,18 @@ struct Opened {
     directory: Arc<Directory>,
 }
 
+impl Opened {
+    fn recovered(&self, took: Duration) -> Recovered {
+        Recovered {
+            commands: self.recovery.entries,
+            last_seq: self.recovery.last_seq,
+            torn_bytes: self.recovery.torn_bytes,
+            captured: self.captured,
+            took,
+        }
+    }
+}
+
 impl Node {
     /// Recovers from the files, opens the market and begins to listen.
     ///
@@ -191,13 +203,7 @@ impl Node {
         let keys = layout.keys();
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
         let opened = open_files(layout, config)?;
-        let recovered = Recovered {
-            commands: opened.recovery.entries,
-            last_seq: opened.recovery.last_seq,
-            torn_bytes: opened.recovery.torn_bytes,
-            captured: opened.captured,
-            took: began.elapsed(),
-        };
+        let recovered = opened.recovered(began.elapsed());
         let opening = missing_registrations(&opened.engine, config, registry);
         let opening_done = opening.iter().fold(recovered.last_seq, |seq, _| seq.next());
         let schedule = timetable(opened.schedule, &options);
@@ -245,11 +251,7 @@ impl Node {
         let worker =
             SettlementWorker::start(opened.pipeline, clock, connector, data_receiver, stopped)?;
         let settlement = worker.handle.clone();
-        let mut registered = progress.clone();
-        registered
-            .wait_for(|progress| progress.durable >= opening_done)
-            .await
-            .map_err(|_| NodeError::CoreStopped)?;
+        durable_through(progress.clone(), opening_done).await?;
         Ok(Self {
             address,
             settlement,
@@ -417,6 +419,15 @@ fn durable_only(mut progress: watch::Receiver<Progress>) -> watch::Receiver<Seq>
         }
     });
     receiver
+}
+
+/// Waits until a position is durable.
+async fn durable_through(
+    mut progress: watch::Receiver<Progress>,
+    seq: Seq,
+) -> Result<(), NodeError> {
+    let reached = progress.wait_for(|progress| progress.durable >= seq).await;
+    reached.map(|_| ()).map_err(|_| NodeError::CoreStopped)
 }
 
 /// An address to connect to, where the bound one is "any".

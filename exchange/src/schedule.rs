@@ -20,7 +20,8 @@ pub struct ScheduledMarket {
     pub uncross_lead: Lead,
 }
 
-/// What is still to be done, by time; at one time in the order of [`Step`], then by slot.
+/// What is still to be done, by time; at one time closings come before uncrosses and
+/// these before openings.
 #[derive(Debug, Default)]
 pub struct Schedule {
     timers: BTreeSet<(Timestamp, Step, SlotKey)>,

@@ -123,8 +123,7 @@ fn hours() {
             rejected New gate_closed
             rejected Cancel gate_closed
             rejected Replace gate_closed
-            uncrossed none 0kWh surplus 0 of 0
-            continuous
+            refused gate_closed
             cancelled #2 1kWh GateClosed 104
             cancelled #3 1kWh GateClosed 105
             cancelled #4 1kWh GateClosed 106

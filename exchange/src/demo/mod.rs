@@ -1,8 +1,8 @@
 //! `gridcross demo`: one summer day, from load and sunshine to settled money and a signed ledger.
 //!
 //! [`household`] holds the data, [`strategy`] decides orders, [`trader`] sends them, [`meter_desk`]
-//! reports what was metered, [`play`] moves the clock and lets everyone take turns, so that one seed
-//! gives one result although everything travels over the network. [`summary`] and [`report`] tell
+//! reports what was metered, `play` moves the clock and lets everyone take turns, so that one seed
+//! gives one result although everything travels over the network. `summary` and [`report`] tell
 //! what happened.
 
 pub mod dice;

@@ -247,7 +247,10 @@ pub(super) fn report_data(options: &Options, played: &Played, elapsed: Duration)
     let latency = &numbers.ack_latency_us;
     ReportData {
         title: "One day of peer-to-peer trading".to_owned(),
-        facts: facts(&numbers, played),
+        facts: facts(&numbers, played)
+            .into_iter()
+            .filter(|(name, _)| name != "state digest" && name != "ledger root")
+            .collect(),
         currency: played.market.currency.code().to_owned(),
         noon: noon(played),
         day: played.keys.iter().map(|&key| slot_line(played, key)).collect(),

@@ -31,13 +31,12 @@ fn lead(steps: &[FunnelStep]) -> String {
     match steps {
         [] => String::new(),
         [only] => format!("{}: {}.", only.label, number::grouped(only.count)),
-        [first, .., last] => format!(
-            "From {} ({}) to {} ({}): {}.",
+        [first, next, ..] => format!(
+            "{} {} became {} {}.",
             number::grouped(first.count),
             first.label,
-            number::grouped(last.count),
-            last.label,
-            number::share(last.count, first.count),
+            number::grouped(next.count),
+            next.label,
         ),
     }
 }
