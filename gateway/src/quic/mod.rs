@@ -1,7 +1,7 @@
 //! Stop 1 of an order's life: datagrams become the bytes of a stream.
 //!
-//! One endpoint serves three protocols, told apart by ALPN: trading sessions ([`trading`]), the
-//! trade feed and the data port ([`requests`]). What a feed subscriber or a document needs beyond the
+//! One endpoint serves three protocols, told apart by ALPN: trading sessions (`trading`), the
+//! trade feed and the data port (`requests`). What a feed subscriber or a document needs beyond the
 //! edge is handed to the composition through channels.
 
 mod requests;
