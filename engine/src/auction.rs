@@ -5,9 +5,11 @@
 //! makes the curve from the aggregate quantities of its ladders, so that the indicative price is
 //! one pass over levels, and the uncross is the same call followed by pairing.
 
+use std::borrow::Cow;
+
 use types::{
-    AuctionResult, Energy, Event, OrderId, Phase, Price, PriceRule, RejectReason, Side, SlotKey,
-    SlotPhaseChanged, Trade, TradeId, TradeSide,
+    AuctionResult, Energy, Event, Phase, Price, PriceRule, RejectReason, Side, SlotKey,
+    SlotPhaseChanged,
 };
 
 use crate::{
@@ -16,10 +18,10 @@ use crate::{
     engine::Engine,
     ladder::{Ladder, Ranks},
     registry::Market,
-    slab::OpenOrder,
+    sharing::{Sharing, sharing},
 };
 
-/// What is limited to one price. At least one of the quantities is above zero.
+/// What is limited to one price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurvePoint {
     /// The limit.
@@ -74,15 +76,37 @@ pub enum Step {
     /// The reference price, clamped into the range from the lowest to the highest candidate.
     /// Without a reference the middle of the range, rounded down to the tick.
     ClampReference,
+    /// The candidate nearest to the reference price; of two that are equally near, the higher.
+    /// Without a reference the one nearest to the middle of the range.
+    NearestToReference,
+    /// Make the reference price a candidate too.
+    AddReference,
+    /// Keep the candidates at which no order that is strictly better goes without: there supply
+    /// meets demand, whichever way the curves cross or overlap.
+    Equilibrium,
+    /// The middle of the range from the lowest to the highest candidate, rounded up to the tick.
+    Middle,
 }
 
 /// The steps of a rule, in order. The last one always decides.
 #[must_use]
 pub const fn steps(rule: PriceRule) -> &'static [Step] {
+    use Step::{
+        AddReference, ClampReference, Equilibrium, MaximumVolume, Middle, MinimumSurplus,
+        NearestToReference, Pressure,
+    };
     match rule {
-        PriceRule::T7Clamp => {
-            &[Step::MaximumVolume, Step::MinimumSurplus, Step::Pressure, Step::ClampReference]
+        PriceRule::T7Clamp | PriceRule::ProRataAtBand => {
+            &[MaximumVolume, MinimumSurplus, Pressure, ClampReference]
         }
+        PriceRule::XetraNearest | PriceRule::Asx | PriceRule::CmeIop => {
+            &[MaximumVolume, MinimumSurplus, Pressure, NearestToReference]
+        }
+        PriceRule::Euronext => {
+            &[AddReference, MaximumVolume, MinimumSurplus, Pressure, NearestToReference]
+        }
+        PriceRule::Nse => &[MaximumVolume, MinimumSurplus, NearestToReference],
+        PriceRule::Midpoint => &[MaximumVolume, Equilibrium, Middle],
     }
 }
 
@@ -95,12 +119,17 @@ pub const fn steps(rule: PriceRule) -> &'static [Step] {
 /// When the quantities of the curve add up to 2^63 Wh or more.
 #[must_use]
 pub fn clear(rule: PriceRule, curve: &Curve<'_>) -> Option<Clearing> {
+    let mut search = Search {
+        curve,
+        points: Cow::Borrowed(curve.points),
+        from: 0,
+        to: curve.points.len(),
+        candidates: 0,
+    };
     if curve.points.is_empty() {
         let price = curve.reference?;
-        let search = Search { curve, from: 0, to: 0, candidates: 0 };
         return search.result(price, Wanted::Reference(price));
     }
-    let mut search = Search { curve, from: 0, to: curve.points.len(), candidates: 0 };
     for &step in steps(rule) {
         if let Some((price, wanted)) = search.take(step) {
             return search.result(price, wanted);
@@ -139,6 +168,8 @@ enum Wanted {
 /// demand falls and supply rises with the price.
 struct Search<'a> {
     curve: &'a Curve<'a>,
+    /// The curve's points, and the reference price where a step added it.
+    points: Cow<'a, [CurvePoint]>,
     from: usize,
     to: usize,
     candidates: u32,
@@ -154,8 +185,62 @@ impl Search<'_> {
             }
             Step::Pressure => return self.press(),
             Step::ClampReference => return self.clamp_reference(),
+            Step::NearestToReference => return self.nearest(),
+            Step::AddReference => self.add_reference(),
+            Step::Equilibrium => self.keep_equilibrium(),
+            Step::Middle => return self.middle(),
         }
         None
+    }
+
+    fn add_reference(&mut self) {
+        let Some(price) = self.curve.reference else { return };
+        if let Err(place) = self.points.binary_search_by_key(&price, |point| point.price) {
+            let point = CurvePoint { price, buy: Energy::ZERO, sell: Energy::ZERO };
+            self.points.to_mut().insert(place, point);
+            self.to += 1;
+        }
+    }
+
+    fn nearest(&self) -> Option<(Price, Wanted)> {
+        let low = self.price(self.from)?.micros();
+        let high = self.price(self.to.checked_sub(1)?)?.micros();
+        // Twice the goal, so that the middle of a range needs no rounding.
+        let goal = match self.curve.reference {
+            Some(reference) => 2 * i128::from(reference.micros()),
+            None => i128::from(low) + i128::from(high),
+        };
+        let range = self.points.get(self.from..self.to)?;
+        let distance = |price: Price| (2 * i128::from(price.micros()) - goal).unsigned_abs();
+        // Prices rise, and of equals `min_by_key` keeps the first: so look from the highest down.
+        let price = range.iter().rev().map(|point| point.price).min_by_key(|&p| distance(p))?;
+        Some((price, Wanted::Nothing))
+    }
+
+    fn keep_equilibrium(&mut self) {
+        let volume = self.balances().map(|(_, balance)| balance.volume()).max().unwrap_or(0);
+        let mut kept: Option<(usize, usize)> = None;
+        for (index, balance) in self.balances() {
+            let Some(point) = self.points.get(index) else { continue };
+            let better_buys = balance.demand - point.buy.wh();
+            let better_sells = balance.supply - point.sell.wh();
+            if better_buys <= volume && better_sells <= volume {
+                kept = Some((kept.map_or(index, |(from, _)| from), index + 1));
+            }
+        }
+        if let Some((from, to)) = kept {
+            (self.from, self.to) = (from, to);
+            self.candidates = u32::try_from(to - from).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn middle(&self) -> Option<(Price, Wanted)> {
+        let low = self.price(self.from)?;
+        let high = self.price(self.to.checked_sub(1)?)?;
+        let tick = self.curve.tick.micros().unsigned_abs().max(1);
+        let ticks = high.micros().abs_diff(low.micros()).div_euclid(tick);
+        let middle = low.micros().checked_add_unsigned(ticks.div_ceil(2) * tick)?;
+        Some((Price::from_micros(middle), Wanted::Nothing))
     }
 
     /// Keeps the candidates of the highest score.
@@ -227,20 +312,19 @@ impl Search<'_> {
     }
 
     fn price(&self, index: usize) -> Option<Price> {
-        self.curve.points.get(index).map(|point| point.price)
+        self.points.get(index).map(|point| point.price)
     }
 
     /// Demand and supply at each candidate in question.
     fn balances(&self) -> impl Iterator<Item = (usize, Balance)> {
         let mut demand = self.total(Side::Buy);
         let mut supply = self.curve.market_sell.wh();
-        let points =
-            self.curve.points.iter().enumerate().take(self.to).map(move |(index, point)| {
-                supply += point.sell.wh();
-                let here = Balance { demand, supply };
-                demand -= point.buy.wh();
-                (index, here)
-            });
+        let points = self.points.iter().enumerate().take(self.to).map(move |(index, point)| {
+            supply += point.sell.wh();
+            let here = Balance { demand, supply };
+            demand -= point.buy.wh();
+            (index, here)
+        });
         points.skip(self.from)
     }
 
@@ -419,68 +503,18 @@ impl Engine {
             book: book_digest(book, market, key),
         }));
         if let Some(clearing) = clearing {
-            self.pair(key, slot.book, clearing, events);
+            let band = (market.definition.price_min, market.definition.price_max);
+            match sharing(market.definition.price_rule, clearing.price, Some(band)) {
+                Sharing::ByTime => self.pair(key, slot.book, clearing, events),
+                Sharing::ProRata => {
+                    let lot = market.definition.lot;
+                    self.pair_pro_rata(key, slot.book, clearing, lot, events);
+                }
+            }
             self.registry.market_mut(slot.market).last_auction_price = Some(clearing.price);
         }
         let phase = Phase::Continuous;
         self.slots.slot_mut(index).phase = phase;
         events.push(Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
-    }
-
-    /// Trades the volume of an auction at its price, walking both sides in priority order.
-    fn pair(&mut self, key: SlotKey, book: u32, clearing: Clearing, events: &mut Vec<Event>) {
-        let mut left = clearing.volume.wh();
-        while left > 0 {
-            let quantity = {
-                let book = self.slots.book(book);
-                let first = |side| {
-                    let ladder = book.ladder(side);
-                    self.slab.get(ladder.level(ladder.best()).head).leaves
-                };
-                first(Side::Buy).min(first(Side::Sell))
-            };
-            let buy = self.fill_first(book, Side::Buy, quantity);
-            let sell = self.fill_first(book, Side::Sell, quantity);
-            // Admission keeps a meter to one side during a call.
-            assert!(buy.meter != sell.meter, "an auction paired a meter with itself");
-            left -= quantity;
-            self.trades += 1;
-            events.push(Event::Trade(Trade {
-                trade: TradeId::new(self.trades),
-                key,
-                price: clearing.price,
-                quantity: Energy::from_wh(quantity),
-                buy: self.trade_side(&buy),
-                sell: self.trade_side(&sell),
-                maker: None,
-            }));
-        }
-    }
-
-    /// Fills the first order of a side and returns it as it is afterwards.
-    fn fill_first(&mut self, book: u32, side: Side, quantity: u64) -> OpenOrder {
-        let ladder = self.slots.book_mut(book).ladder_mut(side);
-        let rank = ladder.best();
-        let level = ladder.level_mut(rank);
-        level.quantity -= quantity;
-        let index = level.head;
-        let order = self.slab.get_mut(index);
-        order.leaves -= quantity;
-        let after = *order;
-        if after.leaves == 0 {
-            ladder.unlink(&mut self.slab, rank, index);
-            self.slab.release(index);
-        }
-        after
-    }
-
-    fn trade_side(&self, order: &OpenOrder) -> TradeSide {
-        TradeSide {
-            order: OrderId::new(u64::from(order.number)),
-            client_order: order.client_order,
-            meter: order.meter,
-            platform: self.registry.platform_of(order.meter),
-            leaves: Energy::from_wh(order.leaves),
-        }
     }
 }

@@ -12,6 +12,7 @@
 //! | `admission` | every check of a request, in the order of the reject codes |
 //! | `matching` | the sweep through the other side, resting, cancelling, replacing |
 //! | [`auction`] | the price rules as lists of steps, and the uncross |
+//! | [`sharing`], `pairing` | who gets how much of an auction, and which buyer meets which seller |
 //! | `registry` | markets, parties and meters |
 //! | `slots` | which slots are known, their phases and their books |
 //! | `book` | one slot: two ladders and how much each meter has used of its capacity |
@@ -40,7 +41,9 @@ mod ladder;
 mod limits;
 mod matching;
 mod orders;
+mod pairing;
 mod registry;
+pub mod sharing;
 mod slab;
 mod slots;
 #[cfg(test)]

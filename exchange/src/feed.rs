@@ -1,4 +1,4 @@
-//! Stop 11 of an order's life: committed trades, streamed from the mapped journal.
+//! Stop 11 of an order's life: committed trades, streamed from the journal's files.
 //!
 //! A subscriber names the last position it has and gets everything after it, from disk or live. The
 //! core loop does not know that it exists: a subscriber that was away for hours costs it nothing.

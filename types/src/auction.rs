@@ -6,23 +6,47 @@ use crate::{
     units::{Energy, Price},
 };
 
-/// How a call auction finds its one price.
+/// How a call auction finds its one price. The steps of each rule stand in the engine's `auction`
+/// module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum PriceRule {
     /// Maximum volume, minimum absolute surplus, pressure, then the reference price clamped into
     /// the range that is left. The result may be no order's limit.
     T7Clamp = 0,
+    /// As `T7Clamp`, but the last step takes the limit nearest to the reference.
+    XetraNearest = 1,
+    /// As `XetraNearest`, with the reference price itself among the candidates.
+    Euronext = 2,
+    /// Maximum volume, minimum absolute surplus, pressure, nearest limit; ties high.
+    Asx = 3,
+    /// The same steps as `Asx`, under the name another exchange gives them.
+    CmeIop = 4,
+    /// Maximum volume, minimum absolute surplus, nearest limit.
+    Nse = 5,
+    /// The middle of all prices at which supply meets demand, as power exchanges price.
+    Midpoint = 6,
+    /// The price of `T7Clamp`; at an edge of the band the rationed side shares pro rata.
+    ProRataAtBand = 7,
 }
 
 impl PriceRule {
+    /// Every rule, in the order of its code.
+    pub const ALL: [Self; 8] = [
+        Self::T7Clamp,
+        Self::XetraNearest,
+        Self::Euronext,
+        Self::Asx,
+        Self::CmeIop,
+        Self::Nse,
+        Self::Midpoint,
+        Self::ProRataAtBand,
+    ];
+
     /// The rule with this code, if there is one.
     #[must_use]
-    pub const fn from_code(code: u8) -> Option<Self> {
-        match code {
-            0 => Some(Self::T7Clamp),
-            _ => None,
-        }
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.code() == code)
     }
 
     /// The code in messages and records.
@@ -37,13 +61,20 @@ impl PriceRule {
     pub const fn name(self) -> &'static str {
         match self {
             Self::T7Clamp => "t7_clamp",
+            Self::XetraNearest => "xetra_nearest",
+            Self::Euronext => "euronext",
+            Self::Asx => "asx",
+            Self::CmeIop => "cme_iop",
+            Self::Nse => "nse",
+            Self::Midpoint => "midpoint",
+            Self::ProRataAtBand => "pro_rata_at_band",
         }
     }
 
     /// The rule of this name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::T7Clamp].into_iter().find(|rule| rule.name() == name)
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
     }
 }
 

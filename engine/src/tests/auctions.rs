@@ -39,6 +39,56 @@ fn a_call_collects_and_the_uncross_pairs_in_priority_order() {
 }
 
 #[test]
+fn at_an_edge_of_the_band_the_rationed_side_shares_pro_rata() {
+    check(
+        "market 2 rule pro_rata_at_band
+         open of 2
+         buy B1 6kWh @ 9.99 of 2
+         buy B2 4kWh @ 9.99 of 2
+         sell S1 2.01kWh @ 2.00 of 2
+         sell S2 3kWh @ 2.00 of 2
+         uncross of 2
+         depth of 2",
+        &expect![[r#"
+            market 2 defined
+            call
+            accepted #1
+            accepted #2
+            accepted #3
+            accepted #4
+            uncrossed 9.99 5.01kWh surplus 4990 of 2
+            trade S1#3 B1#1 2.01kWh @ 9.99
+            trade S2#4 B1#1 1kWh @ 9.99
+            trade S2#4 B2#2 2kWh @ 9.99
+            continuous
+            buy 2x4.99kWh @ 9.99 | sell
+        "#]],
+    );
+}
+
+#[test]
+fn away_from_the_edge_the_oldest_fills_first_under_the_same_rule() {
+    check(
+        "market 2 rule pro_rata_at_band
+         open of 2
+         buy B1 6kWh @ 9.98 of 2
+         buy B2 4kWh @ 9.98 of 2
+         sell S1 5kWh @ 2.00 of 2
+         uncross of 2",
+        &expect![[r#"
+            market 2 defined
+            call
+            accepted #1
+            accepted #2
+            accepted #3
+            uncrossed 9.98 5kWh surplus 5000 of 2
+            trade S1#3 B1#1 5kWh @ 9.98
+            continuous
+        "#]],
+    );
+}
+
+#[test]
 fn nothing_crosses_without_a_price() {
     check(
         "open

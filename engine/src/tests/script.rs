@@ -5,7 +5,7 @@
 //! sell S1 5kWh @ 4.10 [OPTION…]          a new order; buy likewise
 //! cancel #1 [OPTION…]
 //! replace #1 S1 3kWh @ 4.20 [OPTION…]
-//! market 2 [tick 0] | party platform 3 [key 1] | meter 7 [key 1] [utility 9]
+//! market 2 [tick 0] [rule NAME] | party platform 3 [key 1] | meter 7 [key 1] [utility 9]
 //! at gate | at gate+1 | at opening-1     in nanoseconds around the first slot's hours
 //! depth | indicative                     queries
 //!
@@ -348,6 +348,9 @@ fn odd_market(words: &mut Words<'_>) -> Command {
     let mut market = market(words.next().parse().unwrap());
     if let Some(tick) = words.number("tick") {
         market.tick = Price::from_micros(i64::from(tick));
+    }
+    if let Some(name) = words.option("rule") {
+        market.price_rule = PriceRule::from_name(name).unwrap();
     }
     Command::DefineMarket(market)
 }

@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and which module carries it out.
 
 pub mod declare;
+pub mod dry_run;
 pub mod replay;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -42,6 +43,9 @@ enum Command {
     /// Work with journals
     #[command(subcommand)]
     Replay(replay::Command),
+    /// Run written cases through the real code, one JSON line per case
+    #[command(subcommand)]
+    DryRun(dry_run::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -98,6 +102,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
+        Command::DryRun(command) => dry_run::run(&command),
     }
 }
 
