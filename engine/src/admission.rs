@@ -5,8 +5,8 @@
 //! or on sequenced time is checked here, so that a replay decides the same.
 
 use types::{
-    CancelOrder, MeterId, NewOrder, Phase, RejectReason, Side, SignedNewOrder, SignedReplaceOrder,
-    SlotKey, TimeInForce, Timestamp,
+    CancelOrder, ClientOrderId, MeterId, NewOrder, Phase, RejectReason, Side, SignedNewOrder,
+    SignedReplaceOrder, SlotKey, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -100,21 +100,31 @@ impl Engine {
     }
 
     /// Checks a replacement.
+    ///
+    /// A platform's numbers of replacements rise per order: the last one again is a repeat, an
+    /// older one is the replay of a signature that has done its work.
     pub(crate) fn admit_replace(
         &self,
         time: Timestamp,
         signed: &SignedReplaceOrder,
-    ) -> Result<Replacement, RejectReason> {
+    ) -> Result<Replacement, Refusal> {
         let replace = &signed.replace;
         let meter = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
         let number = self.orders.number(replace.order);
         let record = number.map(|number| (number, self.orders.get(number)));
         let of_other_meter = record.is_some_and(|(_, record)| record.meter != replace.meter);
         if meter.platform != signed.origin.platform || of_other_meter {
-            return Err(RejectReason::NotAuthorised);
+            return Err(RejectReason::NotAuthorised.into());
+        }
+        let last = record.map_or(ClientOrderId::new(0), |(_, record)| record.last_replace);
+        if let Some((number, _)) = record
+            && replace.client_order == last
+            && last.get() != 0
+        {
+            return Err(Refusal::Restate(number));
         }
         if time > replace.valid_until {
-            return Err(RejectReason::SignatureExpired);
+            return Err(RejectReason::SignatureExpired.into());
         }
         let (number, record) = record.ok_or(RejectReason::UnknownOrder)?;
         let leaves = self.check_changeable(number, record, time)?;
@@ -123,6 +133,9 @@ impl Engine {
         let quantity = replace.quantity.wh();
         market.check_quantity(quantity)?;
         let level = market.level_of(replace.limit)?;
+        if replace.client_order <= last {
+            return Err(RejectReason::DuplicateClientOrder.into());
+        }
         if let Some(growth) = quantity.checked_sub(leaves) {
             self.check_capacity(slot, meter, replace.meter, record.side, growth)?;
         }
@@ -188,7 +201,9 @@ impl Engine {
         {
             return Err(RejectReason::SelfTrade);
         }
-        if self.slab.is_full() {
+        let book = self.slots.book(slot.book);
+        let resting = book.ladder(Side::Buy).orders() + book.ladder(Side::Sell).orders();
+        if self.slab.is_full() || resting >= self.book_orders_max {
             return Err(RejectReason::OrderLimitReached);
         }
         Ok(())

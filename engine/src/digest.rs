@@ -18,7 +18,7 @@
 //! 5. count of slots ever opened and, by key: key, phase; unless closed, for buys and for sells the
 //!    count of open orders and, in priority order, order number (`u64`), limit, open quantity;
 //! 6. each order ever accepted, by number: platform, the fields of the new order as sent, then the
-//!    limit now, filled and open quantity.
+//!    limit now, filled and open quantity, the platform's number of the last replacement or 0.
 
 use sha2::{Digest as _, Sha256};
 use types::{
@@ -199,5 +199,6 @@ impl Listing {
         self.price(market.price_of(record.level));
         self.u64(record.total - leaves);
         self.u64(leaves);
+        self.u64(record.last_replace.get());
     }
 }

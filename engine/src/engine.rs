@@ -42,6 +42,7 @@ pub struct Engine {
     pub(crate) registry: Registry,
     pub(crate) slots: Slots,
     pub(crate) slab: Slab,
+    pub(crate) book_orders_max: u32,
     pub(crate) orders: OrderLog,
     pub(crate) client_ids: ClientIds,
     /// Orders of a slot that is being closed, by number. Empty between commands.
@@ -63,6 +64,7 @@ impl Engine {
             registry: Registry::new(limits),
             slots: Slots::new(limits.slots_max),
             slab: Slab::new(limits.orders_max),
+            book_orders_max: limits.book_orders_max,
             orders: OrderLog::default(),
             client_ids: ClientIds::new(limits.orders_max),
             expiring: Vec::new(),

@@ -38,6 +38,8 @@ pub(crate) struct Ladder {
     summary: Vec<u64>,
     /// Lowest rank that holds orders, or [`NONE`].
     best: u32,
+    /// Orders of all levels.
+    orders: u32,
 }
 
 impl Ladder {
@@ -48,6 +50,13 @@ impl Ladder {
         self.words.resize(at(words), 0);
         self.summary.resize(at(words.div_ceil(64)), 0);
         self.best = NONE;
+        self.orders = 0;
+    }
+
+    /// How many orders rest on this side.
+    #[inline]
+    pub(crate) const fn orders(&self) -> u32 {
+        self.orders
     }
 
     /// The best rank that holds orders; [`NONE`], above every rank, in an empty ladder.
@@ -74,6 +83,7 @@ impl Ladder {
         let order = slab.get_mut(index);
         let leaves = order.leaves;
         order.next = NONE;
+        self.orders += 1;
         let level = self.level_mut(rank);
         order.prev = level.tail;
         let tail = core::mem::replace(&mut level.tail, index);
@@ -92,6 +102,7 @@ impl Ladder {
     #[inline]
     pub(crate) fn unlink(&mut self, slab: &mut Slab, rank: u32, index: u32) {
         let order = *slab.get(index);
+        self.orders -= 1;
         let level = self.level_mut(rank);
         level.quantity -= order.leaves;
         level.orders -= 1;
@@ -112,6 +123,7 @@ impl Ladder {
 
     /// Empties one level at once. The entries of its orders stay.
     pub(crate) fn clear(&mut self, rank: u32) {
+        self.orders -= self.level(rank).orders;
         *self.level_mut(rank) = Level::EMPTY;
         self.unmark(rank);
     }

@@ -5,6 +5,9 @@
 pub struct Limits {
     /// Most orders open at the same time. 1,048,576 × 32 bytes in the slab = 32 MiB.
     pub orders_max: u32,
+    /// Most orders open in one slot. Whatever one command does to a book must fit into one journal
+    /// batch: 300,000 trades × 104 bytes of record = 29.8 MiB of 32 MiB.
+    pub book_orders_max: u32,
     /// Most meters. 131,072 × 16 bytes of used capacity = 2 MiB for each open slot.
     pub meters_max: u32,
     /// Most slots open at the same time: 1,024 is ten days of 96 quarter hours and 64 to spare.
@@ -26,6 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             orders_max: 1 << 20,
+            book_orders_max: 300_000,
             meters_max: 1 << 17,
             slots_max: 1_024,
             markets_max: 64,

@@ -61,21 +61,26 @@ impl Engine {
         match self.admit_new(time, signed) {
             Ok(placement) => self.accept(signed, placement, events),
             Err(Refusal::Restate(number)) => {
-                let record = self.orders.get(number);
-                let leaves = record.leaves(number, &self.slab);
-                events.push(Event::OrderRestated(OrderRestated {
-                    origin: signed.origin,
-                    client_order: signed.order.client_order,
-                    order: OrderId::new(u64::from(number)),
-                    filled: Energy::from_wh(record.total - leaves),
-                    leaves: Energy::from_wh(leaves),
-                }));
+                events.push(self.restated(signed.origin, signed.order.client_order, number));
             }
             Err(Refusal::Reject(reason)) => {
                 let client_order = signed.order.client_order;
                 events.push(rejected(signed.origin, client_order, Request::New, reason));
             }
         }
+    }
+
+    /// Where an order stands, for a request that came again.
+    fn restated(&self, origin: Origin, client_order: ClientOrderId, number: u32) -> Event {
+        let record = self.orders.get(number);
+        let leaves = record.leaves(number, &self.slab);
+        Event::OrderRestated(OrderRestated {
+            origin,
+            client_order,
+            order: OrderId::new(u64::from(number)),
+            filled: Energy::from_wh(record.total - leaves),
+            leaves: Energy::from_wh(leaves),
+        })
     }
 
     /// A cancellation.
@@ -118,7 +123,10 @@ impl Engine {
         let replace = &signed.replace;
         let admitted = match self.admit_replace(time, signed) {
             Ok(admitted) => admitted,
-            Err(reason) => {
+            Err(Refusal::Restate(number)) => {
+                return events.push(self.restated(signed.origin, replace.client_order, number));
+            }
+            Err(Refusal::Reject(reason)) => {
                 let request = Request::Replace;
                 return events.push(rejected(signed.origin, replace.client_order, request, reason));
             }
@@ -141,6 +149,7 @@ impl Engine {
         let changed = self.orders.get_mut(number);
         changed.total = record.total - leaves + quantity;
         changed.level = admitted.level;
+        changed.last_replace = replace.client_order;
         events.push(Event::OrderReplaced(OrderReplaced {
             origin: signed.origin,
             client_order: replace.client_order,
@@ -221,6 +230,7 @@ impl Engine {
         let number = self.orders.next_number();
         self.orders.push(OrderRecord {
             client_order: order.client_order,
+            last_replace: ClientOrderId::new(0),
             valid_until: order.valid_until,
             quantity: order.quantity,
             total: order.quantity.wh(),

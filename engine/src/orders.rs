@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct OrderRecord {
     /// The platform's number.
     pub(crate) client_order: ClientOrderId,
+    /// The platform's number of the last replacement; 0 before the first.
+    pub(crate) last_replace: ClientOrderId,
     /// As first sent.
     pub(crate) valid_until: Timestamp,
     /// As first sent.
@@ -45,6 +47,7 @@ impl OrderRecord {
     /// Fills memory that is only reserved.
     const UNUSED: Self = Self {
         client_order: ClientOrderId::new(0),
+        last_replace: ClientOrderId::new(0),
         valid_until: Timestamp::from_ns(0),
         quantity: Energy::ZERO,
         total: 0,

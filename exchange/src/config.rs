@@ -1,6 +1,7 @@
 //! The configuration file: the only place where settings are read.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -165,7 +166,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
     let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
     range("exchange.batch_commands", batch, 1, 32_768)?;
-    range("journal.segment_mib", file.journal.segment_mib, 16, 4_096)?;
+    range("journal.segment_mib", file.journal.segment_mib, 64, 1_024)?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
     if file.markets.is_empty() {
@@ -177,6 +178,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             .map_err(|(key, message)| value(&format!("markets[{index}].{key}"), message))?;
         markets.push(market);
     }
+    check_together(&markets).map_err(|message| value("markets", message))?;
     let policy = serde_json::to_string(&file.settlement.policy)
         .map_err(|error| value("settlement.policy", error.to_string()))?;
     let policy = Policy::from_json(&policy)
@@ -229,13 +231,32 @@ fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
     types::calendar::local_day("2026-06-24", &table.time_zone, table.slot_minutes)
         .map_err(|error| ("time_zone", error.to_string()))?;
     let uncross_lead = Lead::from_minutes(table.uncross_lead_minutes);
-    if !(definition.gate_lead..definition.opening_lead).contains(&uncross_lead) {
+    if uncross_lead <= definition.gate_lead || uncross_lead >= definition.opening_lead {
         return Err((
             "uncross_lead_minutes",
-            "must lie between the gate lead (inclusive) and the opening lead".to_owned(),
+            "must be longer than the gate lead and shorter than the opening lead".to_owned(),
         ));
     }
     Ok(ScheduledMarket { definition, uncross_lead })
+}
+
+/// What no market can say alone: numbers are unique, and all slots that are open at once fit.
+fn check_together(markets: &[ScheduledMarket]) -> Result<(), String> {
+    let mut numbers = BTreeSet::new();
+    let mut open = 0_u32;
+    for ScheduledMarket { definition, .. } in markets {
+        if !numbers.insert(definition.market) {
+            return Err(format!("has number {} twice", definition.market));
+        }
+        let trading = definition.opening_lead.minutes().abs_diff(definition.gate_lead.minutes());
+        let slots = trading.div_ceil(definition.slot_minutes.into()).saturating_add(1);
+        open = open.saturating_add(slots);
+    }
+    let most = engine::Limits::default().slots_max;
+    if open > most {
+        return Err(format!("would have {open} slots open at once, {most} are possible"));
+    }
+    Ok(())
 }
 
 /// Currency per kWh, exact to a millionth.
@@ -294,7 +315,7 @@ mod tests {
             "{unknown}"
         );
         assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
-        assert!(refused("segment_mib = 64", "segment_mib = 1").contains("16 to 4096"));
+        assert!(refused("segment_mib = 64", "segment_mib = 1").contains("64 to 1024"));
         assert!(refused("Europe/Berlin", "Europe/Bärlin").contains("time_zone"));
         assert!(refused("Europe/Berlin", "Europe/Berlyn").contains("unknown"));
     }

@@ -86,7 +86,9 @@ impl CoreLoop {
         }
         loop {
             let stopping = stop.load(Ordering::Acquire);
-            let now = self.clock.now();
+            // A clock that jumps back does not reopen what sequenced time has closed.
+            let now = self.clock.now().max(self.sequencer.last_time());
+            self.schedule.extend(now);
             self.schedule.due(now, &mut batch.commands);
             self.ingress.drain_into(&mut batch.commands, self.batch_commands_max);
             if !batch.commands.is_empty() {
@@ -111,7 +113,13 @@ impl CoreLoop {
             self.engine.apply(&sequenced, &mut batch.events);
             let caused = batch.events.get(first..).unwrap_or_default();
             self.journal.append(&sequenced, caused)?;
-            caused.iter().for_each(|event| self.schedule.observe(event));
+            for event in caused {
+                self.schedule.observe(event);
+                if let Event::CommandRejected(rejected) = event {
+                    let (seq, reason) = (sequenced.seq, rejected.reason);
+                    tracing::warn!(%seq, %reason, "a command of the exchange itself was refused");
+                }
+            }
             batch.applied.push((sequenced.seq, sequenced.time, first..batch.events.len()));
         }
         self.journal.commit()?; // Nobody is told anything before this line.

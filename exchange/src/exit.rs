@@ -3,6 +3,7 @@
 use std::{error::Error, fmt::Write as _, process::ExitCode};
 
 use gateway::GatewayError;
+use journal::JournalError;
 
 use crate::node::NodeError;
 
@@ -87,6 +88,11 @@ impl Failure {
             NodeError::Gateway(GatewayError::Bind { .. }) => Self::new(Kind::Runtime, &error)
                 .hint("choose another `listen` address in gridcross.toml, or stop what uses it"),
             NodeError::Replay(_) => Self::new(Kind::Mismatch, &error),
+            NodeError::Contradiction { .. } => Self::new(Kind::Config, &error),
+            NodeError::Journal(JournalError::BatchTooLarge { .. }) => {
+                Self::new(Kind::Runtime, &error)
+                    .hint("raise `segment_mib` in gridcross.toml and start again")
+            }
             NodeError::Journal(_)
             | NodeError::Settlement(_)
             | NodeError::Worker(_)

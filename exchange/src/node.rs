@@ -1,6 +1,7 @@
 //! Composition: gateway, core loop, journal, feed and settlement of one process.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -37,6 +38,8 @@ use crate::{
 
 /// The settlement pipeline's own party, which its feed certificate names.
 pub const SETTLEMENT: Party = Party { role: Role::Settlement, number: 1 };
+/// How long settlement may take to catch up when the exchange stops.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 /// Subscribers and documents that may wait for the composition.
 const INCOMING_MAX: usize = 64;
 
@@ -114,6 +117,14 @@ pub enum NodeError {
     /// A thread cannot be started.
     #[error("cannot start the core thread")]
     Thread(#[source] io::Error),
+    /// The configuration or the registry contradicts what the journal holds.
+    #[error(
+        "{what} is in the journal with other content; give it a new number, or restore the file"
+    )]
+    Contradiction {
+        /// Which entry.
+        what: String,
+    },
     /// The core loop ended by itself; its own error was logged.
     #[error("the core loop has stopped")]
     CoreStopped,
@@ -145,9 +156,9 @@ pub struct NodeOptions<'a> {
     pub registry: &'a Registry,
     /// Its clock.
     pub clock: Clock,
-    /// Local days (`YYYY-MM-DD`) whose slots are traded, all of them.
-    pub days: &'a [String],
-    /// Single slots that are traded.
+    /// Whether the slots of every day are traded, as their time comes.
+    pub trades_every_day: bool,
+    /// Single slots that are traded besides.
     pub slots: &'a [SlotKey],
 }
 
@@ -204,7 +215,7 @@ impl Node {
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
         let opened = open_files(layout, config)?;
         let recovered = opened.recovered(began.elapsed());
-        let opening = missing_registrations(&opened.engine, config, registry);
+        let opening = missing_registrations(&opened.engine, config, registry)?;
         let opening_done = opening.iter().fold(recovered.last_seq, |seq, _| seq.next());
         let schedule = timetable(opened.schedule, &options);
 
@@ -277,33 +288,45 @@ impl Node {
         self.ingress.wake();
     }
 
-    /// Whether the core loop still runs.
+    /// Whether core loop and settlement still run.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !self.core.is_finished()
+        !self.core.is_finished() && self.worker.is_running()
     }
 
-    /// Ends sessions, drains the ring, settles what is captured, and stops. Gives the engine back.
+    /// Stops reading, answers what was read, settles what is captured, says goodbye. Gives the
+    /// engine back.
     ///
     /// # Errors
-    /// When the journal failed meanwhile.
+    /// When the journal or settlement failed meanwhile.
     pub async fn shut_down(self) -> Result<Engine, NodeError> {
-        // The feed goes first: its connection would otherwise hold the gateway open.
-        self.settlement.captured_through(self.progress.borrow().durable).await?;
-        self.stop_worker.send_replace(true);
-        self.gateway.shut_down().await;
+        self.gateway.stop_reading().await;
         self.stop_core.store(true, Ordering::Release);
         self.ingress.wake();
         let core = self.core;
         let ended = tokio::task::spawn_blocking(move || core.join()).await;
         let engine = match ended {
-            Ok(Ok(result)) => result?,
-            Ok(Err(_)) | Err(_) => return Err(NodeError::CoreStopped),
+            Ok(Ok(result)) => result.map_err(NodeError::from),
+            Ok(Err(_)) | Err(_) => Err(NodeError::CoreStopped),
         };
+        // Whatever failed, everyone is told what is known and that the exchange goes away.
+        let captured = match &engine {
+            Ok(engine) => {
+                let captured = self.settlement.captured_through(engine.last_seq());
+                tokio::time::timeout(SETTLE_MAX, captured).await.unwrap_or_else(|_| {
+                    tracing::warn!("settlement did not catch up within {SETTLE_MAX:?}; it will");
+                    Ok(())
+                })
+            }
+            Err(_) => Ok(()),
+        };
+        self.stop_worker.send_replace(true);
+        self.gateway.say_goodbye().await;
         drop(self.settlement);
         let worker = self.worker;
         tokio::task::spawn_blocking(move || worker.join()).await.ok();
-        Ok(engine)
+        captured?;
+        engine
     }
 }
 
@@ -367,29 +390,49 @@ fn timetable(mut schedule: Schedule, options: &NodeOptions<'_>) -> Schedule {
             .filter(|key| key.market == market.definition.market)
             .collect();
         slots.into_iter().for_each(|key| schedule.add_slot(market, key, now));
-        for day in options.days {
-            // The zone and the slot length were checked with the configuration.
-            schedule.add_day(market, day, now).ok();
+        if options.trades_every_day {
+            schedule.follow(*market);
         }
     }
     schedule
 }
 
-/// What the configuration and the registry name and the journal does not hold yet.
-fn missing_registrations(engine: &Engine, config: &Config, registry: &Registry) -> Vec<Command> {
+/// What the configuration and the registry name and the journal does not hold yet. What it holds
+/// must be the same: rules and participants never change under a number.
+fn missing_registrations(
+    engine: &Engine,
+    config: &Config,
+    registry: &Registry,
+) -> Result<Vec<Command>, NodeError> {
+    let contradiction = |what| Err(NodeError::Contradiction { what });
     let mut commands = Vec::new();
     for market in &config.markets {
-        if engine.market(market.definition.market) != Some(&market.definition) {
-            commands.push(Command::DefineMarket(market.definition));
+        let definition = market.definition;
+        match engine.market(definition.market) {
+            None => commands.push(Command::DefineMarket(definition)),
+            Some(known) if *known == definition => {}
+            Some(_) => return contradiction(format!("market {}", definition.market)),
         }
     }
-    let known: std::collections::BTreeSet<_> = engine.parties().map(|known| known.party).collect();
-    let parties = registry.parties.iter().filter(|line| !known.contains(&line.party));
-    commands.extend(parties.copied().map(Command::RegisterParty));
-    let enrolled = engine.registrations().map(|known| known.meter).max();
-    let meters = registry.meters.iter().filter(|line| Some(line.meter) > enrolled);
-    commands.extend(meters.copied().map(Command::RegisterMeter));
-    commands
+    let parties: BTreeMap<_, _> = engine.parties().map(|known| (known.party, known)).collect();
+    for line in &registry.parties {
+        match parties.get(&line.party) {
+            None => commands.push(Command::RegisterParty(*line)),
+            Some(known) if *known == line => {}
+            Some(_) => return contradiction(format!("party {}", line.party)),
+        }
+    }
+    let meters: BTreeMap<_, _> = engine.registrations().map(|m| (m.meter, m)).collect();
+    let mut lines: Vec<_> = registry.meters.iter().collect();
+    lines.sort_by_key(|line| line.meter);
+    for line in lines {
+        match meters.get(&line.meter) {
+            None => commands.push(Command::RegisterMeter(*line)),
+            Some(known) if *known == line => {}
+            Some(_) => return contradiction(format!("meter {}", line.meter)),
+        }
+    }
+    Ok(commands)
 }
 
 fn spawn_core(

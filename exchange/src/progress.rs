@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering, fence},
 };
 
 use tokio::sync::{mpsc, watch};
@@ -53,8 +53,12 @@ impl ProgressWriter {
         let relay = Arc::clone(&shared);
         tokio::spawn(async move {
             while rings.recv().await.is_some() {
+                // Pairs with the fence in `advance`: a bell that was full is answered with the state
+                // it was rung for.
+                fence(Ordering::SeqCst);
                 sender.send_replace(relay.load());
             }
+            sender.send_replace(relay.load());
         });
         (Self { shared, bell }, receiver)
     }
@@ -63,6 +67,7 @@ impl ProgressWriter {
     pub fn advance(&self, progress: Progress) {
         self.shared.durable.store(progress.durable.get(), Ordering::Release);
         self.shared.scheduled.store(progress.scheduled.ns(), Ordering::Release);
+        fence(Ordering::SeqCst);
         // Full means the relay has not looked yet and will see this state.
         self.bell.try_send(()).ok();
     }

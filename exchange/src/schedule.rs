@@ -26,7 +26,16 @@ pub struct ScheduledMarket {
 pub struct Schedule {
     timers: BTreeSet<(Timestamp, Step, SlotKey)>,
     phases: BTreeMap<SlotKey, Phase>,
+    /// Markets of which every day is traded, each with the first day that is not entered yet.
+    followed: Vec<(ScheduledMarket, Option<String>)>,
+    /// When to look for further days.
+    look_again: Timestamp,
 }
+
+/// 60 minutes.
+const HOUR_NS: i64 = 3_600_000_000_000;
+/// 24 hours.
+const DAY_NS: i64 = 86_400_000_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -53,6 +62,48 @@ impl Schedule {
             self.add_slot(market, definition.key(slot), now);
         }
         Ok(())
+    }
+
+    /// Trades every day of a market from now on, as its time comes.
+    pub fn follow(&mut self, market: ScheduledMarket) {
+        self.followed.push((market, None));
+    }
+
+    /// Enters the days of followed markets whose slots open within a day of `now`. A day that does
+    /// not divide into slots is left out with a warning.
+    pub fn extend(&mut self, now: Timestamp) {
+        if now < self.look_again {
+            return;
+        }
+        // The horizon is a day further than needed, so an hour more or less does not matter.
+        self.look_again = now.plus_ns(HOUR_NS);
+        let mut followed = std::mem::take(&mut self.followed);
+        for (market, next) in &mut followed {
+            let zone = market.definition.time_zone.as_str();
+            let lead = market.definition.opening_lead;
+            let horizon = now.plus_ns(lead.ns()).plus_ns(DAY_NS);
+            let Ok(last) = calendar::local_date(horizon, zone) else { continue };
+            let mut day = match next.take() {
+                Some(day) => day,
+                // Yesterday's slots may still be open when the exchange starts.
+                None => match calendar::local_date(now.plus_ns(-DAY_NS), zone) {
+                    Ok(day) => day,
+                    Err(_) => continue,
+                },
+            };
+            while day <= last {
+                if let Err(error) = self.add_day(market, &day, now) {
+                    let market = market.definition.market;
+                    tracing::warn!(%market, %day, %error, "no slots are traded on this day");
+                }
+                match calendar::next_date(&day) {
+                    Ok(following) => day = following,
+                    Err(_) => break,
+                }
+            }
+            *next = Some(day);
+        }
+        self.followed = followed;
     }
 
     /// Enters one slot, as [`Schedule::add_day`] does.
@@ -82,8 +133,15 @@ impl Schedule {
             if changed.phase == Phase::Closed {
                 // A closed slot never appears again; its timers are done.
                 self.timers.retain(|&(_, _, key)| key != changed.key);
+                self.forget_before(changed.key.slot.start());
             }
         }
+    }
+
+    /// Forgets slots that closed long before a delivery: a day that is entered again lies closer.
+    fn forget_before(&mut self, delivery: Timestamp) {
+        let limit = delivery.plus_ns(DAY_NS.saturating_mul(-3));
+        self.phases.retain(|key, phase| *phase != Phase::Closed || key.slot.start() >= limit);
     }
 
     /// Slots whose book is open, each with its phase.
@@ -181,6 +239,41 @@ mod tests {
         schedule.observe(&Event::SlotPhaseChanged(changed));
         schedule.add_slot(&market(), key(), Timestamp::from_minutes(200));
         assert_eq!(due(&mut schedule, 200), [Command::CloseSlot(key())]);
+    }
+
+    #[test]
+    fn a_followed_market_trades_every_day_once() {
+        let mut schedule = Schedule::default();
+        schedule.follow(market());
+        let mut opened = BTreeSet::new();
+        let start = Timestamp::from_seconds(1_774_000_000); // 2026-03-20, before a clock change
+        for hour in 0..(24 * 12) {
+            let now = start.plus_ns(hour * 3_600_000_000_000);
+            schedule.extend(now);
+            let mut commands = Vec::new();
+            schedule.due(now, &mut commands);
+            for command in commands {
+                let (key, phase) = match command {
+                    Command::OpenSlot(key) => {
+                        assert!(opened.insert(key), "{key} opens twice");
+                        (key, Phase::Call)
+                    }
+                    Command::UncrossSlot(key) => (key, Phase::Continuous),
+                    Command::CloseSlot(key) => (key, Phase::Closed),
+                    Command::DefineMarket(_)
+                    | Command::RegisterParty(_)
+                    | Command::RegisterMeter(_)
+                    | Command::NewOrder(_)
+                    | Command::CancelOrder(_)
+                    | Command::ReplaceOrder(_) => panic!("{command:?}"),
+                };
+                schedule.observe(&Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
+            }
+        }
+        let minutes: Vec<_> = opened.iter().map(|key| key.slot.start_minute()).collect();
+        assert!(minutes.windows(2).all(|pair| pair[1] - pair[0] == 15), "no slot is left out");
+        assert!(minutes.len() > 12 * 95, "{}", minutes.len());
+        assert!(schedule.phases.len() < 96 * 6, "{}", schedule.phases.len());
     }
 
     #[test]

@@ -16,6 +16,12 @@ impl Sequencer {
         Self { last_seq, last_time }
     }
 
+    /// The last stamp's time.
+    #[must_use]
+    pub const fn last_time(&self) -> Timestamp {
+        self.last_time
+    }
+
     /// Stamps a command. A clock that stands still or jumps back cannot make time fall: the stamp
     /// is then one nanosecond after the last.
     #[must_use]

@@ -1,16 +1,16 @@
 //! `gridcross serve`: exchange and settlement in one process, until SIGTERM.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use jiff::{Timestamp as Instant, ToSpan as _, Zoned, tz::TimeZone};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     clock::Clock,
     config::{self, Config},
     exit::Failure,
-    node::{Layout, Node, NodeOptions},
+    node::{Layout, Node, NodeError, NodeOptions},
     registry::{self, Registry},
+    settlement_worker::{Settlement, WorkerError},
 };
 
 /// Runs until a signal asks to stop.
@@ -29,10 +29,15 @@ pub fn run(dir: &Path, config_file: Option<&Path>) -> Result<(), Failure> {
 async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
-    let days = trading_days(config);
     let clock = Clock::System;
-    let options =
-        NodeOptions { layout, config, registry, clock: clock.clone(), days: &days, slots: &[] };
+    let options = NodeOptions {
+        layout,
+        config,
+        registry,
+        clock: clock.clone(),
+        trades_every_day: true,
+        slots: &[],
+    };
     let node = Node::start(options).await.map_err(Failure::node)?;
     let recovered = node.recovered;
     tracing::info!(
@@ -47,41 +52,41 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut health = tokio::time::interval(Duration::from_secs(1));
-    loop {
+    let failed = loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
             _ = health.tick() => {
                 if !node.is_running() {
-                    return Err(Failure::runtime(crate::node::NodeError::CoreStopped));
+                    break Some(NodeError::CoreStopped);
                 }
             }
             _ = cycle.tick() => {
-                let summary =
-                    node.settlement.verify(clock.now()).await.map_err(Failure::runtime)?;
-                let checkpoint = node.settlement.checkpoint().await.map_err(Failure::runtime)?;
-                tracing::info!(?summary, ledger_size = checkpoint.size, "verification cycle");
+                tokio::spawn(verify(node.settlement.clone(), clock.now()));
             }
         }
-    }
+    };
     tracing::info!("draining");
-    let engine = node.shut_down().await.map_err(Failure::node)?;
+    let ended = node.shut_down().await;
+    if let Some(error) = failed {
+        return Err(Failure::node(ended.err().unwrap_or(error)));
+    }
+    let engine = ended.map_err(Failure::node)?;
     tracing::info!("stopped at sequence {}, state {}", engine.last_seq(), engine.digest());
     Ok(())
 }
 
-/// Yesterday to as far ahead as any market opens, in each market's own zone.
-fn trading_days(config: &Config) -> Vec<String> {
-    let mut days = BTreeSet::new();
-    for market in &config.markets {
-        let zone = TimeZone::get(market.definition.time_zone.as_str()).unwrap_or(TimeZone::UTC);
-        let today = Zoned::new(Instant::now(), zone).date();
-        let ahead = market.definition.opening_lead.minutes().div_ceil(1_440).saturating_add(1);
-        for day in -1..=i64::from(ahead) {
-            if let Ok(date) = today.checked_add(day.days()) {
-                days.insert(date.to_string());
-            }
+/// One verification cycle and a checkpoint. A failure is logged; the next cycle tries again, and a
+/// pipeline that has died is noticed by the health check.
+async fn verify(settlement: Settlement, now: types::Timestamp) {
+    let verified = async {
+        let summary = settlement.verify(now).await?;
+        Ok::<_, WorkerError>((summary, settlement.checkpoint().await?))
+    };
+    match verified.await {
+        Ok((summary, checkpoint)) => {
+            tracing::info!(?summary, ledger_size = checkpoint.size, "verification cycle");
         }
+        Err(error) => tracing::error!("verification cycle: {}", Failure::runtime(error).message()),
     }
-    days.into_iter().collect()
 }

@@ -92,6 +92,12 @@ impl SettlementWorker {
         Ok(Self { handle, thread })
     }
 
+    /// Whether the thread still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
     /// Waits until the thread has done what was asked and ended. All handles must be gone.
     pub fn join(self) {
         drop(self.handle);
@@ -225,7 +231,7 @@ fn capture(
     Ok(done)
 }
 
-/// Gives the asker its answer; a failure of the store also ends the thread.
+/// Gives the asker its answer, good or bad.
 fn reply<T>(
     answer: oneshot::Sender<Result<T, SettlementError>>,
     result: Result<T, SettlementError>,
@@ -285,7 +291,9 @@ async fn follow_feed(
         };
         match followed {
             Err(FollowError::Stopped) => return,
-            Err(FollowError::Client(error)) => tracing::debug!(%error, "the feed is lost"),
+            Err(FollowError::Client(error)) => {
+                tracing::warn!(%error, "the feed is lost and is subscribed again")
+            }
             Ok(()) => {}
         }
         tokio::time::sleep(RESUBSCRIBE_AFTER).await;

@@ -54,12 +54,16 @@ impl Ingress {
     #[expect(clippy::result_large_err, reason = "the command goes back whole, nothing is boxed")]
     pub fn push(&self, command: Command) -> Result<(), Command> {
         self.shared.ring.push(command)?;
-        self.wake();
+        self.wake_sleeper();
         Ok(())
     }
 
-    /// Wakes the core loop if it sleeps, for example because a timer is due.
+    /// Makes the core loop look at its clock: its next sleep ends at once.
     pub fn wake(&self) {
+        self.unparker.unpark();
+    }
+
+    fn wake_sleeper(&self) {
         // Pairs with the fence in `IngressReceiver::wait`: either the consumer sees the command,
         // or this sees that it sleeps.
         fence(Ordering::SeqCst);

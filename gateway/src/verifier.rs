@@ -1,10 +1,11 @@
-//! Signature checks on their own threads, between the session and the ring.
+//! Stop 3 of an order's life, second half: signature checks on their own threads, between the
+//! session and the ring.
 //!
 //! A session always uses the same thread, so its requests keep their order.
 
 use std::{io, sync::Arc, thread};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use types::{Command, MeterId, PlatformId, RejectReason, Signature};
 use wire::signing;
 
@@ -18,13 +19,18 @@ use crate::{
 /// Frames that may wait for one verifier; beyond it the session stops reading.
 const JOBS_MAX: usize = 64;
 
-/// The requests of one frame.
+/// What a verifier is given.
 #[derive(Debug)]
-pub struct Job {
-    /// Who asked, and who is told of refusals.
-    pub session: SessionHandle,
-    /// What is asked, in order.
-    pub requests: Vec<Request>,
+pub enum Job {
+    /// The requests of one frame.
+    Requests {
+        /// Who asked, and who is told of refusals.
+        session: SessionHandle,
+        /// What is asked, in order.
+        requests: Vec<Request>,
+    },
+    /// Answered once everything before it is in the ring or refused.
+    Fence(oneshot::Sender<()>),
 }
 
 /// Running verifier threads. They end when every sender is gone.
@@ -50,7 +56,13 @@ impl Verifiers {
             let ingress = ingress.clone();
             thread::Builder::new().name(format!("verifier-{number}")).spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
-                    handle_job(&job, &directory, &ingress);
+                    match job {
+                        Job::Requests { session, requests } => {
+                            handle_requests(&session, &requests, &directory, &ingress);
+                        }
+                        // Whoever waited may have gone.
+                        Job::Fence(passed) => passed.send(()).unwrap_or_default(),
+                    }
                 }
             })?;
             senders.push(sender);
@@ -58,10 +70,21 @@ impl Verifiers {
         Ok(Self { senders: senders.into() })
     }
 
+    /// Waits until every verifier has done what it was given so far.
+    pub async fn fence(&self) {
+        for sender in self.senders.iter() {
+            let (passed, wait) = oneshot::channel();
+            if sender.send(Job::Fence(passed)).await.is_ok() {
+                wait.await.ok();
+            }
+        }
+    }
+
     /// Hands a frame's requests to the session's verifier; waits while it is behind.
     pub async fn submit(&self, job: Job) {
         let count = u32::try_from(self.senders.len()).unwrap_or(1).max(1);
-        let number = job.session.origin().session.get().rem_euclid(count);
+        let Job::Requests { session, .. } = &job else { return };
+        let number = session.origin().session.get().rem_euclid(count);
         let sender = usize::try_from(number).ok().and_then(|number| self.senders.get(number));
         if let Some(sender) = sender {
             // A verifier ends only with the process; its requests are then unanswered, as after a
@@ -71,17 +94,22 @@ impl Verifiers {
     }
 }
 
-fn handle_job(job: &Job, directory: &Directory, ingress: &Ingress) {
+fn handle_requests(
+    session: &SessionHandle,
+    requests: &[Request],
+    directory: &Directory,
+    ingress: &Ingress,
+) {
     let mut refused = OutboundBatch::default();
     let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES);
-    for request in &job.requests {
+    for request in requests {
         let outcome = check(&request.command, directory, &mut signed_bytes)
             .and_then(|()| ingress.push(request.command).map_err(|_| RejectReason::Busy));
         if let Err(reason) = outcome {
-            job.session.push(&mut refused, &request.rejected(reason));
+            session.push(&mut refused, &request.rejected(reason));
         }
     }
-    job.session.send(refused);
+    session.send(refused);
 }
 
 /// The edge's part of admission: is the meter known, may the platform speak for it, and did its key

@@ -1,5 +1,12 @@
 //! The one integration binary.
 #![cfg(test)]
 
+mod certificates;
+mod command_line;
+mod demo;
 mod engine_auction;
 mod engine_model;
+mod feed;
+mod order_refusals;
+mod session_refusals;
+mod trading;

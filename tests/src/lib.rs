@@ -1,3 +1,10 @@
-//! Shared by the integration tests: the slow, obvious model of the engine.
+//! Shared by the integration tests: the slow, obvious model of the engine, an exchange in a
+//! temporary directory with everyone who talks to it, and the `gridcross` program.
 
+pub mod cast;
+pub mod day;
+pub mod line;
 pub mod model;
+pub mod platform;
+pub mod program;
+pub mod venue;

@@ -61,6 +61,27 @@ pub fn local_day(
     if start == end { Ok(slots) } else { Err(CalendarError::Slot(SlotError::BadDuration(minutes))) }
 }
 
+/// The local date (`YYYY-MM-DD`) at an instant.
+///
+/// # Errors
+/// When the zone is unknown or the instant out of range.
+pub fn local_date(instant: Timestamp, time_zone: &str) -> Result<String, CalendarError> {
+    let zone = TimeZone::get(time_zone)
+        .map_err(|_| CalendarError::UnknownTimeZone(time_zone.to_owned()))?;
+    let instant = jiff::Timestamp::from_nanosecond(i128::from(instant.ns()))
+        .map_err(|_| CalendarError::OutOfRange)?;
+    Ok(instant.to_zoned(zone).date().to_string())
+}
+
+/// The day after a date (`YYYY-MM-DD`).
+///
+/// # Errors
+/// When the text is no date, or the last one there is.
+pub fn next_date(date: &str) -> Result<String, CalendarError> {
+    let day: Date = date.parse().map_err(|_| CalendarError::BadDate(date.to_owned()))?;
+    Ok(day.tomorrow().map_err(|_| CalendarError::OutOfRange)?.to_string())
+}
+
 fn start_of_day(day: Date, zone: &TimeZone) -> Result<Timestamp, CalendarError> {
     let zoned = day.to_zoned(zone.clone()).map_err(|_| CalendarError::OutOfRange)?;
     Ok(Timestamp::from_seconds(zoned.timestamp().as_second()))

@@ -77,8 +77,14 @@ impl<'a> Words<'a> {
 
 /// Runs the lines of a script after the stage is set; the text of all events.
 pub(super) fn run(script: &str) -> String {
-    let limits =
-        Limits { orders_max: 5, meters_max: 7, slots_max: 2, markets_max: 2, parties_max: 6 };
+    let limits = Limits {
+        orders_max: 5,
+        book_orders_max: 5,
+        meters_max: 7,
+        slots_max: 2,
+        markets_max: 2,
+        parties_max: 6,
+    };
     let mut stage = Stage {
         engine: Engine::new(limits),
         seq: Seq::ZERO,

@@ -108,7 +108,7 @@ pub(super) async fn play(
         registry: &cast.registry,
         clock: clock.clone(),
         slots: &slots.iter().map(|&slot| market.key(slot)).collect::<Vec<_>>(),
-        days: &[],
+        trades_every_day: false,
     })
     .await?;
     let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;

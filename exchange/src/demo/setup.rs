@@ -77,9 +77,7 @@ impl Cast {
 
     /// Writes the directory of an exchange in which this cast takes part, and its configuration.
     pub(super) fn write_directory(&self, layout: &Layout) -> Result<Config, Box<dyn Error>> {
-        let text = init::CONFIG_TEMPLATE
-            .replace("127.0.0.1:7400", "127.0.0.1:0")
-            .replace("segment_mib = 64", "segment_mib = 16");
+        let text = init::CONFIG_TEMPLATE.replace("127.0.0.1:7400", "127.0.0.1:0");
         let ledger_key = init::derive_key(&self.secret, "ledger");
         init::write_directory(layout, &self.registry, &text, &ledger_key)?;
         fs::create_dir_all(layout.root().join("blotter"))?;

@@ -8,9 +8,10 @@ mod requests;
 mod trading;
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{SocketAddr, UdpSocket},
-    sync::{Arc, atomic::AtomicU32},
+    sync::{Arc, Mutex, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -39,8 +40,10 @@ use crate::{
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Silence on the transport after which a connection is lost.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// Connections at once: 1,024 × (64 KiB stream + 256 KiB connection window) = 320 MiB at worst.
+/// Connections at once: 1,024 × (1.25 MB stream window + 64 KiB frame) = 1.4 GB at worst.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Connections of one party at once: one in use, one taking over, and some to spare.
+const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
 /// Kernel buffer of the socket in each direction; the default drops datagrams under load.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 /// Streams a data connection may have open at once.
@@ -152,6 +155,33 @@ pub struct Incoming {
     pub data: mpsc::Sender<DataRequest>,
 }
 
+/// Counts who is there; each leaves by dropping what it got on entering.
+#[derive(Debug, Clone)]
+struct Presence(Arc<watch::Sender<usize>>);
+
+struct Present(Arc<watch::Sender<usize>>);
+
+impl Presence {
+    fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+
+    fn enter(&self) -> Present {
+        self.0.send_modify(|count| *count = count.saturating_add(1));
+        Present(Arc::clone(&self.0))
+    }
+
+    async fn nobody(&self) {
+        self.0.subscribe().wait_for(|&count| count == 0).await.ok();
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
 /// What every connection shares.
 #[derive(Debug)]
 struct Shared {
@@ -160,8 +190,14 @@ struct Shared {
     incoming: Incoming,
     /// Last durable position of the journal.
     durable: watch::Receiver<Seq>,
-    /// Turns true once, when the exchange shuts down.
+    /// Turns true once, when nothing more is to be read.
+    stop_reading: watch::Receiver<bool>,
+    /// Turns true once, when everything read is answered.
     going_away: watch::Receiver<bool>,
+    /// Sessions that are being read.
+    readers: Presence,
+    /// Connections of each party. Touched when one opens or ends, never for a message.
+    connections: Mutex<BTreeMap<Party, u32>>,
     next_session: AtomicU32,
 }
 
@@ -170,7 +206,10 @@ struct Shared {
 pub struct Gateway {
     endpoint: Endpoint,
     address: SocketAddr,
+    stop_reading: watch::Sender<bool>,
     going_away: watch::Sender<bool>,
+    readers: Presence,
+    verifiers: Verifiers,
 }
 
 /// What a gateway works with.
@@ -208,19 +247,24 @@ impl Gateway {
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
             .map_err(bind)?;
         let address = endpoint.local_addr().map_err(bind)?;
+        let (stop_reading, stop_reading_seen) = watch::channel(false);
         let (going_away, going_away_seen) = watch::channel(false);
+        let readers = Presence::new();
         let verifiers = Verifiers::start(options.verifier_threads, parts.directory, parts.ingress)
             .map_err(GatewayError::Thread)?;
         let shared = Arc::new(Shared {
             sessions: Arc::clone(parts.sessions),
-            verifiers,
+            verifiers: verifiers.clone(),
             incoming: parts.incoming,
             durable: parts.durable,
+            stop_reading: stop_reading_seen,
             going_away: going_away_seen,
+            readers: readers.clone(),
+            connections: Mutex::default(),
             next_session: AtomicU32::new(1),
         });
         tokio::spawn(accept(endpoint.clone(), shared));
-        Ok(Self { endpoint, address, going_away })
+        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers })
     }
 
     /// The bound address.
@@ -229,8 +273,17 @@ impl Gateway {
         self.address
     }
 
-    /// Tells every session that the exchange goes away, waits for them to end, and closes.
-    pub async fn shut_down(self) {
+    /// Takes no further connections and requests; returns when everything that was read is in the
+    /// ring or refused. Sessions stay open for their answers.
+    pub async fn stop_reading(&self) {
+        self.stop_reading.send_replace(true);
+        self.readers.nobody().await;
+        self.verifiers.fence().await;
+    }
+
+    /// Tells every session, behind its last answer, that the exchange goes away; waits for them to
+    /// end, and closes.
+    pub async fn say_goodbye(self) {
         self.going_away.send_replace(true);
         let drained = tokio::time::timeout(DRAIN_MAX, self.endpoint.wait_idle());
         if drained.await.is_err() {
@@ -266,8 +319,14 @@ pub(crate) fn transport() -> TransportConfig {
 
 async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     while let Some(incoming) = endpoint.accept().await {
-        if endpoint.open_connections() >= CONNECTIONS_MAX || *shared.going_away.borrow() {
+        let open = endpoint.open_connections();
+        if open >= CONNECTIONS_MAX || *shared.stop_reading.borrow() {
             incoming.refuse();
+            continue;
+        }
+        if open >= CONNECTIONS_MAX.div_euclid(2) && !incoming.remote_address_validated() {
+            // Under load a source must show that it receives what is sent to it.
+            incoming.retry().ok();
             continue;
         }
         let shared = Arc::clone(&shared);
@@ -281,10 +340,43 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     }
 }
 
+/// One connection in the count of its party.
+struct Counted<'a> {
+    party: Party,
+    shared: &'a Shared,
+}
+
+impl<'a> Counted<'a> {
+    fn enter(party: Party, shared: &'a Shared) -> Option<Self> {
+        let mut connections = shared.connections.lock().ok()?;
+        let count = connections.entry(party).or_default();
+        if *count >= CONNECTIONS_OF_PARTY_MAX {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Self { party, shared })
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut connections) = self.shared.connections.lock()
+            && let Some(count) = connections.get_mut(&self.party)
+        {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
 /// Serves one authenticated connection by the protocol it asked for.
 async fn serve(connection: Connection, shared: &Shared) {
     let Some(party) = peer(&connection) else {
         tracing::info!(remote = %connection.remote_address(), "certificate names no party");
+        close(&connection, CloseCode::Refused);
+        return;
+    };
+    let Some(_counted) = Counted::enter(party, shared) else {
+        tracing::info!(%party, "too many connections of one party");
         close(&connection, CloseCode::Refused);
         return;
     };

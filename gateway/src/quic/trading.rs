@@ -49,28 +49,28 @@ pub(super) async fn serve(
     let (outbound, batches) = mpsc::channel(OUTBOUND_BATCHES_MAX);
     let handle = SessionHandle::new(origin, outbound, connection.clone());
     let heartbeat_ms = Arc::new(AtomicU32::new(HEARTBEAT_MS_MAX));
-    let writer =
-        tokio::spawn(write(send, batches, Arc::clone(&heartbeat_ms), shared.going_away.clone()));
+    let mut going_away = shared.going_away.clone();
+    let writer = tokio::spawn(write(send, batches, Arc::clone(&heartbeat_ms), going_away.clone()));
     let code = if party.role == Role::Platform {
-        let mut reader =
-            Reader { session: Session::new(origin.platform, origin.session), handle, heartbeat_ms };
+        let session = Session::new(origin.platform, origin.session);
+        let mut reader = Reader { session, handle, heartbeat_ms };
+        let reading = shared.readers.enter();
         let code = reader.run(recv, shared).await;
+        drop(reading);
+        if code == Some(CloseCode::GoingAway) {
+            // Answers to what was read are still on their way.
+            going_away.wait_for(|&gone| gone).await.ok();
+        }
         shared.sessions.close(origin);
         code
     } else {
-        reply(
-            &handle,
-            &[Outbound::SessionRejected(SessionRejected { reason: RejectReason::NotAuthorised })],
-        );
+        let reason = RejectReason::NotAuthorised;
+        reply(&handle, &[Outbound::SessionRejected(SessionRejected { reason })]);
         drop(handle);
         Some(CloseCode::Refused)
     };
     // The writer ends when nobody can give it messages any more, and everything is delivered.
-    if let Ok(going_away) = writer.await
-        && going_away
-    {
-        return Some(CloseCode::GoingAway);
-    }
+    writer.await.ok();
     code
 }
 
@@ -83,13 +83,17 @@ struct Reader {
 impl Reader {
     async fn run(&mut self, mut recv: RecvStream, shared: &Shared) -> Option<CloseCode> {
         let mut decoder = FrameDecoder::default();
-        let mut going_away = shared.going_away.clone();
+        let mut stop_reading = shared.stop_reading.clone();
         loop {
-            let silence_ms = self.session.heartbeat_ms().saturating_mul(SILENT_INTERVALS_MAX);
-            let silence = Duration::from_millis(silence_ms.into());
+            let silence = if self.session.is_logged_on() {
+                let intervals = self.session.heartbeat_ms().saturating_mul(SILENT_INTERVALS_MAX);
+                Duration::from_millis(intervals.into())
+            } else {
+                HANDSHAKE_MAX
+            };
             let read = tokio::select! {
                 read = timeout(silence, recv.read_chunk(WRITE_BYTES_MAX, true)) => read,
-                _ = going_away.wait_for(|&gone| gone) => return Some(CloseCode::GoingAway),
+                _ = stop_reading.wait_for(|&stop| stop) => return Some(CloseCode::GoingAway),
             };
             let chunk = match read {
                 Err(_) => return Some(CloseCode::Silent),
@@ -122,14 +126,17 @@ impl Reader {
         was_logged_on: bool,
         shared: &Shared,
     ) -> Option<CloseCode> {
-        reply(&self.handle, &handled.replies);
-        if self.session.is_logged_on() && !was_logged_on {
-            // After `SessionAccepted` is queued, so that it is the first message.
+        let logged_on = self.session.is_logged_on() && !was_logged_on;
+        if logged_on {
             self.heartbeat_ms.store(self.session.heartbeat_ms(), Ordering::Relaxed);
+        }
+        reply(&self.handle, &handled.replies);
+        if logged_on {
+            // After `SessionAccepted` is queued, so that it is the first message.
             shared.sessions.open(&self.handle);
         }
         if !handled.requests.is_empty() {
-            let job = Job { session: self.handle.clone(), requests: handled.requests };
+            let job = Job::Requests { session: self.handle.clone(), requests: handled.requests };
             shared.verifiers.submit(job).await;
         }
         match handled.ended {
@@ -152,48 +159,51 @@ fn reply(handle: &SessionHandle, messages: &[Outbound]) {
     handle.send(batch);
 }
 
-/// Numbers and writes batches until nobody can send any more. Returns whether the exchange goes
+/// Numbers and writes batches until nobody can send any more; then says whether the exchange goes
 /// away.
 async fn write(
     mut stream: SendStream,
     mut batches: mpsc::Receiver<OutboundBatch>,
     heartbeat_ms: Arc<AtomicU32>,
-    mut going_away: watch::Receiver<bool>,
-) -> bool {
+    going_away: watch::Receiver<bool>,
+) {
     let mut number = 0_u64;
     let mut bytes = Vec::with_capacity(WRITE_BYTES_MAX);
-    let mut gone = false;
-    while !gone {
+    let mut ended = false;
+    while !ended {
         bytes.clear();
         let interval = Duration::from_millis(heartbeat_ms.load(Ordering::Relaxed).into());
         tokio::select! {
             biased;
-            batch = batches.recv() => {
-                let Some(batch) = batch else { break };
-                seal(&batch, &mut number, &mut bytes);
-                while bytes.len() < WRITE_BYTES_MAX
-                    && let Ok(batch) = batches.try_recv()
-                {
+            batch = batches.recv() => match batch {
+                Some(batch) => {
                     seal(&batch, &mut number, &mut bytes);
+                    while bytes.len() < WRITE_BYTES_MAX
+                        && let Ok(batch) = batches.try_recv()
+                    {
+                        seal(&batch, &mut number, &mut bytes);
+                    }
                 }
-            }
-            _ = going_away.wait_for(|&gone| gone) => {
-                gone = true;
-                seal(&single(&Outbound::GoingAway(Empty)), &mut number, &mut bytes);
-            }
+                None => {
+                    ended = true;
+                    if *going_away.borrow() {
+                        let last = single(&Outbound::GoingAway(Empty));
+                        seal(&last, &mut number, &mut bytes);
+                    }
+                }
+            },
             () = tokio::time::sleep(interval) => {
                 seal(&single(&Outbound::Heartbeat(Empty)), &mut number, &mut bytes);
             }
         }
         if stream.write_all(&bytes).await.is_err() {
-            return gone;
+            return;
         }
     }
     if stream.finish().is_ok() {
         // Delivered or lost: either way the connection may close now.
         timeout(HANDSHAKE_MAX, stream.stopped()).await.ok();
     }
-    gone
 }
 
 fn single(message: &Outbound) -> OutboundBatch {

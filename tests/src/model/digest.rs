@@ -118,6 +118,7 @@ impl Model {
             listing.bytes(&order.limit.micros().to_le_bytes());
             listing.bytes(&order.filled.to_le_bytes());
             listing.bytes(&order.leaves.to_le_bytes());
+            listing.bytes(&order.last_replace.get().to_le_bytes());
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Random histories: one seed decides everything. They stay where it hurts: few prices, few meters
 //! with little capacity, few slots that open and close all the time, many repeated and bad requests.
 
+use std::collections::BTreeMap;
+
 use engine::Limits;
 use types::{
     CancelOrder, ClientOrderId, Code, Command, Currency, DeliverySlot, Energy, Event, Lead,
@@ -13,7 +15,14 @@ use types::{
 /// The limits that histories are meant for: small enough to be reached.
 #[must_use]
 pub const fn limits() -> Limits {
-    Limits { orders_max: 48, meters_max: 8, slots_max: 7, markets_max: 2, parties_max: 9 }
+    Limits {
+        orders_max: 48,
+        book_orders_max: 20,
+        meters_max: 8,
+        slots_max: 7,
+        markets_max: 2,
+        parties_max: 9,
+    }
 }
 
 /// Pseudo-random numbers by `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -60,6 +69,8 @@ pub struct History {
     time: Timestamp,
     step: u64,
     client_orders: u64,
+    /// The number of the last replacement sent for an order.
+    replaced: BTreeMap<OrderId, u64>,
     sent: Vec<SignedNewOrder>,
     accepted: Vec<(OrderId, SignedNewOrder)>,
     open: Vec<SlotKey>,
@@ -78,6 +89,7 @@ impl History {
             time: Timestamp::from_minutes(29_000_010),
             step: 0,
             client_orders: 0,
+            replaced: BTreeMap::new(),
             sent: Vec::new(),
             accepted: Vec::new(),
             open: Vec::new(),
@@ -286,10 +298,17 @@ impl History {
         };
         let limit = if self.random.once_in(2) { signed.order.limit } else { self.price() };
         self.client_orders += 1;
+        // Now and then a number that an earlier replacement of this order had, or an older one.
+        let client_order = match self.random.below(6) {
+            0 => self.replaced.get(&order).copied().unwrap_or(0),
+            1 => self.replaced.get(&order).map_or(0, |last| last.saturating_sub(1)),
+            _ => self.client_orders,
+        };
+        self.replaced.insert(order, client_order);
         Command::ReplaceOrder(SignedReplaceOrder {
             origin: self.origin(signed.order.meter),
             replace: ReplaceOrder {
-                client_order: ClientOrderId::new(self.client_orders),
+                client_order: ClientOrderId::new(client_order),
                 order,
                 meter,
                 limit,

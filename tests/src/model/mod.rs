@@ -27,6 +27,7 @@ struct Order {
     platform: PlatformId,
     sent: NewOrder,
     limit: Price,
+    last_replace: ClientOrderId,
     filled: u64,
     leaves: u64,
     /// Who came first: smaller is earlier. Given anew when an order goes to the tail.
@@ -261,6 +262,7 @@ impl Model {
             platform: origin.platform,
             sent,
             limit: sent.limit,
+            last_replace: ClientOrderId::new(0),
             filled: 0,
             leaves: sent.quantity.wh(),
             place: 0,
@@ -313,7 +315,10 @@ impl Model {
         });
         refuse_if(in_call && against, RejectReason::SelfTrade)?;
         let orders_max = usize::try_from(self.limits.orders_max).expect("fits");
-        refuse_if(self.open_orders() >= orders_max, RejectReason::OrderLimitReached)
+        let book_orders_max = usize::try_from(self.limits.book_orders_max).expect("fits");
+        let in_book = self.orders.iter().filter(|order| order.rests && order.sent.key == key);
+        let full = self.open_orders() >= orders_max || in_book.count() >= book_orders_max;
+        refuse_if(full, RejectReason::OrderLimitReached)
     }
 
     fn check_capacity(&self, sent: &NewOrder, more: u64) -> Outcome {
@@ -364,6 +369,15 @@ impl Model {
 
     fn replace(&mut self, signed: &SignedReplaceOrder, events: &mut Vec<Event>) {
         let (origin, replace) = (signed.origin, signed.replace);
+        if let Some(at) = self.repeated_replace(signed) {
+            return events.push(Event::OrderRestated(OrderRestated {
+                origin,
+                client_order: replace.client_order,
+                order: replace.order,
+                filled: Energy::from_wh(self.orders[at].filled),
+                leaves: Energy::from_wh(self.orders[at].leaves),
+            }));
+        }
         let at = match self.check_replace(signed) {
             Ok(at) => at,
             Err(reason) => {
@@ -377,6 +391,7 @@ impl Model {
         let order = &mut self.orders[at];
         let kept_place = order.limit == replace.limit && quantity <= order.leaves;
         order.limit = replace.limit;
+        order.last_replace = replace.client_order;
         order.leaves = quantity;
         order.rests = kept_place;
         events.push(Event::OrderReplaced(OrderReplaced {
@@ -390,6 +405,17 @@ impl Model {
         if !kept_place {
             self.enter(at, replace.client_order, events);
         }
+    }
+
+    /// The order whose last replacement this is, sent once more by someone who may.
+    fn repeated_replace(&self, signed: &SignedReplaceOrder) -> Option<usize> {
+        let replace = signed.replace;
+        let at = self.position(replace.order)?;
+        let order = self.orders[at];
+        let meter = self.meters.iter().find(|known| known.meter == replace.meter)?;
+        let own = meter.platform == signed.origin.platform && order.sent.meter == replace.meter;
+        let again = replace.client_order == order.last_replace && order.last_replace.get() != 0;
+        (own && again).then_some(at)
     }
 
     fn check_replace(&self, signed: &SignedReplaceOrder) -> Result<usize, RejectReason> {
@@ -407,6 +433,10 @@ impl Model {
         let market = self.markets[&order.sent.key.market].definition;
         let quantity = replace.quantity.wh();
         check_quantity_and_price(&market, quantity, replace.limit)?;
+        refuse_if(
+            replace.client_order <= order.last_replace,
+            RejectReason::DuplicateClientOrder,
+        )?;
         if quantity > order.leaves {
             self.check_capacity(&order.sent, quantity - order.leaves)?;
         }

@@ -1,0 +1,154 @@
+//! Who may do what: certificates, and every role at every endpoint.
+
+use gateway::{Authority, Identity, authority, client::Connector};
+use tests::{
+    cast::{self, FIRST, SECOND},
+    line::{Line, describe},
+    platform::{Platform, told},
+    venue::{Venue, soon},
+};
+use types::{Party, Role, Side};
+use wire::{ALPN_DATA, ALPN_FEED, ALPN_ORDERS, Inbound, inbound::Logon};
+
+const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 60_000 });
+const ROLES: [Role; 5] =
+    [Role::Platform, Role::Retailer, Role::Utility, Role::Operator, Role::Settlement];
+
+/// How the exchange answers a connection that should not be.
+async fn refusal(line: Result<Line, quinn::ConnectionError>) -> String {
+    match line {
+        Ok(line) => line.end().await,
+        Err(error) => describe(&error),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_platforms_trade() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    for role in ROLES {
+        let connector = venue.connector(cast::party(role, 1));
+        let line = Line::connect(&connector, ALPN_ORDERS).await.unwrap();
+        let mut stream = line.open().await;
+        stream.frame(&[LOGON]).await;
+        let answer = stream.next().await.map(|message| told(&message));
+        if role == Role::Platform {
+            assert_eq!(answer.as_deref(), Some("session"));
+        } else {
+            assert_eq!(answer.as_deref(), Some("no session not_authorised"), "{role:?}");
+            assert_eq!(line.end().await, "6 refused", "{role:?}");
+        }
+        bystander.goes_on(SECOND).await;
+    }
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_settlement_and_operators_read_the_feed() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    for role in [Role::Platform, Role::Retailer, Role::Utility] {
+        let connector = venue.connector(cast::party(role, 1));
+        assert_eq!(refusal(Line::connect(&connector, ALPN_FEED).await).await, "6 refused");
+    }
+    for role in [Role::Operator, Role::Settlement] {
+        let connector = venue.connector(cast::party(role, 1));
+        let feed = gateway::client::FeedClient::subscribe(&connector, types::Seq::ZERO).await;
+        let batch = soon(feed.unwrap().next_batch()).await.unwrap();
+        assert!(!batch.items.is_empty(), "{role:?}");
+    }
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_platforms_nor_settlement_send_documents() {
+    let venue = Venue::open().await;
+    for role in [Role::Platform, Role::Settlement] {
+        let connector = venue.connector(cast::party(role, 1));
+        assert_eq!(refusal(Line::connect(&connector, ALPN_DATA).await).await, "6 refused");
+    }
+    for role in [Role::Retailer, Role::Utility, Role::Operator] {
+        let desk = venue.desk(cast::party(role, 1)).await;
+        let receipt = soon(desk.submit(b"no document")).await.unwrap();
+        assert_ne!(receipt.reason, 0, "{role:?} is heard");
+    }
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platform_that_serves_no_meter_can_do_nothing() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut owner = Platform::log_on(&venue, 1).await;
+    let order = owner.order(FIRST, Side::Sell, 100, 10);
+    let order = owner.accepted(order).await.order;
+    let mut stranger = Platform::log_on(&venue, 9).await;
+    let theirs = stranger.order(FIRST, Side::Sell, 100, 10);
+    assert_eq!(told(&stranger.place(theirs).await), "turned away not_authorised");
+    assert_eq!(told(&stranger.cancel(order).await), "cancel rejected not_authorised");
+    assert_eq!(told(&owner.cancel(order).await), "cancelled 10 requested");
+    venue.close().await;
+}
+
+/// The connector of platform 1 with another certificate than its own.
+fn disguised(venue: &Venue, identity: Identity) -> Connector {
+    Connector { identity, ..venue.connector(cast::party(Role::Platform, 1)) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_of_others_do_not_connect() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    let foreign = tempfile::tempdir().unwrap();
+    let party = Party { role: Role::Platform, number: 1 };
+    Authority::create(foreign.path()).unwrap().issue_party(party).unwrap();
+    let foreign = Identity::load(foreign.path(), &authority::file_name(party)).unwrap();
+    let server = Identity::load(&venue.layout.keys(), "server").unwrap();
+    let own = venue.connector(party);
+    for protocol in [ALPN_ORDERS, ALPN_FEED, ALPN_DATA] {
+        // Alerts of RFC 8446. The other authority has the same name, so its signature decides:
+        // decrypt_error, certificate_required, unsupported_certificate.
+        let line = Line::connect(&disguised(&venue, foreign.clone()), protocol).await;
+        assert_eq!(refusal(line).await, "TLS alert 51", "of another authority");
+        let line = Line::connect_nameless(&own, protocol).await;
+        assert_eq!(refusal(line).await, "TLS alert 116", "without a certificate");
+        let line = Line::connect(&disguised(&venue, server.clone()), protocol).await;
+        assert_eq!(refusal(line).await, "TLS alert 43", "a server's certificate");
+        bystander.goes_on(SECOND).await;
+    }
+    let line = Line::connect(&own, b"gridcross/2").await;
+    assert_eq!(refusal(line).await, "TLS alert 120", "no such protocol");
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_do_not_trust_another_exchange() {
+    let venue = Venue::open().await;
+    let foreign = tempfile::tempdir().unwrap();
+    Authority::create(foreign.path()).unwrap();
+    let mut connector = venue.connector(cast::party(Role::Platform, 1));
+    let file = foreign.path().join("ca.crt");
+    connector.authority = gateway::identity::load_certificates(&file).unwrap();
+    let Err(error) = Line::connect(&connector, ALPN_ORDERS).await else {
+        panic!("the client trusts an exchange of another authority");
+    };
+    let quinn::ConnectionError::TransportError(error) = error else {
+        panic!("not refused by the client itself: {error}");
+    };
+    assert_eq!(u64::from(error.code), 0x100 + 51, "decrypt_error");
+    let mut connector = venue.connector(cast::party(Role::Platform, 1));
+    connector.server_name = "exchange.example".to_owned();
+    let session = soon(gateway::client::TradingSession::open(&connector, 60_000)).await;
+    assert!(
+        matches!(
+            &session,
+            Err(gateway::client::ClientError::Connection(
+                quinn::ConnectionError::TransportError(error)
+            )) if u64::from(error.code) == 0x100 + 42
+        ),
+        "bad_certificate: {session:?}"
+    );
+    venue.close().await;
+}

@@ -1,0 +1,148 @@
+//! `gridcross demo`: one seed, one day.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use serde_json::Value;
+use tests::day::{self, SEED, play, text};
+
+const KEYS: [&str; 17] = [
+    "seed",
+    "meters",
+    "slots",
+    "orders",
+    "trades",
+    "cleared_wh",
+    "contracts",
+    "complete",
+    "partial",
+    "failed",
+    "awaiting",
+    "money_sum_minor",
+    "state_digest",
+    "ledger_root",
+    "ack_latency_us",
+    "elapsed_s",
+    "data_dir",
+];
+
+fn parse(stdout: &str) -> Value {
+    serde_json::from_str(stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+}
+
+/// What must not depend on the machine.
+fn decided_by_the_seed(summary: &Value) -> Value {
+    let mut summary = summary.clone();
+    let object = summary.as_object_mut().unwrap();
+    for measured in ["ack_latency_us", "elapsed_s", "elapsed_ms", "data_dir"] {
+        assert!(object.remove(measured).is_some(), "`{measured}` is missing");
+    }
+    summary
+}
+
+#[test]
+fn one_seed_is_one_day_and_another_is_another() {
+    let first = &day::kept().summary;
+    let again = play(SEED, &["--output", "json"]);
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
+    assert_eq!(decided_by_the_seed(first), decided_by_the_seed(&parse(&again.stdout)));
+    let other = parse(&play("8", &["--output", "json"]).stdout);
+    assert_ne!(first["state_digest"], other["state_digest"]);
+    assert_ne!(first["ledger_root"], other["ledger_root"]);
+}
+
+#[test]
+fn the_summary_has_every_number() {
+    let summary = &day::kept().summary;
+    for key in KEYS {
+        assert!(!summary[key].is_null(), "`{key}` is missing");
+    }
+    for quantile in ["p50", "p99", "p999"] {
+        assert!(summary["ack_latency_us"][quantile].as_u64().unwrap() > 0, "{quantile}");
+    }
+    assert_eq!(summary["seed"], SEED.parse::<u64>().unwrap());
+    assert_eq!((&summary["meters"], &summary["slots"]), (&Value::from(120), &Value::from(6)));
+    assert_eq!(summary["money_sum_minor"], 0);
+    assert_eq!(summary["contracts"], summary["trades"]);
+    assert!(summary["trades"].as_u64().unwrap() > 100, "{summary}");
+    let states = ["complete", "partial", "partial_curtailed", "failed", "disputed", "awaiting"];
+    let by_state: u64 = states.iter().map(|state| summary[state].as_u64().unwrap()).sum();
+    assert_eq!(summary["contracts"], by_state);
+    for digest in ["state_digest", "ledger_root"] {
+        assert_eq!(summary[digest].as_str().unwrap().len(), 64, "{digest}");
+    }
+}
+
+#[test]
+fn a_kept_day_holds_everything_and_its_keys_are_private() {
+    let day = day::kept();
+    assert_eq!(day.summary["data_dir"], text(&day.dir));
+    for name in ["gridcross.toml", "registry.toml", "settlement.db", "report.html"] {
+        assert!(day.dir.join(name).is_file(), "{name}");
+    }
+    for name in ["journal", "ledger", "keys", "blotter"] {
+        assert!(fs::read_dir(day.dir.join(name)).unwrap().next().is_some(), "{name}");
+    }
+    let mut keys = 0;
+    for file in fs::read_dir(day.dir.join("keys")).unwrap() {
+        let file = file.unwrap();
+        if file.path().extension().is_some_and(|extension| extension == "key") {
+            let mode = file.metadata().unwrap().permissions().mode() & 0o7777;
+            assert_eq!(mode, 0o600, "{}", file.path().display());
+            keys += 1;
+        }
+    }
+    assert!(keys > 10, "authority, server, ledger, and every party: {keys}");
+    let verified = day::replay(&day.dir);
+    assert_eq!(day.summary["state_digest"], verified.state_digest.to_string());
+    assert_eq!(day.summary["commands"], verified.commands);
+    assert_eq!(day.summary["trades"], verified.trades);
+}
+
+#[test]
+fn a_day_that_is_not_kept_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command =
+        tests::program::gridcross(["demo", "--output", "json"].iter().chain(&day::SIZE));
+    let run = tests::program::finish(command.env("TMPDIR", temporary.path()));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(parse(&run.stdout)["data_dir"], Value::Null);
+    assert_eq!(entries(temporary.path()), Vec::<String>::new(), "its temporary directory");
+
+    let place = temporary.path().join("named");
+    let run = play(SEED, &["--output", "json", "--data-dir", text(&place)]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(entries(temporary.path()), Vec::<String>::new(), "a named directory");
+}
+
+fn entries(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn every_format_says_the_same() {
+    let expected = decided_by_the_seed(&day::kept().summary);
+    let ndjson = play(SEED, &["--output", "ndjson"]).stdout;
+    assert_eq!(ndjson.lines().count(), 1);
+    assert_eq!(decided_by_the_seed(&parse(&ndjson)), expected);
+
+    let csv = play(SEED, &["--output", "csv"]).stdout;
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("name,value"));
+    let mut compared = 0;
+    for line in lines {
+        let (name, value) = line.split_once(',').unwrap();
+        assert!(!value.contains([',', '"']), "two columns: {line}");
+        if let Some(known) = expected.get(name) {
+            let known = known.as_str().map_or_else(|| known.to_string(), str::to_owned);
+            assert_eq!(value, known, "{name}");
+            compared += 1;
+        }
+    }
+    let flat = expected.as_object().unwrap().values().filter(|value| !value.is_array()).count();
+    assert_eq!(compared, flat, "{csv}");
+
+    let human = play(SEED, &[]).stdout;
+    let digest = expected["state_digest"].as_str().unwrap();
+    assert!(human.contains(digest) && human.contains("trades"), "{human}");
+}

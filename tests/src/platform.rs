@@ -1,0 +1,281 @@
+//! A trade platform: signs for its meters, sends, and reads what it is told.
+#![expect(clippy::expect_used, reason = "a lost session fails the test")]
+
+use std::collections::VecDeque;
+
+use gateway::client::{Connector, TradingSession, sign_new, sign_replace};
+use types::{
+    CancelReason, ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, RejectReason,
+    ReplaceOrder, Role, Side, SlotKey, TimeInForce, Timestamp,
+};
+use wire::{
+    Inbound, Outbound,
+    inbound::{Cancel, Test},
+    outbound::{ExecType, ExecutionReport},
+};
+
+use crate::{
+    cast,
+    venue::{Venue, soon},
+};
+
+/// Heartbeat interval: longer than any test.
+const HEARTBEAT_MS: u32 = 60_000;
+
+/// A platform with an open session.
+#[derive(Debug)]
+pub struct Platform {
+    /// Its session.
+    pub session: TradingSession,
+    /// Where orders go unless a test says otherwise.
+    pub key: SlotKey,
+    /// Until when signatures count unless a test says otherwise.
+    pub valid_until: Timestamp,
+    next_client_order: u64,
+    inbox: VecDeque<Outbound>,
+}
+
+impl Platform {
+    /// Logs on. Orders go to the slot at noon and are valid until then.
+    ///
+    /// # Panics
+    /// When the exchange does not accept the session.
+    pub async fn log_on(venue: &Venue, number: u16) -> Self {
+        let connector = venue.connector(cast::party(Role::Platform, number));
+        Self::connect(&connector, venue.slot(0), venue.minutes_from_noon(0)).await
+    }
+
+    /// Logs on as the connector says.
+    ///
+    /// # Panics
+    /// When the exchange does not accept the session.
+    pub async fn connect(connector: &Connector, key: SlotKey, valid_until: Timestamp) -> Self {
+        let session = soon(TradingSession::open(connector, HEARTBEAT_MS)).await.expect("a session");
+        let inbox = VecDeque::new();
+        Self { session, key, valid_until, next_client_order: 1, inbox }
+    }
+
+    /// Goes on counting its requests after those of an earlier session.
+    #[must_use]
+    pub const fn counting_from(mut self, client_order: u64) -> Self {
+        self.next_client_order = client_order;
+        self
+    }
+
+    /// The number of the next request.
+    pub const fn next_id(&mut self) -> ClientOrderId {
+        let id = ClientOrderId::new(self.next_client_order);
+        self.next_client_order = self.next_client_order.saturating_add(1);
+        id
+    }
+
+    /// An order that rests until the gate, with the next number, at a price in thousandths of the
+    /// currency.
+    pub const fn order(&mut self, meter: MeterId, side: Side, milli: i64, wh: u64) -> NewOrder {
+        NewOrder {
+            client_order: self.next_id(),
+            meter,
+            key: self.key,
+            side,
+            time_in_force: TimeInForce::UntilGate,
+            limit: price(milli),
+            quantity: Energy::from_wh(wh),
+            valid_until: self.valid_until,
+        }
+    }
+
+    /// A replacement with the next number.
+    pub const fn replacement(
+        &mut self,
+        order: OrderId,
+        meter: MeterId,
+        milli: i64,
+        wh: u64,
+    ) -> ReplaceOrder {
+        ReplaceOrder {
+            client_order: self.next_id(),
+            order,
+            meter,
+            limit: price(milli),
+            quantity: Energy::from_wh(wh),
+            valid_until: self.valid_until,
+        }
+    }
+
+    /// Sends messages.
+    ///
+    /// # Panics
+    /// When the session is lost.
+    pub async fn send(&mut self, messages: &[Inbound]) {
+        soon(self.session.sender.send(messages)).await.expect("the session is open");
+    }
+
+    /// Sends a message that asks for something and waits for its answer.
+    pub async fn ask(&mut self, message: Inbound) -> Outbound {
+        self.send(&[message]).await;
+        self.answer(client_order(&message)).await
+    }
+
+    /// Signs and sends an order and waits for its answer.
+    pub async fn place(&mut self, order: NewOrder) -> Outbound {
+        self.ask(sign_new(&cast::meter_key(order.meter), order)).await
+    }
+
+    /// Signs and sends an order, which must be accepted.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn accepted(&mut self, order: NewOrder) -> ExecutionReport {
+        let answer = self.place(order).await;
+        assert_eq!(told(&answer), format!("new {}", order.quantity.wh()), "{order:?}");
+        report(&answer)
+    }
+
+    /// Signs and sends a replacement and waits for its answer.
+    pub async fn replace(&mut self, replace: ReplaceOrder) -> Outbound {
+        self.ask(sign_replace(&cast::meter_key(replace.meter), replace)).await
+    }
+
+    /// Cancels an order and waits for the answer.
+    pub async fn cancel(&mut self, order: OrderId) -> Outbound {
+        let client_order = self.next_id();
+        self.ask(Inbound::CancelOrder(Cancel { client_order, order })).await
+    }
+
+    /// The answer to a request; what else comes before it is kept.
+    pub async fn answer(&mut self, client_order: ClientOrderId) -> Outbound {
+        self.wait_for(|message| answers(message, client_order)).await
+    }
+
+    /// The next report of a kind; what else comes before it is kept.
+    pub async fn report_of(&mut self, exec_type: ExecType) -> ExecutionReport {
+        let is_one = |message: &Outbound| {
+            matches!(message, Outbound::ExecutionReport(report) if report.exec_type == exec_type)
+        };
+        report(&self.wait_for(is_one).await)
+    }
+
+    /// The next message, first of those kept, that is no heartbeat.
+    pub async fn next(&mut self) -> Outbound {
+        self.wait_for(|message| !matches!(message, Outbound::Heartbeat(_))).await
+    }
+
+    /// Everything told so far and not read: a test request goes there and back.
+    pub async fn unread(&mut self) -> Vec<Outbound> {
+        let test = Test { token: u64::MAX };
+        self.send(&[Inbound::TestRequest(test)]).await;
+        self.wait_for(|message| *message == Outbound::TestReply(test)).await;
+        self.inbox.drain(..).collect()
+    }
+
+    /// Places an order that cannot trade and cancels it.
+    ///
+    /// # Panics
+    /// When either is not done: then this session suffers from what another one did.
+    pub async fn goes_on(&mut self, meter: MeterId) {
+        let order = self.order(meter, Side::Buy, 1, 10);
+        let order = self.accepted(order).await.order;
+        assert_eq!(told(&self.cancel(order).await), "cancelled 10 requested");
+    }
+
+    async fn wait_for(&mut self, is_it: impl Fn(&Outbound) -> bool) -> Outbound {
+        if let Some(at) = self.inbox.iter().position(&is_it)
+            && let Some(message) = self.inbox.remove(at)
+        {
+            return message;
+        }
+        loop {
+            let message = soon(self.session.receiver.next()).await.expect("the session is open");
+            if is_it(&message) {
+                return message;
+            }
+            self.inbox.push_back(message);
+        }
+    }
+}
+
+/// Currency per kWh in thousandths.
+#[must_use]
+pub const fn price(milli: i64) -> Price {
+    Price::from_micros(milli.saturating_mul(1_000))
+}
+
+/// The report in a message.
+///
+/// # Panics
+/// When it is something else.
+#[must_use]
+pub fn report(message: &Outbound) -> ExecutionReport {
+    let Outbound::ExecutionReport(report) = message else {
+        panic!("not an execution report: {message:?}");
+    };
+    *report
+}
+
+/// The number of a request.
+fn client_order(message: &Inbound) -> ClientOrderId {
+    match message {
+        Inbound::NewOrder(signed) => signed.order.client_order,
+        Inbound::ReplaceOrder(signed) => signed.replace.client_order,
+        Inbound::CancelOrder(cancel) => cancel.client_order,
+        Inbound::Logon(_) | Inbound::Logout(_) | Inbound::Heartbeat(_) | Inbound::TestRequest(_) => {
+            panic!("no request: {message:?}")
+        }
+    }
+}
+
+fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
+    match message {
+        Outbound::MessageRejected(rejected) => rejected.client_order == client_order,
+        Outbound::ExecutionReport(report) => {
+            report.client_order == client_order
+                && !matches!(report.exec_type, ExecType::Trade | ExecType::Expired)
+        }
+        Outbound::SessionAccepted(_)
+        | Outbound::SessionRejected(_)
+        | Outbound::Heartbeat(_)
+        | Outbound::LoggedOut(_)
+        | Outbound::GoingAway(_)
+        | Outbound::TestReply(_) => false,
+    }
+}
+
+/// A message in words: what happened and why. What never reached the engine is `turned away`.
+#[must_use]
+pub fn told(message: &Outbound) -> String {
+    match message {
+        Outbound::ExecutionReport(report) => told_report(report),
+        Outbound::MessageRejected(rejected) => format!("turned away {}", rejected.reason.name()),
+        Outbound::SessionRejected(rejected) => format!("no session {}", rejected.reason.name()),
+        Outbound::SessionAccepted(_) => "session".to_owned(),
+        Outbound::Heartbeat(_) => "heartbeat".to_owned(),
+        Outbound::LoggedOut(_) => "logged out".to_owned(),
+        Outbound::GoingAway(_) => "going away".to_owned(),
+        Outbound::TestReply(test) => format!("test {}", test.token),
+    }
+}
+
+fn told_report(report: &ExecutionReport) -> String {
+    let leaves = report.leaves.wh();
+    let quantity = report.quantity.wh();
+    let cancelled = || match u8::try_from(report.reason).ok().and_then(CancelReason::from_code) {
+        Some(CancelReason::Requested) => "requested",
+        Some(CancelReason::ImmediateOrCancel) => "immediate",
+        Some(CancelReason::SelfTrade) => "self_trade",
+        Some(CancelReason::GateClosed) => "gate_closed",
+        None => "without a reason",
+    };
+    let rejected =
+        || RejectReason::from_code(report.reason).map_or("without a reason", RejectReason::name);
+    match report.exec_type {
+        ExecType::New => format!("new {quantity}"),
+        ExecType::Trade => format!("trade {quantity} leaves {leaves}"),
+        ExecType::Cancelled => format!("cancelled {leaves} {}", cancelled()),
+        ExecType::Replaced => format!("replaced leaves {leaves}"),
+        ExecType::Expired => format!("expired {leaves} {}", cancelled()),
+        ExecType::Status => format!("status filled {quantity} leaves {leaves}"),
+        ExecType::Rejected => format!("rejected {}", rejected()),
+        ExecType::CancelRejected => format!("cancel rejected {}", rejected()),
+        ExecType::ReplaceRejected => format!("replace rejected {}", rejected()),
+    }
+}

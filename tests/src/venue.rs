@@ -1,0 +1,253 @@
+//! An exchange in a temporary directory, with a clock that the test moves.
+//!
+//! One slot of the day is called noon; others are so many quarter hours away from it. Books open
+//! 60 minutes before delivery, calls end 30 and gates close 15 minutes before it. So 29 minutes
+//! before noon the slot at noon is in its continuous phase, the next one in its call, the one
+//! before is closed, and the fourth after it is not open.
+#![expect(clippy::expect_used, reason = "a venue that cannot be made fails the test")]
+
+use std::{future::Future, time::Duration};
+
+use engine::Limits;
+use exchange::{
+    clock::Clock,
+    config::{self, Config},
+    init,
+    node::{Layout, Node, NodeOptions},
+    registry::Registry,
+};
+use gateway::{
+    Identity, authority,
+    client::{Connector, DataClient, FeedBatch, FeedClient},
+    identity,
+};
+use tempfile::TempDir;
+use types::{DeliverySlot, Digest, Party, Role, Seq, SlotKey, Timestamp, calendar};
+use wire::FeedItem;
+
+use crate::cast;
+
+/// Longest wait for anything: a bound for what went wrong, never a pause.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const DATE: &str = "2026-06-24";
+const NOON: usize = 48;
+const SECOND_NS: i64 = 1_000_000_000;
+const MINUTE_NS: i64 = 60 * SECOND_NS;
+const QUARTER_NS: i64 = 15 * MINUTE_NS;
+
+/// Waits for something that must happen.
+///
+/// # Panics
+/// When it does not happen.
+pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("this happens before patience ends")
+}
+
+/// The configuration of every venue: the template, on any free port, with the smallest segments.
+#[must_use]
+pub fn config_text() -> String {
+    init::CONFIG_TEMPLATE
+        .replace("127.0.0.1:7400", "127.0.0.1:0")
+        .replace("segment_mib = 64", "segment_mib = 16")
+}
+
+/// A running exchange.
+#[derive(Debug)]
+pub struct Venue {
+    /// Where its files lie.
+    pub layout: Layout,
+    /// It runs.
+    pub node: Node,
+    clock: Clock,
+    config: Config,
+    registry: Registry,
+    slots: Vec<DeliverySlot>,
+    dir: TempDir,
+}
+
+impl Venue {
+    /// Starts an exchange 140 minutes before noon, before any slot is open.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn open() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let layout = Layout::new(dir.path());
+        let registry = cast::registry();
+        init::write_directory(&layout, &registry, &config_text(), &cast::ledger_key())
+            .expect("the directory is written");
+        let config = config::load(&dir.path().join(config::FILE_NAME)).expect("a configuration");
+        let slots = calendar::local_day(DATE, "Europe/Berlin", 15).expect("a day");
+        let clock = Clock::starting_at(minutes_from(&slots, -140));
+        let node = start(&layout, &config, &registry, &clock, &slots).await;
+        Self { layout, node, clock, config, registry, slots, dir }
+    }
+
+    /// A slot, so many quarter hours after noon.
+    ///
+    /// # Panics
+    /// When it is not on the same day.
+    #[must_use]
+    pub fn slot(&self, quarters: isize) -> SlotKey {
+        let index = NOON.checked_add_signed(quarters).expect("a slot of the day");
+        let slot = self.slots.get(index).expect("a slot of the day");
+        self.config.markets.first().expect("a market").definition.key(*slot)
+    }
+
+    /// What the clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock to so many minutes from noon, and one second. Stops at every quarter hour on
+    /// the way, where timers are due, and waits until what was due is durable.
+    ///
+    /// # Panics
+    /// When the exchange does not do what is due.
+    pub async fn clock_to(&self, minute: i64) {
+        let goal = minutes_from(&self.slots, minute).plus_ns(SECOND_NS);
+        while self.clock.now() < goal {
+            let passed = self.clock.now().ns().rem_euclid(QUARTER_NS);
+            let quarter = self.clock.now().plus_ns(QUARTER_NS.saturating_sub(passed));
+            self.set_clock(quarter.plus_ns(SECOND_NS).min(goal)).await;
+        }
+    }
+
+    /// Sets the clock to an instant and waits until what was due is durable.
+    ///
+    /// # Panics
+    /// When the exchange does not do what is due.
+    pub async fn set_clock(&self, now: Timestamp) {
+        self.clock.set(now);
+        self.node.wake();
+        let mut progress = self.node.progress();
+        soon(progress.wait_for(|progress| progress.scheduled >= now)).await.expect("it runs");
+    }
+
+    /// An instant so many minutes from noon.
+    #[must_use]
+    pub fn minutes_from_noon(&self, minute: i64) -> Timestamp {
+        minutes_from(&self.slots, minute)
+    }
+
+    /// The last durable position.
+    #[must_use]
+    pub fn durable(&self) -> Seq {
+        self.node.progress().borrow().durable
+    }
+
+    /// Waits until settlement has seen everything that is durable.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn settle(&self) {
+        let durable = self.durable();
+        soon(self.node.settlement.captured_through(durable)).await.expect("it runs");
+    }
+
+    /// How a party reaches the exchange. Its certificate is issued when it has none yet.
+    ///
+    /// # Panics
+    /// When a file is missing.
+    #[must_use]
+    pub fn connector(&self, party: Party) -> Connector {
+        let keys = self.layout.keys();
+        let name = authority::file_name(party);
+        if !keys.join(format!("{name}.crt")).exists() {
+            let authority = gateway::Authority::open(&keys).expect("the authority");
+            authority.issue_party(party).expect("a certificate");
+        }
+        Connector {
+            address: self.node.address,
+            server_name: "localhost".to_owned(),
+            identity: Identity::load(&keys, &name).expect("an identity"),
+            authority: identity::load_certificates(&keys.join("ca.crt")).expect("the authority"),
+        }
+    }
+
+    /// The data connection of a party.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn desk(&self, party: Party) -> DataClient {
+        soon(DataClient::connect(&self.connector(party))).await.expect("a connection")
+    }
+
+    /// An operator's subscription to the feed.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn subscribe(&self, after: Seq) -> FeedClient {
+        let operator = self.connector(cast::party(Role::Operator, 1));
+        soon(FeedClient::subscribe(&operator, after)).await.expect("a subscription")
+    }
+
+    /// Everything the feed says after one position up to another.
+    ///
+    /// # Panics
+    /// When the feed ends before.
+    pub async fn feed(&self, after: Seq, through: Seq) -> Vec<FeedItem> {
+        follow(&mut self.subscribe(after).await, through).await
+    }
+
+    /// Stops the exchange and starts it again over the same files. Returns the digest of the state
+    /// at which it stopped.
+    ///
+    /// # Panics
+    /// When it does not stop or start.
+    pub async fn restart(self) -> (Self, Digest) {
+        let Self { layout, node, clock, config, registry, slots, dir } = self;
+        let digest = soon(node.shut_down()).await.expect("it stops").digest();
+        let node = start(&layout, &config, &registry, &clock, &slots).await;
+        (Self { layout, node, clock, config, registry, slots, dir }, digest)
+    }
+
+    /// Stops the exchange; its journal must replay to the state at which it stopped.
+    ///
+    /// # Panics
+    /// When it does not stop, or the journal says something else.
+    pub async fn close(self) {
+        let engine = soon(self.node.shut_down()).await.expect("it stops");
+        let verified = replay::verify(&self.layout.journal(), Limits::default(), &mut |_| {})
+            .expect("the journal replays");
+        assert_eq!(verified.state_digest, engine.digest(), "replay reaches the same state");
+        self.dir.close().expect("the directory can be removed");
+    }
+}
+
+/// Reads a subscription up to a position.
+///
+/// # Panics
+/// When it ends before.
+pub async fn follow(feed: &mut FeedClient, through: Seq) -> Vec<FeedItem> {
+    let mut items = Vec::new();
+    let mut reached = Seq::ZERO;
+    while reached < through {
+        let FeedBatch { items: more, through } = soon(feed.next_batch()).await.expect("a batch");
+        items.extend(more);
+        reached = through;
+    }
+    items
+}
+
+async fn start(
+    layout: &Layout,
+    config: &Config,
+    registry: &Registry,
+    clock: &Clock,
+    slots: &[DeliverySlot],
+) -> Node {
+    let market = config.markets.first().expect("a market").definition;
+    let slots: Vec<_> = slots.iter().map(|&slot| market.key(slot)).collect();
+    let layout = layout.clone();
+    let clock = clock.clone();
+    let options = NodeOptions { layout, config, registry, clock, trades_every_day: false, slots: &slots };
+    soon(Node::start(options)).await.expect("the exchange starts")
+}
+
+fn minutes_from(slots: &[DeliverySlot], minute: i64) -> Timestamp {
+    let noon = slots.get(NOON).expect("a day has a noon");
+    noon.start().plus_ns(minute.saturating_mul(MINUTE_NS))
+}
