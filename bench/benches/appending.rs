@@ -1,6 +1,8 @@
 //! The journal without its sync: one order with its acceptance into the open batch, and the sync of
 //! one such batch.
 
+use std::time::Duration;
+
 use bench::{Failure, history::History, market::Setup};
 use criterion::Criterion;
 use journal::{Options, Writer};
@@ -10,7 +12,10 @@ use types::{Command, Event, Sequenced};
 const BATCH: usize = 4_096;
 
 fn main() -> Result<(), Failure> {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let history = History::of_orders(&Setup::new(1, 64), 1, 1)?;
     let (command, events): (&Sequenced<Command>, &[Event]) =
         history.entries().last().ok_or("no order")?;

@@ -1,6 +1,6 @@
 //! Frames of 64 signed orders: encoding, and decoding with everything that is checked.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use bench::{
     market::{Market, Setup},
@@ -45,7 +45,10 @@ fn decode(decoder: &mut FrameDecoder, bytes: &[u8]) -> usize {
 }
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let orders = orders();
     let (mut builder, mut bytes) = (FrameBuilder::default(), Vec::new());
     encode(&orders, &mut builder, &mut bytes);

@@ -1,6 +1,8 @@
 //! The engine on one book of 10,000 resting orders: a new order and its cancellation, and an
 //! immediate-or-cancel order with the resting order it meets.
 
+use std::time::Duration;
+
 use bench::{
     history::History,
     market::{Market, Setup},
@@ -69,7 +71,10 @@ fn desk() -> Option<Desk> {
 }
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let Some(mut desk) = desk() else { return };
     criterion.bench_function("engine/new_and_cancel", |bencher| {
         bencher.iter(|| {

@@ -1,6 +1,6 @@
 //! One order's signature: signing, and the strict check of the exchange's edge.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use bench::{
     market::{Market, Setup},
@@ -12,7 +12,10 @@ use types::MeterId;
 use wire::signing;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let Ok(market) = Market::new(Setup::new(1, 64), 1) else { return };
     let Some((_, order)) = OrderSource::new(&market, 1).next(Style::Any) else { return };
     let key = market.meter_key(MeterId::new(1));

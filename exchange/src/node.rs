@@ -334,20 +334,23 @@ const fn gateway_options(config: &Config) -> GatewayOptions {
     GatewayOptions { listen: config.listen, verifier_threads: config.verifier_threads }
 }
 
-pub(crate) fn open_pipeline(layout: &Layout, config: &Config) -> Result<Pipeline, NodeError> {
-    let ledger_key = identity::load_signing_key(&layout.ledger_key())?;
-    let settings = Settings {
+/// How the pipeline of a directory settles and signs.
+///
+/// # Errors
+/// When the ledger's key cannot be used.
+pub fn settlement_settings(layout: &Layout, config: &Config) -> Result<Settings, IdentityError> {
+    Ok(Settings {
         policy: config.policy.clone(),
         ledger_origin: config.ledger_origin.clone(),
-        ledger_key_seed: ledger_key.to_bytes(),
-    };
-    Ok(Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?)
+        ledger_key_seed: identity::load_signing_key(&layout.ledger_key())?.to_bytes(),
+    })
 }
 
 /// Opens settlement and journal and rebuilds state, comparing every event on the way. What
 /// settlement has captured was durable once: a journal that ends before it is damaged.
 fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
-    let pipeline = open_pipeline(layout, config)?;
+    let settings = settlement_settings(layout, config)?;
+    let pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
     let captured = pipeline.cursor();
     let mut engine = Engine::new(Limits::default());
     let mut schedule = Schedule::default();

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use gateway::{
     DataRequest,
-    client::{Connector, FeedBatch, FeedClient},
+    client::{ClientError, Connector, FeedBatch, FeedClient},
 };
 use settlement::{
     Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
@@ -254,6 +254,10 @@ fn answer_data(
             (Answer::Receipt(receipt), Vec::new())
         }
         RequestKind::P2pEnergy => match whole_query(&request.body) {
+            Some(query) if !pipeline.may_ask(request.party, query.meter) => {
+                let reason = types::RejectReason::NotAuthorised.code();
+                (Answer::QueryResult(QueryResult { reason }), Vec::new())
+            }
             Some(query) => {
                 let energy = pipeline.p2p_energy(query.meter, query.from, query.to)?;
                 let text = crate::declaration::to_json(&energy);
@@ -291,6 +295,8 @@ async fn follow_feed(
         };
         match followed {
             Err(FollowError::Stopped) => return,
+            // The exchange said goodbye.
+            Err(FollowError::Client(ClientError::Ended)) => {}
             Err(FollowError::Client(error)) => {
                 tracing::warn!(%error, "the feed is lost and is subscribed again")
             }
@@ -301,7 +307,7 @@ async fn follow_feed(
 }
 
 enum FollowError {
-    Client(gateway::client::ClientError),
+    Client(ClientError),
     Stopped,
 }
 

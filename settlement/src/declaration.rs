@@ -83,6 +83,19 @@ impl Pipeline {
         Ok(rows)
     }
 
+    /// Whether a party may ask about a meter: the retailer that serves it, the utility whose wires
+    /// it hangs on, its platform, and the operator.
+    #[must_use]
+    pub fn may_ask(&self, asker: Party, meter: MeterId) -> bool {
+        let Some(meter) = self.registry().meter(meter) else { return false };
+        match asker.role {
+            Role::Retailer => meter.retailer.get() == asker.number,
+            Role::Utility => meter.utility.get() == asker.number,
+            Role::Platform => meter.platform.get() == asker.number,
+            Role::Operator | Role::Settlement => true,
+        }
+    }
+
     fn contracts_of_meter(
         &self,
         meter: MeterId,

@@ -116,6 +116,18 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// Opens the database at `db` to answer questions, beside a process that writes it. Everything
+    /// that would change something is refused.
+    ///
+    /// # Errors
+    /// When there is no database of this version, or stored data is damaged.
+    pub fn open_for_questions(db: &Path, settings: Settings) -> Result<Self, SettlementError> {
+        let mut pipeline = Self::unclaimed(store::open_read_only(db)?, None, settings)?;
+        pipeline.reload()?;
+        pipeline.stopped = true;
+        Ok(pipeline)
+    }
+
     /// A pipeline that keeps nothing and touches no file. It signs no checkpoints.
     ///
     /// # Errors
@@ -129,12 +141,23 @@ impl Pipeline {
         ledger_dir: Option<PathBuf>,
         settings: Settings,
     ) -> Result<Self, SettlementError> {
+        let mut pipeline = Self::unclaimed(connection, ledger_dir, settings)?;
+        pipeline.claim()?;
+        pipeline.reload()?;
+        Ok(pipeline)
+    }
+
+    fn unclaimed(
+        connection: Connection,
+        ledger_dir: Option<PathBuf>,
+        settings: Settings,
+    ) -> Result<Self, SettlementError> {
         let Settings { policy, ledger_origin: origin, ledger_key_seed } = settings;
         if !note::is_origin(&origin) {
             return Err(SettlementError::BadOrigin(origin));
         }
         let key = SigningKey::from_bytes(&ledger_key_seed);
-        let mut pipeline = Self {
+        Ok(Self {
             connection,
             ledger_dir,
             policy,
@@ -144,10 +167,7 @@ impl Pipeline {
             cursor: Seq::ZERO,
             frontier: Frontier::default(),
             stopped: false,
-        };
-        pipeline.claim()?;
-        pipeline.reload()?;
-        Ok(pipeline)
+        })
     }
 
     /// Everything up to here is captured.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use settlement::Pipeline;
 use types::{MeterId, Timestamp};
 
 use super::OutputOptions;
@@ -53,7 +54,9 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let layout = Layout::new(data_dir);
             let config =
                 config::load(&data_dir.join(config::FILE_NAME)).map_err(Failure::config)?;
-            let pipeline = node::open_pipeline(&layout, &config).map_err(Failure::node)?;
+            let settings = node::settlement_settings(&layout, &config).map_err(Failure::config)?;
+            let pipeline = Pipeline::open_for_questions(&layout.settlement(), settings)
+                .map_err(Failure::runtime)?;
             let from = from.unwrap_or_else(|| Timestamp::from_ns(0));
             let to = to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX));
             let energy =

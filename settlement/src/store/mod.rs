@@ -8,7 +8,7 @@ pub mod ledger;
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use types::{MarketId, MeterId, Party, PlatformId, PublicKey, RetailerId, Role, UtilityId};
 
 use crate::{
@@ -29,6 +29,24 @@ const STATEMENTS_MAX: usize = 64;
 pub fn open(path: &Path) -> Result<Connection, SettlementError> {
     let connection = Connection::open(path).doing("open the database")?;
     prepare(connection)
+}
+
+/// Opens a database that another process may be writing, and never changes it.
+///
+/// # Errors
+/// When there is none of this version, or SQLite refuses.
+pub fn open_read_only(path: &Path) -> Result<Connection, SettlementError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).doing("open the database")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .doing("read the schema version")?;
+    if found == SCHEMA_VERSION {
+        Ok(connection)
+    } else {
+        Err(SettlementError::Schema { found, supported: SCHEMA_VERSION })
+    }
 }
 
 /// A database that is gone when it is closed.
