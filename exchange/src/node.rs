@@ -300,6 +300,14 @@ impl Node {
     /// # Errors
     /// When the journal or settlement failed meanwhile.
     pub async fn shut_down(self) -> Result<Engine, NodeError> {
+        // Settlement's own subscription may still be on its way in: it must not be turned away.
+        let durable = self.progress.borrow().durable;
+        let caught_up = self.settlement.captured_through(durable);
+        if tokio::time::timeout(SETTLE_MAX, caught_up).await.is_err() {
+            tracing::warn!(
+                "settlement is more than {SETTLE_MAX:?} behind; it goes on at the next start"
+            );
+        }
         self.gateway.stop_reading().await;
         self.stop_core.store(true, Ordering::Release);
         self.ingress.wake();
@@ -314,7 +322,7 @@ impl Node {
             Ok(engine) => {
                 let captured = self.settlement.captured_through(engine.last_seq());
                 tokio::time::timeout(SETTLE_MAX, captured).await.unwrap_or_else(|_| {
-                    tracing::warn!("settlement did not catch up within {SETTLE_MAX:?}; it will");
+                    tracing::warn!("settlement did not catch up; it goes on at the next start");
                     Ok(())
                 })
             }

@@ -91,6 +91,33 @@ async fn a_platform_that_serves_no_meter_can_do_nothing() {
     venue.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_party_cannot_take_every_connection() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let connector = venue.connector(cast::party(Role::Retailer, 1));
+    let mut lines = Vec::new();
+    let refused = loop {
+        let line = Line::connect(&connector, ALPN_DATA).await.unwrap();
+        if line.is_heard().await {
+            lines.push(line);
+        } else {
+            break line;
+        }
+        assert!(lines.len() < 100, "nobody counts");
+    };
+    assert_eq!(refused.end().await, "6 refused");
+    assert!(lines.len() > 1, "some to spare");
+    for line in &lines {
+        assert!(line.is_heard().await, "those that were there stay");
+    }
+    let other = venue.connector(cast::party(Role::Retailer, 2));
+    assert!(Line::connect(&other, ALPN_DATA).await.unwrap().is_heard().await);
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    bystander.goes_on(SECOND).await;
+    venue.close().await;
+}
+
 /// The connector of platform 1 with another certificate than its own.
 fn disguised(venue: &Venue, identity: Identity) -> Connector {
     Connector { identity, ..venue.connector(cast::party(Role::Platform, 1)) }

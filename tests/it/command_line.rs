@@ -268,9 +268,8 @@ fn an_answer_is_the_same_in_every_format() {
     let copy = day::copy();
     let pipeline = day::settlement(copy.path());
     let ever = (Timestamp::from_ns(0), Timestamp::from_ns(i64::MAX));
-    let busy = |meter: &u32| {
-        pipeline.p2p_energy(MeterId::new(*meter), ever.0, ever.1).unwrap().len() > 2
-    };
+    let busy =
+        |meter: &u32| pipeline.p2p_energy(MeterId::new(*meter), ever.0, ever.1).unwrap().len() > 2;
     let meter = (1..=120).find(busy).unwrap();
     drop(pipeline);
     let json: Value = serde_json::from_str(&query(copy.path(), meter, "json").stdout).unwrap();

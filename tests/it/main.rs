@@ -3,7 +3,9 @@
 
 mod certificates;
 mod command_line;
+mod crash;
 mod demo;
+mod documents;
 mod engine_auction;
 mod engine_model;
 mod feed;

@@ -40,7 +40,11 @@ async fn every_reason_is_told_to_its_sender_only() {
     for (name, order, answer) in [
         ("meter 6", NewOrder { meter: MeterId::new(6), ..order }, "turned away unknown_meter"),
         ("meter 0", NewOrder { meter: MeterId::new(0), ..order }, "turned away unknown_meter"),
-        ("largest meter", NewOrder { meter: MeterId::new(u32::MAX), ..order }, "turned away unknown_meter"),
+        (
+            "largest meter",
+            NewOrder { meter: MeterId::new(u32::MAX), ..order },
+            "turned away unknown_meter",
+        ),
         ("platform 2's", NewOrder { meter: SECOND, ..order }, "turned away not_authorised"),
         ("expired", expired, "rejected signature_expired"),
         ("market 2", at(other_market), "rejected unknown_market"),

@@ -1,5 +1,6 @@
 //! Orders from logon to their end, over the network.
 
+use gateway::client::sign_new;
 use tests::{
     cast::{FIRST, FOURTH, SECOND, THIRD},
     line::Line,
@@ -116,12 +117,9 @@ async fn a_meter_does_not_trade_with_itself() {
 async fn a_new_session_of_a_platform_closes_the_one_before() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
-    let line = Line::connect(
-        &venue.connector(tests::cast::party(Role::Platform, 1)),
-        ALPN_ORDERS,
-    )
-    .await
-    .unwrap();
+    let line = Line::connect(&venue.connector(tests::cast::party(Role::Platform, 1)), ALPN_ORDERS)
+        .await
+        .unwrap();
     let mut stream = line.log_on().await;
     let mut newer = Platform::log_on(&venue, 1).await;
     assert_eq!(line.end().await, "2 taken_over");
@@ -162,15 +160,71 @@ async fn an_identical_order_is_answered_on_any_session_and_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_is_answered_after_its_signature_expired() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut platform = Platform::log_on(&venue, 1).await;
+    let mut order = platform.order(FIRST, Side::Sell, 100, 500);
+    order.valid_until = venue.now().plus_ns(60_000_000_000);
+    let number = platform.accepted(order).await.order;
+    let mut first = platform.replacement(number, FIRST, 110, 400);
+    first.valid_until = order.valid_until;
+    let second = platform.replacement(number, FIRST, 120, 300);
+    assert_eq!(told(&platform.replace(first).await), "replaced leaves 400");
+    assert_eq!(told(&platform.replace(first).await), "status filled 0 leaves 400");
+    assert_eq!(told(&platform.replace(second).await), "replaced leaves 300");
+    let older = told(&platform.replace(first).await);
+    assert_eq!(older, "replace rejected duplicate_client_order", "a replacement works once");
+    venue.clock_to(-20).await;
+    assert_eq!(told(&platform.place(order).await), "status filled 0 leaves 300");
+    let mut changed = order;
+    changed.limit = tests::platform::price(101);
+    assert_eq!(told(&platform.place(changed).await), "rejected signature_expired");
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_exchange_tells_all_that_it_did() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut platform = Platform::log_on(&venue, 1).await;
+    let orders: Vec<_> = (0..200).map(|_| platform.order(FIRST, Side::Sell, 100, 10)).collect();
+    let key = tests::cast::meter_key(FIRST);
+    let messages: Vec<_> = orders.iter().map(|order| sign_new(&key, *order)).collect();
+    for frame in messages.chunks(20) {
+        platform.send(frame).await;
+    }
+    let reader = tokio::spawn(async move {
+        let mut acknowledged = 0_u64;
+        loop {
+            match told(&platform.next().await).as_str() {
+                "new 10" => acknowledged += 1,
+                "going away" => return acknowledged,
+                other => panic!("{other}"),
+            }
+        }
+    });
+    let journal = venue.layout.journal();
+    let keep = venue.stop().await;
+    let acknowledged = reader.await.unwrap();
+    let mut accepted = 0;
+    journal::scan(&journal, &mut |entry, _| {
+        let is_new = |event: &&types::Event| matches!(event, types::Event::OrderAccepted(_));
+        accepted += u64::try_from(entry.events.iter().filter(is_new).count()).unwrap();
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(acknowledged, accepted, "what is in the journal was told before the goodbye");
+    drop(keep);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_exchange_says_so() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
-    let line = Line::connect(
-        &venue.connector(tests::cast::party(Role::Platform, 1)),
-        ALPN_ORDERS,
-    )
-    .await
-    .unwrap();
+    let line = Line::connect(&venue.connector(tests::cast::party(Role::Platform, 1)), ALPN_ORDERS)
+        .await
+        .unwrap();
     let mut stream = line.log_on().await;
     stream.frame(&[Inbound::Heartbeat(wire::inbound::Empty)]).await;
     let watch = tokio::spawn(async move {

@@ -10,13 +10,13 @@ use std::{
 use engine::Limits;
 use exchange::{
     config::{self, Config},
-    node::Layout,
+    node::{self, Layout},
     registry::{self, Registry},
 };
-use gateway::identity;
 use serde_json::Value;
-use settlement::{Pipeline, Settings};
+use settlement::Pipeline;
 use tempfile::TempDir;
+use types::Seq;
 
 use crate::program;
 
@@ -121,14 +121,20 @@ pub fn registry(dir: &Path) -> Registry {
 #[must_use]
 pub fn settlement(dir: &Path) -> Pipeline {
     let layout = Layout::new(dir);
-    let config = config(dir);
-    let key = identity::load_signing_key(&layout.ledger_key()).expect("the ledger's key");
-    let settings = Settings {
-        policy: config.policy,
-        ledger_origin: config.ledger_origin,
-        ledger_key_seed: key.to_bytes(),
-    };
+    let settings = node::settlement_settings(&layout, &config(dir)).expect("the ledger's key");
     Pipeline::open(&layout.settlement(), &layout.ledger(), settings).expect("a database")
+}
+
+/// How far settlement is in a directory in which an exchange runs; nowhere, while it cannot say.
+///
+/// # Panics
+/// When there is no configuration.
+#[must_use]
+pub fn captured(dir: &Path) -> Seq {
+    let layout = Layout::new(dir);
+    let settings = node::settlement_settings(&layout, &config(dir)).expect("the ledger's key");
+    let opened = Pipeline::open_for_questions(&layout.settlement(), settings);
+    opened.map_or(Seq::ZERO, |pipeline| pipeline.cursor())
 }
 
 /// Re-executes the journal of a directory.

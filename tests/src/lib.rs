@@ -7,4 +7,5 @@ pub mod line;
 pub mod model;
 pub mod platform;
 pub mod program;
+pub mod told;
 pub mod venue;

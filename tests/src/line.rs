@@ -110,10 +110,16 @@ impl Line {
         describe(&soon(self.connection.closed()).await)
     }
 
-    /// A second handle of the connection.
-    #[must_use]
-    pub fn connection(&self) -> Connection {
-        self.connection.clone()
+    /// Whether anything at all is answered on a further stream.
+    pub async fn is_heard(&self) -> bool {
+        let answered = async {
+            let (mut send, mut recv) = self.connection.open_bi().await.ok()?;
+            // Half a request: it is refused, and that is an answer.
+            send.write_all(&[0]).await.ok()?;
+            send.finish().ok()?;
+            recv.read_to_end(64).await.ok()
+        };
+        soon(answered).await.is_some_and(|answer| !answer.is_empty())
     }
 }
 

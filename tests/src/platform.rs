@@ -149,9 +149,7 @@ impl Platform {
 
     /// The next report of a kind; what else comes before it is kept.
     pub async fn report_of(&mut self, exec_type: ExecType) -> ExecutionReport {
-        let is_one = |message: &Outbound| {
-            matches!(message, Outbound::ExecutionReport(report) if report.exec_type == exec_type)
-        };
+        let is_one = |message: &Outbound| matches!(message, Outbound::ExecutionReport(report) if report.exec_type == exec_type);
         report(&self.wait_for(is_one).await)
     }
 
@@ -218,7 +216,10 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         Inbound::NewOrder(signed) => signed.order.client_order,
         Inbound::ReplaceOrder(signed) => signed.replace.client_order,
         Inbound::CancelOrder(cancel) => cancel.client_order,
-        Inbound::Logon(_) | Inbound::Logout(_) | Inbound::Heartbeat(_) | Inbound::TestRequest(_) => {
+        Inbound::Logon(_)
+        | Inbound::Logout(_)
+        | Inbound::Heartbeat(_)
+        | Inbound::TestRequest(_) => {
             panic!("no request: {message:?}")
         }
     }

@@ -35,7 +35,8 @@ fn profile_dir() -> PathBuf {
     deps.parent().expect("the directory of the profile").to_owned()
 }
 
-/// The program, built on first use with the profile of the tests.
+/// The program, built on first use with the profile of the tests, and together with them: so it
+/// shares every library that they are built from.
 fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -46,6 +47,7 @@ fn binary() -> &'static Path {
         };
         let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--package", "exchange", "--bin", "gridcross"])
+            .args(["--package", "tests", "--test", "it"])
             .args(["--profile", profile, "--target-dir"])
             .arg(target_dir())
             .current_dir(env!("CARGO_MANIFEST_DIR"))

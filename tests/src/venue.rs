@@ -44,12 +44,10 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("this happens before patience ends")
 }
 
-/// The configuration of every venue: the template, on any free port, with the smallest segments.
+/// The configuration of every venue: the template, on any free port.
 #[must_use]
 pub fn config_text() -> String {
-    init::CONFIG_TEMPLATE
-        .replace("127.0.0.1:7400", "127.0.0.1:0")
-        .replace("segment_mib = 64", "segment_mib = 16")
+    init::CONFIG_TEMPLATE.replace("127.0.0.1:7400", "127.0.0.1:0")
 }
 
 /// A running exchange.
@@ -209,11 +207,19 @@ impl Venue {
     /// # Panics
     /// When it does not stop, or the journal says something else.
     pub async fn close(self) {
+        self.stop().await.close().expect("the directory can be removed");
+    }
+
+    /// As [`Venue::close`]. Gives the directory back.
+    ///
+    /// # Panics
+    /// As [`Venue::close`].
+    pub async fn stop(self) -> TempDir {
         let engine = soon(self.node.shut_down()).await.expect("it stops");
         let verified = replay::verify(&self.layout.journal(), Limits::default(), &mut |_| {})
             .expect("the journal replays");
         assert_eq!(verified.state_digest, engine.digest(), "replay reaches the same state");
-        self.dir.close().expect("the directory can be removed");
+        self.dir
     }
 }
 
@@ -243,7 +249,8 @@ async fn start(
     let slots: Vec<_> = slots.iter().map(|&slot| market.key(slot)).collect();
     let layout = layout.clone();
     let clock = clock.clone();
-    let options = NodeOptions { layout, config, registry, clock, trades_every_day: false, slots: &slots };
+    let options =
+        NodeOptions { layout, config, registry, clock, trades_every_day: false, slots: &slots };
     soon(Node::start(options)).await.expect("the exchange starts")
 }
 

@@ -433,10 +433,7 @@ impl Model {
         let market = self.markets[&order.sent.key.market].definition;
         let quantity = replace.quantity.wh();
         check_quantity_and_price(&market, quantity, replace.limit)?;
-        refuse_if(
-            replace.client_order <= order.last_replace,
-            RejectReason::DuplicateClientOrder,
-        )?;
+        refuse_if(replace.client_order <= order.last_replace, RejectReason::DuplicateClientOrder)?;
         if quantity > order.leaves {
             self.check_capacity(&order.sent, quantity - order.leaves)?;
         }
