@@ -64,8 +64,8 @@ async fn after_a_trade() -> Venue {
     let sell = first.order(FIRST, Side::Sell, 100, 100);
     first.accepted(sell).await;
     let buy = second.order(SECOND, Side::Buy, 100, 100);
-    second.accepted(buy).await;
-    venue.settle().await;
+    let traded = second.accepted(buy).await.seq;
+    venue.settled_through(traded).await;
     venue
 }
 

@@ -3,21 +3,23 @@
 use tests::{
     cast::{FIRST, FOURTH, SECOND, THIRD},
     platform::Platform,
-    venue::{PATIENCE, Venue, follow},
+    venue::{Venue, follow, soon},
 };
 use types::{Event, Seq, Side};
 use wire::FeedItem;
 
-/// Trades so many times, each time both ways.
-async fn trade(first: &mut Platform, second: &mut Platform, rounds: usize) {
+/// Trades so many times between both pairs of meters. Returns the position of the last trade.
+async fn trade(first: &mut Platform, second: &mut Platform, rounds: usize) -> Seq {
+    let mut last = Seq::ZERO;
     for _ in 0..rounds {
         for (seller, buyer) in [(FIRST, SECOND), (THIRD, FOURTH)] {
             let sell = first.order(seller, Side::Sell, 100, 20);
             first.accepted(sell).await;
             let buy = second.order(buyer, Side::Buy, 100, 20);
-            second.accepted(buy).await;
+            last = second.accepted(buy).await.seq;
         }
     }
+    last
 }
 
 fn after(items: &[FeedItem], seq: Seq) -> Vec<FeedItem> {
@@ -42,22 +44,22 @@ async fn every_subscriber_gets_the_same_items_whenever_it_begins() {
     let (goal, mut reached) = tokio::sync::watch::channel(Seq::ZERO);
     let mut live = venue.subscribe(Seq::ZERO).await;
     let live = tokio::spawn(async move {
-        let mut items = follow(&mut live, Seq::new(1)).await;
+        let mut items = Vec::new();
         // Batch by batch while there is trading, until told how far it went.
         while *reached.borrow_and_update() == Seq::ZERO {
-            tokio::select! {
-                batch = live.next_batch() => items.extend(batch.unwrap().items),
-                _ = reached.changed() => {}
-                () = tokio::time::sleep_until(tokio::time::Instant::now() + PATIENCE) => panic!(),
-            }
+            let batch = async {
+                tokio::select! {
+                    batch = live.next_batch() => batch.unwrap().items,
+                    _ = reached.changed() => Vec::new(),
+                }
+            };
+            items.extend(soon(batch).await);
         }
         (items, live)
     });
-    trade(&mut first, &mut second, ROUNDS).await;
-    let middle = venue.durable();
+    let middle = trade(&mut first, &mut second, ROUNDS).await;
     let mut from_middle = venue.subscribe(middle).await;
-    trade(&mut first, &mut second, ROUNDS).await;
-    let end = venue.durable();
+    let end = trade(&mut first, &mut second, ROUNDS).await;
     goal.send_replace(end);
     let (mut items, mut live) = live.await.unwrap();
     if items.last().is_none_or(|item| item.seq < end) {
@@ -83,8 +85,7 @@ async fn the_feed_goes_on_after_a_restart() {
     venue.clock_to(-29).await;
     let mut first = Platform::log_on(&venue, 1).await;
     let mut second = Platform::log_on(&venue, 2).await;
-    trade(&mut first, &mut second, 3).await;
-    let before = venue.durable();
+    let before = trade(&mut first, &mut second, 3).await;
     let items = venue.feed(Seq::ZERO, before).await;
     drop((first, second));
 
@@ -94,13 +95,12 @@ async fn the_feed_goes_on_after_a_restart() {
     let mut waiting = venue.subscribe(before).await;
     let mut first = Platform::log_on(&venue, 1).await.counting_from(100);
     let mut second = Platform::log_on(&venue, 2).await.counting_from(100);
-    trade(&mut first, &mut second, 3).await;
-    let end = venue.durable();
+    let end = trade(&mut first, &mut second, 3).await;
     let whole = venue.feed(Seq::ZERO, end).await;
     assert_eq!(whole[..items.len()], items[..]);
     assert_eq!(follow(&mut waiting, end).await, whole[items.len()..]);
     assert_eq!(trades(&whole), (1..=12).collect::<Vec<_>>(), "numbers go on");
-    venue.settle().await;
+    venue.settled_through(end).await;
     let summary = venue.node.settlement.summary().await.unwrap();
     assert_eq!(summary.contracts, 12, "settlement has each once");
     venue.close().await;

@@ -136,13 +136,12 @@ impl Venue {
         self.node.progress().borrow().durable
     }
 
-    /// Waits until settlement has seen everything that is durable.
+    /// Waits until settlement has seen everything up to a position.
     ///
     /// # Panics
     /// When it does not.
-    pub async fn settle(&self) {
-        let durable = self.durable();
-        soon(self.node.settlement.captured_through(durable)).await.expect("it runs");
+    pub async fn settled_through(&self, seq: Seq) {
+        soon(self.node.settlement.captured_through(seq)).await.expect("it runs");
     }
 
     /// How a party reaches the exchange. Its certificate is issued when it has none yet.
@@ -231,10 +230,13 @@ pub async fn follow(feed: &mut FeedClient, through: Seq) -> Vec<FeedItem> {
     let mut items = Vec::new();
     let mut reached = Seq::ZERO;
     while reached < through {
-        let FeedBatch { items: more, through } = soon(feed.next_batch()).await.expect("a batch");
+        let FeedBatch { items: more, through: reached_now } =
+            soon(feed.next_batch()).await.expect("a batch");
         items.extend(more);
-        reached = through;
+        reached = reached_now;
     }
+    // A batch ends where it ends: what lies behind the position does not count.
+    items.retain(|item| item.seq <= through);
     items
 }
 

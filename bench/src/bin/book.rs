@@ -60,7 +60,7 @@ struct FlowFigures {
 #[derive(Debug, Serialize)]
 struct UncrossFigures {
     orders: u32,
-    uncross_ms: f64,
+    uncross_us: f64,
     trades: u64,
     ns_per_order: f64,
     collecting_ns_per_order: f64,
@@ -182,7 +182,7 @@ fn uncross(orders: u32, options: &Options) -> Result<UncrossFigures, Failure> {
     }
     Ok(UncrossFigures {
         orders,
-        uncross_ms: rate::tenths(best.as_nanos() / 100, 10_000),
+        uncross_us: rate::tenths(best.as_nanos(), 1_000),
         trades,
         ns_per_order: rate::tenths(best.as_nanos(), orders.into()),
         collecting_ns_per_order: rate::tenths(best_collecting.as_nanos(), orders.into()),
