@@ -237,7 +237,13 @@ fn check_record(platform: u16, record: &Record, recovered: &Recovered) {
                 assert_eq!((side.order, side.leaves), (report.order, report.leaves));
                 assert_eq!((trade.quantity, trade.price), (report.quantity, report.price));
             }
-            other => panic!("nothing else can happen: {other:?}"),
+            ExecType::Cancelled
+            | ExecType::Replaced
+            | ExecType::Expired
+            | ExecType::Status
+            | ExecType::Rejected
+            | ExecType::CancelRejected
+            | ExecType::ReplaceRejected => panic!("nothing else can happen: {report:?}"),
         }
     }
     for (sent, (order, _)) in &recovered.orders {

@@ -27,9 +27,8 @@ fn after(items: &[FeedItem], seq: Seq) -> Vec<FeedItem> {
 }
 
 fn trades(items: &[FeedItem]) -> Vec<u64> {
-    let trades = items.iter().filter_map(|item| match &item.event {
-        Event::Trade(trade) => Some(trade.trade.get()),
-        _ => None,
+    let trades = items.iter().filter_map(|item| {
+        if let Event::Trade(trade) = &item.event { Some(trade.trade.get()) } else { None }
     });
     trades.collect()
 }
