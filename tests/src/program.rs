@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -45,7 +45,16 @@ fn binary() -> &'static Path {
             Some("debug") | None => "dev",
             Some(name) => name,
         };
-        let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What cargo tells a test about its package would make build scripts run again.
+        let of_package = |name: &OsString| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        };
+        for (name, _) in env::vars_os().filter(|(name, _)| of_package(name)) {
+            cargo.env_remove(name);
+        }
+        let status = cargo
             .args(["build", "--quiet", "--package", "exchange", "--bin", "gridcross"])
             .args(["--package", "tests", "--test", "it"])
             .args(["--profile", profile, "--target-dir"])
