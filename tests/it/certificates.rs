@@ -1,6 +1,8 @@
 //! Who may do what: certificates, and every role at every endpoint.
 
 use gateway::{Authority, Identity, authority, client::Connector};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
+use rustls_pki_types::PrivatePkcs8KeyDer;
 use tests::{
     cast::{self, FIRST, SECOND},
     line::{Line, describe},
@@ -147,6 +149,49 @@ async fn certificates_of_others_do_not_connect() {
     }
     let line = Line::connect(&own, b"gridcross/2").await;
     assert_eq!(refusal(line).await, "TLS alert 120", "no such protocol");
+    venue.close().await;
+}
+
+/// A certificate of the exchange's own authority that `issue` would never give: with these names,
+/// and valid until this year.
+fn irregular(venue: &Venue, names: &[&str], until: i32) -> Identity {
+    let keys = venue.layout.keys();
+    let read = |name: &str| std::fs::read_to_string(keys.join(name)).unwrap();
+    let authority_key = KeyPair::from_pem(&read("ca.key")).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&read("ca.crt"), authority_key).unwrap();
+    let mut params = CertificateParams::default();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.subject_alt_names =
+        names.iter().map(|&name| SanType::URI(name.try_into().unwrap())).collect();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    Identity { chain: vec![certificate.der().clone()], key: key.into() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_names_one_party_and_expires() {
+    let venue = Venue::open().await;
+    let one = "gridcross://platform/1";
+    for (name, names, until, end) in [
+        ("expired", &[one][..], 2021, "TLS alert 45"),
+        ("no name", &[], 2100, "6 refused"),
+        ("two names", &[one, "gridcross://platform/2"], 2100, "6 refused"),
+        ("two roles", &[one, "gridcross://operator/1"], 2100, "6 refused"),
+        ("another spelling", &["gridcross://platform/01"], 2100, "6 refused"),
+        ("no role", &["gridcross://king/1"], 2100, "6 refused"),
+        ("another scheme", &["https://platform/1"], 2100, "6 refused"),
+    ] {
+        for protocol in [ALPN_ORDERS, ALPN_FEED, ALPN_DATA] {
+            let identity = irregular(&venue, names, until);
+            let line = Line::connect(&disguised(&venue, identity), protocol).await;
+            assert_eq!(refusal(line).await, end, "{name}");
+        }
+    }
+    let regular = disguised(&venue, irregular(&venue, &[one], 2100));
+    Line::connect(&regular, ALPN_ORDERS).await.unwrap().log_on().await;
     venue.close().await;
 }
 
