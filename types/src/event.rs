@@ -3,12 +3,14 @@
 use crate::{
     auction::AuctionResult,
     command::Origin,
+    control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
     market::{MarketDefinition, Phase},
     order::Side,
     participant::{MeterRegistration, PartyRegistration},
     reject::RejectReason,
     slot::SlotKey,
+    time::Timestamp,
     units::{Energy, Price},
 };
 
@@ -22,6 +24,14 @@ pub enum Request {
     Cancel = 1,
     /// A replacement.
     Replace = 2,
+    /// A reduction.
+    Reduce = 3,
+    /// A hibernation.
+    Hibernate = 4,
+    /// An activation.
+    Activate = 5,
+    /// A mass cancellation.
+    MassCancel = 6,
 }
 
 impl Request {
@@ -32,6 +42,10 @@ impl Request {
             0 => Some(Self::New),
             1 => Some(Self::Cancel),
             2 => Some(Self::Replace),
+            3 => Some(Self::Reduce),
+            4 => Some(Self::Hibernate),
+            5 => Some(Self::Activate),
+            6 => Some(Self::MassCancel),
             _ => None,
         }
     }
@@ -52,10 +66,22 @@ pub enum CancelReason {
     Requested = 0,
     /// Immediate-or-cancel, and nothing more could fill.
     ImmediateOrCancel = 1,
-    /// It met an order of the same meter; the incoming order gives way.
+    /// It met an order of the same meter or owner.
     SelfTrade = 2,
     /// The gate closed: the order expired.
     GateClosed = 3,
+    /// Its last instant has passed.
+    Expired = 4,
+    /// It had to fill whole, or by its minimum, at once, and could not.
+    FillOrKill = 5,
+    /// A mass cancellation.
+    MassCancel = 6,
+    /// Its scope was killed.
+    Killed = 7,
+    /// A market order with nothing left to trade with.
+    NoLiquidity = 8,
+    /// Another order of its block or basket was refused, cancelled or could not fill.
+    List = 9,
 }
 
 impl CancelReason {
@@ -67,6 +93,12 @@ impl CancelReason {
             1 => Some(Self::ImmediateOrCancel),
             2 => Some(Self::SelfTrade),
             3 => Some(Self::GateClosed),
+            4 => Some(Self::Expired),
+            5 => Some(Self::FillOrKill),
+            6 => Some(Self::MassCancel),
+            7 => Some(Self::Killed),
+            8 => Some(Self::NoLiquidity),
+            9 => Some(Self::List),
             _ => None,
         }
     }
@@ -195,6 +227,54 @@ pub struct Trade {
     pub maker: Option<Side>,
 }
 
+/// An order left its book for a while, or came back to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderMoved {
+    /// Who asked.
+    pub origin: Origin,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// The order.
+    pub order: OrderId,
+    /// What is open of it.
+    pub leaves: Energy,
+}
+
+/// A mass cancellation is done; the orders it cancelled came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MassCancelled {
+    /// Who asked; `None` for the operator.
+    pub origin: Option<Origin>,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// Whose orders.
+    pub scope: Scope,
+    /// How many were cancelled.
+    pub cancelled: u32,
+    /// Whether none are left. If some are, the same request again goes on.
+    pub complete: bool,
+}
+
+/// A slot's call takes no more orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotFrozen {
+    /// Which slot.
+    pub key: SlotKey,
+    /// The auction is due at this instant, and not before.
+    pub uncross_at: Timestamp,
+}
+
+/// The price of a call was outside the collar: the call goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallExtended {
+    /// Which slot.
+    pub key: SlotKey,
+    /// The price it would have had.
+    pub price: Price,
+    /// The price it was compared with.
+    pub reference: Price,
+}
+
 /// A slot moved to its next phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotPhaseChanged {
@@ -220,8 +300,14 @@ pub enum Event {
     PartyRegistered(PartyRegistration),
     /// A meter takes part.
     MeterRegistered(MeterRegistration),
+    /// A market has other controls.
+    ControlsSet(MarketControls),
     /// A slot moved on.
     SlotPhaseChanged(SlotPhaseChanged),
+    /// Entry into a call ended.
+    SlotFrozen(SlotFrozen),
+    /// A call goes on.
+    CallExtended(CallExtended),
     /// A call ended.
     AuctionUncrossed(AuctionResult),
     /// An order has its number.
@@ -232,10 +318,22 @@ pub enum Event {
     OrderReplaced(OrderReplaced),
     /// An order is gone.
     OrderCancelled(OrderCancelled),
+    /// An order hibernates.
+    OrderHibernated(OrderMoved),
+    /// A hibernating order is back. Trades it caused follow.
+    OrderActivated(OrderMoved),
+    /// Many orders were cancelled.
+    MassCancelled(MassCancelled),
     /// A request was refused.
     OrderRejected(OrderRejected),
     /// Two orders met.
     Trade(Trade),
+    /// A scope may trade, or may not.
+    TradingChanged(TradingControl),
+    /// A platform may owe this much.
+    CreditSet(CreditLimit),
+    /// A platform owes less.
+    CreditReleased(CreditRelease),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

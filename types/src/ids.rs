@@ -58,6 +58,10 @@ id! {
     UtilityId(u16)
 }
 id! {
+    /// A beneficial owner of meters. 0 stands for "not stated".
+    OwnerId(u32)
+}
+id! {
     /// One logon of a platform. Assigned by the gateway, never reused within a process.
     SessionId(u32)
 }

@@ -10,6 +10,7 @@ pub mod auction;
 pub mod calendar;
 pub mod code;
 pub mod command;
+pub mod control;
 pub mod event;
 pub mod identity;
 pub mod ids;
@@ -24,20 +25,25 @@ pub mod units;
 pub use auction::{AuctionResult, PriceRule};
 pub use code::{Code, CodeError};
 pub use command::{
-    CancelOrder, Command, NewOrder, Origin, ReplaceOrder, Sequenced, SignedNewOrder,
-    SignedReplaceOrder,
+    Command, FreezeSlot, MASS_CANCEL_MAX, MassCancel, NewOrder, OrderRequest, Origin, ReduceOrder,
+    ReplaceOrder, Sequenced, SignedNewOrder, SignedReplaceOrder,
+};
+pub use control::{
+    Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,
+    TradingControl, TradingState,
 };
 pub use event::{
-    CancelReason, CommandRejected, Event, OrderAccepted, OrderCancelled, OrderRejected,
-    OrderReplaced, OrderRestated, Request, SlotPhaseChanged, Trade, TradeSide,
+    CallExtended, CancelReason, CommandRejected, Event, MassCancelled, OrderAccepted,
+    OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, Request, SlotFrozen,
+    SlotPhaseChanged, Trade, TradeSide,
 };
 pub use identity::{Digest, PublicKey, Signature};
 pub use ids::{
-    ClientOrderId, MarketId, MeterId, OrderId, PlatformId, RetailerId, Seq, SessionId, TradeId,
-    UtilityId,
+    ClientOrderId, MarketId, MeterId, OrderId, OwnerId, PlatformId, RetailerId, Seq, SessionId,
+    TradeId, UtilityId,
 };
 pub use market::{MarketDefinition, MarketError, Phase};
-pub use order::{Side, TimeInForce};
+pub use order::{Conditions, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side, TimeInForce};
 pub use participant::{MeterRegistration, Party, PartyRegistration, Role};
 pub use reject::RejectReason;
 pub use slot::{DeliverySlot, SlotError, SlotKey};

@@ -11,7 +11,8 @@ use crate::{
     units::{Currency, Energy, Price},
 };
 
-/// Where a slot stands in its life. Phases only ever move down this list.
+/// Where a slot stands in its life. Phases move down this list, but for a volatility interruption,
+/// which turns continuous trading to a call, and an extension, which unfreezes a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Phase {
@@ -19,6 +20,8 @@ pub enum Phase {
     PreOpen = 0,
     /// Orders collect, nothing matches.
     Call = 1,
+    /// The call's last seconds: nothing enters, nothing leaves.
+    Frozen = 4,
     /// Orders match on arrival.
     Continuous = 2,
     /// Gate closed: nothing may change any more.
@@ -34,6 +37,7 @@ impl Phase {
             1 => Some(Self::Call),
             2 => Some(Self::Continuous),
             3 => Some(Self::Closed),
+            4 => Some(Self::Frozen),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     code::Code,
     identity::PublicKey,
-    ids::{MeterId, PlatformId, RetailerId, UtilityId},
+    ids::{MeterId, OwnerId, PlatformId, RetailerId, UtilityId},
     units::Power,
 };
 
@@ -104,6 +104,8 @@ pub struct MeterRegistration {
     pub retailer: RetailerId,
     /// Whose wires it hangs on.
     pub utility: UtilityId,
+    /// Who benefits from it; zero when nobody but the meter itself is known.
+    pub owner: OwnerId,
     /// Verifies its orders.
     pub key: PublicKey,
     /// Certified injection capacity: bounds what it sells per slot.

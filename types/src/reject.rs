@@ -63,6 +63,8 @@ reasons! {
     SignatureExpired = 22, "signature_expired", false;
     /// The signature does not verify under the meter's key.
     SignatureInvalid = 23, "signature_invalid", false;
+    /// Everyone, the platform, the meter's retailer or the meter is suspended.
+    TradingSuspended = 24, "trading_suspended", true;
 
     /// No market of this number is defined.
     UnknownMarket = 40, "unknown_market", false;
@@ -93,7 +95,24 @@ reasons! {
     /// The engine holds as many open orders as it is configured for.
     OrderLimitReached = 53, "order_limit_reached", true;
 
-    /// The market definition does not fit together.
+    /// The quantity is below the market's smallest.
+    QuantityBelowMinimum = 54, "quantity_below_minimum", false;
+    /// Limit times quantity is above the market's largest value.
+    ValueAboveMaximum = 55, "value_above_maximum", false;
+    /// The conditions of the order contradict each other, its kind or its time in force.
+    InvalidConditions = 56, "invalid_conditions", false;
+    /// The order would trade at once and must not.
+    PostOnlyWouldTrade = 57, "post_only_would_trade", true;
+    /// Open orders and trades of the platform in the market would exceed its credit.
+    CreditExceeded = 58, "credit_exceeded", true;
+    /// The meter has traded as often in the slot as the market allows.
+    ExecutionLimitReached = 59, "execution_limit_reached", false;
+    /// The order does not fit the block or basket it names.
+    InvalidList = 60, "invalid_list", false;
+    /// The order belongs to a block or basket, and that can only be cancelled whole.
+    PartOfList = 61, "part_of_list", false;
+
+    /// The market definition or its controls do not fit together.
     InvalidMarket = 70, "invalid_market", false;
     /// A market, party or meter of this number exists with other content.
     AlreadyRegistered = 71, "already_registered", false;
@@ -103,6 +122,14 @@ reasons! {
     RegistryFull = 73, "registry_full", false;
     /// A platform, retailer or utility that a meter names is not registered.
     UnknownParty = 74, "unknown_party", false;
+    /// The number of the meter's owner is above the largest number of a meter.
+    OwnerOutOfRange = 75, "owner_out_of_range", false;
+    /// The auction is not due yet.
+    AuctionNotDue = 76, "auction_not_due", true;
+    /// A scope that cannot be suspended.
+    InvalidScope = 77, "invalid_scope", false;
+    /// A credit limit is negative, or more is released than is owed for trades.
+    InvalidCredit = 78, "invalid_credit", false;
 }
 
 impl RejectReason {
