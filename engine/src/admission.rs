@@ -1,20 +1,26 @@
-//! Stop 8 of an order's life: admission. Every check of a request, in the order of the reject
-//! codes; the first that fails is the answer.
+//! Stop 8 of an order's life: admission. Every check of a request, in the order that
+//! `docs/matching.md` gives; the first that fails is the answer.
 //!
 //! Whether a signature is genuine has been checked at the edge. Everything that depends on state
 //! or on sequenced time is checked here, so that a replay decides the same.
 
 use types::{
-    CancelOrder, ClientOrderId, MeterId, NewOrder, Phase, RejectReason, Side, SignedNewOrder,
-    SignedReplaceOrder, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, MeterId, NewOrder, OrderId, OrderKind, OrderList, Origin, Phase,
+    RejectReason, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, TimeInForce, Timestamp,
+    TradingState,
 };
 
 use crate::{
-    client_ids::Vacancy, engine::Engine, index::NONE, orders::OrderRecord, registry::MeterRow,
+    client_ids::Vacancy,
+    credit::{amount, exposure},
+    engine::Engine,
+    index::NONE,
+    orders::{Accepted, Extra, MARKET, Order, Place, Traits},
+    registry::{Market, MeterRow, group},
     slots::Slot,
 };
 
-/// Why a new order does not enter the book.
+/// Why a request is not carried out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Refusal {
     /// It breaks a rule.
@@ -29,13 +35,13 @@ impl From<RejectReason> for Refusal {
     }
 }
 
-/// Where an admitted new order goes.
+/// A new order that is accepted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Placement {
-    pub(crate) slot: u32,
-    pub(crate) book: u32,
-    pub(crate) phase: Phase,
-    pub(crate) level: u32,
+pub(crate) struct Admitted {
+    pub(crate) order: Accepted,
+    pub(crate) extra: Option<(Traits, Extra)>,
+    /// What it reserves of its platform's credit, in nano-currency.
+    pub(crate) reserve: i128,
     pub(crate) vacancy: Vacancy,
 }
 
@@ -44,6 +50,7 @@ pub(crate) struct Placement {
 pub(crate) struct Replacement {
     pub(crate) number: u32,
     pub(crate) level: u32,
+    pub(crate) quantity: u32,
 }
 
 impl Engine {
@@ -53,11 +60,11 @@ impl Engine {
         &self,
         time: Timestamp,
         signed: &SignedNewOrder,
-    ) -> Result<Placement, Refusal> {
+    ) -> Result<Admitted, Refusal> {
         let order = &signed.order;
         let platform = signed.origin.platform;
-        let meter = self.registry.meter(order.meter).ok_or(RejectReason::UnknownMeter)?;
-        if meter.platform != platform {
+        let row = self.registry.meter(order.meter).ok_or(RejectReason::UnknownMeter)?;
+        if row.platform != platform {
             return Err(RejectReason::NotAuthorised.into());
         }
         // A repeated order is answered with where it stands, even when a new one would now fail.
@@ -70,32 +77,102 @@ impl Engine {
         if time > order.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
+        if self.registry.is_stopped(order.meter, row) {
+            return Err(RejectReason::TradingSuspended.into());
+        }
         let index = self.trading_slot(order.key, time)?;
         let slot = self.slots.slot(index);
-        if slot.phase == Phase::Call && order.time_in_force == TimeInForce::ImmediateOrCancel {
+        if slot.phase == Phase::Frozen
+            || (order.time_in_force.is_immediate() && slot.phase != Phase::Continuous)
+        {
             return Err(RejectReason::WrongPhase.into());
         }
         let market = self.registry.market(slot.market);
-        market.check_quantity(order.quantity.wh())?;
-        let level = market.level_of(order.limit)?;
+        let quantity = market.check_quantity(order.quantity.wh())?;
+        let level = match order.kind {
+            OrderKind::Limit => market.level_of(order.limit)?,
+            OrderKind::Market => MARKET,
+        };
         let vacancy = known.err().ok_or(RejectReason::DuplicateClientOrder)?;
-        self.check_limits(slot, meter, order)?;
-        Ok(Placement { slot: index, book: slot.book, phase: slot.phase, level, vacancy })
+        let group = group(&market.controls, order.meter, row.owner);
+        self.check_capacity(slot, row, order.meter, order.side, quantity)?;
+        self.check_self_trade(slot, group, order.side)?;
+        self.check_room(slot)?;
+        let per_wh = check_size(market, order.side, level, quantity)?;
+        let reserve = amount(per_wh, quantity);
+        let extra =
+            if is_plain(order) { None } else { Some(self.check_extra(time, market, order)?) };
+        if order.conditions.post_only {
+            self.check_post_only(slot, order.side, level)?;
+        }
+        self.check_credit(slot.market, signed.origin, reserve)?;
+        if market.controls.executions_max != 0 {
+            self.check_executions(slot, market, order.meter)?;
+        }
+        if order.list != OrderList::NONE {
+            self.check_list(platform, order, level)?;
+        }
+        let order = Accepted {
+            client_order: order.client_order,
+            valid_until: order.valid_until,
+            quantity,
+            meter: order.meter,
+            level,
+            slot: index,
+            session: signed.origin.session,
+            group,
+            platform,
+            side: order.side,
+            kind: order.kind,
+            time_in_force: order.time_in_force,
+        };
+        Ok(Admitted { order, extra, reserve, vacancy })
     }
 
-    /// Checks a cancellation; the number is that of an open order.
+    /// Checks a request about an open order, up to whether it may change now: its number.
     #[inline]
-    pub(crate) fn admit_cancel(
+    pub(crate) fn admit_request(
         &self,
         time: Timestamp,
-        cancel: &CancelOrder,
+        origin: Origin,
+        order: OrderId,
     ) -> Result<u32, RejectReason> {
-        let number = self.orders.number(cancel.order).ok_or(RejectReason::UnknownOrder)?;
-        let record = self.orders.get(number);
-        if record.platform != cancel.origin.platform {
+        let number = self.orders.number(order).ok_or(RejectReason::UnknownOrder)?;
+        let order = self.orders.get(number);
+        if order.platform != origin.platform {
             return Err(RejectReason::NotAuthorised);
         }
-        self.check_changeable(number, record, time)?;
+        self.check_changeable(order, time)?;
+        Ok(number)
+    }
+
+    /// Checks that an order stands alone, in its book or asleep.
+    pub(crate) fn check_stands(&self, number: u32, place: Place) -> Result<(), RejectReason> {
+        let order = self.orders.get(number);
+        if order.traits.has(Traits::LISTED) {
+            return Err(RejectReason::PartOfList);
+        }
+        if order.place() == place { Ok(()) } else { Err(RejectReason::UnknownOrder) }
+    }
+
+    /// Checks the activation of a hibernating order: its number.
+    pub(crate) fn admit_activation(
+        &self,
+        time: Timestamp,
+        origin: Origin,
+        order: OrderId,
+    ) -> Result<u32, RejectReason> {
+        let number = self.orders.number(order).ok_or(RejectReason::UnknownOrder)?;
+        let order = *self.orders.get(number);
+        if order.platform != origin.platform {
+            return Err(RejectReason::NotAuthorised);
+        }
+        if self.is_stopped(order.meter) {
+            return Err(RejectReason::TradingSuspended);
+        }
+        self.check_changeable(&order, time)?;
+        self.check_stands(number, Place::Asleep)?;
+        self.check_entry(&order, order.level)?;
         Ok(number)
     }
 
@@ -109,15 +186,15 @@ impl Engine {
         signed: &SignedReplaceOrder,
     ) -> Result<Replacement, Refusal> {
         let replace = &signed.replace;
-        let meter = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
+        let row = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
         let number = self.orders.number(replace.order);
-        let record = number.map(|number| (number, self.orders.get(number)));
-        let of_other_meter = record.is_some_and(|(_, record)| record.meter != replace.meter);
-        if meter.platform != signed.origin.platform || of_other_meter {
+        let known = number.map(|number| (number, self.orders.get(number)));
+        let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
+        if row.platform != signed.origin.platform || of_other_meter {
             return Err(RejectReason::NotAuthorised.into());
         }
-        let last = record.map_or(ClientOrderId::new(0), |(_, record)| record.last_replace);
-        if let Some((number, _)) = record
+        let last = known.map_or(ClientOrderId::new(0), |(_, o)| self.orders.extra(o).last_replace);
+        if let Some((number, _)) = known
             && replace.client_order == last
             && last.get() != 0
         {
@@ -126,20 +203,41 @@ impl Engine {
         if time > replace.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
-        let (number, record) = record.ok_or(RejectReason::UnknownOrder)?;
-        let leaves = self.check_changeable(number, record, time)?;
-        let slot = self.slots.slot(record.slot);
+        if self.registry.is_stopped(replace.meter, row) {
+            return Err(RejectReason::TradingSuspended.into());
+        }
+        let (number, order) = known.ok_or(RejectReason::UnknownOrder)?;
+        self.check_changeable(order, time)?;
+        self.check_stands(number, Place::Queue)?;
+        if order.level == MARKET {
+            return Err(RejectReason::InvalidConditions.into());
+        }
+        let slot = self.slots.slot(order.slot);
         let market = self.registry.market(slot.market);
-        let quantity = replace.quantity.wh();
-        market.check_quantity(quantity)?;
+        let quantity = market.check_quantity(replace.quantity.wh())?;
+        if order.filled.checked_add(quantity).is_none() {
+            return Err(RejectReason::QuantityAboveMaximum.into());
+        }
         let level = market.level_of(replace.limit)?;
         if replace.client_order <= last {
             return Err(RejectReason::DuplicateClientOrder.into());
         }
-        if let Some(growth) = quantity.checked_sub(leaves) {
-            self.check_capacity(slot, meter, replace.meter, record.side, growth)?;
+        let growth = quantity.saturating_sub(order.leaves);
+        self.check_capacity(slot, row, order.meter, order.side(), growth)?;
+        let moves = level != order.level || growth > 0;
+        if moves {
+            self.check_self_trade(slot, order.group, order.side())?;
         }
-        Ok(Replacement { number, level })
+        let per_wh = check_size(market, order.side(), level, quantity)?;
+        if moves && order.traits.has(Traits::POST_ONLY) {
+            self.check_post_only(slot, order.side(), level)?;
+        }
+        let now = exposure(order.side(), market.price_of(order.level));
+        let more = amount(per_wh, quantity) - amount(now, order.leaves);
+        if more > 0 {
+            self.check_credit(slot.market, signed.origin, more)?;
+        }
+        Ok(Replacement { number, level, quantity })
     }
 
     /// Index of a slot that has been opened at some time, for commands of the operator.
@@ -153,6 +251,11 @@ impl Engine {
         let market = self.registry.market_index(key.market).ok_or(RejectReason::UnknownMarket)?;
         let number = self.registry.market(market).grid_number(key.slot);
         Ok(self.slots.find(market, number.ok_or(RejectReason::SlotMisaligned)?))
+    }
+
+    /// Whether a registered meter may not trade now.
+    pub(crate) fn is_stopped(&self, meter: MeterId) -> bool {
+        self.registry.meter(meter).is_some_and(|row| self.registry.is_stopped(meter, row))
     }
 
     /// Index of a slot in which orders are accepted at this time.
@@ -175,36 +278,26 @@ impl Engine {
         Ok(index)
     }
 
-    /// Checks that an order's gate is open and that it still rests; its open quantity in Wh.
+    /// Checks that an order's gate is open, that it is open itself, and not frozen.
     #[inline]
-    fn check_changeable(
-        &self,
-        number: u32,
-        record: &OrderRecord,
-        time: Timestamp,
-    ) -> Result<u64, RejectReason> {
-        check_gate(self.slots.slot(record.slot), time)?;
-        record.open(number, &self.slab).map(|open| open.leaves).ok_or(RejectReason::UnknownOrder)
+    fn check_changeable(&self, order: &Order, time: Timestamp) -> Result<(), RejectReason> {
+        let slot = self.slots.slot(order.slot);
+        check_gate(slot, time)?;
+        if order.is_done() {
+            return Err(RejectReason::UnknownOrder);
+        }
+        if slot.phase == Phase::Frozen {
+            return Err(RejectReason::WrongPhase);
+        }
+        Ok(())
     }
 
-    /// The last three checks of a new order.
-    #[inline]
-    fn check_limits(
-        &self,
-        slot: &Slot,
-        meter: &MeterRow,
-        order: &NewOrder,
-    ) -> Result<(), RejectReason> {
-        self.check_capacity(slot, meter, order.meter, order.side, order.quantity.wh())?;
-        if slot.phase == Phase::Call
-            && self.slots.book(slot.book).used(order.meter, order.side.opposite()) > 0
-        {
-            return Err(RejectReason::SelfTrade);
-        }
-        let book = self.slots.book(slot.book);
-        let resting = book.ladder(Side::Buy).orders() + book.ladder(Side::Sell).orders();
-        if self.slab.is_full() || resting >= self.book_orders_max {
-            return Err(RejectReason::OrderLimitReached);
+    /// What depends on the phase for an order that is about to enter at a level.
+    fn check_entry(&self, order: &Order, level: u32) -> Result<(), RejectReason> {
+        let slot = self.slots.slot(order.slot);
+        self.check_self_trade(slot, order.group, order.side())?;
+        if order.traits.has(Traits::POST_ONLY) {
+            self.check_post_only(slot, order.side(), level)?;
         }
         Ok(())
     }
@@ -214,31 +307,183 @@ impl Engine {
     fn check_capacity(
         &self,
         slot: &Slot,
-        meter: &MeterRow,
-        id: MeterId,
+        row: &MeterRow,
+        meter: MeterId,
         side: Side,
-        more: u64,
+        more: u32,
     ) -> Result<(), RejectReason> {
-        let capacity = meter.capacity(side, slot.key.slot.minutes());
-        let used = self.slots.book(slot.book).used(id, side);
+        let capacity = row.capacity(side, slot.key.slot.minutes());
+        let used = self.slots.book(slot.book).used(meter, side);
         if used.checked_add(more).is_none_or(|sum| sum > capacity) {
             return Err(RejectReason::CapacityExceeded);
         }
         Ok(())
     }
 
-    /// Whether a new order is the one that was accepted under its number.
-    fn is_same(&self, record: &OrderRecord, order: &NewOrder) -> bool {
-        let slot = self.slots.slot(record.slot);
-        let limit = self.registry.market(slot.market).price_of(record.level_sent);
-        record.meter == order.meter
-            && slot.key == order.key
-            && record.side == order.side
-            && record.time_in_force == order.time_in_force
-            && limit == order.limit
-            && record.quantity == order.quantity
-            && record.valid_until == order.valid_until
+    /// In a call, a group has open orders on one side only.
+    #[inline]
+    fn check_self_trade(&self, slot: &Slot, group: u32, side: Side) -> Result<(), RejectReason> {
+        if slot.phase == Phase::Call
+            && group != 0
+            && self.slots.book(slot.book).open(group, side.opposite()) > 0
+        {
+            return Err(RejectReason::SelfTrade);
+        }
+        Ok(())
     }
+
+    #[inline]
+    fn check_room(&self, slot: &Slot) -> Result<(), RejectReason> {
+        if self.orders.open() >= self.limits.orders_max
+            || self.slots.book(slot.book).orders() >= self.limits.book_orders_max
+        {
+            return Err(RejectReason::OrderLimitReached);
+        }
+        Ok(())
+    }
+
+    /// A post-only order meets nothing in a continuous slot.
+    fn check_post_only(&self, slot: &Slot, side: Side, level: u32) -> Result<(), RejectReason> {
+        let book = self.slots.book(slot.book);
+        let other = side.opposite();
+        if slot.phase == Phase::Continuous && book.ladder(other).best() <= book.reach(other, level)
+        {
+            return Err(RejectReason::PostOnlyWouldTrade);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_credit(&self, market: u16, origin: Origin, more: i128) -> Result<(), RejectReason> {
+        if self.credit.account(market, origin.platform).has_room(more) {
+            Ok(())
+        } else {
+            Err(RejectReason::CreditExceeded)
+        }
+    }
+
+    fn check_executions(
+        &self,
+        slot: &Slot,
+        market: &Market,
+        meter: MeterId,
+    ) -> Result<(), RejectReason> {
+        let traded = self.slots.book(slot.book).executions(meter);
+        if traded >= market.controls.executions_max {
+            return Err(RejectReason::ExecutionLimitReached);
+        }
+        Ok(())
+    }
+
+    /// Conditions that go together; what is rare about the order.
+    #[cold]
+    fn check_extra(
+        &self,
+        time: Timestamp,
+        market: &Market,
+        order: &NewOrder,
+    ) -> Result<(Traits, Extra), RejectReason> {
+        let asked = &order.conditions;
+        let immediate = order.time_in_force.is_immediate();
+        let conditional = [asked.all_or_none, !asked.minimum.is_zero(), !asked.display.is_zero()];
+        let fits = |energy: types::Energy| {
+            energy.is_zero() || (market.is_lots(energy.wh()) && energy <= order.quantity)
+        };
+        let expiry_fits = match order.time_in_force {
+            TimeInForce::UntilTime => asked.expires >= time && asked.expires.ns() != 0,
+            TimeInForce::UntilGate | TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => {
+                asked.expires.ns() == 0
+            }
+        };
+        let market_fits = order.kind == OrderKind::Limit
+            || (order.limit.micros() == 0 && !asked.post_only && asked.display.is_zero());
+        if !market_fits
+            || !expiry_fits
+            || (immediate && (asked.post_only || !asked.display.is_zero()))
+            || conditional.iter().filter(|&&given| given).count() > 1
+            || !fits(asked.minimum)
+            || !fits(asked.display)
+        {
+            return Err(RejectReason::InvalidConditions);
+        }
+        // Within the quantity, which fits.
+        let wh = |energy: types::Energy| u32::try_from(energy.wh()).unwrap_or(u32::MAX);
+        let traits = Traits::NONE
+            .with(Traits::NEEDY, asked.all_or_none || !asked.minimum.is_zero())
+            .with(Traits::WHOLE, asked.all_or_none)
+            .with(Traits::ICEBERG, !asked.display.is_zero())
+            .with(Traits::POST_ONLY, asked.post_only)
+            .with(Traits::LISTED, order.list != OrderList::NONE);
+        let level_sent = match order.kind {
+            OrderKind::Limit => market.level_of(order.limit)?,
+            OrderKind::Market => MARKET,
+        };
+        let extra = Extra {
+            expires: asked.expires,
+            level_sent,
+            display: wh(asked.display),
+            minimum: wh(asked.minimum),
+            ..Extra::NONE
+        };
+        Ok((traits, extra))
+    }
+
+    /// Whether a new order is the one that was accepted under its number.
+    fn is_same(&self, known: &Order, order: &NewOrder) -> bool {
+        let slot = self.slots.slot(known.slot);
+        let extra = self.orders.extra(known);
+        let limit = self.registry.market(slot.market).limit_of(extra.level_sent);
+        known.meter == order.meter
+            && slot.key == order.key
+            && known.side() == order.side
+            && known.kind() == order.kind
+            && known.time_in_force() == order.time_in_force
+            && limit == order.limit
+            && u64::from(known.quantity) == order.quantity.wh()
+            && known.valid_until == order.valid_until
+            && self.conditions(known) == order.conditions
+            && self.list_of(known) == order.list
+    }
+
+    /// The conditions of an order as sent.
+    pub(crate) fn conditions(&self, order: &Order) -> Conditions {
+        let extra = self.orders.extra(order);
+        let wh = |wh: u32| types::Energy::from_wh(u64::from(wh));
+        Conditions {
+            post_only: order.traits.has(Traits::POST_ONLY),
+            all_or_none: order.traits.has(Traits::WHOLE),
+            display: wh(extra.display),
+            minimum: wh(extra.minimum),
+            expires: extra.expires,
+        }
+    }
+
+    /// Scopes that may not trade, in the order of their kind and number.
+    pub fn stopped(&self) -> impl Iterator<Item = types::TradingControl> {
+        self.registry.stopped().filter(|control| control.state != TradingState::Active)
+    }
+}
+
+/// Whether an order is a limit order that asks for nothing else.
+#[inline]
+fn is_plain(order: &NewOrder) -> bool {
+    order.kind == OrderKind::Limit
+        && order.conditions == Conditions::NONE
+        && order.list == OrderList::NONE
+        && order.time_in_force != TimeInForce::UntilTime
+}
+
+/// Smallest quantity and largest value; what each Wh may come to owe.
+#[inline]
+fn check_size(market: &Market, side: Side, level: u32, quantity: u32) -> Result<u64, RejectReason> {
+    if u64::from(quantity) < market.controls.quantity_min.wh() {
+        return Err(RejectReason::QuantityBelowMinimum);
+    }
+    let price = market.worst_price(side, level);
+    if amount(price.micros().unsigned_abs(), quantity) > market.value_max {
+        return Err(RejectReason::ValueAboveMaximum);
+    }
+    Ok(exposure(side, price))
 }
 
 /// Past the gate, or closed before it.

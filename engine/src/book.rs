@@ -1,11 +1,12 @@
-//! The book of one slot: two ladders, and how much each meter has used of its capacity.
+//! The book of one slot: two ladders, what stands outside them, and what each meter has used.
 
 use types::{Energy, MeterId, Price, Side};
 
 use crate::{
-    index::{NONE, at},
-    ladder::Ladder,
-    registry::Market,
+    index::{NONE, at, next_index},
+    ladder::{Ladder, queue},
+    orders::{MARKET, OrderLog},
+    registry::{Market, OWNERS_FROM},
 };
 
 /// A price level as market data shows it.
@@ -13,13 +14,13 @@ use crate::{
 pub struct DepthLevel {
     /// Its price.
     pub price: Price,
-    /// Open quantity of all its orders.
+    /// Open quantity of all its orders that is in view.
     pub quantity: Energy,
     /// How many orders rest there.
     pub orders: u32,
 }
 
-/// The levels of a book that hold orders, best first.
+/// The levels of a book that hold limit orders, best first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Depth {
     /// Buys: highest price first.
@@ -28,6 +29,9 @@ pub struct Depth {
     pub sell: Vec<DepthLevel>,
 }
 
+/// What a meter or an owner has open, in orders of each side.
+type OpenCounts = Vec<[u32; 2]>;
+
 /// Open orders and used capacity of one slot.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -35,18 +39,31 @@ pub(crate) struct Book {
     sell: Ladder,
     /// Highest level of the market's band.
     top: u32,
-    /// By meter: open and traded quantity in Wh, of buys and of sells. Nothing is traded while a
-    /// slot is in its call, so then it is the open quantity alone.
-    used: Vec<[u64; 2]>,
+    /// By meter: open and traded quantity in Wh, of buys and of sells.
+    used: Vec<[u32; 2]>,
+    /// How many orders of a self-trade group are open, by meter and by owner.
+    open_by_meter: OpenCounts,
+    open_by_owner: OpenCounts,
+    /// By meter: how often it traded while its market counted that.
+    executions: Vec<u32>,
+    /// Orders that hibernate or wait for a list, in no order.
+    pub(crate) outside: Vec<u32>,
+    /// Lists with an order that waits here, by the number of their last order.
+    pub(crate) blocks: Vec<u32>,
 }
 
 impl Book {
     /// Makes an empty book ready for a slot of a market with `levels` levels.
     pub(crate) fn reset(&mut self, levels: u32) {
         self.top = levels.saturating_sub(1);
-        self.buy.reset(levels);
-        self.sell.reset(levels);
+        self.buy.reset(levels.saturating_add(1));
+        self.sell.reset(levels.saturating_add(1));
         self.used.fill([0, 0]);
+        self.open_by_meter.fill([0, 0]);
+        self.open_by_owner.fill([0, 0]);
+        self.executions.fill(0);
+        self.outside.clear();
+        self.blocks.clear();
     }
 
     #[inline]
@@ -65,72 +82,164 @@ impl Book {
         }
     }
 
-    /// Rank on `side` of a price level, and level of a rank: 0 is the best of either side. An
-    /// order of the other side at this level reaches exactly the ranks up to this one.
+    /// Rank on `side` of a price level. An order of the other side at this level reaches exactly
+    /// the ranks up to this one.
     #[inline]
     pub(crate) const fn rank(&self, side: Side, level: u32) -> u32 {
-        match side {
-            Side::Buy => self.top - level,
-            Side::Sell => level,
+        match (side, level) {
+            (_, MARKET) => 0,
+            (Side::Buy, level) => self.top - level + 1,
+            (Side::Sell, level) => level + 1,
         }
     }
 
-    /// Whether the best buy is at or above the best sell.
-    pub(crate) const fn is_crossed(&self) -> bool {
-        let buy = self.buy.best();
-        let sell = self.sell.best();
-        buy != NONE && sell != NONE && self.rank(Side::Buy, buy) >= sell
+    /// The price level of a rank.
+    #[inline]
+    pub(crate) const fn level(&self, side: Side, rank: u32) -> u32 {
+        match (side, rank) {
+            (_, 0) => MARKET,
+            (Side::Buy, rank) => self.top + 1 - rank,
+            (Side::Sell, rank) => rank - 1,
+        }
+    }
+
+    /// The last rank that an order reaches which takes the other side at this level.
+    #[inline]
+    pub(crate) const fn reach(&self, side: Side, level: u32) -> u32 {
+        if level == MARKET { self.top + 1 } else { self.rank(side, level) }
     }
 
     /// What the meter has open and traded on `side`, in Wh.
     #[inline]
-    pub(crate) fn used(&self, meter: MeterId, side: Side) -> u64 {
-        self.used.get(at(meter.get())).map_or(0, |used| match side {
-            Side::Buy => used[0],
-            Side::Sell => used[1],
+    pub(crate) fn used(&self, meter: MeterId, side: Side) -> u32 {
+        self.used.get(at(meter.get())).map_or(0, |used| *of(used, side))
+    }
+
+    /// The counter behind [`Book::used`].
+    #[inline]
+    pub(crate) fn used_mut(&mut self, meter: MeterId, side: Side) -> &mut u32 {
+        of_mut(entry(&mut self.used, meter.get()), side)
+    }
+
+    /// How many orders of a self-trade group are open on `side`.
+    pub(crate) fn open(&self, group: u32, side: Side) -> u32 {
+        let (table, index) = match group.checked_sub(OWNERS_FROM) {
+            Some(owner) => (&self.open_by_owner, owner),
+            None => (&self.open_by_meter, group),
+        };
+        table.get(at(index)).map_or(0, |open| *of(open, side))
+    }
+
+    /// The counter behind [`Book::open`].
+    #[inline]
+    pub(crate) fn open_mut(&mut self, group: u32, side: Side) -> &mut u32 {
+        let (table, index) = match group.checked_sub(OWNERS_FROM) {
+            Some(owner) => (&mut self.open_by_owner, owner),
+            None => (&mut self.open_by_meter, group),
+        };
+        of_mut(entry(table, index), side)
+    }
+
+    /// How often the meter traded.
+    pub(crate) fn executions(&self, meter: MeterId) -> u32 {
+        self.executions.get(at(meter.get())).copied().unwrap_or(0)
+    }
+
+    /// The counter behind [`Book::executions`].
+    pub(crate) fn executions_mut(&mut self, meter: MeterId) -> &mut u32 {
+        entry(&mut self.executions, meter.get())
+    }
+
+    /// Meters that traded while that was counted, with how often.
+    pub(crate) fn all_executions(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0..).zip(&self.executions).filter(|&(_, &count)| count > 0).map(|(m, &count)| (m, count))
+    }
+
+    /// Open orders in the queues and outside.
+    #[inline]
+    pub(crate) fn orders(&self) -> u32 {
+        self.buy.orders() + self.sell.orders() + next_index(self.outside.len())
+    }
+
+    /// The levels that hold limit orders, as far as they are in view.
+    pub(crate) fn depth(&self, orders: &OrderLog, market: &Market) -> Depth {
+        Depth {
+            buy: self.side(Side::Buy, orders, market).collect(),
+            sell: self.side(Side::Sell, orders, market).collect(),
+        }
+    }
+
+    /// One side of [`Book::depth`], best first.
+    pub(crate) fn side<'a>(
+        &'a self,
+        side: Side,
+        orders: &'a OrderLog,
+        market: &'a Market,
+    ) -> impl Iterator<Item = DepthLevel> + 'a {
+        let ladder = self.ladder(side);
+        ladder.ranks().filter(|&rank| rank > 0).map(move |rank| {
+            let level = ladder.level(rank);
+            let hidden: u64 = if level.special == 0 {
+                0
+            } else {
+                queue(orders, level).map(|(_, o)| u64::from(o.leaves - orders.in_view(o))).sum()
+            };
+            DepthLevel {
+                price: market.price_of(self.level(side, rank)),
+                quantity: Energy::from_wh(level.quantity - hidden),
+                orders: level.orders,
+            }
         })
     }
 
-    /// The counter behind [`Book::used`]. Grows the table, in big steps, for meters that were
-    /// registered after the book was last used.
+    /// What a level brings into an auction: all but orders with a minimum, in Wh.
     #[inline]
-    pub(crate) fn used_mut(&mut self, meter: MeterId, side: Side) -> &mut u64 {
-        if self.used.len() <= at(meter.get()) {
-            self.grow_used(meter);
-        }
-        let used = self.used_cell(meter);
-        match side {
-            Side::Buy => &mut used[0],
-            Side::Sell => &mut used[1],
-        }
-    }
-
-    /// The levels that hold orders.
-    pub(crate) fn depth(&self, market: &Market) -> Depth {
-        Depth { buy: self.side(Side::Buy, market), sell: self.side(Side::Sell, market) }
-    }
-
-    fn side(&self, side: Side, market: &Market) -> Vec<DepthLevel> {
+    pub(crate) fn auction_quantity(&self, orders: &OrderLog, side: Side, rank: u32) -> u64 {
         let ladder = self.ladder(side);
-        let levels = ladder.ranks().map(|rank| {
-            let level = ladder.level(rank);
-            DepthLevel {
-                price: market.price_of(self.rank(side, rank)),
-                quantity: Energy::from_wh(level.quantity),
-                orders: level.orders,
-            }
-        });
-        levels.collect()
+        let level = ladder.level(rank);
+        if level.special == 0 || ladder.needy == 0 {
+            return level.quantity;
+        }
+        let taking_part = queue(orders, level).filter(|(_, order)| !order.is_needy());
+        taking_part.map(|(_, order)| u64::from(order.leaves)).sum()
     }
 
-    #[inline]
-    #[expect(clippy::indexing_slicing, reason = "hot; grown by the only caller")]
-    fn used_cell(&mut self, meter: MeterId) -> &mut [u64; 2] {
-        &mut self.used[at(meter.get())]
+    /// Whether the best buy is at or above the best sell.
+    pub(crate) fn is_crossed(&self) -> bool {
+        let (buy, sell) = (self.buy.best(), self.sell.best());
+        buy != NONE
+            && sell != NONE
+            && self.reach(Side::Sell, self.level(Side::Buy, buy)) >= sell.max(1)
     }
+}
 
-    #[cold]
-    fn grow_used(&mut self, meter: MeterId) {
-        self.used.resize((at(meter.get()) + 1).next_power_of_two(), [0, 0]);
+#[inline]
+const fn of(pair: &[u32; 2], side: Side) -> &u32 {
+    match side {
+        Side::Buy => &pair[0],
+        Side::Sell => &pair[1],
     }
+}
+
+#[inline]
+const fn of_mut(pair: &mut [u32; 2], side: Side) -> &mut u32 {
+    match side {
+        Side::Buy => &mut pair[0],
+        Side::Sell => &mut pair[1],
+    }
+}
+
+/// An entry of a table that grows, in big steps, with the numbers it meets.
+#[inline]
+#[expect(clippy::indexing_slicing, reason = "hot; grown just before")]
+fn entry<T: Default + Clone>(table: &mut Vec<T>, index: u32) -> &mut T {
+    if table.len() <= at(index) {
+        grow(table, index);
+    }
+    &mut table[at(index)]
+}
+
+#[cold]
+fn grow<T: Default + Clone>(table: &mut Vec<T>, index: u32) {
+    table.resize((at(index) + 1).next_power_of_two(), T::default());
 }

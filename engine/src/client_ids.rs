@@ -11,7 +11,7 @@ use types::{ClientOrderId, PlatformId};
 
 use crate::{
     index::{at, low},
-    orders::{OrderLog, OrderRecord},
+    orders::OrderLog,
 };
 
 /// How many successive numbers lie together: 512 cells × 8 bytes = one page of 4 KiB.
@@ -70,8 +70,8 @@ impl ClientIds {
     ) -> Result<u32, Vacancy> {
         let hash = mix(platform, client_order);
         let is_it = |number| {
-            let record: &OrderRecord = orders.get(number);
-            record.client_order == client_order && record.platform == platform
+            let order = orders.get(number);
+            order.client_order == client_order && order.platform == platform
         };
         let found = search(&self.cells, hash, is_it).or_else(|| search(&self.old, hash, is_it));
         found.ok_or(Vacancy { hash })
@@ -103,8 +103,8 @@ impl ClientIds {
     fn move_some(&mut self, orders: &OrderLog) {
         let until = self.old_len.min(self.moved + MOVES);
         for number in self.moved + 1..=until {
-            let record = orders.get(number);
-            put(&mut self.cells, mix(record.platform, record.client_order), number);
+            let order = orders.get(number);
+            put(&mut self.cells, mix(order.platform, order.client_order), number);
         }
         self.moved = until;
         if until == self.old_len {

@@ -9,25 +9,46 @@
 //! buys and for sells the count of levels that hold orders and, best first, price, quantity and
 //! count of orders of each.
 //!
-//! **State**: the bytes `gridcross state 1\n`; then
+//! **State**: the bytes `gridcross state 2\n`; then
 //! 1. last sequence number, last time, count of orders accepted (`u64`), count of trades (`u64`);
-//! 2. count of markets and, by number, each definition field by field, then one byte for whether
-//!    there is a last auction price and that price or 0;
+//! 2. count of markets and, by number: each definition field by field; one byte for whether there
+//!    is a last auction price and that price or 0; the controls field by field;
 //! 3. count of parties and, by role and number: role, number, code, key;
 //! 4. count of meters and each registration, field by field;
-//! 5. count of slots ever opened and, by key: key, phase; unless closed, for buys and for sells the
-//!    count of open orders and, in priority order, order number (`u64`), limit, open quantity;
-//! 6. each order ever accepted, by number: platform, the fields of the new order as sent, then the
-//!    limit now, filled and open quantity, the platform's number of the last replacement or 0.
+//! 5. count of scopes that may not trade and, by kind and number: kind, number (`u32`), state;
+//! 6. count of slots ever opened and, by key: key, phase; unless closed: whether the present call
+//!    was extended, one byte for whether there is a last price and that price or 0, the instant of
+//!    the auction of a frozen slot or 0; for buys and for sells the count of orders in queues and,
+//!    in priority order, number (`u64`), limit, open quantity, quantity in view; the count of
+//!    orders outside and, by number, number (`u64`) and open quantity; the count of meters with
+//!    counted trades and, by number, number and count;
+//! 7. count of credit accounts with a limit or anything in use and, by platform and market:
+//!    platform, market, one byte for whether there is a limit and that limit or 0 in minor units
+//!    (`i64`), reserved and owed in nano-currency (`i128`);
+//! 8. count of lists ever begun and, by platform and number: platform, number, kind, how many orders
+//!    it has (`u8`), how many arrived (`u8`), state (0 collecting, 1 waiting, 2 over);
+//! 9. each order ever accepted, by number: platform, session, the fields of the new order as sent,
+//!    then the limit now, filled and open quantity, the platform's number of the last replacement
+//!    or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0).
+//!
+//! The limit of a market order is 0.
 
 use sha2::{Digest as _, Sha256};
 use types::{
-    Digest, MarketDefinition, MeterRegistration, PartyRegistration, Phase, Price, Side, SlotKey,
+    Conditions, Digest, MarketControls, MarketDefinition, MeterRegistration, OrderList,
+    PartyRegistration, Phase, PlatformId, Price, Side, SlotKey,
 };
 
 use crate::{
-    book::Book, engine::Engine, index::next_index, ladder::queue, orders::OrderRecord,
-    registry::Market, slots::Slot,
+    book::Book,
+    credit::Account,
+    engine::Engine,
+    index::next_index,
+    ladder::queue,
+    lists::{List, ListState},
+    orders::Order,
+    registry::{Market, OWNERS_FROM},
+    slots::Slot,
 };
 
 /// SHA-256 of a listing.
@@ -40,12 +61,13 @@ pub fn digest_of(listing: &[u8]) -> Digest {
 pub(crate) fn book_digest(book: &Book, market: &Market, key: SlotKey) -> Digest {
     let mut listing = Listing::new(b"gridcross book 1\n");
     listing.key(key);
-    let depth = book.depth(market);
-    for levels in [&depth.buy, &depth.sell] {
-        listing.u32(next_index(levels.len()));
-        for level in levels {
-            listing.price(level.price);
-            listing.u64(level.quantity.wh());
+    for side in [Side::Buy, Side::Sell] {
+        let ladder = book.ladder(side);
+        listing.u32(next_index(ladder.ranks().count()));
+        for rank in ladder.ranks() {
+            let level = ladder.level(rank);
+            listing.price(market.limit_of(book.level(side, rank)));
+            listing.u64(level.quantity);
             listing.u32(level.orders);
         }
     }
@@ -54,39 +76,25 @@ pub(crate) fn book_digest(book: &Book, market: &Market, key: SlotKey) -> Digest 
 
 /// Digest of everything. See the module's description.
 pub(crate) fn state_digest(engine: &Engine) -> Digest {
-    let mut listing = Listing::new(b"gridcross state 1\n");
+    let mut listing = Listing::new(b"gridcross state 2\n");
     listing.u64(engine.last_seq.get());
     listing.i64(engine.last_time.ns());
     listing.u64(u64::from(engine.orders.len()));
     listing.u64(engine.trades);
-    let registry = &engine.registry;
-    listing.u32(next_index(registry.markets().count()));
-    for market in registry.markets() {
-        listing.market(&market.definition);
-        listing.u8(u8::from(market.last_auction_price.is_some()));
-        listing.price(market.last_auction_price.unwrap_or_default());
-    }
-    listing.u32(next_index(registry.parties().len()));
-    for party in registry.parties() {
-        listing.party(party);
-    }
-    listing.u32(next_index(registry.meters().len()));
-    for meter in registry.meters() {
-        listing.meter(meter);
-    }
+    listing.registry(engine);
     let mut slots: Vec<&Slot> = engine.slots.iter().collect();
     slots.sort_unstable_by_key(|slot| slot.key);
     listing.u32(next_index(slots.len()));
     for slot in slots {
-        listing.key(slot.key);
-        listing.u8(slot.phase.code());
-        if slot.phase != Phase::Closed {
-            listing.open_orders(engine, slot, Side::Buy);
-            listing.open_orders(engine, slot, Side::Sell);
-        }
+        listing.slot(engine, slot);
     }
-    for (number, record) in engine.orders.iter() {
-        listing.order(engine, number, record);
+    listing.credit(engine);
+    listing.u32(next_index(engine.lists.iter().count()));
+    for list in engine.lists.iter() {
+        listing.list(list);
+    }
+    for (_, order) in engine.orders.iter() {
+        listing.order(engine, order);
     }
     listing.finish()
 }
@@ -119,6 +127,16 @@ impl Listing {
         self.0.update(value.to_le_bytes());
     }
 
+    fn i128(&mut self, value: i128) {
+        self.0.update(value.to_le_bytes());
+    }
+
+    /// One byte for whether there is a value, and the value or 0.
+    fn optional(&mut self, value: Option<i64>) {
+        self.u8(u8::from(value.is_some()));
+        self.i64(value.unwrap_or_default());
+    }
+
     fn i64(&mut self, value: i64) {
         self.0.update(value.to_le_bytes());
     }
@@ -131,6 +149,44 @@ impl Listing {
         self.u16(key.market.get());
         self.u32(key.slot.start_minute());
         self.u16(key.slot.minutes());
+    }
+
+    fn registry(&mut self, engine: &Engine) {
+        let registry = &engine.registry;
+        self.u32(next_index(registry.markets().count()));
+        for market in registry.markets() {
+            self.market(&market.definition);
+            self.optional(market.last_auction_price.map(Price::micros));
+            self.controls(&market.controls);
+        }
+        self.u32(next_index(registry.parties().len()));
+        for party in registry.parties() {
+            self.party(party);
+        }
+        self.u32(next_index(registry.meters().len()));
+        for meter in registry.meters() {
+            self.meter(meter);
+        }
+        self.u32(next_index(registry.stopped().count()));
+        for control in registry.stopped() {
+            let (kind, number) = control.scope.parts();
+            self.u8(kind);
+            self.u32(number);
+            self.u8(control.state.code());
+        }
+    }
+
+    fn controls(&mut self, controls: &MarketControls) {
+        self.u8(controls.self_trade_scope.code());
+        self.u8(controls.self_trade.code());
+        self.u8(controls.allocation.code());
+        self.u64(controls.quantity_min.wh());
+        self.i64(controls.value_max.minor());
+        self.price(controls.collar);
+        self.price(controls.dynamic_band);
+        self.u32(controls.executions_max);
+        self.u16(controls.freeze_min_s);
+        self.u16(controls.freeze_max_s);
     }
 
     fn market(&mut self, market: &MarketDefinition) {
@@ -163,42 +219,119 @@ impl Listing {
         self.u16(meter.platform.get());
         self.u16(meter.retailer.get());
         self.u16(meter.utility.get());
+        self.u32(meter.owner.get());
         self.0.update(meter.key.as_bytes());
         self.u32(meter.injection_max.w());
         self.u32(meter.withdrawal_max.w());
     }
 
-    fn open_orders(&mut self, engine: &Engine, slot: &Slot, side: Side) {
+    fn slot(&mut self, engine: &Engine, slot: &Slot) {
+        self.key(slot.key);
+        self.u8(slot.phase.code());
+        if slot.phase == Phase::Closed {
+            return;
+        }
+        self.u8(u8::from(slot.extended));
+        self.optional(slot.last_price.map(Price::micros));
+        self.i64(if slot.phase == Phase::Frozen { slot.uncross_at.ns() } else { 0 });
         let book = engine.slots.book(slot.book);
         let market = engine.registry.market(slot.market);
-        let ladder = book.ladder(side);
-        self.u32(ladder.ranks().map(|rank| ladder.level(rank).orders).sum());
-        for rank in ladder.ranks() {
-            for index in queue(&engine.slab, ladder.level(rank)) {
-                let order = engine.slab.get(index);
-                self.u64(u64::from(order.number));
-                self.price(market.price_of(book.rank(side, rank)));
-                self.u64(order.leaves);
+        for side in [Side::Buy, Side::Sell] {
+            self.u32(book.ladder(side).orders());
+            for rank in book.ladder(side).ranks() {
+                for (number, order) in queue(&engine.orders, book.ladder(side).level(rank)) {
+                    self.u64(u64::from(number));
+                    self.price(market.limit_of(book.level(side, rank)));
+                    self.u64(u64::from(order.leaves));
+                    self.u64(u64::from(engine.orders.in_view(order)));
+                }
             }
+        }
+        let mut outside = book.outside.clone();
+        outside.sort_unstable();
+        self.u32(next_index(outside.len()));
+        for number in outside {
+            self.u64(u64::from(number));
+            self.u64(u64::from(engine.orders.get(number).leaves));
+        }
+        self.u32(next_index(book.all_executions().count()));
+        for (meter, count) in book.all_executions() {
+            self.u32(meter);
+            self.u32(count);
         }
     }
 
-    fn order(&mut self, engine: &Engine, number: u32, record: &OrderRecord) {
-        let slot = engine.slots.slot(record.slot);
+    fn credit(&mut self, engine: &Engine) {
+        let number_of = |index| engine.registry.market(index).definition.market.get();
+        let mut accounts: Vec<(PlatformId, u16, &Account)> = engine
+            .credit
+            .accounts()
+            .map(|(market, platform, account)| (platform, number_of(market), account))
+            .collect();
+        accounts.sort_unstable_by_key(|&(platform, market, _)| (platform, market));
+        self.u32(next_index(accounts.len()));
+        for (platform, market, account) in accounts {
+            self.u16(platform.get());
+            self.u16(market);
+            self.optional(account.limit.map(types::Money::minor));
+            self.i128(account.reserved);
+            self.i128(account.owed);
+        }
+    }
+
+    fn list(&mut self, list: &List) {
+        self.u16(list.platform.get());
+        self.u64(list.sent.number.get());
+        self.u8(list.sent.kind.code());
+        self.u8(list.sent.orders);
+        self.u8(list.orders.iter().fold(0, |count, _| count + 1));
+        self.u8(match list.state {
+            ListState::Collecting => 0,
+            ListState::Waiting => 1,
+            ListState::Over => 2,
+        });
+    }
+
+    fn order(&mut self, engine: &Engine, order: &Order) {
+        let slot = engine.slots.slot(order.slot);
         let market = engine.registry.market(slot.market);
-        let leaves = record.leaves(number, &engine.slab);
-        self.u16(record.platform.get());
-        self.u64(record.client_order.get());
-        self.u32(record.meter.get());
+        let extra = engine.orders.extra(order);
+        self.u16(order.platform.get());
+        self.u32(order.session.get());
+        self.u64(order.client_order.get());
+        self.u32(order.meter.get());
         self.key(slot.key);
-        self.u8(record.side.code());
-        self.u8(record.time_in_force.code());
-        self.price(market.price_of(record.level_sent));
-        self.u64(record.quantity.wh());
-        self.i64(record.valid_until.ns());
-        self.price(market.price_of(record.level));
-        self.u64(record.total - leaves);
-        self.u64(leaves);
-        self.u64(record.last_replace.get());
+        self.u8(order.side().code());
+        self.u8(order.kind().code());
+        self.u8(order.time_in_force().code());
+        self.price(market.limit_of(extra.level_sent));
+        self.u64(u64::from(order.quantity));
+        self.i64(order.valid_until.ns());
+        self.conditions(&engine.conditions(order));
+        self.sent_list(&engine.list_of(order));
+        self.price(market.limit_of(order.level));
+        self.u64(u64::from(order.filled));
+        self.u64(u64::from(order.leaves));
+        self.u64(extra.last_replace.get());
+        let (kind, number) = match (order.group, order.group.checked_sub(OWNERS_FROM)) {
+            (0, _) => (0, 0),
+            (_, Some(owner)) => (2, owner),
+            (meter, None) => (1, meter),
+        };
+        self.u8(kind);
+        self.u32(number);
+    }
+
+    fn conditions(&mut self, conditions: &Conditions) {
+        self.u8(conditions.flags());
+        self.u64(conditions.display.wh());
+        self.u64(conditions.minimum.wh());
+        self.i64(conditions.expires.ns());
+    }
+
+    fn sent_list(&mut self, list: &OrderList) {
+        self.u8(list.kind.code());
+        self.u8(list.orders);
+        self.u64(list.number.get());
     }
 }

@@ -4,20 +4,23 @@
 //! the queries that market data and snapshots are made from.
 
 use types::{
-    Command, Digest, Energy, Event, MarketDefinition, MarketId, MeterRegistration,
-    PartyRegistration, Phase, Price, RejectReason, Seq, Sequenced, SlotKey, SlotPhaseChanged,
-    Timestamp,
+    Command, CommandRejected, CreditLimit, CreditRelease, Digest, Energy, Event, MarketControls,
+    MarketDefinition, MarketId, MeterRegistration, Party, PartyRegistration, Phase, PlatformId,
+    Price, RejectReason, Role, Seq, Sequenced, SlotKey, Timestamp,
 };
 
 use crate::{
-    auction::clear_book,
     book::Depth,
+    calls::reference,
     client_ids::ClientIds,
+    credit::Credit,
+    curve::clear_book,
     digest::state_digest,
+    expiries::Expiries,
     limits::Limits,
+    lists::Lists,
     orders::OrderLog,
     registry::Registry,
-    slab::Slab,
     slots::{Slot, Slots},
 };
 
@@ -41,12 +44,14 @@ pub struct Engine {
     pub(crate) trades: u64,
     pub(crate) registry: Registry,
     pub(crate) slots: Slots,
-    pub(crate) slab: Slab,
-    pub(crate) book_orders_max: u32,
+    pub(crate) limits: Limits,
     pub(crate) orders: OrderLog,
     pub(crate) client_ids: ClientIds,
-    /// Orders of a slot that is being closed, by number. Empty between commands.
-    pub(crate) expiring: Vec<(u32, u32)>,
+    pub(crate) credit: Credit,
+    pub(crate) expiries: Expiries,
+    pub(crate) lists: Lists,
+    /// Orders of a slot that is being closed. Empty between commands.
+    pub(crate) numbers: Vec<u32>,
 }
 
 impl Engine {
@@ -63,11 +68,13 @@ impl Engine {
             trades: 0,
             registry: Registry::new(limits),
             slots: Slots::new(limits.slots_max),
-            slab: Slab::new(limits.orders_max),
-            book_orders_max: limits.book_orders_max,
+            limits,
             orders: OrderLog::default(),
             client_ids: ClientIds::new(limits.orders_max),
-            expiring: Vec::new(),
+            credit: Credit::default(),
+            expiries: Expiries::default(),
+            lists: Lists::default(),
+            numbers: Vec::new(),
         }
     }
 
@@ -75,10 +82,9 @@ impl Engine {
     /// none of them waits for the operating system. For start-up: without it everything works, and
     /// the first touch of each page costs about as much as ten orders.
     ///
-    /// 64 bytes of record and 16 to 32 of number table per order, and 32 per open order of the limit.
+    /// 64 bytes of record and 16 to 32 of number table per order.
     pub fn prefault(&mut self, orders: u32) {
         if self.orders.len() == 0 {
-            self.slab.prefault();
             self.client_ids.prefault(orders);
         }
         self.orders.prefault(orders);
@@ -95,18 +101,32 @@ impl Engine {
     pub fn apply(&mut self, command: &Sequenced<Command>, events: &mut Vec<Event>) {
         assert!(command.seq == self.last_seq.next(), "a command is out of sequence");
         assert!(command.time > self.last_time, "sequenced time does not rise");
+        let time = command.time;
         self.last_seq = command.seq;
-        self.last_time = command.time;
+        self.last_time = time;
+        if self.expiries.next().is_some_and(|expires| expires < time) {
+            self.expire(time, events);
+        }
         match &command.value {
             Command::DefineMarket(market) => self.define_market(market, events),
             Command::RegisterParty(party) => self.register_party(party, events),
             Command::RegisterMeter(meter) => self.register_meter(meter, events),
+            Command::SetControls(controls) => self.set_controls(controls, events),
             Command::OpenSlot(key) => self.open_slot(*key, events),
+            Command::FreezeSlot(freeze) => self.freeze_slot(freeze, events),
             Command::UncrossSlot(key) => self.uncross_slot(*key, events),
             Command::CloseSlot(key) => self.close_slot(*key, events),
-            Command::NewOrder(signed) => self.new_order(command.time, signed, events),
-            Command::CancelOrder(cancel) => self.cancel_order(command.time, cancel, events),
-            Command::ReplaceOrder(signed) => self.replace_order(command.time, signed, events),
+            Command::NewOrder(signed) => self.new_order(time, signed, events),
+            Command::CancelOrder(cancel) => self.cancel_order(time, cancel, events),
+            Command::ReplaceOrder(signed) => self.replace_order(time, signed, events),
+            Command::ReduceOrder(reduce) => self.reduce_order(time, reduce, events),
+            Command::HibernateOrder(request) => self.hibernate_order(time, request, events),
+            Command::ActivateOrder(request) => self.activate_order(time, request, events),
+            Command::MassCancel(request) => self.mass_cancel(request, events),
+            Command::SetTrading(control) => self.set_trading(*control, events),
+            Command::SetCredit(limit) => self.set_credit(limit, events),
+            Command::ReleaseCredit(release) => self.release_credit(release, events),
+            Command::PassTime => {}
         }
     }
 
@@ -156,15 +176,20 @@ impl Engine {
     #[must_use]
     pub fn depth(&self, key: SlotKey) -> Option<Depth> {
         let slot = self.open(key)?;
-        Some(self.slots.book(slot.book).depth(self.registry.market(slot.market)))
+        let market = self.registry.market(slot.market);
+        Some(self.slots.book(slot.book).depth(&self.orders, market))
     }
 
-    /// What the uncross of a slot in its call would do now; `None` in any other phase.
+    /// What the auction of a slot in its call, frozen or not, would do now; `None` in other phases.
+    ///
+    /// One pass over the levels that cross; no order is touched.
     #[must_use]
     pub fn indicative(&self, key: SlotKey) -> Option<Indicative> {
-        let slot = self.open(key).filter(|slot| slot.phase == Phase::Call)?;
+        let slot =
+            self.open(key).filter(|slot| matches!(slot.phase, Phase::Call | Phase::Frozen))?;
         let book = self.slots.book(slot.book);
-        let clearing = clear_book(book, self.registry.market(slot.market));
+        let market = self.registry.market(slot.market);
+        let clearing = clear_book(book, &self.orders, market, reference(slot, market));
         Some(Indicative {
             price: clearing.map(|clearing| clearing.price),
             volume: clearing.map_or(Energy::ZERO, |clearing| clearing.volume),
@@ -172,10 +197,10 @@ impl Engine {
         })
     }
 
-    /// How many orders rest in all books.
+    /// How many orders are open, in books and outside.
     #[must_use]
     pub const fn open_orders(&self) -> u32 {
-        self.slab.used()
+        self.orders.open()
     }
 
     /// All meters in the order of their numbers.
@@ -186,6 +211,79 @@ impl Engine {
     /// All parties in the order of role and number.
     pub fn parties(&self) -> impl Iterator<Item = &PartyRegistration> {
         self.registry.parties().iter()
+    }
+
+    /// What a market checks and does besides its definition.
+    #[must_use]
+    pub fn controls(&self, id: MarketId) -> Option<&MarketControls> {
+        let index = self.registry.market_index(id)?;
+        Some(&self.registry.market(index).controls)
+    }
+
+    /// What a platform may owe in a market, if it has a limit there.
+    #[must_use]
+    pub fn credit(&self, platform: PlatformId, market: MarketId) -> Option<CreditLimit> {
+        let index = self.registry.market_index(market)?;
+        let limit = self.credit.account(index, platform).limit?;
+        Some(CreditLimit { platform, market, limit })
+    }
+
+    /// Price of a slot's last trade or auction.
+    #[must_use]
+    pub fn last_price(&self, key: SlotKey) -> Option<Price> {
+        self.opened(key)?.last_price
+    }
+
+    /// When the auction of a frozen slot is due.
+    #[must_use]
+    pub fn uncross_at(&self, key: SlotKey) -> Option<Timestamp> {
+        let slot = self.opened(key).filter(|slot| slot.phase == Phase::Frozen)?;
+        Some(slot.uncross_at)
+    }
+
+    /// The answer to an operator's command that is not possible.
+    pub(crate) const fn refused(reason: RejectReason) -> Event {
+        Event::CommandRejected(CommandRejected { reason })
+    }
+
+    fn set_controls(&mut self, controls: &MarketControls, events: &mut Vec<Event>) {
+        events.push(match self.registry.set_controls(controls) {
+            Ok(()) => Event::ControlsSet(*controls),
+            Err(reason) => Self::refused(reason),
+        });
+    }
+
+    fn set_credit(&mut self, limit: &CreditLimit, events: &mut Vec<Event>) {
+        let set = self
+            .credit_account(limit.platform, limit.market)
+            .and_then(|(market, minor)| self.credit.set_limit(market, limit, minor));
+        events.push(match set {
+            Ok(()) => Event::CreditSet(*limit),
+            Err(reason) => Self::refused(reason),
+        });
+    }
+
+    fn release_credit(&mut self, release: &CreditRelease, events: &mut Vec<Event>) {
+        let released = self
+            .credit_account(release.platform, release.market)
+            .and_then(|(market, minor)| self.credit.release(market, release, minor));
+        events.push(match released {
+            Ok(()) => Event::CreditReleased(*release),
+            Err(reason) => Self::refused(reason),
+        });
+    }
+
+    /// Index of the market of an account, and its minor unit in nano-currency.
+    fn credit_account(
+        &self,
+        platform: PlatformId,
+        market: MarketId,
+    ) -> Result<(u16, i128), RejectReason> {
+        if !self.registry.has_party(Party { role: Role::Platform, number: platform.get() }) {
+            return Err(RejectReason::UnknownParty);
+        }
+        let index = self.registry.market_index(market).ok_or(RejectReason::UnknownMarket)?;
+        Ok((index, self.registry.market(index).definition.currency.nanos_per_minor()))
     }
 
     fn define_market(&mut self, market: &MarketDefinition, events: &mut Vec<Event>) {
@@ -207,25 +305,6 @@ impl Engine {
             Ok(()) => Event::MeterRegistered(*meter),
             Err(reason) => Self::refused(reason),
         });
-    }
-
-    fn open_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
-        events.push(match self.try_open_slot(key) {
-            Ok(()) => Event::SlotPhaseChanged(SlotPhaseChanged { key, phase: Phase::Call }),
-            Err(reason) => Self::refused(reason),
-        });
-    }
-
-    /// Checks in the order of the reject codes, then opens.
-    fn try_open_slot(&mut self, key: SlotKey) -> Result<(), RejectReason> {
-        let registry = &self.registry;
-        let index = registry.market_index(key.market).ok_or(RejectReason::UnknownMarket)?;
-        let market = registry.market(index);
-        let number = market.grid_number(key.slot).ok_or(RejectReason::SlotMisaligned)?;
-        if self.last_time > market.definition.gate_closes_after(key.slot) {
-            return Err(RejectReason::GateClosed);
-        }
-        self.slots.open(key, index, market, number)
     }
 
     fn opened(&self, key: SlotKey) -> Option<&Slot> {

@@ -2,95 +2,160 @@
 
 use std::collections::BTreeMap;
 
-use types::{MeterId, Phase, Side};
+use types::{MeterId, Phase, PlatformId, Side};
 
 use crate::{
+    credit::{amount, exposure},
     engine::Engine,
     index::{NONE, next_index},
     ladder::queue,
+    orders::{NOBODY, Place},
     slots::Slot,
 };
 
-/// Quantities by slot, meter and side, in Wh.
-type Used = BTreeMap<(u32, MeterId, Side), u64>;
+/// Sums over all orders, made the slow way.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Open and filled quantity by slot, meter and side, in Wh.
+    used: BTreeMap<(u32, MeterId, Side), u64>,
+    /// Open orders by slot, group and side.
+    open: BTreeMap<(u32, u32, Side), u32>,
+    /// What open orders reserve, by index of the market and platform.
+    reserved: BTreeMap<(u16, PlatformId), i128>,
+    /// How many are open.
+    orders: u32,
+}
 
 impl Engine {
     /// Recomputes every total and follows every link.
     ///
     /// # Panics
     /// When a book is crossed outside its call, a level's totals differ from its queue, what a
-    /// meter has used differs from its orders, or a table's entries do not point at each other.
+    /// meter has used or a platform reserves differs from its orders, a credit account is negative,
+    /// or a table's entries do not point at each other.
     pub fn check_invariants(&self) {
-        let mut used = Used::new();
-        for (number, record) in self.orders.iter() {
-            assert!(record.total >= record.leaves(number, &self.slab), "more open than ordered");
-            let sum = used.entry((record.slot, record.meter, record.side)).or_default();
-            *sum += record.total;
-        }
-        let mut open_orders = 0;
+        let sums = self.sum_up();
+        assert!(sums.orders == self.orders.open(), "the count of open orders is wrong");
+        let mut found = 0;
         for (index, slot) in (0..).zip(self.slots.iter()) {
             assert!((slot.phase == Phase::Closed) == (slot.book == NONE), "a closed slot's book");
             if slot.book != NONE {
-                open_orders += self.check_side(index, slot, Side::Buy);
-                open_orders += self.check_side(index, slot, Side::Sell);
-                self.check_slot(index, slot, &used);
+                found += self.check_side(index, slot, Side::Buy);
+                found += self.check_side(index, slot, Side::Sell);
+                found += self.check_outside(index, slot);
+                self.check_slot(index, slot, &sums);
             }
         }
-        assert!(open_orders == self.slab.used(), "orders rest in no queue");
+        assert!(found == self.orders.open(), "open orders are in no book");
+        for (market, platform, account) in self.credit.accounts() {
+            let reserved = sums.reserved.get(&(market, platform)).copied().unwrap_or(0);
+            assert!(account.reserved == reserved, "reserved credit differs from the orders");
+            assert!(account.owed >= 0, "owed credit is negative");
+        }
     }
 
-    fn check_slot(&self, index: u32, slot: &Slot, used: &Used) {
+    fn sum_up(&self) -> Sums {
+        let mut sums = Sums::default();
+        for (_, order) in self.orders.iter() {
+            let side = order.side();
+            let used = sums.used.entry((order.slot, order.meter, side)).or_default();
+            *used += u64::from(order.filled) + u64::from(order.leaves);
+            assert!(
+                order.is_done() == (order.leaves == 0),
+                "an order is done when nothing is open"
+            );
+            if order.is_done() {
+                continue;
+            }
+            sums.orders += 1;
+            *sums.open.entry((order.slot, order.group, side)).or_default() += 1;
+            let market = self.slots.slot(order.slot).market;
+            let price = self.registry.market(market).worst_price(side, order.level);
+            let reserved = sums.reserved.entry((market, order.platform)).or_default();
+            *reserved += amount(exposure(side, price), order.leaves);
+        }
+        sums
+    }
+
+    fn check_slot(&self, index: u32, slot: &Slot, sums: &Sums) {
         let book = self.slots.book(slot.book);
+        let needy = book.ladder(Side::Buy).needy + book.ladder(Side::Sell).needy;
         if slot.phase == Phase::Continuous {
-            assert!(!book.is_crossed(), "book is crossed");
+            assert!(needy > 0 || !book.is_crossed(), "book is crossed");
+            for side in [Side::Buy, Side::Sell] {
+                assert!(book.ladder(side).level(0).orders == 0, "a market order rests");
+            }
         }
         for meter in self.registry.meters() {
-            let mut sides = [0, 0];
-            for (sum, side) in sides.iter_mut().zip([Side::Buy, Side::Sell]) {
-                *sum = used.get(&(index, meter.meter, side)).copied().unwrap_or(0);
-                assert!(book.used(meter.meter, side) == *sum, "used capacity differs from orders");
+            for side in [Side::Buy, Side::Sell] {
+                let sum = sums.used.get(&(index, meter.meter, side)).copied().unwrap_or(0);
+                let used = u64::from(book.used(meter.meter, side));
+                assert!(used == sum, "used capacity differs from orders");
                 let row = self.registry.meter(meter.meter);
                 let capacity = row.map(|row| row.capacity(side, slot.key.slot.minutes()));
-                assert!(capacity.is_some_and(|capacity| *sum <= capacity), "capacity exceeded");
-            }
-            if slot.phase == Phase::Call {
-                assert!(sides.contains(&0), "a meter is on both sides of a call");
+                assert!(capacity.is_some_and(|most| sum <= u64::from(most)), "capacity exceeded");
             }
         }
+        for (&(of_slot, group, side), &open) in &sums.open {
+            if of_slot == index && group != 0 {
+                assert!(book.open(group, side) == open, "open orders of a group differ");
+            }
+        }
+    }
+
+    fn check_outside(&self, index: u32, slot: &Slot) -> u32 {
+        let book = self.slots.book(slot.book);
+        for &number in &book.outside {
+            let order = self.orders.get(number);
+            assert!(matches!(order.place(), Place::Asleep | Place::Waiting), "it is not outside");
+            assert!(order.slot == index, "an order is outside another slot's book");
+        }
+        next_index(book.outside.len())
     }
 
     /// Checks one ladder; how many orders it holds.
     fn check_side(&self, index: u32, slot: &Slot, side: Side) -> u32 {
         let book = self.slots.book(slot.book);
         let ladder = book.ladder(side);
-        let mut orders = 0;
+        let (mut orders, mut needy) = (0, 0);
         let mut marked = ladder.ranks().peekable();
         assert!(marked.peek().copied().unwrap_or(NONE) == ladder.best(), "best level is wrong");
         for rank in 0..next_index(ladder.len()) {
             let level = ladder.level(rank);
             let is_marked = marked.next_if_eq(&rank).is_some();
-            assert!(is_marked == (level.head != NONE), "bitmap differs from the queue");
-            let (mut quantity, mut count, mut before) = (0, 0, NONE);
-            for entry in queue(&self.slab, level) {
-                let order = self.slab.get(entry);
-                let record = self.orders.get(order.number);
-                assert!(order.prev == before, "queue is not linked both ways");
-                assert!(order.leaves > 0, "an order without quantity rests");
-                assert!(record.entry == entry, "a record points elsewhere");
-                assert!(record.slot == index, "an order is in another slot's book");
-                assert!(record.side == side, "an order is on the wrong side");
-                assert!(book.rank(side, record.level) == rank, "an order is at the wrong level");
-                assert!(record.meter == order.meter, "an order has two meters");
-                assert!(record.client_order == order.client_order, "an order has two names");
-                quantity += order.leaves;
+            assert!(is_marked == (level.head != NOBODY), "bitmap differs from the queue");
+            let (mut quantity, mut count, mut special) = (0, 0, 0);
+            for (_, order) in queue(&self.orders, level) {
+                assert!(order.place() == Place::Queue, "an order in a queue is elsewhere");
+                assert!(order.slot == index, "an order is in another slot's book");
+                assert!(order.side() == side, "an order is on the wrong side");
+                assert!(book.rank(side, order.level) == rank, "an order is at the wrong level");
+                quantity += u64::from(order.leaves);
                 count += 1;
-                before = entry;
+                special += u32::from(order.traits.is_special());
+                needy += u32::from(order.is_needy());
+                let in_view = self.orders.in_view(order);
+                assert!(in_view > 0 && in_view <= order.leaves, "nothing of an order is in view");
             }
-            assert!(level.tail == before, "the last of a queue is wrong");
+            self.check_links(level.head, level.tail);
             assert!(level.quantity == quantity, "level quantity differs from its queue");
             assert!(level.orders == count, "level count differs from its queue");
+            assert!(level.special == special, "count of special orders differs");
             orders += count;
         }
+        assert!(ladder.needy == needy, "count of orders with a need differs");
         orders
+    }
+
+    /// Follows a queue, the done included, both ways.
+    fn check_links(&self, head: u32, tail: u32) {
+        let (mut number, mut before) = (head, NOBODY);
+        while number != NOBODY {
+            let order = self.orders.get(number);
+            assert!(number == head || order.prev == before, "queue is not linked both ways");
+            before = number;
+            number = order.next;
+        }
+        assert!(tail == before, "the last of a queue is wrong");
     }
 }

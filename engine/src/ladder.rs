@@ -1,30 +1,34 @@
 //! One side of a book: an array cell per price level and a bitmap of those that hold orders.
 //!
-//! Levels are numbered by rank: 0 is the best price of the side, whichever way that is. So both
-//! sides run through the same code.
+//! Levels are numbered by rank: 0 is for market orders, 1 the best price of the side, whichever
+//! way that is. So both sides run through the same code.
 
 use crate::{
     index::{NONE, at},
-    slab::Slab,
+    orders::{NOBODY, Order, OrderLog},
 };
 
 /// The queue of one price level with its totals.
+///
+/// `head` may be an order that is done; while the level holds any, an open one comes behind it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Level {
-    /// Open quantity of the queue in Wh.
+    /// Open quantity of the queue in Wh, hidden or not.
     pub(crate) quantity: u64,
     /// First in the queue.
     pub(crate) head: u32,
     /// Last in the queue.
     pub(crate) tail: u32,
-    /// How many orders are in the queue.
+    /// How many open orders are in the queue.
     pub(crate) orders: u32,
+    /// How many of them a sweep must look at closely: icebergs and those with a need.
+    pub(crate) special: u32,
 }
 
 const _: () = assert!(size_of::<Level>() == 24);
 
 impl Level {
-    const EMPTY: Self = Self { quantity: 0, head: NONE, tail: NONE, orders: 0 };
+    const EMPTY: Self = Self { quantity: 0, head: NOBODY, tail: NOBODY, orders: 0, special: 0 };
 }
 
 /// All levels of one side. An empty level is [`Level::EMPTY`], so an empty ladder can be re-used
@@ -38,19 +42,22 @@ pub(crate) struct Ladder {
     summary: Vec<u64>,
     /// Lowest rank that holds orders, or [`NONE`].
     best: u32,
-    /// Orders of all levels.
+    /// Open orders of all levels.
     orders: u32,
+    /// How many of them have a need.
+    pub(crate) needy: u32,
 }
 
 impl Ladder {
-    /// Makes an empty ladder ready for `levels` levels.
-    pub(crate) fn reset(&mut self, levels: u32) {
-        let words = levels.div_ceil(64);
-        self.levels.resize(at(levels), Level::EMPTY);
+    /// Makes an empty ladder ready for `ranks` ranks.
+    pub(crate) fn reset(&mut self, ranks: u32) {
+        let words = ranks.div_ceil(64);
+        self.levels.resize(at(ranks), Level::EMPTY);
         self.words.resize(at(words), 0);
         self.summary.resize(at(words.div_ceil(64)), 0);
         self.best = NONE;
         self.orders = 0;
+        self.needy = 0;
     }
 
     /// How many orders rest on this side.
@@ -65,6 +72,13 @@ impl Ladder {
         self.best
     }
 
+    /// The best rank that holds orders, not better than `from`; [`NONE`] if there is none.
+    pub(crate) fn best_from(&self, from: u32) -> u32 {
+        let word = from >> 6;
+        let bits = self.words.get(at(word)).map_or(0, |bits| bits & (u64::MAX << (from & 63)));
+        if bits == 0 { self.first_from_word(word + 1) } else { lowest(word, bits) }
+    }
+
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "hot; ranks are checked at admission")]
     pub(crate) fn level(&self, rank: u32) -> &Level {
@@ -77,55 +91,72 @@ impl Ladder {
         &mut self.levels[at(rank)]
     }
 
-    /// Puts the order in slab entry `index` at the end of the queue.
+    /// Puts an open order at the end of the queue.
     #[inline]
-    pub(crate) fn push(&mut self, slab: &mut Slab, rank: u32, index: u32) {
-        let order = slab.get_mut(index);
-        let leaves = order.leaves;
-        order.next = NONE;
+    pub(crate) fn push(&mut self, orders: &mut OrderLog, rank: u32, number: u32) {
         self.orders += 1;
+        let order = orders.get_mut(number);
+        let (leaves, special) = (order.leaves, order.traits.is_special());
+        order.next = NOBODY;
         let level = self.level_mut(rank);
         order.prev = level.tail;
-        let tail = core::mem::replace(&mut level.tail, index);
-        level.quantity += leaves;
+        let tail = core::mem::replace(&mut level.tail, number);
+        level.quantity += u64::from(leaves);
         level.orders += 1;
-        if tail == NONE {
-            level.head = index;
+        if tail == NOBODY {
+            level.head = number;
             self.mark(rank);
         } else {
-            slab.get_mut(tail).next = index;
+            orders.get_mut(tail).next = number;
+        }
+        if special {
+            self.count_special(orders.get(number), rank, 1);
         }
     }
 
-    /// Takes the order in slab entry `index` out of its queue, with what it still holds. The entry
-    /// itself stays.
+    /// Takes an order that is filled out of the head of its queue.
     #[inline]
-    pub(crate) fn unlink(&mut self, slab: &mut Slab, rank: u32, index: u32) {
-        let order = *slab.get(index);
+    pub(crate) fn pop(&mut self, rank: u32, next: u32) {
         self.orders -= 1;
         let level = self.level_mut(rank);
-        level.quantity -= order.leaves;
         level.orders -= 1;
-        if order.prev == NONE {
-            level.head = order.next;
-        } else {
-            slab.get_mut(order.prev).next = order.next;
-        }
-        if order.next == NONE {
-            level.tail = order.prev;
-        } else {
-            slab.get_mut(order.next).prev = order.prev;
-        }
-        if level.head == NONE {
-            self.unmark(rank);
+        level.head = next;
+        if level.orders == 0 {
+            self.empty(rank);
         }
     }
 
-    /// Empties one level at once. The entries of its orders stay.
-    pub(crate) fn clear(&mut self, rank: u32) {
-        self.orders -= self.level(rank).orders;
-        *self.level_mut(rank) = Level::EMPTY;
-        self.unmark(rank);
+    /// Takes an order that is done for ever out of the totals. It stays linked.
+    #[inline]
+    pub(crate) fn bury(&mut self, order: &Order, rank: u32) {
+        self.orders -= 1;
+        if order.traits.is_special() {
+            self.count_special(order, rank, u32::MAX);
+        }
+        let level = self.level_mut(rank);
+        level.quantity -= u64::from(order.leaves);
+        level.orders -= 1;
+        if level.orders == 0 {
+            self.empty(rank);
+        }
+    }
+
+    /// Takes an order out of its queue that may come back. Its quantity goes with it.
+    pub(crate) fn unlink(&mut self, orders: &mut OrderLog, rank: u32, number: u32) {
+        let order = *orders.get(number);
+        let level = self.level_mut(rank);
+        if level.head == number {
+            level.head = order.next;
+        } else {
+            orders.get_mut(order.prev).next = order.next;
+        }
+        let level = self.level_mut(rank);
+        if level.tail == number {
+            level.tail = order.prev;
+        } else {
+            orders.get_mut(order.next).prev = order.prev;
+        }
+        self.bury(&order, rank);
     }
 
     /// Ranks that hold orders, best first.
@@ -135,9 +166,28 @@ impl Ladder {
         Ranks { ladder: self, word, bits: self.words.get(at(word)).copied().unwrap_or(0) }
     }
 
-    /// How many levels there are, empty ones included.
+    /// How many ranks there are, empty ones included.
     pub(crate) fn len(&self) -> usize {
         self.levels.len()
+    }
+
+    /// Adds `by` to the counts of special orders; `u32::MAX` takes one off.
+    #[cold]
+    fn count_special(&mut self, order: &Order, rank: u32, by: u32) {
+        if order.traits.has(crate::orders::Traits::NEEDY) {
+            self.needy = self.needy.wrapping_add(by);
+        }
+        let level = self.level_mut(rank);
+        level.special = level.special.wrapping_add(by);
+    }
+
+    /// Forgets a level that holds nothing open, with whatever is still linked.
+    #[inline]
+    fn empty(&mut self, rank: u32) {
+        let level = self.level_mut(rank);
+        level.head = NOBODY;
+        level.tail = NOBODY;
+        self.unmark(rank);
     }
 
     #[inline]
@@ -217,56 +267,100 @@ fn word_mut(words: &mut [u64], index: u32) -> &mut u64 {
     &mut words[at(index)]
 }
 
-/// The slab entry's index of every order of one queue, first in line first.
-pub(crate) fn queue(slab: &Slab, level: &Level) -> impl Iterator<Item = u32> {
-    let mut index = level.head;
+/// The open orders of one queue with their numbers, first in line first.
+pub(crate) fn queue<'a>(
+    orders: &'a OrderLog,
+    level: &Level,
+) -> impl Iterator<Item = (u32, &'a Order)> {
+    let mut number = level.head;
     core::iter::from_fn(move || {
-        let this = index;
-        if this == NONE {
-            return None;
+        while number != NOBODY {
+            let (this, order) = (number, orders.get(number));
+            number = order.next;
+            if order.leaves > 0 {
+                return Some((this, order));
+            }
         }
-        index = slab.get(this).next;
-        Some(this)
+        None
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slab::OpenOrder;
-    use types::{ClientOrderId, MeterId};
+    use crate::orders::Accepted;
+    use types::{
+        ClientOrderId, MeterId, OrderKind, PlatformId, SessionId, Side, TimeInForce, Timestamp,
+    };
 
-    fn order(number: u32) -> OpenOrder {
-        OpenOrder {
-            client_order: ClientOrderId::new(0),
-            leaves: 1,
-            number,
-            meter: MeterId::new(1),
-            next: NONE,
-            prev: NONE,
-        }
-    }
+    const ORDER: Accepted = Accepted {
+        client_order: ClientOrderId::new(0),
+        valid_until: Timestamp::from_ns(0),
+        quantity: 1,
+        meter: MeterId::new(1),
+        level: 0,
+        slot: 0,
+        session: SessionId::new(1),
+        group: 0,
+        platform: PlatformId::new(1),
+        side: Side::Buy,
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::UntilGate,
+    };
 
     #[test]
     fn the_best_level_is_found_across_words_and_groups() {
-        let mut slab = Slab::new(8);
+        let mut orders = OrderLog::default();
         let mut ladder = Ladder::default();
         ladder.reset(1 << 20);
         assert_eq!((ladder.best(), ladder.ranks().next()), (NONE, None));
         let ranks = [0, 63, 64, 4_095, 4_096, 500_000, (1 << 20) - 1];
-        let mut indices = Vec::new();
+        let mut numbers = Vec::new();
         for &rank in ranks.iter().rev() {
-            let index = slab.insert(order(1));
-            ladder.push(&mut slab, rank, index);
+            let number = orders.push(&ORDER, None);
+            ladder.push(&mut orders, rank, number);
             assert_eq!(ladder.best(), rank);
-            indices.push(index);
+            numbers.push(number);
         }
         assert_eq!(ladder.ranks().collect::<Vec<_>>(), ranks);
-        for (&rank, &index) in ranks.iter().zip(indices.iter().rev()) {
-            assert_eq!(ladder.best(), rank);
-            ladder.unlink(&mut slab, rank, index);
-            slab.release(index);
+        for (pair, &rank) in ranks.windows(2).zip(&ranks) {
+            assert_eq!(ladder.best_from(rank), rank);
+            assert_eq!(ladder.best_from(rank + 1), pair[1]);
         }
-        assert_eq!((ladder.best(), slab.used()), (NONE, 0));
+        for (&rank, &number) in ranks.iter().zip(numbers.iter().rev()) {
+            assert_eq!(ladder.best(), rank);
+            ladder.unlink(&mut orders, rank, number);
+        }
+        assert_eq!(ladder.best(), NONE);
+    }
+
+    #[test]
+    fn the_dead_stay_linked_and_are_not_seen() {
+        let mut orders = OrderLog::default();
+        let mut ladder = Ladder::default();
+        ladder.reset(8);
+        for number in 1..=5 {
+            assert_eq!(orders.push(&ORDER, None), number);
+            ladder.push(&mut orders, 3, number);
+        }
+        let open = |orders: &OrderLog, ladder: &Ladder| -> Vec<u32> {
+            queue(orders, ladder.level(3)).map(|(number, _)| number).collect()
+        };
+        for number in [3, 5] {
+            ladder.bury(&orders.get(number).clone(), 3);
+            orders.finish(number);
+        }
+        assert_eq!(open(&orders, &ladder), [1, 2, 4]);
+        ladder.unlink(&mut orders, 3, 4);
+        ladder.push(&mut orders, 3, 4);
+        ladder.unlink(&mut orders, 3, 1);
+        ladder.push(&mut orders, 3, 1);
+        assert_eq!(open(&orders, &ladder), [2, 4, 1]);
+        assert_eq!(ladder.level(3).quantity, 3);
+        for number in [1, 2, 4] {
+            ladder.bury(&orders.get(number).clone(), 3);
+            orders.finish(number);
+        }
+        assert_eq!((ladder.best(), ladder.level(3).head, orders.open()), (NONE, NOBODY, 0));
     }
 }

@@ -32,20 +32,29 @@
 mod admission;
 pub mod auction;
 mod book;
+mod calls;
+mod changes;
+mod chunked;
 mod client_ids;
+mod credit;
+mod curve;
+mod desk;
 mod digest;
 mod engine;
+mod expiries;
 mod index;
 mod invariants;
 mod ladder;
 mod limits;
+mod lists;
+mod many;
 mod matching;
 mod orders;
 mod pairing;
 mod registry;
 pub mod sharing;
-mod slab;
 mod slots;
+mod special;
 #[cfg(test)]
 mod tests;
 

@@ -3,12 +3,13 @@
 /// The limits of one engine. Part of its configuration: a replay needs the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most orders open at the same time. 1,048,576 × 32 bytes in the slab = 32 MiB.
+    /// Most orders open at the same time.
     pub orders_max: u32,
     /// Most orders open in one slot. Whatever one command does to a book must fit into one journal
     /// batch: 300,000 trades × 104 bytes of record = 29.8 MiB of 32 MiB.
     pub book_orders_max: u32,
-    /// Most meters. 131,072 × 16 bytes of used capacity = 2 MiB for each open slot.
+    /// Most meters. 131,072 × (8 bytes of used capacity + 8 of open orders) = 2 MiB for each open
+    /// slot.
     pub meters_max: u32,
     /// Most slots open at the same time: 1,024 is ten days of 96 quarter hours and 64 to spare.
     pub slots_max: u32,
@@ -18,14 +19,14 @@ pub struct Limits {
     pub parties_max: u16,
 }
 
-/// Largest [`Limits::meters_max`]. A meter's capacity in a slot is at most 2^32 W over 24 hours,
-/// below 2^37 Wh; times 2^26 meters is below 2^63, so that every sum over a book fits in an `i64`.
+/// Largest [`Limits::meters_max`]. A meter's capacity in a slot counts as at most 2^32 Wh; times
+/// 2^26 meters is below 2^63, so that every sum over a book fits in an `i64`.
 pub(crate) const METERS_MAX: u32 = 1 << 26;
 
 impl Default for Limits {
     /// One market area of a large city: 2^20 open orders, 2^17 meters, 1,024 slots, 64 markets,
-    /// 1,024 parties. 32 MiB of slab + 16 MiB of platforms' numbers at the start + 2 MiB per slot
-    /// with 131,072 active meters (96 slots: 192 MiB) + 64 bytes per accepted order.
+    /// 1,024 parties. 16 MiB of platforms' numbers at the start + 2 MiB per slot with 131,072 active
+    /// meters (96 slots: 192 MiB) + 64 bytes per accepted order.
     fn default() -> Self {
         Self {
             orders_max: 1 << 20,

@@ -1,52 +1,63 @@
-//! Stop 8 of an order's life: matching. An order enters the book, sweeps the other side, rests,
-//! changes, and leaves.
+//! Stop 8 of an order's life: matching. An order is accepted, enters the book, sweeps the other
+//! side, and rests or goes.
 //!
-//! Price, then time; a trade is at the price of the order that was resting. An incoming order that
-//! reaches one of its own meter gives way with the rest of its quantity.
+//! Price, then time; a trade is at the price of the order that was resting. What is rare, an
+//! iceberg or an order with a minimum in the way, is in `special`.
 
 use types::{
-    CancelOrder, CancelReason, ClientOrderId, CommandRejected, Energy, Event, MeterId,
-    OrderAccepted, OrderCancelled, OrderId, OrderRejected, OrderReplaced, OrderRestated, Origin,
-    Phase, PlatformId, RejectReason, Request, Side, SignedNewOrder, SignedReplaceOrder, SlotKey,
-    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
+    CancelReason, ClientOrderId, Event, OrderAccepted, OrderId, OrderKind, OrderRejected,
+    OrderRestated, Origin, Phase, Price, RejectReason, Request, SelfTradeAction, Side,
+    SignedNewOrder, SlotPhaseChanged, TimeInForce, Timestamp,
 };
 
 use crate::{
-    admission::{Placement, Refusal},
+    admission::{Admitted, Refusal},
+    desk::{Desk, Match, Party, energy},
     engine::Engine,
     index::NONE,
-    ladder::queue,
-    orders::OrderRecord,
-    slab::OpenOrder,
+    orders::{Order, Traits},
+    registry::Market,
+    slots::Slot,
 };
 
-/// An order on its way into a book.
+/// An order that sweeps the other side.
 #[derive(Debug, Clone, Copy)]
-struct Taker {
-    number: u32,
-    slot: u32,
-    book: u32,
-    phase: Phase,
-    /// The platform's number of the order.
-    client_order: ClientOrderId,
-    /// The platform's number of the request that brought it here.
-    request: ClientOrderId,
-    meter: MeterId,
-    platform: PlatformId,
-    side: Side,
-    level: u32,
-    leaves: u64,
-    time_in_force: TimeInForce,
+pub(crate) struct Taker {
+    pub(crate) party: Party,
+    /// Its self-trade group; [`NONE`], which no order has, if it has none.
+    pub(crate) group: u32,
+}
+
+impl Taker {
+    #[inline]
+    pub(crate) const fn new(number: u32, order: &Order) -> Self {
+        let group = if order.group == 0 { NONE } else { order.group };
+        Self { party: Party::of(number, order), group }
+    }
+}
+
+/// Which ranks of the other side a sweep may trade at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    /// Better ones are outside the dynamic band.
+    pub(crate) first: u32,
+    /// Worse ones are outside the band or beyond the limit.
+    pub(crate) last: u32,
+    /// Worse ones are beyond the limit.
+    limit: u32,
 }
 
 /// How a sweep ended.
-enum Sweep {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
     /// Nothing is left.
     Filled,
     /// Nothing on the other side is good enough.
     Exhausted,
-    /// The next order on the other side is of the same meter.
-    OwnOrder,
+    /// It gave way to an order of its own group.
+    SelfTrade,
+    /// The next trade would be outside the dynamic band.
+    Interrupted,
 }
 
 impl Engine {
@@ -59,192 +70,44 @@ impl Engine {
         events: &mut Vec<Event>,
     ) {
         match self.admit_new(time, signed) {
-            Ok(placement) => self.accept(signed, placement, events),
+            Ok(admitted) => self.accept(signed, &admitted, events),
             Err(Refusal::Restate(number)) => {
                 events.push(self.restated(signed.origin, signed.order.client_order, number));
             }
             Err(Refusal::Reject(reason)) => {
                 let client_order = signed.order.client_order;
                 events.push(rejected(signed.origin, client_order, Request::New, reason));
+                self.break_list(signed.origin.platform, &signed.order.list, events);
             }
         }
     }
 
     /// Where an order stands, for a request that came again.
-    fn restated(&self, origin: Origin, client_order: ClientOrderId, number: u32) -> Event {
-        let record = self.orders.get(number);
-        let leaves = record.leaves(number, &self.slab);
+    pub(crate) fn restated(
+        &self,
+        origin: Origin,
+        client_order: ClientOrderId,
+        number: u32,
+    ) -> Event {
+        let order = self.orders.get(number);
         Event::OrderRestated(OrderRestated {
             origin,
             client_order,
             order: OrderId::new(u64::from(number)),
-            filled: Energy::from_wh(record.total - leaves),
-            leaves: Energy::from_wh(leaves),
+            filled: energy(order.filled),
+            leaves: energy(order.leaves),
         })
     }
 
-    /// A cancellation.
     #[inline]
-    pub(crate) fn cancel_order(
-        &mut self,
-        time: Timestamp,
-        cancel: &CancelOrder,
-        events: &mut Vec<Event>,
-    ) {
-        let number = match self.admit_cancel(time, cancel) {
-            Ok(number) => number,
-            Err(reason) => {
-                let request = Request::Cancel;
-                return events.push(rejected(cancel.origin, cancel.client_order, request, reason));
-            }
-        };
-        let leaves = self.take_out(number);
-        let record = self.orders.get_mut(number);
-        record.total -= leaves;
-        let (slot, meter, side) = (record.slot, record.meter, record.side);
-        let book = self.slots.slot(slot).book;
-        *self.slots.book_mut(book).used_mut(meter, side) -= leaves;
-        events.push(Event::OrderCancelled(OrderCancelled {
-            platform: cancel.origin.platform,
-            client_order: cancel.client_order,
-            order: cancel.order,
-            leaves: Energy::from_wh(leaves),
-            reason: CancelReason::Requested,
-        }));
-    }
-
-    /// A replacement: same price and not larger keeps the place, anything else enters anew.
-    pub(crate) fn replace_order(
-        &mut self,
-        time: Timestamp,
-        signed: &SignedReplaceOrder,
-        events: &mut Vec<Event>,
-    ) {
-        let replace = &signed.replace;
-        let admitted = match self.admit_replace(time, signed) {
-            Ok(admitted) => admitted,
-            Err(Refusal::Restate(number)) => {
-                return events.push(self.restated(signed.origin, replace.client_order, number));
-            }
-            Err(Refusal::Reject(reason)) => {
-                let request = Request::Replace;
-                return events.push(rejected(signed.origin, replace.client_order, request, reason));
-            }
-        };
-        let number = admitted.number;
-        let record = *self.orders.get(number);
-        let leaves = record.leaves(number, &self.slab);
-        let quantity = replace.quantity.wh();
-        let kept_place = admitted.level == record.level && quantity <= leaves;
-        let client_order = if kept_place {
-            self.shrink(&record, leaves - quantity)
-        } else {
-            let client_order = self.slab.get(record.entry).client_order;
-            self.take_out(number);
-            client_order
-        };
-        let slot = *self.slots.slot(record.slot);
-        let used = self.slots.book_mut(slot.book).used_mut(record.meter, record.side);
-        *used = *used - leaves + quantity;
-        let changed = self.orders.get_mut(number);
-        changed.total = record.total - leaves + quantity;
-        changed.level = admitted.level;
-        changed.last_replace = replace.client_order;
-        events.push(Event::OrderReplaced(OrderReplaced {
-            origin: signed.origin,
-            client_order: replace.client_order,
-            order: replace.order,
-            limit: replace.limit,
-            leaves: replace.quantity,
-            kept_place,
-        }));
-        if !kept_place {
-            let taker = Taker {
-                number,
-                slot: record.slot,
-                book: slot.book,
-                phase: slot.phase,
-                client_order,
-                request: replace.client_order,
-                meter: record.meter,
-                platform: record.platform,
-                side: record.side,
-                level: admitted.level,
-                leaves: quantity,
-                time_in_force: record.time_in_force,
-            };
-            self.enter(taker, events);
-        }
-    }
-
-    /// Closes a slot: its orders expire in the order of their numbers.
-    pub(crate) fn close_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
-        let found = self.known_slot(key).and_then(|index| match self.slots.slot(index).phase {
-            Phase::Call | Phase::Continuous => Ok(index),
-            Phase::PreOpen | Phase::Closed => Err(RejectReason::WrongPhase),
-        });
-        let index = match found {
-            Ok(index) => index,
-            Err(reason) => return events.push(Self::refused(reason)),
-        };
-        let mut expiring = core::mem::take(&mut self.expiring);
-        let book = self.slots.slot(index).book;
-        for side in [Side::Buy, Side::Sell] {
-            let ladder = self.slots.book_mut(book).ladder_mut(side);
-            while ladder.best() != NONE {
-                let rank = ladder.best();
-                for entry in queue(&self.slab, ladder.level(rank)) {
-                    expiring.push((self.slab.get(entry).number, entry));
-                }
-                ladder.clear(rank);
-            }
-        }
-        expiring.sort_unstable();
-        for (number, entry) in expiring.drain(..) {
-            let order = *self.slab.get(entry);
-            self.slab.release(entry);
-            let record = self.orders.get_mut(number);
-            record.total -= order.leaves;
-            events.push(Event::OrderCancelled(OrderCancelled {
-                platform: record.platform,
-                client_order: order.client_order,
-                order: OrderId::new(u64::from(number)),
-                leaves: Energy::from_wh(order.leaves),
-                reason: CancelReason::GateClosed,
-            }));
-        }
-        self.expiring = expiring;
-        self.slots.close(index);
-        let phase = Phase::Closed;
-        events.push(Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
-    }
-
-    /// The answer to an operator's command that is not possible.
-    pub(crate) const fn refused(reason: RejectReason) -> Event {
-        Event::CommandRejected(CommandRejected { reason })
-    }
-
-    #[inline]
-    fn accept(&mut self, signed: &SignedNewOrder, placed: Placement, events: &mut Vec<Event>) {
+    fn accept(&mut self, signed: &SignedNewOrder, admitted: &Admitted, events: &mut Vec<Event>) {
         let order = &signed.order;
-        let number = self.orders.next_number();
-        self.orders.push(OrderRecord {
-            client_order: order.client_order,
-            last_replace: ClientOrderId::new(0),
-            valid_until: order.valid_until,
-            quantity: order.quantity,
-            total: order.quantity.wh(),
-            meter: order.meter,
-            slot: placed.slot,
-            level_sent: placed.level,
-            level: placed.level,
-            entry: NONE,
-            platform: signed.origin.platform,
-            side: order.side,
-            time_in_force: order.time_in_force,
-        });
-        self.client_ids.insert(&self.orders, placed.vacancy);
-        *self.slots.book_mut(placed.book).used_mut(order.meter, order.side) += order.quantity.wh();
+        let number = self.orders.push(&admitted.order, admitted.extra);
+        self.client_ids.insert(&self.orders, admitted.vacancy);
+        let accepted = self.orders.get(number);
+        let (taker, group) = (Taker::new(number, accepted), accepted.group);
+        let listed = accepted.traits.has(Traits::LISTED);
+        self.desk(admitted.order.slot).reserve(&taker.party, group, admitted.reserve);
         events.push(Event::OrderAccepted(OrderAccepted {
             origin: signed.origin,
             client_order: order.client_order,
@@ -255,166 +118,281 @@ impl Engine {
             limit: order.limit,
             quantity: order.quantity,
         }));
-        let taker = Taker {
-            number,
-            slot: placed.slot,
-            book: placed.book,
-            phase: placed.phase,
-            client_order: order.client_order,
-            request: order.client_order,
-            meter: order.meter,
-            platform: signed.origin.platform,
-            side: order.side,
-            level: placed.level,
-            leaves: order.quantity.wh(),
-            time_in_force: order.time_in_force,
-        };
-        self.enter(taker, events);
+        if order.time_in_force == TimeInForce::UntilTime {
+            self.expiries.push(order.conditions.expires, number);
+        }
+        if listed {
+            self.list(number, &order.list, events);
+        } else {
+            self.enter(admitted.order.slot, taker, order.client_order, events);
+        }
     }
 
     /// Matches an order where its slot's phase allows it, then rests or cancels what is left.
+    /// `request` is the number of the request that brought it here.
     #[inline]
-    fn enter(&mut self, mut taker: Taker, events: &mut Vec<Event>) {
-        let sweep = match taker.phase {
-            Phase::Continuous => self.sweep(&mut taker, events),
-            Phase::PreOpen | Phase::Call | Phase::Closed => Sweep::Exhausted,
+    pub(crate) fn enter(
+        &mut self,
+        slot: u32,
+        mut taker: Taker,
+        request: ClientOrderId,
+        events: &mut Vec<Event>,
+    ) {
+        let mut desk = self.desk(slot);
+        if desk.slot.phase != Phase::Continuous {
+            return desk.rest(taker.party.number);
+        }
+        let order = *desk.orders.get(taker.party.number);
+        let reach = desk.reach(&taker);
+        let whole = order.time_in_force() == TimeInForce::FillOrKill;
+        if (whole || order.is_needy()) && !desk.is_enough(&taker, reach, whole) {
+            return self.decline(slot, &order, taker.party.number, request, events);
+        }
+        let traded_before = *desk.trades;
+        let ending = desk.sweep(&mut taker, reach, events);
+        if *desk.trades != traded_before {
+            desk.write_back(&taker, order.leaves);
+            let last_price = desk.slot.last_price;
+            self.slots.slot_mut(slot).last_price = last_price;
+        }
+        if ending != Ending::Filled {
+            self.leave(slot, &order, taker, (ending, request), events);
+        }
+    }
+
+    /// What becomes of the rest of an order that has swept.
+    #[inline]
+    fn leave(
+        &mut self,
+        slot: u32,
+        order: &Order,
+        taker: Taker,
+        (ending, request): (Ending, ClientOrderId),
+        events: &mut Vec<Event>,
+    ) {
+        let number = taker.party.number;
+        let reason = match ending {
+            Ending::SelfTrade => Some(CancelReason::SelfTrade),
+            _ if order.kind() == OrderKind::Market => Some(CancelReason::NoLiquidity),
+            _ if order.time_in_force().is_immediate() => Some(CancelReason::ImmediateOrCancel),
+            Ending::Filled | Ending::Exhausted | Ending::Interrupted => None,
         };
-        match (sweep, taker.time_in_force) {
-            (Sweep::Filled, _) => {}
-            (Sweep::Exhausted, TimeInForce::UntilGate) => self.rest(&taker),
-            (Sweep::Exhausted, TimeInForce::ImmediateOrCancel) => {
-                self.cancel_rest(&taker, CancelReason::ImmediateOrCancel, events);
-            }
-            (Sweep::OwnOrder, _) => self.cancel_rest(&taker, CancelReason::SelfTrade, events),
+        if let Some(reason) = reason {
+            self.cancel(number, Some(request), reason, events);
+        } else {
+            self.desk(slot).rest(number);
+        }
+        if ending == Ending::Interrupted {
+            self.interrupt(slot, events);
+        } else if reason.is_none() {
+            self.wake(slot, taker.party.side, taker.party.level, events);
         }
     }
 
-    /// Trades against the other side, best price first and oldest first, as far as the limit goes.
+    /// An order that cannot fill as much as it needs does not trade.
+    #[cold]
+    fn decline(
+        &mut self,
+        slot: u32,
+        order: &Order,
+        number: u32,
+        request: ClientOrderId,
+        events: &mut Vec<Event>,
+    ) {
+        if order.time_in_force().is_immediate() || order.kind() == OrderKind::Market {
+            self.cancel(number, Some(request), CancelReason::FillOrKill, events);
+        } else {
+            self.desk(slot).rest(number);
+            self.wake(slot, order.side(), order.level, events);
+        }
+    }
+
+    /// A trade would be outside the dynamic band: the slot turns to a call.
+    #[cold]
+    fn interrupt(&mut self, index: u32, events: &mut Vec<Event>) {
+        let slot = self.slots.slot_mut(index);
+        slot.phase = Phase::Call;
+        slot.extended = false;
+        let (key, phase) = (slot.key, slot.phase);
+        events.push(Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
+    }
+}
+
+impl Desk<'_> {
+    /// Which ranks of the other side an order may trade at.
     #[inline]
-    fn sweep(&mut self, taker: &mut Taker, events: &mut Vec<Event>) -> Sweep {
-        let slot = self.slots.slot(taker.slot);
-        let (key, market) = (slot.key, self.registry.market(slot.market));
-        let book = self.slots.book_mut(taker.book);
-        let other = taker.side.opposite();
-        let rank_worst = book.rank(other, taker.level);
+    pub(crate) fn reach(&self, taker: &Taker) -> Reach {
+        let other = taker.party.side.opposite();
+        let limit = self.book.reach(other, taker.party.level);
+        let band = self.market.controls.dynamic_band.micros();
+        match self.slot.last_price {
+            Some(last) if band > 0 => self.reach_in_band(other, limit, last, band),
+            _ => Reach { first: 0, last: limit, limit },
+        }
+    }
+
+    #[cold]
+    fn reach_in_band(&self, other: Side, limit: u32, last: Price, band: i64) -> Reach {
+        let lowest = self.market.level_at_or_above(last.micros().saturating_sub(band));
+        let highest = self.market.level_at_or_below(last.micros().saturating_add(band));
+        let (first, worst) = match other {
+            Side::Sell => (lowest, highest),
+            Side::Buy => (highest, lowest),
+        };
+        let (first, worst) = (self.book.rank(other, first), self.book.rank(other, worst));
+        Reach { first, last: limit.min(worst), limit }
+    }
+
+    /// Trades against the other side, best price first and oldest first, as far as the reach goes.
+    ///
+    /// The fills of makers are booked one by one, those of the taker by [`Desk::write_back`].
+    #[inline]
+    pub(crate) fn sweep(
+        &mut self,
+        taker: &mut Taker,
+        reach: Reach,
+        events: &mut Vec<Event>,
+    ) -> Ending {
+        let other = taker.party.side.opposite();
+        let mut from = 0;
         loop {
-            let rank = book.ladder(other).best();
-            if rank == NONE || rank > rank_worst {
-                return Sweep::Exhausted;
+            let ladder = self.book.ladder(other);
+            let rank = if from == 0 { ladder.best() } else { ladder.best_from(from) };
+            if rank > reach.last || rank < reach.first {
+                // An empty side has rank NONE, above every limit.
+                let more = rank <= reach.limit;
+                return if more { Ending::Interrupted } else { Ending::Exhausted };
             }
-            let price = market.price_of(book.rank(other, rank));
-            let ladder = book.ladder_mut(other);
-            let level = ladder.level_mut(rank);
-            let index = level.head;
-            let maker = self.slab.get_mut(index);
-            if maker.meter == taker.meter {
-                return Sweep::OwnOrder;
-            }
-            let quantity = maker.leaves.min(taker.leaves);
-            level.quantity -= quantity;
-            maker.leaves -= quantity;
-            taker.leaves -= quantity;
-            let resting = TradeSide {
-                order: OrderId::new(u64::from(maker.number)),
-                client_order: maker.client_order,
-                meter: maker.meter,
-                platform: self.registry.platform_of(maker.meter),
-                leaves: Energy::from_wh(maker.leaves),
+            let ending = if ladder.level(rank).special == 0 {
+                self.sweep_level(taker, rank, events)
+            } else {
+                from = rank + 1; // What is left there has been passed over.
+                self.sweep_special(taker, rank, events)
             };
+            if let Some(ending) = ending {
+                return ending;
+            }
+        }
+    }
+
+    /// Trades against one level that holds ordinary orders only, until it or the taker is empty.
+    #[inline]
+    fn sweep_level(
+        &mut self,
+        taker: &mut Taker,
+        rank: u32,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        let other = taker.party.side.opposite();
+        let price = self.market.price_of(self.book.level(other, rank));
+        while self.book.ladder(other).level(rank).orders > 0 {
+            let number = self.book.ladder(other).level(rank).head;
+            let maker = *self.orders.get(number);
             if maker.leaves == 0 {
-                ladder.unlink(&mut self.slab, rank, index);
-                self.slab.release(index);
+                self.book.ladder_mut(other).level_mut(rank).head = maker.next;
+                continue;
             }
-            let incoming = taker.trade_side();
-            let (buy, sell) = match taker.side {
-                Side::Buy => (incoming, resting),
-                Side::Sell => (resting, incoming),
-            };
-            self.trades += 1;
-            events.push(Event::Trade(Trade {
-                trade: TradeId::new(self.trades),
-                key,
-                price,
-                quantity: Energy::from_wh(quantity),
-                buy,
-                sell,
-                maker: Some(other),
-            }));
-            if taker.leaves == 0 {
-                return Sweep::Filled;
+            if maker.group == taker.group {
+                if let Some(ending) = self.meet_own(taker, number, events) {
+                    return Some(ending);
+                }
+                continue;
+            }
+            let quantity = maker.leaves.min(taker.party.leaves);
+            self.trade(
+                taker,
+                (number, &maker),
+                Match { price, quantity, maker: Some(other) },
+                events,
+            );
+            let ladder = self.book.ladder_mut(other);
+            ladder.level_mut(rank).quantity -= u64::from(quantity);
+            if quantity == maker.leaves {
+                ladder.pop(rank, maker.next);
+                self.filled(number);
+            }
+            if taker.party.leaves == 0 {
+                return Some(Ending::Filled);
             }
         }
+        None
     }
 
-    /// Puts what is left of an order at the end of its queue.
+    /// Books a trade of the taker with a maker, and the fill of the maker.
     #[inline]
-    fn rest(&mut self, taker: &Taker) {
-        let entry = self.slab.insert(OpenOrder {
-            client_order: taker.client_order,
-            leaves: taker.leaves,
-            number: taker.number,
-            meter: taker.meter,
-            next: NONE,
-            prev: NONE,
-        });
-        self.orders.get_mut(taker.number).entry = entry;
-        let book = self.slots.book_mut(taker.book);
-        let rank = book.rank(taker.side, taker.level);
-        book.ladder_mut(taker.side).push(&mut self.slab, rank, entry);
+    pub(crate) fn trade(
+        &mut self,
+        taker: &mut Taker,
+        (number, maker): (u32, &Order),
+        made: Match,
+        events: &mut Vec<Event>,
+    ) {
+        self.record(made, [&taker.party, &Party::of(number, maker)], events);
+        self.fill(number, made.quantity);
+        self.slot.last_price = Some(made.price);
+        taker.party.leaves -= made.quantity;
     }
 
-    /// Cancels what is left of an order that does not rest.
-    fn cancel_rest(&mut self, taker: &Taker, reason: CancelReason, events: &mut Vec<Event>) {
-        let book = self.slots.book_mut(taker.book);
-        *book.used_mut(taker.meter, taker.side) -= taker.leaves;
-        self.orders.get_mut(taker.number).total -= taker.leaves;
-        events.push(Event::OrderCancelled(OrderCancelled {
-            platform: taker.platform,
-            client_order: taker.request,
-            order: OrderId::new(u64::from(taker.number)),
-            leaves: Energy::from_wh(taker.leaves),
-            reason,
-        }));
+    /// The taker meets an order of its own group.
+    #[cold]
+    pub(crate) fn meet_own(
+        &mut self,
+        taker: &Taker,
+        number: u32,
+        events: &mut Vec<Event>,
+    ) -> Option<Ending> {
+        let smaller = self.orders.get(number).leaves <= taker.party.leaves;
+        let (maker_goes, taker_goes) = match self.market.controls.self_trade {
+            // The control is off by now; the orders are older than that.
+            SelfTradeAction::Allow | SelfTradeAction::CancelTaker => (false, true),
+            SelfTradeAction::CancelMaker => (true, false),
+            SelfTradeAction::CancelBoth => (true, true),
+            SelfTradeAction::Decrement => (smaller, !smaller),
+        };
+        if maker_goes {
+            self.cancel(number, None, CancelReason::SelfTrade, events);
+        }
+        taker_goes.then_some(Ending::SelfTrade)
     }
 
-    /// Takes an open order off its queue and out of the slab; what it still held, in Wh.
+    /// Books what the taker filled. It is in no queue.
     #[inline]
-    fn take_out(&mut self, number: u32) -> u64 {
-        let record = self.orders.get(number);
-        let (entry, side) = (record.entry, record.side);
-        let leaves = self.slab.get(entry).leaves;
-        let book = self.slots.book_mut(self.slots.slot(record.slot).book);
-        let rank = book.rank(side, record.level);
-        book.ladder_mut(side).unlink(&mut self.slab, rank, entry);
-        self.slab.release(entry);
-        leaves
-    }
-
-    /// Makes an open order smaller where it stands; returns the platform's number of it.
-    fn shrink(&mut self, record: &OrderRecord, less: u64) -> ClientOrderId {
-        let book = self.slots.book_mut(self.slots.slot(record.slot).book);
-        let rank = book.rank(record.side, record.level);
-        book.ladder_mut(record.side).level_mut(rank).quantity -= less;
-        let order = self.slab.get_mut(record.entry);
-        order.leaves -= less;
-        order.client_order
-    }
-}
-
-impl Taker {
-    #[inline]
-    fn trade_side(&self) -> TradeSide {
-        TradeSide {
-            order: OrderId::new(u64::from(self.number)),
-            client_order: self.client_order,
-            meter: self.meter,
-            platform: self.platform,
-            leaves: Energy::from_wh(self.leaves),
+    pub(crate) fn write_back(&mut self, taker: &Taker, leaves_before: u32) {
+        let number = taker.party.number;
+        self.fill(number, leaves_before - taker.party.leaves);
+        if taker.party.leaves == 0 {
+            self.filled(number);
         }
     }
 }
 
-fn rejected(
+impl Market {
+    /// The lowest level with at least this price, or the highest of all.
+    fn level_at_or_above(&self, micros: i64) -> u32 {
+        self.nearest_level(micros, true)
+    }
+
+    /// The highest level with at most this price, or the lowest of all.
+    fn level_at_or_below(&self, micros: i64) -> u32 {
+        self.nearest_level(micros, false)
+    }
+
+    fn nearest_level(&self, micros: i64, up: bool) -> u32 {
+        let tick = self.definition.tick.micros();
+        let above = micros.saturating_sub(self.definition.price_min.micros()).max(0);
+        let level = above.div_euclid(tick) + i64::from(up && above.rem_euclid(tick) != 0);
+        u32::try_from(level).unwrap_or(u32::MAX).min(self.levels - 1)
+    }
+}
+
+impl Slot {
+    /// Whether orders match on arrival.
+    pub(crate) fn is_continuous(&self) -> bool {
+        self.phase == Phase::Continuous
+    }
+}
+
+pub(crate) const fn rejected(
     origin: Origin,
     client_order: ClientOrderId,
     request: Request,

@@ -1,62 +1,70 @@
 //! Pairing: the volume of an auction becomes trades between a buyer and a seller each.
 
-use types::{Energy, Event, OrderId, Side, SlotKey, Trade, TradeId, TradeSide};
+use types::{Event, Side};
 
 use crate::{
-    auction::Clearing, book::Book, engine::Engine, index::NONE, sharing::share_pro_rata,
-    slab::OpenOrder,
+    auction::Clearing,
+    desk::{Desk, Match, Party},
+    engine::Engine,
+    ladder::queue,
+    orders::{OrderLog, Traits},
+    registry::Market,
+    sharing::{Sharing, share_pro_rata, sharing},
 };
 
-/// What one order gets in an auction: where it stands, and how much of it fills.
+/// What one order gets in an auction.
 #[derive(Debug, Clone, Copy)]
 struct Share {
-    rank: u32,
-    index: u32,
-    quantity: u64,
+    number: u32,
+    quantity: u32,
+}
+
+impl Market {
+    /// How the orders at the last price of a call share what is left for them.
+    pub(crate) fn sharing(&self, price: types::Price) -> Sharing {
+        let band = (self.definition.price_min, self.definition.price_max);
+        match self.controls.allocation {
+            types::Allocation::ProRata => Sharing::ProRata,
+            types::Allocation::Time => sharing(self.definition.price_rule, price, Some(band)),
+        }
+    }
 }
 
 impl Engine {
     /// Trades the volume of an auction at its price, walking both sides in priority order.
-    pub(crate) fn pair(
-        &mut self,
-        key: SlotKey,
-        book: u32,
-        clearing: Clearing,
-        events: &mut Vec<Event>,
-    ) {
-        let mut left = clearing.volume.wh();
-        while left > 0 {
-            let first = |side| {
-                let ladder = self.slots.book(book).ladder(side);
-                let rank = ladder.best();
-                let index = ladder.level(rank).head;
-                Share { rank, index, quantity: self.slab.get(index).leaves }
-            };
-            let (buy, sell) = (first(Side::Buy), first(Side::Sell));
-            let quantity = buy.quantity.min(sell.quantity);
-            self.cross(key, book, clearing, [buy, sell], quantity, events);
-            left -= quantity;
-        }
+    pub(crate) fn pair(&mut self, slot: u32, clearing: Clearing, events: &mut Vec<Event>) {
+        let volume = clearing.volume.wh();
+        self.cross(slot, clearing, |desk, side| by_time(desk, side, volume), events);
     }
 
     /// As [`Engine::pair`], where the orders of the last level that fills share it in proportion to
     /// their quantity, in whole lots.
-    pub(crate) fn pair_pro_rata(
+    pub(crate) fn pair_pro_rata(&mut self, slot: u32, clearing: Clearing, events: &mut Vec<Event>) {
+        let volume = clearing.volume.wh();
+        self.cross(slot, clearing, |desk, side| pro_rata(desk, side, volume), events);
+    }
+
+    /// Trades what `shares` gives the orders of each side, in that order.
+    fn cross(
         &mut self,
-        key: SlotKey,
-        book: u32,
+        slot: u32,
         clearing: Clearing,
-        lot: Energy,
+        shares: impl Fn(&Desk<'_>, Side) -> Vec<Share>,
         events: &mut Vec<Event>,
     ) {
-        let volume = clearing.volume.wh();
-        let shares = |side| self.shares(self.slots.book(book), side, volume, lot.wh());
-        let (buys, sells) = (shares(Side::Buy), shares(Side::Sell));
-        let (mut buys, mut sells) = (buys.into_iter(), sells.into_iter());
+        let mut desk = self.desk(slot);
+        let mut buys = shares(&desk, Side::Buy).into_iter();
+        let mut sells = shares(&desk, Side::Sell).into_iter();
         let (mut buy, mut sell) = (buys.next(), sells.next());
         while let (Some(one), Some(other)) = (&mut buy, &mut sell) {
             let quantity = one.quantity.min(other.quantity);
-            self.cross(key, book, clearing, [*one, *other], quantity, events);
+            let made = Match { price: clearing.price, quantity, maker: None };
+            let party = |number| Party::of(number, desk.orders.get(number));
+            let parties = [party(one.number), party(other.number)];
+            desk.record(made, [&parties[0], &parties[1]], events);
+            for party in parties {
+                desk.fill_resting(&party, quantity);
+            }
             one.quantity -= quantity;
             other.quantity -= quantity;
             let (bought, sold) = (one.quantity == 0, other.quantity == 0);
@@ -68,85 +76,78 @@ impl Engine {
             }
         }
     }
+}
 
-    /// What each order of a side gets of `volume`, without empty shares. Everything in a book is
-    /// whole lots.
-    fn shares(&self, book: &Book, side: Side, volume: u64, lot: u64) -> Vec<Share> {
-        let mut shares = Vec::new();
-        let mut left = volume;
-        for rank in book.ladder(side).ranks() {
-            if left == 0 {
-                break;
-            }
-            let level = book.ladder(side).level(rank);
-            let mut queue = Vec::new();
-            let mut index = level.head;
-            while index != NONE {
-                queue.push(index);
-                index = self.slab.get(index).next;
-            }
-            let lots: Vec<u64> =
-                queue.iter().map(|&index| self.slab.get(index).leaves / lot).collect();
-            let amount = left.min(level.quantity);
-            let parts = share_pro_rata(&lots, amount / lot);
-            shares.extend(queue.iter().zip(parts).map(|(&index, part)| Share {
-                rank,
-                index,
-                quantity: part * lot,
-            }));
-            left -= amount;
-        }
-        shares.retain(|share| share.quantity > 0);
-        shares
-    }
-
-    /// One trade of an auction.
-    fn cross(
-        &mut self,
-        key: SlotKey,
-        book: u32,
-        clearing: Clearing,
-        [buy, sell]: [Share; 2],
-        quantity: u64,
-        events: &mut Vec<Event>,
-    ) {
-        let buy = self.fill(book, Side::Buy, buy, quantity);
-        let sell = self.fill(book, Side::Sell, sell, quantity);
-        // Admission keeps a meter to one side during a call.
-        assert!(buy.meter != sell.meter, "an auction paired a meter with itself");
-        self.trades += 1;
-        events.push(Event::Trade(Trade {
-            trade: TradeId::new(self.trades),
-            key,
-            price: clearing.price,
-            quantity: Energy::from_wh(quantity),
-            buy: self.trade_side(&buy),
-            sell: self.trade_side(&sell),
-            maker: None,
-        }));
-    }
-
-    /// Fills a resting order and returns it as it is afterwards.
-    fn fill(&mut self, book: u32, side: Side, share: Share, quantity: u64) -> OpenOrder {
-        let ladder = self.slots.book_mut(book).ladder_mut(side);
-        ladder.level_mut(share.rank).quantity -= quantity;
-        let order = self.slab.get_mut(share.index);
-        order.leaves -= quantity;
-        let after = *order;
-        if after.leaves == 0 {
-            ladder.unlink(&mut self.slab, share.rank, share.index);
-            self.slab.release(share.index);
-        }
-        after
-    }
-
-    fn trade_side(&self, order: &OpenOrder) -> TradeSide {
-        TradeSide {
-            order: OrderId::new(u64::from(order.number)),
-            client_order: order.client_order,
-            meter: order.meter,
-            platform: self.registry.platform_of(order.meter),
-            leaves: Energy::from_wh(order.leaves),
+impl Desk<'_> {
+    /// Fills an order in an auction, where it rests.
+    fn fill_resting(&mut self, party: &Party, quantity: u32) {
+        let rank = self.book.rank(party.side, party.level);
+        self.fill(party.number, quantity);
+        let ladder = self.book.ladder_mut(party.side);
+        ladder.level_mut(rank).quantity -= u64::from(quantity);
+        if party.leaves == quantity {
+            let order = *self.orders.get(party.number);
+            ladder.bury(&order, rank);
+            self.filled(party.number);
+        } else if self.orders.get(party.number).traits.has(Traits::ICEBERG) {
+            self.show(party.number);
         }
     }
+}
+
+/// The orders of one side that take part, level by level, best first.
+fn levels<'a>(
+    desk: &'a Desk<'_>,
+    side: Side,
+) -> impl Iterator<Item = impl Iterator<Item = Share> + 'a> + 'a {
+    let ladder = desk.book.ladder(side);
+    let orders: &OrderLog = desk.orders;
+    ladder.ranks().map(move |rank| {
+        let taking_part = queue(orders, ladder.level(rank)).filter(|(_, o)| !o.is_needy());
+        taking_part.map(|(number, order)| Share { number, quantity: order.leaves })
+    })
+}
+
+/// What each order of a side gets of `volume`: the best price first, and there the first in line.
+fn by_time(desk: &Desk<'_>, side: Side, volume: u64) -> Vec<Share> {
+    let mut left = volume;
+    let mut shares = Vec::new();
+    for mut share in levels(desk, side).flatten() {
+        share.quantity = fitting(u64::from(share.quantity).min(left));
+        left -= u64::from(share.quantity);
+        shares.push(share);
+        if left == 0 {
+            break;
+        }
+    }
+    shares
+}
+
+/// As [`by_time`], but the last level that fills is shared. Everything in a book is whole lots.
+fn pro_rata(desk: &Desk<'_>, side: Side, volume: u64) -> Vec<Share> {
+    let lot = desk.market.definition.lot.wh();
+    let mut left = volume;
+    let mut shares: Vec<Share> = Vec::new();
+    for level in levels(desk, side) {
+        if left == 0 {
+            break;
+        }
+        let line: Vec<Share> = level.collect();
+        let lots: Vec<u64> = line.iter().map(|share| u64::from(share.quantity) / lot).collect();
+        let amount = left.min(lots.iter().sum::<u64>() * lot);
+        let parts = share_pro_rata(&lots, amount / lot);
+        shares.extend(
+            line.iter()
+                .zip(parts)
+                .map(|(share, part)| Share { number: share.number, quantity: fitting(part * lot) }),
+        );
+        left -= amount;
+    }
+    shares.retain(|share| share.quantity > 0);
+    shares
+}
+
+/// A part of an order's quantity, which fits.
+fn fitting(wh: u64) -> u32 {
+    u32::try_from(wh).unwrap_or(u32::MAX)
 }

@@ -1,14 +1,33 @@
 //! Markets, parties and meters: who and what orders may name.
 
+use std::collections::BTreeMap;
+
 use types::{
-    DeliverySlot, MarketDefinition, MarketId, MeterId, MeterRegistration, Party, PartyRegistration,
-    PlatformId, Power, Price, RejectReason, Role, Side,
+    DeliverySlot, MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, OwnerId,
+    Party, PartyRegistration, PlatformId, Power, Price, RejectReason, RetailerId, Role, Scope,
+    SelfTradeAction, SelfTradeScope, Side, TradingControl, TradingState,
 };
 
 use crate::{
     index::{Divisor, at, low, next_index},
-    limits::Limits,
+    limits::{Limits, METERS_MAX},
+    orders::MARKET,
 };
+
+/// Groups of owners are numbered from here; below are those of meters.
+pub(crate) const OWNERS_FROM: u32 = 1 << 27;
+
+const _: () = assert!(METERS_MAX < OWNERS_FROM, "groups of meters and owners are apart");
+
+/// The self-trade group of an order: meters by their number, owners after them, 0 for none.
+#[inline]
+pub(crate) fn group(controls: &MarketControls, meter: MeterId, owner: OwnerId) -> u32 {
+    match (controls.self_trade, controls.self_trade_scope) {
+        (SelfTradeAction::Allow, _) => 0,
+        (_, SelfTradeScope::Owner) if owner.get() != 0 => OWNERS_FROM + owner.get(),
+        (_, SelfTradeScope::Owner | SelfTradeScope::Meter) => meter.get(),
+    }
+}
 
 /// A market with what is worked out from its definition once.
 #[derive(Debug)]
@@ -17,7 +36,11 @@ pub(crate) struct Market {
     pub(crate) definition: MarketDefinition,
     /// How many levels a ladder of this market has.
     pub(crate) levels: u32,
-    /// Price of the market's last call auction that had one: the reference of the next.
+    /// As the operator set them, or the standard ones.
+    pub(crate) controls: MarketControls,
+    /// Largest value of one order in nano-currency; the largest number there is for no limit.
+    pub(crate) value_max: i128,
+    /// Price of the market's last call auction that had one: the reference of the next slot.
     pub(crate) last_auction_price: Option<Price>,
     tick: Divisor,
     lot: Divisor,
@@ -29,6 +52,8 @@ impl Market {
         Self {
             definition,
             levels: definition.levels(),
+            controls: MarketControls::standard(definition.market),
+            value_max: i128::MAX,
             last_auction_price: None,
             tick: Divisor::new(definition.tick.micros().unsigned_abs()),
             lot: Divisor::new(definition.lot.wh()),
@@ -60,6 +85,22 @@ impl Market {
         self.tick.exact(above).map(low).ok_or(RejectReason::PriceNotOnTick)
     }
 
+    /// The price that an order of this level may have to pay or take: its limit, or the edge of the
+    /// band for a market order.
+    #[inline]
+    pub(crate) fn worst_price(&self, side: Side, level: u32) -> Price {
+        match (level, side) {
+            (MARKET, Side::Buy) => self.definition.price_max,
+            (MARKET, Side::Sell) => self.definition.price_min,
+            (level, _) => self.price_of(level),
+        }
+    }
+
+    /// The limit of an order of this level; zero for a market order.
+    pub(crate) fn limit_of(&self, level: u32) -> Price {
+        if level == MARKET { Price::default() } else { self.price_of(level) }
+    }
+
     /// The price of a level of the ladder. A checked definition makes overflow impossible.
     #[inline]
     pub(crate) fn price_of(&self, level: u32) -> Price {
@@ -67,16 +108,22 @@ impl Market {
         Price::from_micros(self.definition.price_min.micros() + above)
     }
 
-    /// Whether a quantity is whole lots, at least one, and at most the market's largest.
+    /// A quantity that is whole lots, at least one, and at most the market's largest.
     #[inline]
-    pub(crate) fn check_quantity(&self, wh: u64) -> Result<(), RejectReason> {
-        if wh == 0 || self.lot.exact(wh).is_none() {
+    pub(crate) fn check_quantity(&self, wh: u64) -> Result<u32, RejectReason> {
+        if !self.is_lots(wh) {
             return Err(RejectReason::QuantityNotOnLot);
         }
-        if wh > self.definition.quantity_max.wh() {
-            return Err(RejectReason::QuantityAboveMaximum);
+        match u32::try_from(wh) {
+            Ok(quantity) if wh <= self.definition.quantity_max.wh() => Ok(quantity),
+            Ok(_) | Err(_) => Err(RejectReason::QuantityAboveMaximum),
         }
-        Ok(())
+    }
+
+    /// Whether a quantity is whole lots above zero.
+    #[inline]
+    pub(crate) fn is_lots(&self, wh: u64) -> bool {
+        wh != 0 && self.lot.exact(wh).is_some()
     }
 }
 
@@ -85,21 +132,25 @@ impl Market {
 pub(crate) struct MeterRow {
     /// The one platform that may send orders for it.
     pub(crate) platform: PlatformId,
+    /// Who sells to it.
+    pub(crate) retailer: RetailerId,
+    /// Who benefits from it, or 0.
+    pub(crate) owner: OwnerId,
     injection_max: Power,
     withdrawal_max: Power,
 }
 
-const _: () = assert!(size_of::<MeterRow>() == 12);
+const _: () = assert!(size_of::<MeterRow>() == 16);
 
 impl MeterRow {
     /// The most energy, in Wh, the meter may have open and traded on `side` of a slot.
     #[inline]
-    pub(crate) fn capacity(&self, side: Side, minutes: u16) -> u64 {
+    pub(crate) fn capacity(&self, side: Side, minutes: u16) -> u32 {
         let power = match side {
             Side::Buy => self.withdrawal_max,
             Side::Sell => self.injection_max,
         };
-        power.over_minutes(minutes).wh()
+        u32::try_from(power.over_minutes(minutes).wh()).unwrap_or(u32::MAX)
     }
 }
 
@@ -114,6 +165,8 @@ pub(crate) struct Registry {
     /// By meter number, from 1.
     meters: Vec<MeterRegistration>,
     meter_rows: Vec<MeterRow>,
+    /// Scopes that may not trade.
+    stopped: BTreeMap<Scope, TradingState>,
     limits: Limits,
 }
 
@@ -125,6 +178,7 @@ impl Registry {
             parties: Vec::with_capacity(usize::from(limits.parties_max)),
             meters: Vec::new(),
             meter_rows: Vec::new(),
+            stopped: BTreeMap::new(),
             limits,
         }
     }
@@ -158,13 +212,6 @@ impl Registry {
     #[inline]
     pub(crate) fn meter(&self, meter: MeterId) -> Option<&MeterRow> {
         self.meter_rows.get(at(meter.get().checked_sub(1)?))
-    }
-
-    /// The platform of a meter that has an order, and so is registered.
-    #[inline]
-    #[expect(clippy::indexing_slicing, reason = "hot; an order names a registered meter")]
-    pub(crate) fn platform_of(&self, meter: MeterId) -> PlatformId {
-        self.meter_rows[at(meter.get() - 1)].platform
     }
 
     /// All meters in the order of their numbers.
@@ -225,6 +272,9 @@ impl Registry {
         if count >= self.limits.meters_max {
             return Err(RejectReason::RegistryFull);
         }
+        if new.owner.get() > METERS_MAX {
+            return Err(RejectReason::OwnerOutOfRange);
+        }
         let named = [
             Party { role: Role::Platform, number: new.platform.get() },
             Party { role: Role::Retailer, number: new.retailer.get() },
@@ -236,10 +286,78 @@ impl Registry {
         self.meters.push(*new);
         self.meter_rows.push(MeterRow {
             platform: new.platform,
+            retailer: new.retailer,
+            owner: new.owner,
             injection_max: new.injection_max,
             withdrawal_max: new.withdrawal_max,
         });
         Ok(())
+    }
+
+    /// Sets the controls of a market.
+    pub(crate) fn set_controls(&mut self, new: &MarketControls) -> Result<(), RejectReason> {
+        let index = self.market_index(new.market).ok_or(RejectReason::UnknownMarket)?;
+        if !new.is_sound() {
+            return Err(RejectReason::InvalidMarket);
+        }
+        let market = self.market_mut(index);
+        let per_minor = market.definition.currency.nanos_per_minor();
+        market.controls = *new;
+        market.value_max = match i128::from(new.value_max.minor()) {
+            0 => i128::MAX,
+            minor => minor * per_minor,
+        };
+        Ok(())
+    }
+
+    /// Says whether a scope may trade.
+    pub(crate) fn set_trading(&mut self, control: TradingControl) -> Result<(), RejectReason> {
+        let known = |role, number| self.find_party(Party { role, number }).is_ok();
+        match control.scope {
+            Scope::Platform(id) if !known(Role::Platform, id.get()) => {
+                return Err(RejectReason::UnknownParty);
+            }
+            Scope::Retailer(id) if !known(Role::Retailer, id.get()) => {
+                return Err(RejectReason::UnknownParty);
+            }
+            Scope::Meter(id) if self.meter(id).is_none() => return Err(RejectReason::UnknownMeter),
+            Scope::Session(_) => return Err(RejectReason::InvalidScope),
+            Scope::All | Scope::Platform(_) | Scope::Retailer(_) | Scope::Meter(_) => {}
+        }
+        match control.state {
+            TradingState::Active => self.stopped.remove(&control.scope),
+            TradingState::Suspended | TradingState::Killed => {
+                self.stopped.insert(control.scope, control.state)
+            }
+        };
+        Ok(())
+    }
+
+    /// Whether new orders of a meter are refused.
+    #[inline]
+    pub(crate) fn is_stopped(&self, meter: MeterId, row: &MeterRow) -> bool {
+        !self.stopped.is_empty() && self.is_any_stopped(meter, row)
+    }
+
+    #[cold]
+    fn is_any_stopped(&self, meter: MeterId, row: &MeterRow) -> bool {
+        let scopes = [
+            Scope::All,
+            Scope::Platform(row.platform),
+            Scope::Retailer(row.retailer),
+            Scope::Meter(meter),
+        ];
+        scopes.iter().any(|scope| self.stopped.contains_key(scope))
+    }
+
+    /// Scopes that may not trade, in the order of [`Scope`].
+    pub(crate) fn stopped(&self) -> impl Iterator<Item = TradingControl> {
+        self.stopped.iter().map(|(&scope, &state)| TradingControl { scope, state })
+    }
+
+    /// Whether a party of this role and number is registered.
+    pub(crate) fn has_party(&self, party: Party) -> bool {
+        self.find_party(party).is_ok()
     }
 
     /// The party, or the place where it would be.

@@ -1,6 +1,6 @@
 //! Which slots are known, the phase of each, and the books of those that are open.
 
-use types::{Phase, RejectReason, SlotKey, Timestamp};
+use types::{Phase, Price, RejectReason, SlotKey, Timestamp};
 
 use crate::{
     book::Book,
@@ -8,7 +8,7 @@ use crate::{
     registry::Market,
 };
 
-/// A slot that has been opened at some time. Slots are never forgotten: 48 bytes each, of which a
+/// A slot that has been opened at some time. Slots are never forgotten: 72 bytes each, of which a
 /// market of quarter hours makes 96 a day.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
@@ -24,6 +24,12 @@ pub(crate) struct Slot {
     pub(crate) opens_at: Timestamp,
     /// Last instant at which orders are accepted.
     pub(crate) gate_closes_after: Timestamp,
+    /// When the auction of a frozen slot is due.
+    pub(crate) uncross_at: Timestamp,
+    /// Price of its last trade or auction.
+    pub(crate) last_price: Option<Price>,
+    /// Whether its present call has been extended.
+    pub(crate) extended: bool,
 }
 
 /// All slots, found through one small table per market.
@@ -73,6 +79,11 @@ impl Slots {
         &mut self.books[at(index)]
     }
 
+    /// How many slots were ever opened.
+    pub(crate) fn len(&self) -> u32 {
+        next_index(self.slots.len())
+    }
+
     /// All slots ever opened, in the order of opening.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
@@ -99,6 +110,9 @@ impl Slots {
             book,
             opens_at: market.definition.opens_at(key.slot),
             gate_closes_after: market.definition.gate_closes_after(key.slot),
+            uncross_at: Timestamp::from_ns(0),
+            last_price: None,
+            extended: false,
         });
         let grids = usize::from(market_index) + 1;
         if self.grids.len() < grids {

@@ -20,11 +20,12 @@
 use std::fmt::Write as _;
 
 use types::{
-    CancelOrder, ClientOrderId, Code, Command, Currency, DeliverySlot, Energy, Event, Lead,
-    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, Origin, Party,
-    PartyRegistration, PlatformId, Power, Price, PriceRule, PublicKey, ReplaceOrder, RetailerId,
-    Role, Seq, Sequenced, SessionId, Side, Signature, SignedNewOrder, SignedReplaceOrder, SlotKey,
-    TimeInForce, Timestamp, TradeSide, UtilityId,
+    ClientOrderId, Code, Command, Conditions, Currency, DeliverySlot, Energy, Event, Lead,
+    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
+    OrderList, OrderRequest, Origin, OwnerId, Party, PartyRegistration, PlatformId, Power, Price,
+    PriceRule, PublicKey, ReplaceOrder, RetailerId, Role, Seq, Sequenced, SessionId, Side,
+    Signature, SignedNewOrder, SignedReplaceOrder, SlotKey, TimeInForce, Timestamp, TradeSide,
+    UtilityId,
 };
 
 use crate::{Depth, DepthLevel, Engine, Limits};
@@ -172,6 +173,7 @@ impl Stage {
                 meter: MeterId::new(meter),
                 key,
                 side,
+                kind: OrderKind::Limit,
                 time_in_force: if immediate {
                     TimeInForce::ImmediateOrCancel
                 } else {
@@ -180,6 +182,8 @@ impl Stage {
                 limit,
                 quantity,
                 valid_until,
+                conditions: Conditions::NONE,
+                list: OrderList::NONE,
             },
             signature: Signature::new([0; 64]),
         })
@@ -189,7 +193,7 @@ impl Stage {
         let client_order = self.client_order(words);
         let platform = PlatformId::new(words.number("by").unwrap_or(1));
         let origin = Origin { platform, session: SessionId::new(1) };
-        Command::CancelOrder(CancelOrder { origin, client_order, order: order(words.next()) })
+        Command::CancelOrder(OrderRequest { origin, client_order, order: order(words.next()) })
     }
 
     fn replace(&mut self, words: &mut Words<'_>) -> Command {
@@ -277,6 +281,7 @@ impl Stage {
                 trade.maker.map_or(String::new(), |maker| format!(" maker {}", maker.name()))
             ),
             Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
+            other => format!("{other:?}"),
         };
         self.put(&text);
     }
@@ -383,6 +388,7 @@ fn meter(number: u32) -> MeterRegistration {
         platform: PlatformId::new(if number % 2 == 1 { 1 } else { 2 }),
         retailer: RetailerId::new(1),
         utility: UtilityId::new(1),
+        owner: OwnerId::new(0),
         key: PublicKey::new([0; 32]),
         injection_max: Power::from_w(20_000),
         withdrawal_max: Power::from_w(10_000),

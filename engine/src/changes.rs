@@ -1,0 +1,190 @@
+//! Requests about an open order: cancel, replace, reduce, hibernate, activate.
+
+use types::{
+    CancelReason, Event, OrderId, OrderMoved, OrderReplaced, OrderRequest, ReduceOrder,
+    RejectReason, Request, SignedReplaceOrder, Timestamp,
+};
+
+use crate::{
+    admission::{Refusal, Replacement},
+    desk::energy,
+    engine::Engine,
+    matching::{Taker, rejected},
+    orders::{Place, Traits},
+};
+
+impl Engine {
+    /// A cancellation. Of one order of a list, it cancels the list.
+    #[inline]
+    pub(crate) fn cancel_order(
+        &mut self,
+        time: Timestamp,
+        cancel: &OrderRequest,
+        events: &mut Vec<Event>,
+    ) {
+        match self.admit_request(time, cancel.origin, cancel.order) {
+            Ok(number) => {
+                let client_order = Some(cancel.client_order);
+                self.cancel_with_list(number, client_order, CancelReason::Requested, events);
+            }
+            Err(reason) => events.push(refused(cancel, Request::Cancel, reason)),
+        }
+    }
+
+    /// A reduction: in place, and all that is open is a cancellation.
+    pub(crate) fn reduce_order(
+        &mut self,
+        time: Timestamp,
+        reduce: &ReduceOrder,
+        events: &mut Vec<Event>,
+    ) {
+        let (origin, client_order) = (reduce.origin, reduce.client_order);
+        let number = match self.admit_reduction(time, reduce) {
+            Ok(number) => number,
+            Err(reason) => {
+                return events.push(rejected(origin, client_order, Request::Reduce, reason));
+            }
+        };
+        let order = *self.orders.get(number);
+        let by = u32::try_from(reduce.by.wh()).unwrap_or(u32::MAX);
+        if by >= order.leaves {
+            return self.cancel(number, Some(client_order), CancelReason::Requested, events);
+        }
+        self.shrink(number, order.leaves - by);
+        let market = self.registry.market(self.slots.slot(order.slot).market);
+        events.push(Event::OrderReplaced(OrderReplaced {
+            origin,
+            client_order,
+            order: reduce.order,
+            limit: market.limit_of(order.level),
+            leaves: energy(order.leaves - by),
+            kept_place: true,
+        }));
+    }
+
+    /// A replacement: same price and not larger keeps the place, anything else enters anew.
+    pub(crate) fn replace_order(
+        &mut self,
+        time: Timestamp,
+        signed: &SignedReplaceOrder,
+        events: &mut Vec<Event>,
+    ) {
+        let replace = &signed.replace;
+        let admitted = match self.admit_replace(time, signed) {
+            Ok(admitted) => admitted,
+            Err(Refusal::Restate(number)) => {
+                return events.push(self.restated(signed.origin, replace.client_order, number));
+            }
+            Err(Refusal::Reject(reason)) => {
+                let request = Request::Replace;
+                return events.push(rejected(signed.origin, replace.client_order, request, reason));
+            }
+        };
+        let Replacement { number, level, quantity } = admitted;
+        let order = *self.orders.get(number);
+        let kept_place = level == order.level && quantity <= order.leaves;
+        if kept_place {
+            self.shrink(number, quantity);
+        } else {
+            let mut desk = self.desk(order.slot);
+            desk.take_out(number, Place::Waiting);
+            desk.hold(&order, level, quantity);
+            let changed = desk.orders.get_mut(number);
+            changed.level = level;
+            changed.leaves = quantity;
+        }
+        self.orders.extra_mut(number).last_replace = replace.client_order;
+        events.push(Event::OrderReplaced(OrderReplaced {
+            origin: signed.origin,
+            client_order: replace.client_order,
+            order: replace.order,
+            limit: replace.limit,
+            leaves: replace.quantity,
+            kept_place,
+        }));
+        if !kept_place {
+            let taker = Taker::new(number, self.orders.get(number));
+            self.enter(order.slot, taker, replace.client_order, events);
+        }
+    }
+
+    /// An order leaves its queue and keeps its number and what it holds.
+    pub(crate) fn hibernate_order(
+        &mut self,
+        time: Timestamp,
+        request: &OrderRequest,
+        events: &mut Vec<Event>,
+    ) {
+        let admitted = self
+            .admit_request(time, request.origin, request.order)
+            .and_then(|number| self.check_stands(number, Place::Queue).map(|()| number));
+        match admitted {
+            Ok(number) => {
+                let slot = self.orders.get(number).slot;
+                let mut desk = self.desk(slot);
+                desk.take_out(number, Place::Asleep);
+                desk.set_aside(number, Place::Asleep);
+                events.push(Event::OrderHibernated(self.moved(request, number)));
+            }
+            Err(reason) => events.push(refused(request, Request::Hibernate, reason)),
+        }
+    }
+
+    /// A hibernating order enters its book anew.
+    pub(crate) fn activate_order(
+        &mut self,
+        time: Timestamp,
+        request: &OrderRequest,
+        events: &mut Vec<Event>,
+    ) {
+        match self.admit_activation(time, request.origin, request.order) {
+            Ok(number) => {
+                let slot = self.orders.get(number).slot;
+                self.desk(slot).take_out(number, Place::Waiting);
+                events.push(Event::OrderActivated(self.moved(request, number)));
+                let taker = Taker::new(number, self.orders.get(number));
+                self.enter(slot, taker, request.client_order, events);
+            }
+            Err(reason) => events.push(refused(request, Request::Activate, reason)),
+        }
+    }
+
+    fn admit_reduction(&self, time: Timestamp, reduce: &ReduceOrder) -> Result<u32, RejectReason> {
+        let number = self.admit_request(time, reduce.origin, reduce.order)?;
+        self.check_stands(number, Place::Queue)?;
+        let slot = self.slots.slot(self.orders.get(number).slot);
+        if self.registry.market(slot.market).is_lots(reduce.by.wh()) {
+            Ok(number)
+        } else {
+            Err(RejectReason::QuantityNotOnLot)
+        }
+    }
+
+    /// Makes an order that rests smaller where it stands; what is hidden of it goes first.
+    fn shrink(&mut self, number: u32, quantity: u32) {
+        let order = *self.orders.get(number);
+        let mut desk = self.desk(order.slot);
+        desk.hold(&order, order.level, quantity);
+        let rank = desk.book.rank(order.side(), order.level);
+        let level = desk.book.ladder_mut(order.side()).level_mut(rank);
+        level.quantity -= u64::from(order.leaves - quantity);
+        desk.orders.get_mut(number).leaves = quantity;
+        if order.traits.has(Traits::ICEBERG) {
+            let extra = desk.orders.extra_mut(number);
+            extra.shown = extra.shown.min(quantity);
+        }
+    }
+
+    fn moved(&self, request: &OrderRequest, number: u32) -> OrderMoved {
+        OrderMoved {
+            origin: request.origin,
+            client_order: request.client_order,
+            order: OrderId::new(u64::from(number)),
+            leaves: energy(self.orders.get(number).leaves),
+        }
+    }
+}
+
+const fn refused(request: &OrderRequest, what: Request, reason: RejectReason) -> Event {
+    rejected(request.origin, request.client_order, what, reason)
+}

@@ -1,0 +1,272 @@
+//! One book with everything that an order in it touches: its line, the meter's capacity, the
+//! platform's credit. Whatever enters, fills or leaves a book does it through here, so that the
+//! totals agree after every step.
+
+use types::{
+    CancelReason, ClientOrderId, Energy, Event, MeterId, OrderCancelled, OrderId, PlatformId,
+    Price, Side, Trade, TradeId, TradeSide,
+};
+
+use crate::{
+    book::Book,
+    credit::{Credit, amount, exposure},
+    engine::Engine,
+    orders::{Order, OrderLog, Place, Traits},
+    registry::Market,
+    slots::Slot,
+};
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) orders: &'a mut OrderLog,
+    pub(crate) book: &'a mut Book,
+    pub(crate) market: &'a Market,
+    pub(crate) credit: &'a mut Credit,
+    pub(crate) trades: &'a mut u64,
+    pub(crate) slot: Slot,
+}
+
+impl Engine {
+    /// The book of an open slot.
+    #[inline]
+    pub(crate) fn desk(&mut self, slot: u32) -> Desk<'_> {
+        let slot = *self.slots.slot(slot);
+        Desk {
+            orders: &mut self.orders,
+            book: self.slots.book_mut(slot.book),
+            market: self.registry.market(slot.market),
+            credit: &mut self.credit,
+            trades: &mut self.trades,
+            slot,
+        }
+    }
+
+    /// Cancels an open order, wherever it is, and says so. `client_order` is the number of the
+    /// request, or `None` for the order's own.
+    pub(crate) fn cancel(
+        &mut self,
+        number: u32,
+        client_order: Option<ClientOrderId>,
+        reason: CancelReason,
+        events: &mut Vec<Event>,
+    ) {
+        let slot = self.orders.get(number).slot;
+        self.desk(slot).cancel(number, client_order, reason, events);
+    }
+}
+
+/// A trade with whoever traded, for [`Desk::record`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Match {
+    pub(crate) price: Price,
+    pub(crate) quantity: u32,
+    pub(crate) maker: Option<Side>,
+}
+
+/// What a trade needs of one of its orders, as it is before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Party {
+    pub(crate) number: u32,
+    pub(crate) client_order: ClientOrderId,
+    pub(crate) meter: MeterId,
+    pub(crate) platform: PlatformId,
+    pub(crate) side: Side,
+    pub(crate) level: u32,
+    pub(crate) leaves: u32,
+}
+
+impl Party {
+    #[inline]
+    pub(crate) const fn of(number: u32, order: &Order) -> Self {
+        Self {
+            number,
+            client_order: order.client_order,
+            meter: order.meter,
+            platform: order.platform,
+            side: order.side(),
+            level: order.level,
+            leaves: order.leaves,
+        }
+    }
+
+    #[inline]
+    fn after(&self, quantity: u32) -> TradeSide {
+        TradeSide {
+            order: OrderId::new(u64::from(self.number)),
+            client_order: self.client_order,
+            meter: self.meter,
+            platform: self.platform,
+            leaves: energy(self.leaves - quantity),
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// What each Wh of an order may come to owe.
+    #[inline]
+    pub(crate) fn exposure(&self, side: Side, level: u32) -> u64 {
+        exposure(side, self.market.worst_price(side, level))
+    }
+
+    /// Puts an open order at the end of its queue.
+    #[inline]
+    pub(crate) fn rest(&mut self, number: u32) {
+        let order = self.orders.get_mut(number);
+        order.set_place(Place::Queue);
+        let (side, level, iceberg) = (order.side(), order.level, order.traits.has(Traits::ICEBERG));
+        if iceberg {
+            self.show(number);
+        }
+        let rank = self.book.rank(side, level);
+        self.book.ladder_mut(side).push(self.orders, rank, number);
+    }
+
+    /// Brings the next part of an iceberg into view.
+    pub(crate) fn show(&mut self, number: u32) {
+        let leaves = self.orders.get(number).leaves;
+        let extra = self.orders.extra_mut(number);
+        extra.shown = extra.display.min(leaves);
+    }
+
+    /// Takes an order out of its queue, or from outside the book, to `place`, keeping everything
+    /// it holds.
+    pub(crate) fn take_out(&mut self, number: u32, place: Place) {
+        let order = *self.orders.get(number);
+        if order.place() == Place::Queue {
+            let rank = self.book.rank(order.side(), order.level);
+            self.book.ladder_mut(order.side()).unlink(self.orders, rank, number);
+        } else {
+            self.book.outside.retain(|&other| other != number);
+        }
+        self.orders.get_mut(number).set_place(place);
+    }
+
+    /// Puts an order outside the book: asleep, or waiting.
+    pub(crate) fn set_aside(&mut self, number: u32, place: Place) {
+        self.orders.get_mut(number).set_place(place);
+        self.book.outside.push(number);
+    }
+
+    /// Books a change of an order's open quantity or level that is not a trade.
+    pub(crate) fn hold(&mut self, order: &Order, level: u32, quantity: u32) {
+        let side = order.side();
+        let used = self.book.used_mut(order.meter, side);
+        *used = *used - order.leaves + quantity;
+        let before = amount(self.exposure(side, order.level), order.leaves);
+        let after = amount(self.exposure(side, level), quantity);
+        let account = self.credit.account_mut(self.slot.market, order.platform);
+        account.reserved += after - before;
+    }
+
+    /// Books an accepted order.
+    #[inline]
+    pub(crate) fn reserve(&mut self, party: &Party, group: u32, reserve: i128) {
+        *self.book.used_mut(party.meter, party.side) += party.leaves;
+        if group != 0 {
+            *self.book.open_mut(group, party.side) += 1;
+        }
+        self.credit.account_mut(self.slot.market, party.platform).reserved += reserve;
+    }
+
+    /// Ends an open order, wherever it is; what it still held, in Wh.
+    #[inline]
+    pub(crate) fn end(&mut self, number: u32) -> u32 {
+        let order = self.orders.get(number);
+        let (side, level, place) = (order.side(), order.level, order.place());
+        let (meter, platform, group, leaves) =
+            (order.meter, order.platform, order.group, order.leaves);
+        if place == Place::Queue {
+            let rank = self.book.rank(side, level);
+            let order = *order;
+            self.book.ladder_mut(side).bury(&order, rank);
+        } else {
+            self.book.outside.retain(|&other| other != number);
+        }
+        self.orders.finish(number);
+        *self.book.used_mut(meter, side) -= leaves;
+        if group != 0 {
+            *self.book.open_mut(group, side) -= 1;
+        }
+        let released = amount(self.exposure(side, level), leaves);
+        self.credit.account_mut(self.slot.market, platform).reserved -= released;
+        leaves
+    }
+
+    /// Ends an open order and says so.
+    pub(crate) fn cancel(
+        &mut self,
+        number: u32,
+        client_order: Option<ClientOrderId>,
+        reason: CancelReason,
+        events: &mut Vec<Event>,
+    ) {
+        let leaves = self.end(number);
+        let order = self.orders.get(number);
+        events.push(Event::OrderCancelled(OrderCancelled {
+            platform: order.platform,
+            client_order: client_order.unwrap_or(order.client_order),
+            order: OrderId::new(u64::from(number)),
+            leaves: energy(leaves),
+            reason,
+        }));
+    }
+
+    /// Books a trade of two orders and says so. The open quantities of the orders and their levels
+    /// are the caller's.
+    #[inline]
+    pub(crate) fn record(&mut self, made: Match, [a, b]: [&Party; 2], events: &mut Vec<Event>) {
+        *self.trades += 1;
+        for party in [a, b] {
+            let released = amount(self.exposure(party.side, party.level), made.quantity);
+            let owed = amount(exposure(party.side, made.price), made.quantity);
+            let account = self.credit.account_mut(self.slot.market, party.platform);
+            account.reserved -= released;
+            account.owed += owed;
+        }
+        if self.market.controls.executions_max != 0 {
+            for party in [a, b] {
+                let executions = self.book.executions_mut(party.meter);
+                *executions = executions.saturating_add(1);
+            }
+        }
+        let (buy, sell) = match a.side {
+            Side::Buy => (a, b),
+            Side::Sell => (b, a),
+        };
+        events.push(Event::Trade(Trade {
+            trade: TradeId::new(*self.trades),
+            key: self.slot.key,
+            price: made.price,
+            quantity: energy(made.quantity),
+            buy: buy.after(made.quantity),
+            sell: sell.after(made.quantity),
+            maker: made.maker,
+        }));
+    }
+
+    /// Takes a fill off an order that is not done with it.
+    #[inline]
+    pub(crate) fn fill(&mut self, number: u32, quantity: u32) {
+        let order = self.orders.get_mut(number);
+        order.leaves -= quantity;
+        order.filled += quantity;
+    }
+
+    /// Marks a filled order as done. It is out of its queue already, or was never in it.
+    #[inline]
+    pub(crate) fn filled(&mut self, number: u32) {
+        let order = self.orders.get(number);
+        let (group, side) = (order.group, order.side());
+        self.orders.finish(number);
+        if group != 0 {
+            *self.book.open_mut(group, side) -= 1;
+        }
+    }
+}
+
+/// Watt-hours of the engine as energy.
+#[inline]
+pub(crate) fn energy(wh: u32) -> Energy {
+    Energy::from_wh(u64::from(wh))
+}

@@ -1,0 +1,137 @@
+//! Many orders at once: mass cancellations, suspensions and kills, and closing a slot.
+
+use types::{
+    CancelReason, ClientOrderId, Event, MASS_CANCEL_MAX, MassCancel, MassCancelled, Origin,
+    PlatformId, Request, Scope, TradingControl, TradingState,
+};
+
+use crate::{
+    book::Book,
+    engine::Engine,
+    index::NONE,
+    ladder::queue,
+    matching::rejected,
+    orders::{Order, OrderLog},
+};
+
+/// Which orders a mass cancellation reaches.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    scope: Scope,
+    /// Only orders of this platform.
+    platform: Option<PlatformId>,
+    reason: CancelReason,
+}
+
+impl Engine {
+    /// Cancels the open orders of a scope.
+    pub(crate) fn mass_cancel(&mut self, request: &MassCancel, events: &mut Vec<Event>) {
+        let slot = match request.slot.map(|key| self.known_slot(key)).transpose() {
+            Ok(slot) => slot,
+            Err(reason) => {
+                return events.push(match request.origin {
+                    Some(origin) => {
+                        rejected(origin, request.client_order, Request::MassCancel, reason)
+                    }
+                    None => Self::refused(reason),
+                });
+            }
+        };
+        let reached = Reached {
+            scope: request.scope,
+            platform: request.origin.map(|origin| origin.platform),
+            reason: CancelReason::MassCancel,
+        };
+        let client_order = request.client_order;
+        self.cancel_reached(reached, slot, (request.origin, client_order), events);
+    }
+
+    /// Suspends a scope, kills it, or lets it trade again.
+    pub(crate) fn set_trading(&mut self, control: TradingControl, events: &mut Vec<Event>) {
+        if let Err(reason) = self.registry.set_trading(control) {
+            return events.push(Self::refused(reason));
+        }
+        events.push(Event::TradingChanged(control));
+        if control.state == TradingState::Killed {
+            let scope = control.scope;
+            let reached = Reached { scope, platform: None, reason: CancelReason::Killed };
+            self.cancel_reached(reached, None, (None, ClientOrderId::new(0)), events);
+        }
+    }
+
+    fn cancel_reached(
+        &mut self,
+        reached: Reached,
+        slot: Option<u32>,
+        (origin, client_order): (Option<Origin>, ClientOrderId),
+        events: &mut Vec<Event>,
+    ) {
+        let slots = slot.map_or(0..self.slots.len(), |slot| slot..slot + 1);
+        let (mut cancelled, mut complete) = (0, true);
+        let mut numbers = Vec::new();
+        for slot in slots {
+            let book = self.slots.slot(slot).book;
+            if book == NONE {
+                continue;
+            }
+            numbers.clear();
+            open_numbers(self.slots.book(book), &self.orders, &mut numbers);
+            numbers.retain(|&number| self.is_reached(self.orders.get(number), reached));
+            for &number in &numbers {
+                if self.orders.get(number).is_done() {
+                    continue; // With its list.
+                }
+                if cancelled >= MASS_CANCEL_MAX {
+                    complete = false;
+                    break;
+                }
+                cancelled += self.cancel_with_list(number, None, reached.reason, events);
+            }
+        }
+        events.push(Event::MassCancelled(MassCancelled {
+            origin,
+            client_order,
+            scope: reached.scope,
+            cancelled,
+            complete,
+        }));
+    }
+
+    fn is_reached(&self, order: &Order, reached: Reached) -> bool {
+        if reached.platform.is_some_and(|platform| platform != order.platform) {
+            return false;
+        }
+        match reached.scope {
+            Scope::All => true,
+            Scope::Platform(platform) => order.platform == platform,
+            Scope::Meter(meter) => order.meter == meter,
+            Scope::Session(session) => order.session == session,
+            Scope::Retailer(retailer) => {
+                self.registry.meter(order.meter).is_some_and(|row| row.retailer == retailer)
+            }
+        }
+    }
+
+    /// Cancels what is open in a slot for its gate, by number.
+    pub(crate) fn expire_slot(&mut self, slot: u32, events: &mut Vec<Event>) {
+        let mut numbers = core::mem::take(&mut self.numbers);
+        open_numbers(self.slots.book(self.slots.slot(slot).book), &self.orders, &mut numbers);
+        for number in numbers.drain(..) {
+            if !self.orders.get(number).is_done() {
+                self.cancel_with_list(number, None, CancelReason::GateClosed, events);
+            }
+        }
+        self.numbers = numbers;
+    }
+}
+
+/// Every open order of a book, in its queues and outside, by number.
+pub(crate) fn open_numbers(book: &Book, orders: &OrderLog, numbers: &mut Vec<u32>) {
+    for ladder in [book.ladder(types::Side::Buy), book.ladder(types::Side::Sell)] {
+        for rank in ladder.ranks() {
+            numbers.extend(queue(orders, ladder.level(rank)).map(|(number, _)| number));
+        }
+    }
+    numbers.extend_from_slice(&book.outside);
+    numbers.sort_unstable();
+}
