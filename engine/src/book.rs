@@ -6,6 +6,7 @@ use crate::{
     index::{NONE, at, next_index},
     ladder::{Ladder, queue},
     orders::{MARKET, OrderLog},
+    prefetch::prefetch,
     registry::{Market, OWNERS_FROM},
 };
 
@@ -113,6 +114,14 @@ impl Book {
     #[inline]
     pub(crate) fn used(&self, meter: MeterId, side: Side) -> u32 {
         self.used.get(at(meter.get())).map_or(0, |used| *of(used, side))
+    }
+
+    /// Asks for the line behind [`Book::used`].
+    #[inline]
+    pub(crate) fn prefetch_used(&self, meter: MeterId) {
+        if let Some(used) = self.used.get(at(meter.get())) {
+            prefetch(used);
+        }
     }
 
     /// The counter behind [`Book::used`].

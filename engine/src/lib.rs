@@ -27,10 +27,12 @@
 //! Deliberately absent: allocation per order (vectors are reserved once or in big chunks), hashing
 //! except for the platforms' own numbers, floating point, and panics a participant could cause. An
 //! `assert!` here means that the journal or the engine itself is damaged.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod admission;
+mod anticipate;
 pub mod auction;
+pub mod batch;
 mod book;
 mod calls;
 mod changes;
@@ -51,9 +53,11 @@ mod many;
 mod matching;
 mod orders;
 mod pairing;
+mod prefetch;
 mod registry;
 pub mod sharing;
 mod slots;
+pub mod snapshot;
 mod special;
 #[cfg(test)]
 mod tests;

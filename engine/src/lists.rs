@@ -60,12 +60,17 @@ impl Lists {
         self.by_number.get(&(platform, sent.number)).copied()
     }
 
-    fn open(&mut self, platform: PlatformId, sent: OrderList) -> u32 {
+    /// Adds a list.
+    pub(crate) fn put(&mut self, list: List) -> u32 {
         let index = next_index(self.lists.len());
-        let state = ListState::Collecting;
-        self.lists.push(List { platform, sent, state, orders: Vec::new() });
-        self.by_number.insert((platform, sent.number), index);
+        self.by_number.insert((list.platform, list.sent.number), index);
+        self.lists.push(list);
         index
+    }
+
+    /// All lists, in the order of their first orders.
+    pub(crate) fn in_order(&self) -> &[List] {
+        &self.lists
     }
 
     /// All lists, by platform and number.
@@ -124,7 +129,10 @@ impl Engine {
     pub(crate) fn list(&mut self, number: u32, sent: &OrderList, events: &mut Vec<Event>) {
         let order = *self.orders.get(number);
         let found = self.lists.find(order.platform, sent);
-        let index = found.unwrap_or_else(|| self.lists.open(order.platform, *sent));
+        let index = found.unwrap_or_else(|| {
+            let (platform, state) = (order.platform, ListState::Collecting);
+            self.lists.put(List { platform, sent: *sent, state, orders: Vec::new() })
+        });
         self.lists.get_mut(index).orders.push(number);
         self.orders.extra_mut(number).list = index;
         self.desk(order.slot).set_aside(number, Place::Waiting);

@@ -64,6 +64,16 @@ impl Traits {
         self.has(Self::SPECIAL)
     }
 
+    /// All of them as one byte.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From one byte.
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     pub(crate) const fn with(self, more: Self, if_so: bool) -> Self {
         if if_so { Self(self.0 | more.0) } else { self }
     }
@@ -102,7 +112,7 @@ pub(crate) struct Order {
     /// Whose it is.
     pub(crate) platform: PlatformId,
     /// Where it is, and as sent: side, kind, time in force.
-    state: State,
+    pub(crate) state: State,
     /// What is rare about it.
     pub(crate) traits: Traits,
 }
@@ -111,10 +121,10 @@ const _: () = assert!(size_of::<Order>() == 64);
 
 /// Bits 0–1 the place, 2 the side, 3 the kind, 4–5 the time in force.
 #[derive(Debug, Clone, Copy)]
-struct State(u8);
+pub(crate) struct State(u8);
 
 /// What most orders do not have: conditions, a list, a replacement.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extra {
     /// The platform's number of the last replacement; 0 before the first.
     pub(crate) last_replace: ClientOrderId,
@@ -145,7 +155,8 @@ impl Extra {
 }
 
 impl Order {
-    const UNUSED: Self = Self {
+    /// Fills memory that is only reserved.
+    pub(crate) const UNUSED: Self = Self {
         client_order: ClientOrderId::new(0),
         valid_until: Timestamp::from_ns(0),
         quantity: 0,
@@ -181,6 +192,16 @@ impl Order {
             2 => TimeInForce::UntilTime,
             _ => TimeInForce::FillOrKill,
         }
+    }
+
+    /// Place, side, kind and time in force as one byte.
+    pub(crate) const fn state_bits(&self) -> u8 {
+        self.state.0
+    }
+
+    /// From one byte: each has a meaning.
+    pub(crate) const fn set_state_bits(&mut self, bits: u8) {
+        self.state.0 = bits & 63;
     }
 
     #[inline]
@@ -302,6 +323,18 @@ impl OrderLog {
             traits,
         });
         self.open += 1;
+        self.len()
+    }
+
+    /// Appends an order as it is, in no queue yet, and gives its number.
+    pub(crate) fn put(&mut self, mut order: Order, extra: Extra) -> u32 {
+        order.extra = extra.level_sent;
+        if order.traits.has(Traits::EXTRA) {
+            self.extras.push(extra);
+            order.extra = self.extras.len() - 1;
+        }
+        self.orders.push(order);
+        self.open += u32::from(!order.is_done());
         self.len()
     }
 

@@ -202,6 +202,11 @@ impl Registry {
         &mut self.markets[usize::from(index)]
     }
 
+    /// All markets in the order of their indices.
+    pub(crate) fn markets_in_order(&self) -> &[Market] {
+        &self.markets
+    }
+
     /// All markets in the order of their numbers.
     pub(crate) fn markets(&self) -> impl Iterator<Item = &Market> {
         let indices = self.market_rows.iter().filter_map(|row| row.checked_sub(1));

@@ -65,6 +65,12 @@ impl Failure {
         Self { kind: Kind::Usage, message: message.into(), hint: None }
     }
 
+    /// Something computed is not what it should be.
+    #[must_use]
+    pub fn mismatch(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Mismatch, message: message.into(), hint: None }
+    }
+
     /// With a sentence on how to mend it.
     #[must_use]
     pub const fn hint(mut self, hint: &'static str) -> Self {
@@ -88,7 +94,9 @@ impl Failure {
             NodeError::Gateway(GatewayError::Bind { .. }) => Self::new(Kind::Runtime, &error)
                 .hint("choose another `listen` address in gridcross.toml, or stop what uses it"),
             NodeError::Replay(_) => Self::new(Kind::Mismatch, &error),
-            NodeError::Contradiction { .. } => Self::new(Kind::Config, &error),
+            NodeError::Contradiction { .. } | NodeError::UnknownPlatform { .. } => {
+                Self::new(Kind::Config, &error)
+            }
             NodeError::Journal(JournalError::BatchTooLarge { .. }) => {
                 Self::new(Kind::Runtime, &error)
                     .hint("raise `segment_mib` in gridcross.toml and start again")
@@ -98,6 +106,7 @@ impl Failure {
             | NodeError::Worker(_)
             | NodeError::Gateway(_)
             | NodeError::Thread(_)
+            | NodeError::Seeds(_)
             | NodeError::CoreStopped => Self::new(Kind::Runtime, &error),
         }
     }

@@ -1,6 +1,9 @@
 //! Re-execution of journals: the proof that state is nothing but the fold of its commands.
 #![forbid(unsafe_code)]
 
+pub mod flow;
+pub mod stage;
+
 use std::{ops::ControlFlow, path::Path};
 
 use engine::{Engine, Limits};

@@ -1,150 +1,189 @@
 //! A line is a command, or sets the time of the next one.
 //!
 //! ```text
-//! open | uncross | close [KEY]           the schedule
+//! open | uncross | close | freeze [seed N] [KEY]    the schedule
+//! pass time                              nothing but the time
 //! sell S1 5kWh @ 4.10 [OPTION…]          a new order; buy likewise
-//! cancel #1 [OPTION…]
+//! sell S1 5kWh at market [OPTION…]
+//! cancel | hibernate | activate #1 [OPTION…]
+//! reduce #1 2kWh [OPTION…]
 //! replace #1 S1 3kWh @ 4.20 [OPTION…]
-//! market 2 [tick 0] [rule NAME] | party platform 3 [key 1] | meter 7 [key 1] [utility 9]
-//! at gate | at gate+1 | at opening-1     in nanoseconds around the first slot's hours
-//! depth | indicative                     queries
+//! mass cancel SCOPE [by N] [only KEY]    without `by` it is the operator who asks
+//! suspend | kill | resume SCOPE
+//! controls [CONTROL…] [of N]             those not named are off
+//! credit limit 2 40.00 [of N]            of platform 2; release credit 2 40.00 likewise
+//! market 2 [tick 0] [rule NAME] [lot 1Wh] [largest 5kWh] [minutes 30] | party platform 3 [key 1]
+//! meter 7 [key 1] [utility 9] [platform 3] [owner 2]
+//! at gate | at gate+1 | at opening-1 | at now+30s    around the first slot's hours, in
+//!                                        nanoseconds or seconds; `now` is the last command's time
+//! depth | indicative | show phase | show price | show due [KEY]    queries
+//! show expiry | show stopped | show credit 2 [of N]
 //!
-//! OPTION: ioc | as N (the platform's number) | by N (the platform) | until gate | KEY
-//! KEY: slot N (hours after the first) | misaligned | short | of N (the market)
+//! OPTION: as N (the platform's number) | by N (the platform) | session N | until INSTANT (the
+//!         signature's) | KEY | ioc | fok | until-time INSTANT | post-only | all-or-none |
+//!         minimum 2kWh | showing 1kWh | expires INSTANT (whatever the time in force) |
+//!         in block N of K | in basket N of K (list number N, K orders)
+//! KEY: slot N (hours after the first) | misaligned | short | day | of N (the market)
+//! INSTANT: as after `at` | epoch
+//! SCOPE: everyone | platform N | retailer N | meter S1 | session N
+//! CONTROL: self-trade ACTION | scope owner | allocation pro_rata | smallest 1kWh | value 4.00 |
+//!          collar 0.10 | band 0.10 | executions 3 | freeze 10 30 (seconds)
 //! ```
-//! Meters are S1 B1 S2 B2 S3 B3, numbered 1 to 6. S meters trade through platform 1, B meters
-//! through platform 2. Each may inject 20 kW and withdraw 10 kW. One slot is one hour; prices go
-//! from -1.00 to 9.99 by 0.01, quantities by 0.01 kWh up to 12 kWh. The engine's limits are 5
-//! open orders, 7 meters, 2 open slots, 2 markets, 6 parties.
-
-use std::fmt::Write as _;
+//! Quantities are in kWh or Wh. Without `by`, requests about an order come from its own platform,
+//! and all others from the one that serves the meter. Meters are S1 B1 S2 B2 …, numbered 1 2 3 4 …;
+//! who and what there is at the start is in `stage`.
+//!
+//! Three things are checked after every line: the invariants of the engine; that a second engine
+//! which was given the same commands, but the mere time instead of those that were refused, has the
+//! same digest; and that an auction gives what the indicative price said just before.
 
 use types::{
-    ClientOrderId, Code, Command, Conditions, Currency, DeliverySlot, Energy, Event, Lead,
-    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
-    OrderList, OrderRequest, Origin, OwnerId, Party, PartyRegistration, PlatformId, Power, Price,
-    PriceRule, PublicKey, ReplaceOrder, RetailerId, Role, Seq, Sequenced, SessionId, Side,
-    Signature, SignedNewOrder, SignedReplaceOrder, SlotKey, TimeInForce, Timestamp, TradeSide,
-    UtilityId,
+    ClientOrderId, Command, Conditions, CreditLimit, CreditRelease, Energy, Event, FreezeSlot,
+    ListKind, MarketId, MassCancel, MeterId, Money, NewOrder, OrderId, OrderKind, OrderRequest,
+    Origin, Phase, PlatformId, Price, ReduceOrder, ReplaceOrder, Sequenced, SessionId, Side,
+    Signature, SignedNewOrder, SignedReplaceOrder, TimeInForce, Timestamp, TradingControl,
+    TradingState,
 };
 
-use crate::{Depth, DepthLevel, Engine, Limits};
+use super::{
+    say,
+    stage::{self, Stage},
+    words::{self, Words},
+};
+use crate::{Depth, DepthLevel, Engine};
 
-const FIRST_SLOT_MINUTE: u32 = 29_000_040;
-
-struct Stage {
-    engine: Engine,
-    seq: Seq,
-    time: Timestamp,
-    time_set: Option<Timestamp>,
-    client_orders: u64,
-    out: String,
-}
-
-/// The words of a line, as they are used up.
-struct Words<'a>(Vec<&'a str>);
-
-impl<'a> Words<'a> {
-    fn next(&mut self) -> &'a str {
-        assert!(!self.0.is_empty(), "the line ends too early");
-        self.0.remove(0)
-    }
-
-    /// Whether the flag is among the words.
-    fn flag(&mut self, name: &str) -> bool {
-        let at = self.0.iter().position(|&word| word == name);
-        at.map(|at| self.0.remove(at)).is_some()
-    }
-
-    /// The word after this one, if it is there.
-    fn option(&mut self, name: &str) -> Option<&'a str> {
-        let at = self.0.iter().position(|&word| word == name)?;
-        self.0.remove(at);
-        Some(self.0.remove(at))
-    }
-
-    fn number(&mut self, name: &str) -> Option<u16> {
-        self.option(name).map(|word| word.parse().unwrap())
-    }
-
-    fn key(&mut self) -> SlotKey {
-        let hours = u32::from(self.number("slot").unwrap_or(0));
-        let off = if self.flag("misaligned") { 15 } else { 0 };
-        let minutes = if self.flag("short") { 30 } else { 60 };
-        let slot = DeliverySlot::new(FIRST_SLOT_MINUTE + 60 * hours + off, minutes).unwrap();
-        SlotKey { market: MarketId::new(self.number("of").unwrap_or(1)), slot }
-    }
-}
-
-/// Runs the lines of a script after the stage is set; the text of all events.
+/// Runs the lines of a script on the small stage; the text of all events.
 pub(super) fn run(script: &str) -> String {
-    let limits = Limits {
-        orders_max: 5,
-        book_orders_max: 5,
-        meters_max: 7,
-        slots_max: 2,
-        markets_max: 2,
-        parties_max: 6,
-    };
-    let mut stage = Stage {
-        engine: Engine::new(limits),
-        seq: Seq::ZERO,
-        time: market(1).opens_at(Words(Vec::new()).key().slot).plus_ns(1_000_000),
-        time_set: None,
-        client_orders: 100,
-        out: String::new(),
-    };
-    stage.apply(Command::DefineMarket(market(1)));
-    for (role, number) in
-        [(Role::Platform, 1), (Role::Platform, 2), (Role::Retailer, 1), (Role::Utility, 1)]
-    {
-        stage.apply(Command::RegisterParty(party(role, number)));
-    }
-    for number in 1..=6 {
-        stage.apply(Command::RegisterMeter(meter(number)));
-    }
-    stage.out.clear();
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        stage.line(line);
-        stage.engine.check_invariants();
-    }
+    let mut stage = Stage::small();
+    stage.perform(script);
     stage.out
 }
 
 impl Stage {
+    /// Runs the lines of a script.
+    pub(super) fn perform(&mut self, script: &str) {
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            self.line(line);
+            self.engine.check_invariants();
+        }
+    }
+
     fn line(&mut self, line: &str) {
-        let mut words = Words(line.split_whitespace().collect());
+        let mut words = Words::new(line);
+        match words.peek() {
+            "at" => {
+                words.next();
+                self.time_set = Some(self.instant(words.next()));
+            }
+            "depth" => self.depth(words.rest()),
+            "indicative" => self.indicative(words.rest()),
+            "show" => self.show(words.rest()),
+            _ => {
+                let command = self.parse(line);
+                self.apply(command);
+            }
+        }
+    }
+
+    /// The command that a line means.
+    pub(super) fn parse(&mut self, line: &str) -> Command {
+        let mut words = Words::new(line);
         let command = match words.next() {
             "open" => Command::OpenSlot(words.key()),
             "uncross" => Command::UncrossSlot(words.key()),
             "close" => Command::CloseSlot(words.key()),
+            "freeze" => {
+                let seed = words.option("seed").map_or(0, |word| word.parse().unwrap());
+                Command::FreezeSlot(FreezeSlot { key: words.key(), seed })
+            }
+            "pass" => words.then("time", Command::PassTime),
             "buy" => self.order(Side::Buy, &mut words),
             "sell" => self.order(Side::Sell, &mut words),
-            "cancel" => self.cancel(&mut words),
+            "cancel" => Command::CancelOrder(self.request(&mut words)),
+            "hibernate" => Command::HibernateOrder(self.request(&mut words)),
+            "activate" => Command::ActivateOrder(self.request(&mut words)),
+            "reduce" => self.reduce(&mut words),
             "replace" => self.replace(&mut words),
-            "market" => odd_market(&mut words),
-            "party" => odd_party(&mut words),
-            "meter" => odd_meter(&mut words),
-            "at" => {
-                self.time_set = Some(instant(words.next()));
-                return;
-            }
-            "depth" => return self.depth(&mut words),
-            "indicative" => return self.indicative(&mut words),
+            "mass" => self.mass_cancel(&mut words),
+            "suspend" => trading(&mut words, TradingState::Suspended),
+            "kill" => trading(&mut words, TradingState::Killed),
+            "resume" => trading(&mut words, TradingState::Active),
+            "controls" => stage::controls(&mut words),
+            "credit" => credit_limit(&mut words),
+            "release" => credit_release(&mut words),
+            "market" => stage::odd_market(&mut words),
+            "party" => stage::odd_party(&mut words),
+            "meter" => stage::odd_meter(&mut words),
             other => panic!("`{other}` is not a command"),
         };
-        assert!(words.0.is_empty(), "{line}: {:?} mean nothing", words.0);
-        self.apply(command);
+        words.end(line);
+        command
     }
 
-    fn apply(&mut self, value: Command) {
+    pub(super) fn apply(&mut self, value: Command) {
         self.seq = self.seq.next();
         self.time = self.time_set.take().unwrap_or(self.time.plus_ns(1));
+        let indicative = match value {
+            Command::UncrossSlot(key) => self.engine.indicative(key),
+            _ => None,
+        };
         let mut events = Vec::new();
-        self.engine.apply(&Sequenced { seq: self.seq, time: self.time, value }, &mut events);
+        let command = Sequenced { seq: self.seq, time: self.time, value };
+        self.engine.apply(&command, &mut events);
+        self.compare_with_twin(&command, &events);
         for event in &events {
-            self.say(event);
+            match event {
+                Event::OrderAccepted(accepted) => self.platforms.push(accepted.origin.platform),
+                Event::AuctionUncrossed(result) if !events.iter().any(say::is_expiry) => {
+                    let said = indicative.map(|now| (now.price, now.volume, now.surplus_wh));
+                    assert_eq!(said, Some((result.price, result.volume, result.surplus_wh)));
+                }
+                _ => {}
+            }
+            self.put(&say::event(event, self.time));
         }
+    }
+
+    /// The twin is told nothing of what was refused, and is in the same state.
+    fn compare_with_twin(&mut self, command: &Sequenced<Command>, events: &[Event]) {
+        let expired = events.iter().take_while(|event| say::is_expiry(event)).count();
+        let refused = matches!(
+            events[expired..],
+            [Event::OrderRejected(_) | Event::CommandRejected(_) | Event::OrderRestated(_)]
+        );
+        // The refusal of an order of a list means something to the list.
+        let listed = matches!(command.value, Command::NewOrder(signed)
+            if signed.order.list.kind != ListKind::Single);
+        let mut told = *command;
+        if refused && !listed {
+            told.value = Command::PassTime;
+        }
+        let mut same = Vec::new();
+        self.twin.apply(&told, &mut same);
+        if told.value == command.value {
+            assert_eq!(same, events, "the same history gave other events");
+        }
+        let (one, other) = (self.engine.digest(), self.twin.digest());
+        assert_eq!(one, other, "{:?} was refused and changed something", command.value);
+    }
+
+    /// An instant: a name, and how much later or earlier.
+    fn instant(&self, text: &str) -> Timestamp {
+        let (market, slot) = (stage::market(1), stage::first_slot());
+        let at = text.find(['+', '-']).unwrap_or(text.len());
+        let (name, offset) = text.split_at(at);
+        let base = match name {
+            "gate" => market.gate_closes_after(slot),
+            "opening" => market.opens_at(slot),
+            "now" => self.time,
+            "epoch" => Timestamp::from_ns(0),
+            other => panic!("`{other}` is not an instant"),
+        };
+        base.plus_ns(match (offset.strip_suffix('s'), offset) {
+            (Some(seconds), _) => seconds.parse::<i64>().unwrap() * 1_000_000_000,
+            (None, "") => 0,
+            (None, nanoseconds) => nanoseconds.parse().unwrap(),
+        })
     }
 
     fn client_order(&mut self, words: &mut Words<'_>) -> ClientOrderId {
@@ -153,19 +192,28 @@ impl Stage {
         ClientOrderId::new(given.unwrap_or(self.client_orders))
     }
 
-    fn origin(&self, words: &mut Words<'_>, meter: u32) -> Origin {
-        let platform = words.number("by").unwrap_or(if meter % 2 == 1 { 1 } else { 2 });
-        Origin { platform: PlatformId::new(platform), session: SessionId::new(1) }
+    fn valid_until(&self, words: &mut Words<'_>) -> Timestamp {
+        words.option("until").map_or(Timestamp::from_ns(i64::MAX), |word| self.instant(word))
     }
 
     fn order(&mut self, side: Side, words: &mut Words<'_>) -> Command {
         let client_order = self.client_order(words);
+        let list = words.list();
         let key = words.key();
-        let valid_until = words.option("until").map_or(Timestamp::from_ns(i64::MAX), instant);
-        let immediate = words.flag("ioc");
-        let meter = meter_number(words.next());
-        let origin = self.origin(words, meter);
-        let (quantity, limit) = quantity_and_price(words);
+        let valid_until = self.valid_until(words);
+        let (time_in_force, conditions) = self.conditions(words);
+        let session = session(words);
+        let meter = words::meter_number(words.next());
+        let origin = Origin { platform: serving(words, meter), session };
+        let quantity = words::energy(words.next());
+        let (kind, limit) = match words.next() {
+            "@" => (OrderKind::Limit, words::price(words.next())),
+            "at" => {
+                assert_eq!(words.next(), "market");
+                (OrderKind::Market, words.last().map_or(Price::default(), words::price))
+            }
+            other => panic!("`{other}` is not a price"),
+        };
         Command::NewOrder(SignedNewOrder {
             origin,
             order: NewOrder {
@@ -173,230 +221,171 @@ impl Stage {
                 meter: MeterId::new(meter),
                 key,
                 side,
-                kind: OrderKind::Limit,
-                time_in_force: if immediate {
-                    TimeInForce::ImmediateOrCancel
-                } else {
-                    TimeInForce::UntilGate
-                },
+                kind,
+                time_in_force,
                 limit,
                 quantity,
                 valid_until,
-                conditions: Conditions::NONE,
-                list: OrderList::NONE,
+                conditions,
+                list,
             },
             signature: Signature::new([0; 64]),
         })
     }
 
-    fn cancel(&mut self, words: &mut Words<'_>) -> Command {
+    fn conditions(&self, words: &mut Words<'_>) -> (TimeInForce, Conditions) {
+        let mut time_in_force = TimeInForce::UntilGate;
+        let mut expires = Timestamp::from_ns(0);
+        if words.flag("ioc") {
+            time_in_force = TimeInForce::ImmediateOrCancel;
+        }
+        if words.flag("fok") {
+            time_in_force = TimeInForce::FillOrKill;
+        }
+        if let Some(instant) = words.option("until-time") {
+            time_in_force = TimeInForce::UntilTime;
+            expires = self.instant(instant);
+        }
+        if let Some(instant) = words.option("expires") {
+            expires = self.instant(instant);
+        }
+        let conditions = Conditions {
+            post_only: words.flag("post-only"),
+            all_or_none: words.flag("all-or-none"),
+            display: words.option("showing").map_or(Energy::ZERO, words::energy),
+            minimum: words.option("minimum").map_or(Energy::ZERO, words::energy),
+            expires,
+        };
+        (time_in_force, conditions)
+    }
+
+    /// Who sends a request about an order that exists.
+    fn sender(&self, words: &mut Words<'_>, name: &str) -> (OrderId, Origin) {
+        let order = words::order(name);
+        let index = usize::try_from(order.get()).ok().and_then(|number| number.checked_sub(1));
+        let own = index.and_then(|index| self.platforms.get(index).copied());
+        let given = words.number("by").map(PlatformId::new);
+        let platform = given.or(own).unwrap_or(PlatformId::new(1));
+        (order, Origin { platform, session: session(words) })
+    }
+
+    fn request(&mut self, words: &mut Words<'_>) -> OrderRequest {
         let client_order = self.client_order(words);
-        let platform = PlatformId::new(words.number("by").unwrap_or(1));
-        let origin = Origin { platform, session: SessionId::new(1) };
-        Command::CancelOrder(OrderRequest { origin, client_order, order: order(words.next()) })
+        let name = words.next();
+        let (order, origin) = self.sender(words, name);
+        OrderRequest { origin, client_order, order }
+    }
+
+    fn reduce(&mut self, words: &mut Words<'_>) -> Command {
+        let OrderRequest { origin, client_order, order } = self.request(words);
+        let by = words::energy(words.next());
+        Command::ReduceOrder(ReduceOrder { origin, client_order, order, by })
     }
 
     fn replace(&mut self, words: &mut Words<'_>) -> Command {
         let client_order = self.client_order(words);
-        let valid_until = words.option("until").map_or(Timestamp::from_ns(i64::MAX), instant);
-        let order = order(words.next());
-        let meter = meter_number(words.next());
-        let origin = self.origin(words, meter);
-        let (quantity, limit) = quantity_and_price(words);
+        let valid_until = self.valid_until(words);
+        let order = words::order(words.next());
+        let meter = words::meter_number(words.next());
+        let platform = serving(words, meter);
+        let origin = Origin { platform, session: session(words) };
+        let quantity = words::energy(words.next());
+        assert_eq!(words.next(), "@");
+        let limit = words::price(words.next());
         let meter = MeterId::new(meter);
         let replace = ReplaceOrder { client_order, order, meter, limit, quantity, valid_until };
         let signature = Signature::new([0; 64]);
         Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
     }
 
-    fn depth(&mut self, words: &mut Words<'_>) {
+    fn mass_cancel(&mut self, words: &mut Words<'_>) -> Command {
+        assert_eq!(words.next(), "cancel");
+        let client_order = self.client_order(words);
+        let platform = words.number("by").map(PlatformId::new);
+        let origin = platform.map(|platform| Origin { platform, session: SessionId::new(1) });
+        let slot = words.flag("only").then(|| words.key());
+        let scope = words.scope();
+        Command::MassCancel(MassCancel { origin, client_order, scope, slot })
+    }
+
+    fn depth(&mut self, mut words: Words<'_>) {
         let Some(Depth { buy, sell }) = self.engine.depth(words.key()) else {
             return self.put("no book");
         };
         let text = |level: &DepthLevel| {
-            format!(" {}x{} @ {}", level.orders, energy(level.quantity), level.price)
+            format!(" {}x{} @ {}", level.orders, say::energy(level.quantity), level.price)
         };
         let buy: String = buy.iter().map(text).collect();
         let sell: String = sell.iter().map(text).collect();
         self.put(&format!("buy{buy} | sell{sell}"));
     }
 
-    fn indicative(&mut self, words: &mut Words<'_>) {
+    fn indicative(&mut self, mut words: Words<'_>) {
         let text = match self.engine.indicative(words.key()) {
             None => "not in a call".to_owned(),
             Some(now) => format!(
                 "indicative {} {} surplus {}",
-                now.price.map_or("none".to_owned(), |price| price.to_string()),
-                energy(now.volume),
+                say::price(now.price),
+                say::energy(now.volume),
                 now.surplus_wh
             ),
         };
         self.put(&text);
     }
 
-    fn say(&mut self, event: &Event) {
-        let text = match event {
-            Event::MarketDefined(market) => format!("market {} defined", market.market),
-            Event::PartyRegistered(party) => format!("{} registered", party.party),
-            Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),
-            Event::SlotPhaseChanged(changed) => format!("{:?}", changed.phase).to_lowercase(),
-            Event::AuctionUncrossed(result) => format!(
-                "uncrossed {} {} surplus {} of {}{}",
-                result.price.map_or("none".to_owned(), |price| price.to_string()),
-                energy(result.volume),
-                result.surplus_wh,
-                result.candidates,
-                if result.clamped { " clamped" } else { "" }
-            ),
-            Event::OrderAccepted(accepted) => format!("accepted #{}", accepted.order),
-            Event::OrderRestated(restated) => format!(
-                "restated #{} filled {} leaves {}",
-                restated.order,
-                energy(restated.filled),
-                energy(restated.leaves)
-            ),
-            Event::OrderReplaced(replaced) => format!(
-                "replaced #{} {} @ {}{}",
-                replaced.order,
-                energy(replaced.leaves),
-                replaced.limit,
-                if replaced.kept_place { " in place" } else { "" }
-            ),
-            Event::OrderCancelled(cancelled) => format!(
-                "cancelled #{} {} {:?} {}",
-                cancelled.order,
-                energy(cancelled.leaves),
-                cancelled.reason,
-                cancelled.client_order
-            ),
-            Event::OrderRejected(rejected) => {
-                format!("rejected {:?} {}", rejected.request, rejected.reason.name())
+    fn show(&mut self, mut words: Words<'_>) {
+        let text = match words.next() {
+            "phase" => say::phase(self.engine.phase(words.key()).unwrap_or(Phase::PreOpen)),
+            "price" => say::price(self.engine.last_price(words.key())),
+            "due" => say::instant(self.engine.uncross_at(words.key()), self.time),
+            "expiry" => say::instant(self.engine.next_expiry(), self.time),
+            "stopped" => stopped(&self.engine),
+            "credit" => {
+                let (platform, market) = account(&mut words);
+                let limit = self.engine.credit(platform, market).map(|credit| credit.limit);
+                limit.map_or("none".to_owned(), say::money)
             }
-            Event::Trade(trade) => format!(
-                "trade {} {} {} @ {}{}",
-                side(&trade.sell),
-                side(&trade.buy),
-                energy(trade.quantity),
-                trade.price,
-                trade.maker.map_or(String::new(), |maker| format!(" maker {}", maker.name()))
-            ),
-            Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
-            other => format!("{other:?}"),
+            other => panic!("`{other}` cannot be shown"),
         };
         self.put(&text);
     }
-
-    fn put(&mut self, line: &str) {
-        writeln!(self.out, "{line}").unwrap();
-    }
 }
 
-fn quantity_and_price(words: &mut Words<'_>) -> (Energy, Price) {
-    let text = words.next().strip_suffix("kWh").unwrap();
-    let quantity = decimal(text, 3);
-    assert_eq!(words.next(), "@");
-    let limit = Price::from_micros(decimal(words.next(), 6));
-    (Energy::from_wh(u64::try_from(quantity).unwrap()), limit)
+fn stopped(engine: &Engine) -> String {
+    let scopes: Vec<String> = engine.stopped().map(say::trading).collect();
+    if scopes.is_empty() { "nobody is stopped".to_owned() } else { scopes.join(", ") }
 }
 
-/// A decimal as a whole number of its last allowed digit.
-fn decimal(text: &str, digits: usize) -> i64 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    format!("{whole}{fraction:0<digits$}").parse().unwrap()
+/// The platform that serves a meter, unless another is named.
+fn serving(words: &mut Words<'_>, meter: u32) -> PlatformId {
+    PlatformId::new(words.number("by").unwrap_or(if meter % 2 == 1 { 1 } else { 2 }))
 }
 
-fn energy(energy: Energy) -> String {
-    let text = format!("{}.{:03}", energy.wh() / 1_000, energy.wh() % 1_000);
-    format!("{}kWh", text.trim_end_matches('0').trim_end_matches('.'))
+fn session(words: &mut Words<'_>) -> SessionId {
+    SessionId::new(words.option("session").map_or(1, |word| word.parse().unwrap()))
 }
 
-/// `S1#4` is the fourth order, of meter S1.
-fn side(side: &TradeSide) -> String {
-    let meter = side.meter.get();
-    format!("{}{}#{}", if meter % 2 == 1 { "S" } else { "B" }, meter.div_ceil(2), side.order)
+fn trading(words: &mut Words<'_>, state: TradingState) -> Command {
+    Command::SetTrading(TradingControl { scope: words.scope(), state })
 }
 
-fn meter_number(name: &str) -> u32 {
-    let pair: u32 = name[1..].parse().unwrap();
-    if name.starts_with('S') { 2 * pair - 1 } else { 2 * pair }
+fn account(words: &mut Words<'_>) -> (PlatformId, MarketId) {
+    let market = MarketId::new(words.number("of").unwrap_or(1));
+    (PlatformId::new(words.next().parse().unwrap()), market)
 }
 
-fn order(name: &str) -> OrderId {
-    name.strip_prefix('#').unwrap().parse().unwrap()
+fn money(words: &mut Words<'_>) -> Money {
+    Money::from_minor(words::decimal(words.next(), 2))
 }
 
-fn instant(text: &str) -> Timestamp {
-    let slot = Words(Vec::new()).key().slot;
-    let at = text.find(['+', '-']).unwrap_or(text.len());
-    let (name, offset) = text.split_at(at);
-    let base = match name {
-        "gate" => market(1).gate_closes_after(slot),
-        "opening" => market(1).opens_at(slot),
-        other => panic!("`{other}` is not an instant"),
-    };
-    base.plus_ns(if offset.is_empty() { 0 } else { offset.parse().unwrap() })
+fn credit_limit(words: &mut Words<'_>) -> Command {
+    assert_eq!(words.next(), "limit");
+    let (platform, market) = account(words);
+    Command::SetCredit(CreditLimit { platform, market, limit: money(words) })
 }
 
-fn market(number: u16) -> MarketDefinition {
-    MarketDefinition {
-        market: MarketId::new(number),
-        area: Code::new("IN-DL").unwrap(),
-        time_zone: Code::new("Asia/Kolkata").unwrap(),
-        currency: Currency::from_iso("INR").unwrap(),
-        slot_minutes: 60,
-        price_min: Price::from_micros(-1_000_000),
-        price_max: Price::from_micros(9_990_000),
-        tick: Price::from_micros(10_000),
-        lot: Energy::from_wh(10),
-        quantity_max: Energy::from_wh(12_000),
-        opening_lead: Lead::from_minutes(1_440),
-        gate_lead: Lead::from_minutes(240),
-        price_rule: PriceRule::T7Clamp,
-    }
-}
-
-fn odd_market(words: &mut Words<'_>) -> Command {
-    let mut market = market(words.next().parse().unwrap());
-    if let Some(tick) = words.number("tick") {
-        market.tick = Price::from_micros(i64::from(tick));
-    }
-    if let Some(name) = words.option("rule") {
-        market.price_rule = PriceRule::from_name(name).unwrap();
-    }
-    Command::DefineMarket(market)
-}
-
-fn party(role: Role, number: u16) -> PartyRegistration {
-    let party = Party { role, number };
-    PartyRegistration { party, code: Code::new("party").unwrap(), key: PublicKey::new([0; 32]) }
-}
-
-fn key(words: &mut Words<'_>) -> PublicKey {
-    PublicKey::new([u8::try_from(words.number("key").unwrap_or(0)).unwrap(); 32])
-}
-
-fn odd_party(words: &mut Words<'_>) -> Command {
-    let role = Role::from_name(words.next()).unwrap();
-    let party = party(role, words.next().parse().unwrap());
-    Command::RegisterParty(PartyRegistration { key: key(words), ..party })
-}
-
-fn meter(number: u32) -> MeterRegistration {
-    MeterRegistration {
-        meter: MeterId::new(number),
-        code: Code::new("meter").unwrap(),
-        platform: PlatformId::new(if number % 2 == 1 { 1 } else { 2 }),
-        retailer: RetailerId::new(1),
-        utility: UtilityId::new(1),
-        owner: OwnerId::new(0),
-        key: PublicKey::new([0; 32]),
-        injection_max: Power::from_w(20_000),
-        withdrawal_max: Power::from_w(10_000),
-    }
-}
-
-fn odd_meter(words: &mut Words<'_>) -> Command {
-    let meter = meter(words.next().parse().unwrap());
-    let utility = UtilityId::new(words.number("utility").unwrap_or(1));
-    Command::RegisterMeter(MeterRegistration { key: key(words), utility, ..meter })
+fn credit_release(words: &mut Words<'_>) -> Command {
+    assert_eq!(words.next(), "credit");
+    let (platform, market) = account(words);
+    Command::ReleaseCredit(CreditRelease { platform, market, amount: money(words) })
 }

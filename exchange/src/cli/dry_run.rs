@@ -20,6 +20,11 @@ use crate::{exit::Failure, output};
 /// What can be rehearsed.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run order-book cases through the real engine, a fresh book each
+    Book {
+        /// A JSON array of cases
+        file: PathBuf,
+    },
     /// Price call auctions with the real auction code
     Auction {
         /// A JSON array of cases
@@ -41,6 +46,7 @@ type Runner = fn(&serde_json::Value) -> Result<String, String>;
 /// With code 2 when the file is malformed; the message names file, case and field.
 pub fn run(command: &Command) -> Result<(), Failure> {
     let (file, run): (_, Runner) = match command {
+        Command::Book { file } => (file, super::dry_run_book::run),
         Command::Auction { file } => (file, auction),
         Command::Settlement { file } => (file, settlement),
     };

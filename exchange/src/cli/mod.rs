@@ -1,7 +1,9 @@
 //! The command line: what each command takes, and which module carries it out.
 
+pub mod bench;
 pub mod declare;
 pub mod dry_run;
+mod dry_run_book;
 pub mod replay;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
@@ -16,6 +18,7 @@ Examples:
   gridcross demo --meters 200 --slots 8 --keep --data-dir day
   gridcross replay verify day                     prove that the journal replays
   gridcross init exchange && gridcross serve --data-dir exchange
+  gridcross bench book --workload 2               the engine on a canonical flow of orders
   gridcross declare query --data-dir day --meter 17 --output csv
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
@@ -46,6 +49,9 @@ enum Command {
     /// Run written cases through the real code, one JSON line per case
     #[command(subcommand)]
     DryRun(dry_run::Command),
+    /// Measure the engine on this machine
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -104,6 +110,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
         Command::DryRun(command) => dry_run::run(&command),
+        Command::Bench(command) => bench::run(&command),
     }
 }
 

@@ -1,0 +1,74 @@
+//! The whole state as bytes, and back.
+//!
+//! A snapshot holds what cannot be worked out again: the registry, the slots, every order with its
+//! extra, the order of each queue, what stands outside, credit, lists and counted trades. Ladders,
+//! used capacity, counts, expiries and the table of platforms' numbers are built anew. It ends with
+//! the digest of the state, and [`Engine::restore`] compares: a snapshot restores to exactly the
+//! state it was taken of, or not at all.
+//!
+//! The format is for one version of the engine: its first line names that. A journal, not a
+//! snapshot, is what lasts.
+
+mod read;
+mod write;
+
+use core::fmt;
+
+use types::Digest;
+
+use crate::{engine::Engine, limits::Limits};
+
+/// First bytes of a snapshot.
+const TITLE: &[u8; 20] = b"gridcross snapshot 1";
+
+/// Why bytes are not a snapshot of this engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// They are of another version, or no snapshot.
+    UnknownFormat,
+    /// They end before they should, at this offset.
+    Truncated(usize),
+    /// A value that no state has, before this offset.
+    Impossible(usize),
+    /// They go on after their end, at this offset.
+    TrailingBytes(usize),
+    /// They restore to another state than they say.
+    DifferentState {
+        /// The digest in the snapshot.
+        expected: Digest,
+        /// Digest of the restored state.
+        got: Digest,
+    },
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownFormat => f.write_str("not a snapshot of this version of the engine"),
+            Self::Truncated(at) => write!(f, "the snapshot ends too early, at byte {at}"),
+            Self::Impossible(at) => write!(f, "a value before byte {at} is not possible"),
+            Self::TrailingBytes(at) => write!(f, "bytes follow the end of the snapshot, at {at}"),
+            Self::DifferentState { expected, got } => {
+                write!(f, "the snapshot says state {expected} but restores to {got}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SnapshotError {}
+
+impl Engine {
+    /// The whole state as bytes, with its digest at the end.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        write::engine(self)
+    }
+
+    /// The engine that a snapshot was taken of. Goes on exactly as that one would have.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole and true snapshot of this version.
+    pub fn restore(limits: Limits, snapshot: &[u8]) -> Result<Self, SnapshotError> {
+        read::engine(limits, snapshot)
+    }
+}

@@ -1,0 +1,407 @@
+//! Bytes to state. Every value is checked before it is used: a damaged snapshot is refused, it does
+//! not stop the process.
+
+use types::{
+    Allocation, ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead, ListKind,
+    MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money, OrderList,
+    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
+    RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, SlotKey,
+    Timestamp, TradingControl, TradingState, UtilityId,
+};
+
+use super::{SnapshotError, TITLE};
+use crate::{
+    credit::amount,
+    engine::Engine,
+    index::NONE,
+    limits::Limits,
+    lists::{List, ListState},
+    orders::{Extra, MARKET, NOBODY, Order, Place, Traits},
+};
+
+type Outcome<T> = Result<T, SnapshotError>;
+
+/// Bytes that are used up.
+struct Bytes<'a> {
+    all: &'a [u8],
+    at: usize,
+}
+
+pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
+    if snapshot.first_chunk::<20>() != Some(TITLE) {
+        return Err(SnapshotError::UnknownFormat);
+    }
+    let mut bytes = Bytes { all: snapshot, at: TITLE.len() };
+    let mut engine = Engine::new(limits);
+    engine.last_seq = Seq::new(bytes.u64()?);
+    engine.last_time = Timestamp::from_ns(bytes.i64()?);
+    engine.trades = bytes.u64()?;
+    bytes.registry(&mut engine)?;
+    bytes.slots(&mut engine)?;
+    bytes.orders(&mut engine)?;
+    for slot in 0..engine.slots.len() {
+        if engine.slots.slot(slot).book != NONE {
+            bytes.book(&mut engine, slot)?;
+        }
+    }
+    bytes.credit(&mut engine)?;
+    bytes.lists(&mut engine)?;
+    let expected = Digest::new(bytes.array()?);
+    if bytes.at != snapshot.len() {
+        return Err(SnapshotError::TrailingBytes(bytes.at));
+    }
+    let got = engine.digest();
+    if got != expected {
+        return Err(SnapshotError::DifferentState { expected, got });
+    }
+    Ok(engine)
+}
+
+impl Bytes<'_> {
+    fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
+        let rest = self.all.get(self.at..).unwrap_or_default();
+        let array = rest.first_chunk().ok_or(SnapshotError::Truncated(self.at))?;
+        self.at += N;
+        Ok(*array)
+    }
+
+    fn u8(&mut self) -> Outcome<u8> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    fn u16(&mut self) -> Outcome<u16> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Outcome<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Outcome<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn i64(&mut self) -> Outcome<i64> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    fn optional(&mut self) -> Outcome<Option<i64>> {
+        let there = self.u8()? != 0;
+        let value = self.i64()?;
+        Ok(there.then_some(value))
+    }
+
+    /// What is not there, or refused, is not a value of a state.
+    const fn impossible(&self) -> SnapshotError {
+        SnapshotError::Impossible(self.at)
+    }
+
+    fn known<T>(&self, value: Option<T>) -> Outcome<T> {
+        value.ok_or_else(|| self.impossible())
+    }
+
+    fn fine<T, E>(&self, value: Result<T, E>) -> Outcome<T> {
+        value.map_err(|_| self.impossible())
+    }
+
+    fn code<const N: usize>(&mut self) -> Outcome<Code<N>> {
+        let padded = self.array()?;
+        self.fine(Code::from_padded(padded))
+    }
+
+    fn registry(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let market = self.market()?;
+            self.fine(engine.registry.define_market(&market))?;
+            let controls = self.controls(market.market)?;
+            self.fine(engine.registry.set_controls(&controls))?;
+            let last = self.optional()?.map(Price::from_micros);
+            let index = engine.registry.market_index(market.market);
+            let index = self.known(index)?;
+            engine.registry.market_mut(index).last_auction_price = last;
+        }
+        for _ in 0..self.u32()? {
+            let party = self.party()?;
+            self.fine(engine.registry.register_party(&party))?;
+        }
+        for _ in 0..self.u32()? {
+            let meter = self.meter()?;
+            self.fine(engine.registry.register_meter(&meter))?;
+        }
+        for _ in 0..self.u32()? {
+            let (kind, number, state) = (self.u8()?, self.u32()?, self.u8()?);
+            let scope = self.known(Scope::from_parts(kind, number))?;
+            let state = self.known(TradingState::from_code(state))?;
+            self.fine(engine.registry.set_trading(TradingControl { scope, state }))?;
+        }
+        Ok(())
+    }
+
+    fn market(&mut self) -> Outcome<MarketDefinition> {
+        Ok(MarketDefinition {
+            market: MarketId::new(self.u16()?),
+            area: self.code()?,
+            time_zone: self.code()?,
+            currency: {
+                let (code, digits) = (self.array()?, self.u8()?);
+                self.fine(Currency::new(code, digits))?
+            },
+            slot_minutes: self.u16()?,
+            price_min: Price::from_micros(self.i64()?),
+            price_max: Price::from_micros(self.i64()?),
+            tick: Price::from_micros(self.i64()?),
+            lot: Energy::from_wh(self.u64()?),
+            quantity_max: Energy::from_wh(self.u64()?),
+            opening_lead: Lead::from_minutes(self.u32()?),
+            gate_lead: Lead::from_minutes(self.u32()?),
+            price_rule: {
+                let code = self.u8()?;
+                self.known(PriceRule::from_code(code))?
+            },
+        })
+    }
+
+    fn controls(&mut self, market: MarketId) -> Outcome<MarketControls> {
+        let codes: [u8; 3] = self.array()?;
+        let [scope, action, allocation] = codes;
+        Ok(MarketControls {
+            market,
+            self_trade_scope: self.known(SelfTradeScope::from_code(scope))?,
+            self_trade: self.known(SelfTradeAction::from_code(action))?,
+            allocation: self.known(Allocation::from_code(allocation))?,
+            quantity_min: Energy::from_wh(self.u64()?),
+            value_max: Money::from_minor(self.i64()?),
+            collar: Price::from_micros(self.i64()?),
+            dynamic_band: Price::from_micros(self.i64()?),
+            executions_max: self.u32()?,
+            freeze_min_s: self.u16()?,
+            freeze_max_s: self.u16()?,
+        })
+    }
+
+    fn party(&mut self) -> Outcome<PartyRegistration> {
+        let role = self.u8()?;
+        let role = self.known(Role::from_code(role))?;
+        Ok(PartyRegistration {
+            party: Party { role, number: self.u16()? },
+            code: self.code()?,
+            key: PublicKey::new(self.array()?),
+        })
+    }
+
+    fn meter(&mut self) -> Outcome<MeterRegistration> {
+        Ok(MeterRegistration {
+            meter: MeterId::new(self.u32()?),
+            code: self.code()?,
+            platform: PlatformId::new(self.u16()?),
+            retailer: RetailerId::new(self.u16()?),
+            utility: UtilityId::new(self.u16()?),
+            owner: OwnerId::new(self.u32()?),
+            key: PublicKey::new(self.array()?),
+            injection_max: Power::from_w(self.u32()?),
+            withdrawal_max: Power::from_w(self.u32()?),
+        })
+    }
+
+    fn slots(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for index in 0..self.u32()? {
+            let market_index = self.u16()?;
+            let (start, minutes) = (self.u32()?, self.u16()?);
+            let slot = self.fine(DeliverySlot::new(start, minutes))?;
+            let known = usize::from(market_index) < engine.registry.markets_in_order().len();
+            let market = self.known(known.then(|| engine.registry.market(market_index)))?;
+            let key = SlotKey { market: market.definition.market, slot };
+            let number = self.known(market.grid_number(slot))?;
+            self.fine(engine.slots.open(key, market_index, market, number))?;
+            let phase = self.u8()?;
+            let phase = self.known(Phase::from_code(phase))?;
+            let uncross_at = Timestamp::from_ns(self.i64()?);
+            let last_price = self.optional()?.map(Price::from_micros);
+            let extended = self.u8()? != 0;
+            let slot = engine.slots.slot_mut(index);
+            slot.phase = phase;
+            slot.uncross_at = uncross_at;
+            slot.last_price = last_price;
+            slot.extended = extended;
+            if phase == Phase::Closed {
+                engine.slots.close(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn orders(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let (order, extra) = self.order(engine)?;
+            let platform = order.platform;
+            let known = engine.client_ids.find(&engine.orders, platform, order.client_order);
+            let vacancy = self.known(known.err())?;
+            let number = engine.orders.put(order, extra);
+            engine.client_ids.insert(&engine.orders, vacancy);
+            if extra.expires.ns() != 0 && !order.is_done() {
+                engine.expiries.push(extra.expires, number);
+            }
+            let slot = engine.slots.slot(order.slot);
+            if slot.book == NONE {
+                continue;
+            }
+            let side = order.side();
+            let book = engine.slots.book_mut(slot.book);
+            let used = book.used_mut(order.meter, side);
+            let more = order.leaves.checked_add(order.filled);
+            *used = self.known(more.and_then(|more| used.checked_add(more)))?;
+            if order.group != 0 && !order.is_done() {
+                *book.open_mut(order.group, side) += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, engine: &Engine) -> Outcome<(Order, Extra)> {
+        let mut order = Order {
+            client_order: ClientOrderId::new(self.u64()?),
+            valid_until: Timestamp::from_ns(self.i64()?),
+            quantity: self.u32()?,
+            leaves: self.u32()?,
+            filled: self.u32()?,
+            meter: MeterId::new(self.u32()?),
+            level: self.u32()?,
+            slot: self.u32()?,
+            session: SessionId::new(self.u32()?),
+            group: self.u32()?,
+            platform: PlatformId::new(self.u16()?),
+            ..Order::UNUSED
+        };
+        order.set_state_bits(self.u8()?);
+        order.traits = Traits::from_bits(self.u8()?);
+        let extra = self.extra()?;
+        let known_slot = order.slot < engine.slots.len();
+        let slot = self.known(known_slot.then(|| engine.slots.slot(order.slot)))?;
+        let levels = engine.registry.market(slot.market).levels;
+        let fits = |level| level == MARKET || level < levels;
+        let is_sound = engine.registry.meter(order.meter).is_some()
+            && fits(order.level)
+            && fits(extra.level_sent)
+            && order.is_done() == (order.leaves == 0)
+            && (order.is_done() || slot.book != NONE);
+        if is_sound { Ok((order, extra)) } else { Err(self.impossible()) }
+    }
+
+    fn extra(&mut self) -> Outcome<Extra> {
+        let has_more = self.u8()? != 0;
+        let extra = Extra { level_sent: self.u32()?, ..Extra::NONE };
+        if !has_more {
+            return Ok(extra);
+        }
+        Ok(Extra {
+            last_replace: ClientOrderId::new(self.u64()?),
+            expires: Timestamp::from_ns(self.i64()?),
+            display: self.u32()?,
+            shown: self.u32()?,
+            minimum: self.u32()?,
+            list: self.u32()?,
+            ..extra
+        })
+    }
+
+    fn book(&mut self, engine: &mut Engine, slot: u32) -> Outcome<()> {
+        let book = engine.slots.slot(slot).book;
+        for side in [Side::Buy, Side::Sell] {
+            for _ in 0..self.u32()? {
+                let number = self.number(engine, slot, &[Place::Queue])?;
+                let order = engine.orders.get(number);
+                // An order that is linked already would close a ring.
+                if order.side() != side || order.next != NOBODY || order.prev != NOBODY {
+                    return Err(self.impossible());
+                }
+                let rank = engine.slots.book(book).rank(side, order.level);
+                let ladder = engine.slots.book_mut(book).ladder_mut(side);
+                if ladder.level(rank).head == number {
+                    return Err(self.impossible());
+                }
+                ladder.push(&mut engine.orders, rank, number);
+            }
+        }
+        for _ in 0..self.u32()? {
+            let number = self.number(engine, slot, &[Place::Asleep, Place::Waiting])?;
+            engine.slots.book_mut(book).outside.push(number);
+        }
+        for _ in 0..self.u32()? {
+            let list = self.u32()?;
+            engine.slots.book_mut(book).blocks.push(list);
+        }
+        for _ in 0..self.u32()? {
+            let (meter, count) = (MeterId::new(self.u32()?), self.u32()?);
+            self.known(engine.registry.meter(meter))?;
+            *engine.slots.book_mut(book).executions_mut(meter) = count;
+        }
+        Ok(())
+    }
+
+    /// The number of an order of this slot that is in one of these places.
+    fn number(&mut self, engine: &Engine, slot: u32, places: &[Place]) -> Outcome<u32> {
+        let number = self.u32()?;
+        let known = (1..=engine.orders.len()).contains(&number);
+        let order = self.known(known.then(|| engine.orders.get(number)))?;
+        let fits = order.slot == slot && places.contains(&order.place());
+        if fits { Ok(number) } else { Err(self.impossible()) }
+    }
+
+    fn credit(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let (market, platform) = (self.u16()?, PlatformId::new(self.u16()?));
+            let limit = self.optional()?.map(Money::from_minor);
+            let owed = i128::from_le_bytes(self.array()?);
+            let known = usize::from(market) < engine.registry.markets_in_order().len();
+            let definition = self.known(known.then(|| engine.registry.market(market)))?.definition;
+            if let Some(limit) = limit {
+                let set = types::CreditLimit { platform, market: definition.market, limit };
+                let per_minor = definition.currency.nanos_per_minor();
+                self.fine(engine.credit.set_limit(market, &set, per_minor))?;
+            }
+            engine.credit.account_mut(market, platform).owed = owed;
+        }
+        for number in 1..=engine.orders.len() {
+            let order = *engine.orders.get(number);
+            if !order.is_done() {
+                let desk = engine.desk(order.slot);
+                let reserved = amount(desk.exposure(order.side(), order.level), order.leaves);
+                let market = desk.slot.market;
+                engine.credit.account_mut(market, order.platform).reserved += reserved;
+            }
+        }
+        Ok(())
+    }
+
+    fn lists(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let platform = PlatformId::new(self.u16()?);
+            let (kind, orders) = (self.u8()?, self.u8()?);
+            let kind = self.known(ListKind::from_code(kind))?;
+            let sent = OrderList { kind, orders, number: ClientOrderId::new(self.u64()?) };
+            let state = match self.u8()? {
+                0 => ListState::Collecting,
+                1 => ListState::Waiting,
+                2 => ListState::Over,
+                _ => return Err(self.impossible()),
+            };
+            let mut orders = Vec::new();
+            for _ in 0..self.u32()? {
+                let number = self.u32()?;
+                let known = (1..=engine.orders.len()).contains(&number);
+                orders.push(self.known(known.then_some(number))?);
+            }
+            engine.lists.put(List { platform, sent, state, orders });
+        }
+        let count = crate::index::next_index(engine.lists.in_order().len());
+        let names = |engine: &Engine, order: &Order| {
+            !order.traits.has(Traits::LISTED) || engine.orders.extra(order).list < count
+        };
+        let all_named =
+            engine.orders.iter().all(|(_, order)| names(engine, order))
+                && engine.slots.iter().filter(|slot| slot.book != NONE).all(|slot| {
+                    engine.slots.book(slot.book).blocks.iter().all(|&list| list < count)
+                });
+        if all_named { Ok(()) } else { Err(self.impossible()) }
+    }
+}

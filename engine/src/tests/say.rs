@@ -1,0 +1,141 @@
+//! Events as text.
+
+use types::{
+    CancelReason, Energy, Event, MassCancelled, Money, Phase, Price, Scope, Timestamp, TradeSide,
+    TradingControl,
+};
+
+/// One line for an event of a command of this time.
+pub(super) fn event(event: &Event, now: Timestamp) -> String {
+    match event {
+        Event::MarketDefined(market) => format!("market {} defined", market.market),
+        Event::PartyRegistered(party) => format!("{} registered", party.party),
+        Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),
+        Event::ControlsSet(_) => "controls set".to_owned(),
+        Event::SlotPhaseChanged(changed) => phase(changed.phase),
+        Event::SlotFrozen(frozen) => format!("due {}", instant(Some(frozen.uncross_at), now)),
+        Event::CallExtended(extended) => {
+            format!("extended: {} is too far from {}", extended.price, extended.reference)
+        }
+        Event::AuctionUncrossed(result) => format!(
+            "uncrossed {} {} surplus {} of {}{}",
+            price(result.price),
+            energy(result.volume),
+            result.surplus_wh,
+            result.candidates,
+            if result.clamped { " clamped" } else { "" }
+        ),
+        Event::OrderAccepted(accepted) => format!("accepted #{}", accepted.order),
+        Event::OrderRestated(restated) => format!(
+            "restated #{} filled {} leaves {}",
+            restated.order,
+            energy(restated.filled),
+            energy(restated.leaves)
+        ),
+        Event::OrderReplaced(replaced) => format!(
+            "replaced #{} {} @ {}{}",
+            replaced.order,
+            energy(replaced.leaves),
+            replaced.limit,
+            if replaced.kept_place { " in place" } else { "" }
+        ),
+        Event::OrderCancelled(cancelled) => format!(
+            "cancelled #{} {} {:?} {}",
+            cancelled.order,
+            energy(cancelled.leaves),
+            cancelled.reason,
+            cancelled.client_order
+        ),
+        Event::OrderHibernated(moved) => {
+            format!("hibernated #{} {}", moved.order, energy(moved.leaves))
+        }
+        Event::OrderActivated(moved) => {
+            format!("activated #{} {}", moved.order, energy(moved.leaves))
+        }
+        Event::MassCancelled(done) => mass_cancelled(done),
+        Event::OrderRejected(rejected) => {
+            format!("rejected {:?} {}", rejected.request, rejected.reason.name())
+        }
+        Event::Trade(trade) => format!(
+            "trade {} {} {} @ {}{}",
+            side(&trade.sell),
+            side(&trade.buy),
+            energy(trade.quantity),
+            trade.price,
+            trade.maker.map_or(String::new(), |maker| format!(" maker {}", maker.name()))
+        ),
+        Event::TradingChanged(control) => trading(*control),
+        Event::CreditSet(set) => {
+            format!("platform {} may owe {}", set.platform, money(set.limit))
+        }
+        Event::CreditReleased(released) => {
+            format!("platform {} owes {} less", released.platform, money(released.amount))
+        }
+        Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
+    }
+}
+
+/// Whether an order's last instant has passed.
+pub(super) fn is_expiry(event: &Event) -> bool {
+    matches!(event, Event::OrderCancelled(cancelled) if cancelled.reason == CancelReason::Expired)
+}
+
+fn mass_cancelled(done: &MassCancelled) -> String {
+    let asked = done.origin.map_or("the operator".to_owned(), |origin| {
+        format!("platform {} as {}", origin.platform, done.client_order)
+    });
+    let rest = if done.complete { "" } else { ", more are left" };
+    format!("cancelled {} of {} for {asked}{rest}", done.cancelled, scope(done.scope))
+}
+
+pub(super) fn trading(control: TradingControl) -> String {
+    format!("{} {}", scope(control.scope), control.state.name())
+}
+
+fn scope(scope: Scope) -> String {
+    match scope {
+        Scope::All => "everyone".to_owned(),
+        Scope::Platform(platform) => format!("platform {platform}"),
+        Scope::Retailer(retailer) => format!("retailer {retailer}"),
+        Scope::Meter(meter) => format!("meter {}", meter_name(meter.get())),
+        Scope::Session(session) => format!("session {session}"),
+    }
+}
+
+pub(super) fn phase(phase: Phase) -> String {
+    format!("{phase:?}").to_lowercase()
+}
+
+pub(super) fn price(price: Option<Price>) -> String {
+    price.map_or("none".to_owned(), |price| price.to_string())
+}
+
+pub(super) fn money(money: Money) -> String {
+    let (sign, minor) = (if money.minor() < 0 { "-" } else { "" }, money.minor().unsigned_abs());
+    format!("{sign}{}.{:02}", minor / 100, minor % 100)
+}
+
+/// How long after `now`, in seconds or in nanoseconds.
+pub(super) fn instant(at: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(at) = at else { return "none".to_owned() };
+    let ns = i128::from(at.ns()) - i128::from(now.ns());
+    if ns % 1_000_000_000 == 0 {
+        format!("now+{}s", ns / 1_000_000_000)
+    } else {
+        format!("now+{ns}")
+    }
+}
+
+pub(super) fn energy(energy: Energy) -> String {
+    let text = format!("{}.{:03}", energy.wh() / 1_000, energy.wh() % 1_000);
+    format!("{}kWh", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// `S1#4` is the fourth order, of meter S1.
+fn side(side: &TradeSide) -> String {
+    format!("{}#{}", meter_name(side.meter.get()), side.order)
+}
+
+fn meter_name(meter: u32) -> String {
+    format!("{}{}", if meter % 2 == 1 { "S" } else { "B" }, meter.div_ceil(2))
+}

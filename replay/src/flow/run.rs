@@ -1,0 +1,145 @@
+//! A flow through the engine: every operation is a command like any other, admitted and answered
+//! with events.
+
+use types::{
+    Command, Energy, Event, OrderId, OrderRequest, Price, SelfTradeAction, Sequenced, Side,
+    TimeInForce,
+};
+
+use super::{FlowHeader, FlowKind, FlowOperation, FlowResult};
+use crate::stage::{ORIGIN, Setup, Stage, key, order};
+
+/// How many commands before its turn the engine is first told of one, and again.
+const FAR: usize = 12;
+const NEAR: usize = 5;
+
+/// An engine that runs a flow, in three steps a batch: [`FlowEngine::load`] turns operations into
+/// commands, [`FlowEngine::run`] applies them, [`FlowEngine::count`] reads the events. Only the
+/// second is the engine's work.
+#[derive(Debug)]
+pub struct FlowEngine {
+    stage: Stage,
+    keys: Vec<types::SlotKey>,
+    commands: Vec<Sequenced<Command>>,
+    events: Vec<Event>,
+}
+
+impl FlowEngine {
+    /// An engine with the books and accounts of a flow, its memory touched beforehand.
+    #[must_use]
+    pub fn new(header: &FlowHeader) -> Self {
+        let orders_max = u32::try_from(header.id_max).unwrap_or(u32::MAX - 1).max(1);
+        let mut stage = Stage::new(&Setup {
+            price_max: header.price_max,
+            books: header.book_count,
+            meters: header.account_count.max(1),
+            orders_max,
+            self_trade: SelfTradeAction::Allow,
+        });
+        stage.engine.prefault(orders_max);
+        let keys = (0..header.book_count).map(key).collect();
+        Self { stage, keys, commands: Vec::new(), events: Vec::new() }
+    }
+
+    /// Turns operations into the next commands.
+    pub fn load(&mut self, operations: &[FlowOperation]) {
+        self.commands.clear();
+        for operation in operations {
+            let command = self.command(operation);
+            let sequenced = self.stage.stamp(command);
+            self.commands.push(sequenced);
+        }
+    }
+
+    /// Applies the loaded commands.
+    #[inline(never)]
+    pub fn run(&mut self) {
+        self.run_with(|| (), |()| ());
+    }
+
+    /// As [`FlowEngine::run`]; tells `done` of each command when it was begun.
+    pub fn run_each(&mut self, done: impl FnMut(std::time::Instant)) {
+        self.run_with(std::time::Instant::now, done);
+    }
+
+    #[inline]
+    fn run_with<T>(&mut self, begin: impl Fn() -> T, mut done: impl FnMut(T)) {
+        self.events.clear();
+        for (index, command) in self.commands.iter().enumerate() {
+            let begun = begin();
+            if let Some(coming) = self.commands.get(index + FAR) {
+                self.stage.engine.anticipate(&coming.value);
+            }
+            if let Some(coming) = self.commands.get(index + NEAR) {
+                self.stage.engine.expect(&coming.value);
+            }
+            self.stage.engine.apply(command, &mut self.events);
+            done(begun);
+        }
+    }
+
+    /// Counts what the commands caused.
+    pub fn count(&mut self, result: &mut FlowResult) {
+        for event in &self.events {
+            match event {
+                Event::Trade(trade) => {
+                    let (taker, maker) = match trade.maker {
+                        Some(Side::Buy) => (&trade.sell, &trade.buy),
+                        Some(Side::Sell) | None => (&trade.buy, &trade.sell),
+                    };
+                    let price = u32::try_from(trade.price.micros()).unwrap_or(0);
+                    let quantity = u32::try_from(trade.quantity.wh()).unwrap_or(0);
+                    result.fill(taker.order.get(), maker.order.get(), price, quantity);
+                }
+                Event::OrderRejected(rejected) => {
+                    // Wrong results are better than silent ones.
+                    result.fill(u64::from(rejected.reason.code()), 0, 0, 0);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// All three steps.
+    pub fn apply(&mut self, operations: &[FlowOperation], result: &mut FlowResult) {
+        self.load(operations);
+        self.run();
+        self.count(result);
+    }
+
+    /// How many events the last batch caused.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Counts the best prices of all books.
+    pub fn finish(&self, result: &mut FlowResult) {
+        for &key in &self.keys {
+            let depth = self.stage.engine.depth(key).unwrap_or_default();
+            let price = |level: Option<&engine::DepthLevel>| {
+                level.and_then(|level| u32::try_from(level.price.micros()).ok())
+            };
+            result.fold_best_prices(price(depth.buy.first()), price(depth.sell.first()));
+        }
+    }
+
+    #[inline]
+    fn command(&self, operation: &FlowOperation) -> Command {
+        if operation.kind == FlowKind::Cancel {
+            return Command::CancelOrder(OrderRequest {
+                origin: ORIGIN,
+                client_order: types::ClientOrderId::new(operation.id),
+                order: OrderId::new(operation.id),
+            });
+        }
+        let key = self.keys.get(usize::from(operation.book)).copied().unwrap_or_else(|| key(0));
+        let mut signed = order(operation.id, operation.account, key, operation.side);
+        signed.order.limit = Price::from_micros(i64::from(operation.price));
+        signed.order.quantity = Energy::from_wh(u64::from(operation.quantity));
+        if operation.kind == FlowKind::ImmediateOrCancel {
+            signed.order.time_in_force = TimeInForce::ImmediateOrCancel;
+        }
+        Command::NewOrder(signed)
+    }
+}
