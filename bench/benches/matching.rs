@@ -11,7 +11,7 @@ use bench::{
 use criterion::Criterion;
 use engine::Engine;
 use types::{
-    CancelOrder, ClientOrderId, Command, Energy, Event, NewOrder, OrderId, Origin, PlatformId,
+    ClientOrderId, Command, Energy, Event, NewOrder, OrderId, OrderRequest, Origin, PlatformId,
     Sequenced, SessionId, Signature, SignedNewOrder, TimeInForce, Timestamp,
 };
 
@@ -56,7 +56,7 @@ impl Desk {
     fn cancel(&mut self, order: OrderId) {
         self.client_order += 1;
         let client_order = ClientOrderId::new(self.client_order);
-        self.tell(Command::CancelOrder(CancelOrder { origin: ORIGIN, client_order, order }));
+        self.tell(Command::CancelOrder(OrderRequest { origin: ORIGIN, client_order, order }));
     }
 }
 

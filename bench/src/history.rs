@@ -2,7 +2,7 @@
 
 use engine::{Engine, Limits};
 use types::{
-    CancelOrder, Command, Energy, Event, MeterId, NewOrder, OrderId, Origin, PlatformId, Price,
+    Command, Energy, Event, MeterId, NewOrder, OrderId, OrderRequest, Origin, PlatformId, Price,
     ReplaceOrder, Sequenced, SessionId, Side, Signature, SignedNewOrder, SignedReplaceOrder,
     Timestamp,
 };
@@ -204,7 +204,7 @@ impl Book {
         let resting = *source.dice().pick(&self.resting)?;
         let client_order = source.client_order(resting.platform);
         let origin = origin(resting.platform);
-        Some(Command::CancelOrder(CancelOrder { origin, client_order, order: resting.order }))
+        Some(Command::CancelOrder(OrderRequest { origin, client_order, order: resting.order }))
     }
 
     fn replace(&self, source: &mut OrderSource) -> Option<Command> {

@@ -317,7 +317,13 @@ impl Received {
                         | ExecType::Expired
                         | ExecType::Status
                         | ExecType::CancelRejected
-                        | ExecType::ReplaceRejected => self.outcome.accepted += 1,
+                        | ExecType::ReplaceRejected
+                        | ExecType::Hibernated
+                        | ExecType::Activated
+                        | ExecType::ReduceRejected
+                        | ExecType::HibernateRejected
+                        | ExecType::ActivateRejected
+                        | ExecType::MassCancelRejected => self.outcome.accepted += 1,
                     }
                 }
             }
@@ -331,7 +337,8 @@ impl Received {
             | Outbound::Heartbeat(_)
             | Outbound::LoggedOut(_)
             | Outbound::GoingAway(_)
-            | Outbound::TestReply(_) => {}
+            | Outbound::TestReply(_)
+            | Outbound::MassCancelled(_) => {}
         }
     }
 

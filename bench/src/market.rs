@@ -10,8 +10,8 @@ use exchange::{
     registry::Registry,
 };
 use types::{
-    Code, Command, DeliverySlot, Lead, MarketDefinition, MeterId, MeterRegistration, Party,
-    PartyRegistration, PlatformId, Power, RetailerId, Role, SlotKey, Timestamp, UtilityId,
+    Code, Command, DeliverySlot, Lead, MarketDefinition, MeterId, MeterRegistration, OwnerId,
+    Party, PartyRegistration, PlatformId, Power, RetailerId, Role, SlotKey, Timestamp, UtilityId,
 };
 
 use crate::Failure;
@@ -148,6 +148,7 @@ impl Market {
                 platform: self.platform_of(meter),
                 retailer: self.retailer_of(meter),
                 utility: UtilityId::new(nth(meter, UTILITIES)),
+                owner: OwnerId::default(),
                 key: init::public_key(&self.meter_key(meter)),
                 injection_max: CAPACITY,
                 withdrawal_max: CAPACITY,

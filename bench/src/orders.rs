@@ -1,8 +1,8 @@
 //! Orders around one price.
 
 use types::{
-    ClientOrderId, Energy, MarketDefinition, MeterId, NewOrder, PlatformId, Price, Side, SlotKey,
-    TimeInForce,
+    ClientOrderId, Conditions, Energy, MarketDefinition, MeterId, NewOrder, OrderKind, OrderList,
+    PlatformId, Price, Side, SlotKey, TimeInForce,
 };
 
 use crate::{dice::Dice, market::Market};
@@ -95,6 +95,7 @@ impl OrderSource {
             meter,
             key,
             side,
+            kind: OrderKind::Limit,
             time_in_force: if immediate {
                 TimeInForce::ImmediateOrCancel
             } else {
@@ -103,6 +104,8 @@ impl OrderSource {
             limit,
             quantity,
             valid_until: key.slot.start(),
+            conditions: Conditions::NONE,
+            list: OrderList::NONE,
         })
     }
 

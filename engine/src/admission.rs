@@ -6,8 +6,8 @@
 
 use types::{
     ClientOrderId, Conditions, MeterId, NewOrder, OrderId, OrderKind, OrderList, Origin, Phase,
-    RejectReason, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, TimeInForce, Timestamp,
-    TradingState,
+    RejectReason, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, TimeInForce,
+    Timestamp, TradingState,
 };
 
 use crate::{
@@ -248,9 +248,20 @@ impl Engine {
     /// Index of the slot, if it has been opened; an error when it can't ever be.
     #[inline]
     pub(crate) fn find_slot(&self, key: SlotKey) -> Result<Option<u32>, RejectReason> {
+        match self.slots.find(key) {
+            Some(index) => Ok(Some(index)),
+            None => self.check_slot_fits(key).map(|()| None),
+        }
+    }
+
+    #[cold]
+    fn check_slot_fits(&self, key: SlotKey) -> Result<(), RejectReason> {
         let market = self.registry.market_index(key.market).ok_or(RejectReason::UnknownMarket)?;
-        let number = self.registry.market(market).grid_number(key.slot);
-        Ok(self.slots.find(market, number.ok_or(RejectReason::SlotMisaligned)?))
+        if self.registry.market(market).fits(key.slot) {
+            Ok(())
+        } else {
+            Err(RejectReason::SlotMisaligned)
+        }
     }
 
     /// Whether a registered meter may not trade now.
@@ -325,6 +336,7 @@ impl Engine {
     fn check_self_trade(&self, slot: &Slot, group: u32, side: Side) -> Result<(), RejectReason> {
         if slot.phase == Phase::Call
             && group != 0
+            && self.registry.market(slot.market).controls.self_trade != SelfTradeAction::Allow
             && self.slots.book(slot.book).open(group, side.opposite()) > 0
         {
             return Err(RejectReason::SelfTrade);
@@ -355,10 +367,9 @@ impl Engine {
 
     #[inline]
     fn check_credit(&self, market: u16, origin: Origin, more: i128) -> Result<(), RejectReason> {
-        if self.credit.account(market, origin.platform).has_room(more) {
-            Ok(())
-        } else {
-            Err(RejectReason::CreditExceeded)
+        match self.credit.account(market, origin.platform) {
+            Some(account) if !account.has_room(more) => Err(RejectReason::CreditExceeded),
+            Some(_) | None => Ok(()),
         }
     }
 

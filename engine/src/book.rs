@@ -164,6 +164,12 @@ impl Book {
         (0..).zip(&self.executions).filter(|&(_, &count)| count > 0).map(|(m, &count)| (m, count))
     }
 
+    /// Whether an order that comes to rest on `side` may make others possible that wait.
+    #[inline]
+    pub(crate) fn may_wake(&self, side: Side) -> bool {
+        self.ladder(side.opposite()).needy > 0 || !self.blocks.is_empty()
+    }
+
     /// Open orders in the queues and outside.
     #[inline]
     pub(crate) fn orders(&self) -> u32 {

@@ -12,6 +12,7 @@ use crate::{
 
 /// A second in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
 
 impl Engine {
     /// A slot's book opens with a call.
@@ -27,11 +28,13 @@ impl Engine {
         let registry = &self.registry;
         let index = registry.market_index(key.market).ok_or(RejectReason::UnknownMarket)?;
         let market = registry.market(index);
-        let number = market.grid_number(key.slot).ok_or(RejectReason::SlotMisaligned)?;
+        if !market.fits(key.slot) {
+            return Err(RejectReason::SlotMisaligned);
+        }
         if self.last_time > market.definition.gate_closes_after(key.slot) {
             return Err(RejectReason::GateClosed);
         }
-        self.slots.open(key, index, market, number)
+        self.slots.open(key, index, market)
     }
 
     /// Ends entry into a call. The instant of the auction follows from the seed.
@@ -49,7 +52,9 @@ impl Engine {
         // At most 65,535 seconds.
         let due = now.plus_ns(i64::try_from(wait).unwrap_or(i64::MAX));
         slot.phase = Phase::Frozen;
-        slot.uncross_at = due.min(slot.gate_closes_after);
+        // A second is left for the auction before the gate.
+        let latest = slot.gate_closes_after.plus_ns(-SECOND_NS).max(now);
+        slot.uncross_at = due.min(latest);
         let (key, uncross_at) = (slot.key, slot.uncross_at);
         events.push(phase_changed(key, Phase::Frozen));
         events.push(Event::SlotFrozen(SlotFrozen { key, uncross_at }));
@@ -58,7 +63,8 @@ impl Engine {
     fn freezable(&self, key: SlotKey) -> Result<u32, RejectReason> {
         let index = self.known_slot(key)?;
         let slot = self.slots.slot(index);
-        if self.last_time > slot.gate_closes_after {
+        // At the gate's last instant no auction could follow.
+        if self.last_time >= slot.gate_closes_after {
             return Err(RejectReason::GateClosed);
         }
         let freezes = self.registry.market(slot.market).controls.freeze_max_s > 0;

@@ -9,7 +9,7 @@ use crate::{
     admission::{Refusal, Replacement},
     desk::energy,
     engine::Engine,
-    matching::{Taker, rejected},
+    matching::rejected,
     orders::{Place, Traits},
 };
 
@@ -87,7 +87,7 @@ impl Engine {
             self.shrink(number, quantity);
         } else {
             let mut desk = self.desk(order.slot);
-            desk.take_out(number, Place::Waiting);
+            desk.take_out(number);
             desk.hold(&order, level, quantity);
             let changed = desk.orders.get_mut(number);
             changed.level = level;
@@ -103,7 +103,7 @@ impl Engine {
             kept_place,
         }));
         if !kept_place {
-            let taker = Taker::new(number, self.orders.get(number));
+            let taker = self.desk(order.slot).taker(number);
             self.enter(order.slot, taker, replace.client_order, events);
         }
     }
@@ -122,7 +122,7 @@ impl Engine {
             Ok(number) => {
                 let slot = self.orders.get(number).slot;
                 let mut desk = self.desk(slot);
-                desk.take_out(number, Place::Asleep);
+                desk.take_out(number);
                 desk.set_aside(number, Place::Asleep);
                 events.push(Event::OrderHibernated(self.moved(request, number)));
             }
@@ -140,9 +140,9 @@ impl Engine {
         match self.admit_activation(time, request.origin, request.order) {
             Ok(number) => {
                 let slot = self.orders.get(number).slot;
-                self.desk(slot).take_out(number, Place::Waiting);
+                self.desk(slot).take_out(number);
                 events.push(Event::OrderActivated(self.moved(request, number)));
-                let taker = Taker::new(number, self.orders.get(number));
+                let taker = self.desk(slot).taker(number);
                 self.enter(slot, taker, request.client_order, events);
             }
             Err(reason) => events.push(refused(request, Request::Activate, reason)),

@@ -50,11 +50,10 @@ impl Account {
 }
 
 impl Credit {
+    /// The account, if it was ever used.
     #[inline]
-    pub(crate) fn account(&self, market: u16, platform: PlatformId) -> Account {
-        let accounts = self.markets.get(usize::from(market));
-        let account = accounts.and_then(|accounts| accounts.get(usize::from(platform.get())));
-        account.copied().unwrap_or_default()
+    pub(crate) fn account(&self, market: u16, platform: PlatformId) -> Option<&Account> {
+        self.markets.get(usize::from(market))?.get(usize::from(platform.get()))
     }
 
     /// The account, opened now if it is the first use of it.

@@ -24,17 +24,17 @@ pub(crate) struct Desk<'a> {
     pub(crate) market: &'a Market,
     pub(crate) credit: &'a mut Credit,
     pub(crate) trades: &'a mut u64,
-    pub(crate) slot: Slot,
+    pub(crate) slot: &'a mut Slot,
 }
 
 impl Engine {
     /// The book of an open slot.
     #[inline]
     pub(crate) fn desk(&mut self, slot: u32) -> Desk<'_> {
-        let slot = *self.slots.slot(slot);
+        let (slot, book) = self.slots.open_mut(slot);
         Desk {
             orders: &mut self.orders,
-            book: self.slots.book_mut(slot.book),
+            book,
             market: self.registry.market(slot.market),
             credit: &mut self.credit,
             trades: &mut self.trades,
@@ -129,9 +129,9 @@ impl Desk<'_> {
         extra.shown = extra.display.min(leaves);
     }
 
-    /// Takes an order out of its queue, or from outside the book, to `place`, keeping everything
-    /// it holds.
-    pub(crate) fn take_out(&mut self, number: u32, place: Place) {
+    /// Takes an order out of its queue, or from outside the book, to enter it again or set it
+    /// aside. It keeps everything it holds.
+    pub(crate) fn take_out(&mut self, number: u32) {
         let order = *self.orders.get(number);
         if order.place() == Place::Queue {
             let rank = self.book.rank(order.side(), order.level);
@@ -139,7 +139,7 @@ impl Desk<'_> {
         } else {
             self.book.outside.retain(|&other| other != number);
         }
-        self.orders.get_mut(number).set_place(place);
+        self.orders.get_mut(number).set_place(Place::Waiting);
     }
 
     /// Puts an order outside the book: asleep, or waiting.

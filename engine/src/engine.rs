@@ -224,7 +224,7 @@ impl Engine {
     #[must_use]
     pub fn credit(&self, platform: PlatformId, market: MarketId) -> Option<CreditLimit> {
         let index = self.registry.market_index(market)?;
-        let limit = self.credit.account(index, platform).limit?;
+        let limit = self.credit.account(index, platform)?.limit?;
         Some(CreditLimit { platform, market, limit })
     }
 
@@ -279,10 +279,10 @@ impl Engine {
         platform: PlatformId,
         market: MarketId,
     ) -> Result<(u16, i128), RejectReason> {
+        let index = self.registry.market_index(market).ok_or(RejectReason::UnknownMarket)?;
         if !self.registry.has_party(Party { role: Role::Platform, number: platform.get() }) {
             return Err(RejectReason::UnknownParty);
         }
-        let index = self.registry.market_index(market).ok_or(RejectReason::UnknownMarket)?;
         Ok((index, self.registry.market(index).definition.currency.nanos_per_minor()))
     }
 

@@ -13,7 +13,6 @@ use types::{
 use crate::{
     engine::Engine,
     index::{NONE, at, next_index},
-    matching::Taker,
     orders::{Order, Place, Traits},
 };
 
@@ -153,15 +152,18 @@ impl Engine {
     }
 
     /// Whether all slots of a list are continuous and each of its orders would fill whole.
+    ///
+    /// The gate is a matter of sequenced time here too.
     fn can_fill(&mut self, index: u32) -> bool {
+        let now = self.last_time;
         let numbers = self.lists.get(index).orders.clone();
         numbers.into_iter().all(|number| {
-            let order = *self.orders.get(number);
-            let desk = self.desk(order.slot);
-            if !desk.slot.is_continuous() {
+            let slot = self.orders.get(number).slot;
+            let desk = self.desk(slot);
+            if !desk.slot.is_continuous() || now > desk.slot.gate_closes_after {
                 return false;
             }
-            let taker = Taker::new(number, &order);
+            let taker = desk.taker(number);
             let reach = desk.reach(&taker);
             desk.is_enough(&taker, reach, true)
         })
@@ -171,10 +173,11 @@ impl Engine {
     fn fill_list(&mut self, index: u32, events: &mut Vec<Event>) {
         self.end_list(index);
         for number in self.lists.get(index).orders.clone() {
-            let order = *self.orders.get(number);
-            self.desk(order.slot).take_out(number, Place::Waiting);
-            let taker = Taker::new(number, &order);
-            self.enter(order.slot, taker, order.client_order, events);
+            let slot = self.orders.get(number).slot;
+            let mut desk = self.desk(slot);
+            desk.take_out(number);
+            let taker = desk.taker(number);
+            self.enter(slot, taker, taker.party.client_order, events);
         }
     }
 

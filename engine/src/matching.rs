@@ -15,6 +15,7 @@ use crate::{
     desk::{Desk, Match, Party, energy},
     engine::Engine,
     index::NONE,
+    ladder::queue,
     orders::{Order, Traits},
     registry::Market,
     slots::Slot,
@@ -24,16 +25,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taker {
     pub(crate) party: Party,
-    /// Its self-trade group; [`NONE`], which no order has, if it has none.
+    /// Its self-trade group; [`NONE`], which no order has, if nothing keeps it from trading.
     pub(crate) group: u32,
-}
-
-impl Taker {
-    #[inline]
-    pub(crate) const fn new(number: u32, order: &Order) -> Self {
-        let group = if order.group == 0 { NONE } else { order.group };
-        Self { party: Party::of(number, order), group }
-    }
 }
 
 /// Which ranks of the other side a sweep may trade at.
@@ -45,6 +38,13 @@ pub(crate) struct Reach {
     pub(crate) last: u32,
     /// Worse ones are beyond the limit.
     limit: u32,
+}
+
+impl Reach {
+    /// The same for an order that is tried again at rest: it stops at the band, and that is all.
+    pub(crate) const fn at_rest(self) -> Self {
+        Self { limit: 0, ..self }
+    }
 }
 
 /// How a sweep ended.
@@ -104,10 +104,10 @@ impl Engine {
         let order = &signed.order;
         let number = self.orders.push(&admitted.order, admitted.extra);
         self.client_ids.insert(&self.orders, admitted.vacancy);
-        let accepted = self.orders.get(number);
-        let (taker, group) = (Taker::new(number, accepted), accepted.group);
-        let listed = accepted.traits.has(Traits::LISTED);
-        self.desk(admitted.order.slot).reserve(&taker.party, group, admitted.reserve);
+        let listed = self.orders.get(number).traits.has(Traits::LISTED);
+        let mut desk = self.desk(admitted.order.slot);
+        let taker = desk.taker(number);
+        desk.reserve(&taker.party, admitted.order.group, admitted.reserve);
         events.push(Event::OrderAccepted(OrderAccepted {
             origin: signed.origin,
             client_order: order.client_order,
@@ -139,38 +139,48 @@ impl Engine {
         events: &mut Vec<Event>,
     ) {
         let mut desk = self.desk(slot);
+        let number = taker.party.number;
         if desk.slot.phase != Phase::Continuous {
-            return desk.rest(taker.party.number);
+            return desk.rest(number);
         }
-        let order = *desk.orders.get(taker.party.number);
-        let reach = desk.reach(&taker);
+        let order = desk.orders.get(number);
         let whole = order.time_in_force() == TimeInForce::FillOrKill;
+        let goes = order.time_in_force().is_immediate() || order.kind() == OrderKind::Market;
+        let reach = desk.reach(&taker);
         if (whole || order.is_needy()) && !desk.is_enough(&taker, reach, whole) {
-            return self.decline(slot, &order, taker.party.number, request, events);
+            return self.decline(slot, number, request, events);
         }
-        let traded_before = *desk.trades;
-        let ending = desk.sweep(&mut taker, reach, events);
-        if *desk.trades != traded_before {
-            desk.write_back(&taker, order.leaves);
-            let last_price = desk.slot.last_price;
-            self.slots.slot_mut(slot).last_price = last_price;
-        }
-        if ending != Ending::Filled {
-            self.leave(slot, &order, taker, (ending, request), events);
+        let ending = if desk.book.ladder(taker.party.side.opposite()).best() > reach.limit {
+            Ending::Exhausted
+        } else {
+            let leaves = taker.party.leaves;
+            let ending = desk.sweep(&mut taker, reach, events);
+            desk.write_back(&taker, leaves);
+            ending
+        };
+        match ending {
+            Ending::Filled => {}
+            Ending::Exhausted if !goes => {
+                desk.rest(number);
+                if desk.book.may_wake(taker.party.side) {
+                    self.wake(slot, taker.party.side, taker.party.level, events);
+                }
+            }
+            Ending::Exhausted | Ending::SelfTrade | Ending::Interrupted => {
+                self.leave(slot, number, (ending, request), events);
+            }
         }
     }
 
-    /// What becomes of the rest of an order that has swept.
-    #[inline]
+    /// What becomes of an order that has swept and cannot simply rest.
     fn leave(
         &mut self,
         slot: u32,
-        order: &Order,
-        taker: Taker,
+        number: u32,
         (ending, request): (Ending, ClientOrderId),
         events: &mut Vec<Event>,
     ) {
-        let number = taker.party.number;
+        let order = self.orders.get(number);
         let reason = match ending {
             Ending::SelfTrade => Some(CancelReason::SelfTrade),
             _ if order.kind() == OrderKind::Market => Some(CancelReason::NoLiquidity),
@@ -184,21 +194,13 @@ impl Engine {
         }
         if ending == Ending::Interrupted {
             self.interrupt(slot, events);
-        } else if reason.is_none() {
-            self.wake(slot, taker.party.side, taker.party.level, events);
         }
     }
 
     /// An order that cannot fill as much as it needs does not trade.
     #[cold]
-    fn decline(
-        &mut self,
-        slot: u32,
-        order: &Order,
-        number: u32,
-        request: ClientOrderId,
-        events: &mut Vec<Event>,
-    ) {
+    fn decline(&mut self, slot: u32, number: u32, request: ClientOrderId, events: &mut Vec<Event>) {
+        let order = *self.orders.get(number);
         if order.time_in_force().is_immediate() || order.kind() == OrderKind::Market {
             self.cancel(number, Some(request), CancelReason::FillOrKill, events);
         } else {
@@ -219,6 +221,16 @@ impl Engine {
 }
 
 impl Desk<'_> {
+    /// An open order as one that sweeps.
+    #[inline]
+    pub(crate) fn taker(&self, number: u32) -> Taker {
+        let order = self.orders.get(number);
+        let trades_with_all =
+            order.group == 0 || self.market.controls.self_trade == SelfTradeAction::Allow;
+        let group = if trades_with_all { NONE } else { order.group };
+        Taker { party: Party::of(number, order), group }
+    }
+
     /// Which ranks of the other side an order may trade at.
     #[inline]
     pub(crate) fn reach(&self, taker: &Taker) -> Reach {
@@ -260,8 +272,10 @@ impl Desk<'_> {
             let rank = if from == 0 { ladder.best() } else { ladder.best_from(from) };
             if rank > reach.last || rank < reach.first {
                 // An empty side has rank NONE, above every limit.
-                let more = rank <= reach.limit;
-                return if more { Ending::Interrupted } else { Ending::Exhausted };
+                if rank > reach.limit {
+                    return Ending::Exhausted;
+                }
+                return self.stop_at_band(taker, reach.limit, events);
             }
             let ending = if ladder.level(rank).special == 0 {
                 self.sweep_level(taker, rank, events)
@@ -273,6 +287,25 @@ impl Desk<'_> {
                 return ending;
             }
         }
+    }
+
+    /// The next trade would be outside the band. Orders of the taker's own group within its limit
+    /// are met all the same; whether anything would trade after that decides.
+    #[cold]
+    fn stop_at_band(&mut self, taker: &Taker, limit: u32, events: &mut Vec<Event>) -> Ending {
+        let ladder = self.book.ladder(taker.party.side.opposite());
+        let mut own = Vec::new();
+        for rank in ladder.ranks().take_while(|&rank| rank <= limit) {
+            let line = queue(self.orders, ladder.level(rank));
+            own.extend(line.filter(|(_, o)| o.group == taker.group).map(|(number, _)| number));
+        }
+        for number in own {
+            if let Some(ending) = self.meet_own(taker, number, events) {
+                return ending;
+            }
+        }
+        let best = self.book.ladder(taker.party.side.opposite()).best();
+        if self.would_fill(taker, 1, best, limit) { Ending::Interrupted } else { Ending::Exhausted }
     }
 
     /// Trades against one level that holds ordinary orders only, until it or the taker is empty.
@@ -343,7 +376,7 @@ impl Desk<'_> {
     ) -> Option<Ending> {
         let smaller = self.orders.get(number).leaves <= taker.party.leaves;
         let (maker_goes, taker_goes) = match self.market.controls.self_trade {
-            // The control is off by now; the orders are older than that.
+            // With `Allow` a taker has no group.
             SelfTradeAction::Allow | SelfTradeAction::CancelTaker => (false, true),
             SelfTradeAction::CancelMaker => (true, false),
             SelfTradeAction::CancelBoth => (true, true),
@@ -355,11 +388,15 @@ impl Desk<'_> {
         taker_goes.then_some(Ending::SelfTrade)
     }
 
-    /// Books what the taker filled. It is in no queue.
+    /// Books what the taker filled, if anything. It is in no queue.
     #[inline]
     pub(crate) fn write_back(&mut self, taker: &Taker, leaves_before: u32) {
         let number = taker.party.number;
-        self.fill(number, leaves_before - taker.party.leaves);
+        let filled = leaves_before - taker.party.leaves;
+        if filled == 0 {
+            return;
+        }
+        self.fill(number, filled);
         if taker.party.leaves == 0 {
             self.filled(number);
         }

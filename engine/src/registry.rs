@@ -44,7 +44,6 @@ pub(crate) struct Market {
     pub(crate) last_auction_price: Option<Price>,
     tick: Divisor,
     lot: Divisor,
-    alignment: Divisor,
 }
 
 impl Market {
@@ -57,21 +56,19 @@ impl Market {
             last_auction_price: None,
             tick: Divisor::new(definition.tick.micros().unsigned_abs()),
             lot: Divisor::new(definition.lot.wh()),
-            alignment: Divisor::new(u64::from(definition.slot_minutes.min(30))),
         }
     }
 
-    /// The slot's place in the market's grid of starts, or `None` when it does not fit the market.
+    /// Whether a slot fits the market.
     ///
     /// A slot fits when it lasts `slot_minutes` and starts at a UTC minute that is a multiple of
     /// `slot_minutes`, or of 30 where slots are longer: the longer slots of zones that are half an
     /// hour off start at half past.
-    #[inline]
-    pub(crate) fn grid_number(&self, slot: DeliverySlot) -> Option<u32> {
-        if slot.minutes() != self.definition.slot_minutes {
-            return None;
-        }
-        self.alignment.exact(u64::from(slot.start_minute())).map(low)
+    pub(crate) const fn fits(&self, slot: DeliverySlot) -> bool {
+        let minutes = self.definition.slot_minutes;
+        #[expect(clippy::as_conversions, reason = "widening loses nothing")]
+        let alignment = if minutes < 30 { minutes as u32 } else { 30 };
+        slot.minutes() == minutes && slot.start_minute().is_multiple_of(alignment)
     }
 
     /// The level of a price an order may have.
@@ -277,9 +274,6 @@ impl Registry {
         if count >= self.limits.meters_max {
             return Err(RejectReason::RegistryFull);
         }
-        if new.owner.get() > METERS_MAX {
-            return Err(RejectReason::OwnerOutOfRange);
-        }
         let named = [
             Party { role: Role::Platform, number: new.platform.get() },
             Party { role: Role::Retailer, number: new.retailer.get() },
@@ -287,6 +281,10 @@ impl Registry {
         ];
         if named.into_iter().any(|party| self.find_party(party).is_err()) {
             return Err(RejectReason::UnknownParty);
+        }
+        // Tables are indexed by owner.
+        if new.owner.get() > self.limits.meters_max {
+            return Err(RejectReason::OwnerOutOfRange);
         }
         self.meters.push(*new);
         self.meter_rows.push(MeterRow {

@@ -4,7 +4,7 @@ use types::{Phase, Price, RejectReason, SlotKey, Timestamp};
 
 use crate::{
     book::Book,
-    index::{NONE, at, next_index},
+    index::{NONE, at, low, next_index},
     registry::Market,
 };
 
@@ -32,12 +32,11 @@ pub(crate) struct Slot {
     pub(crate) extended: bool,
 }
 
-/// All slots, found through one small table per market.
+/// All slots, found by their keys.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     slots: Vec<Slot>,
-    /// By market index.
-    grids: Vec<Grid>,
+    by_key: Table,
     books: Vec<Book>,
     /// Books that wait for their next slot.
     books_free: Vec<u32>,
@@ -49,10 +48,10 @@ impl Slots {
         Self { books_max, ..Self::default() }
     }
 
-    /// Index of the slot at place `number` of the grid of the market with this index.
+    /// Index of a slot that has been opened at some time.
     #[inline]
-    pub(crate) fn find(&self, market: u16, number: u32) -> Option<u32> {
-        self.grids.get(usize::from(market))?.find(number)
+    pub(crate) fn find(&self, key: SlotKey) -> Option<u32> {
+        self.by_key.find(key)
     }
 
     #[inline]
@@ -84,6 +83,15 @@ impl Slots {
         next_index(self.slots.len())
     }
 
+    /// An open slot and its book.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "hot; an open slot has a book")]
+    pub(crate) fn open_mut(&mut self, index: u32) -> (&mut Slot, &mut Book) {
+        let slot = &mut self.slots[at(index)];
+        let book = &mut self.books[at(slot.book)];
+        (slot, book)
+    }
+
     /// All slots ever opened, in the order of opening.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
@@ -95,9 +103,8 @@ impl Slots {
         key: SlotKey,
         market_index: u16,
         market: &Market,
-        number: u32,
     ) -> Result<(), RejectReason> {
-        if self.find(market_index, number).is_some() {
+        if self.find(key).is_some() {
             return Err(RejectReason::AlreadyRegistered);
         }
         let book = self.take_book().ok_or(RejectReason::RegistryFull)?;
@@ -114,13 +121,7 @@ impl Slots {
             last_price: None,
             extended: false,
         });
-        let grids = usize::from(market_index) + 1;
-        if self.grids.len() < grids {
-            self.grids.resize_with(grids, Grid::default);
-        }
-        if let Some(grid) = self.grids.get_mut(usize::from(market_index)) {
-            grid.insert(number, index);
-        }
+        self.by_key.insert(key, index);
         Ok(())
     }
 
@@ -145,50 +146,68 @@ impl Slots {
     }
 }
 
-/// Finds a slot by its number in the market's grid of starts. A ring: neighbours in time are
-/// neighbours in the table, so days that follow one another never collide.
+/// Finds a slot by its key: open addressing, at most half full. Neighbours in time are spread by the
+/// multiplication, so days that follow one another do not crowd.
 #[derive(Debug, Default)]
-struct Grid {
-    /// Number and slot index, or [`NONE`]; a power of two of them, at most half used.
-    cells: Vec<(u32, u32)>,
+struct Table {
+    /// The key as one number and the slot's index, or [`NONE`]; a power of two of them.
+    cells: Vec<(u64, u32)>,
     used: usize,
 }
 
-impl Grid {
+/// A slot key as one number.
+#[inline]
+const fn packed(key: SlotKey) -> u64 {
+    #[expect(clippy::as_conversions, reason = "widening loses nothing")]
+    let packed = ((key.market.get() as u64) << 48)
+        | ((key.slot.start_minute() as u64) << 16)
+        | key.slot.minutes() as u64;
+    packed
+}
+
+/// Where to begin to look: the high bits of a product with an odd number near 2^64 / φ.
+#[inline]
+fn first_cell(packed: u64, mask: usize) -> usize {
+    let mixed = packed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    at(low(mixed)) & mask
+}
+
+impl Table {
     #[inline]
-    fn find(&self, number: u32) -> Option<u32> {
+    fn find(&self, key: SlotKey) -> Option<u32> {
         let mask = self.cells.len().checked_sub(1)?;
-        let mut cell = at(number) & mask;
+        let packed = packed(key);
+        let mut cell = first_cell(packed, mask);
         loop {
             let &(known, slot) = self.cells.get(cell)?;
             if slot == NONE {
                 return None;
             }
-            if known == number {
+            if known == packed {
                 return Some(slot);
             }
             cell = (cell + 1) & mask;
         }
     }
 
-    fn insert(&mut self, number: u32, slot: u32) {
+    fn insert(&mut self, key: SlotKey, slot: u32) {
         if (self.used + 1) * 2 > self.cells.len() {
             let doubled = vec![(0, NONE); (self.cells.len() * 2).max(256)];
             let old = core::mem::replace(&mut self.cells, doubled);
-            for (number, slot) in old.into_iter().filter(|&(_, slot)| slot != NONE) {
-                self.put(number, slot);
+            for (packed, slot) in old.into_iter().filter(|&(_, slot)| slot != NONE) {
+                self.put(packed, slot);
             }
         }
         self.used += 1;
-        self.put(number, slot);
+        self.put(packed(key), slot);
     }
 
-    fn put(&mut self, number: u32, slot: u32) {
+    fn put(&mut self, packed: u64, slot: u32) {
         let mask = self.cells.len() - 1;
-        let mut cell = at(number) & mask;
+        let mut cell = first_cell(packed, mask);
         while let Some(entry) = self.cells.get_mut(cell) {
             if entry.1 == NONE {
-                *entry = (number, slot);
+                *entry = (packed, slot);
                 return;
             }
             cell = (cell + 1) & mask;

@@ -79,11 +79,18 @@ impl Desk<'_> {
     pub(crate) fn is_enough(&self, taker: &Taker, reach: Reach, whole: bool) -> bool {
         let order = self.orders.get(taker.party.number);
         let need = if whole { order.leaves } else { self.orders.need(order) };
+        let best = self.book.ladder(taker.party.side.opposite()).best();
+        best >= reach.first && self.would_fill(taker, need, best, reach.last)
+    }
+
+    /// Whether a sweep from rank `from` to rank `last` would fill at least `need`.
+    #[cold]
+    pub(crate) fn would_fill(&self, taker: &Taker, need: u32, from: u32, last: u32) -> bool {
         let other = taker.party.side.opposite();
         let ladder = self.book.ladder(other);
         let mut count = Count { left: taker.party.leaves, filled: 0, over: false };
-        let mut rank = ladder.best();
-        while rank >= reach.first && rank <= reach.last && !count.over && count.filled < need {
+        let mut rank = from;
+        while rank <= last && !count.over && count.filled < need {
             self.count_level(taker, other, rank, &mut count);
             rank = ladder.best_from(rank + 1);
         }
@@ -175,14 +182,13 @@ impl Engine {
         if order.leaves == 0 {
             return; // A sweep before it in turn has filled or cancelled it.
         }
-        let mut taker = Taker::new(number, &order);
-        let reach = desk.reach(&taker);
+        let mut taker = desk.taker(number);
+        let reach = desk.reach(&taker).at_rest();
         if !desk.is_enough(&taker, reach, false) {
             return;
         }
         let ending = desk.sweep(&mut taker, reach, events);
         let filled = order.leaves - taker.party.leaves;
-        let last_price = desk.slot.last_price;
         let rank = desk.book.rank(order.side(), order.level);
         desk.fill(number, filled);
         desk.book.ladder_mut(order.side()).level_mut(rank).quantity -= u64::from(filled);
@@ -192,6 +198,5 @@ impl Engine {
         } else if ending == Ending::SelfTrade {
             desk.cancel(number, None, types::CancelReason::SelfTrade, events);
         }
-        self.slots.slot_mut(slot).last_price = last_price;
     }
 }

@@ -21,6 +21,7 @@ mod refusals;
 mod say;
 mod script;
 mod self_trade;
+mod snapshots;
 mod stage;
 mod volatility;
 mod words;
@@ -58,36 +59,4 @@ fn check_after(first: &str, script: &str, expected: &Expect) {
     stage.out.clear();
     stage.perform(script);
     expected.assert_eq(&stage.out);
-}
-
-#[test]
-fn probe() {
-    if let Ok(path) = std::env::var("PROBE") {
-        let text = std::fs::read_to_string(path).unwrap();
-        for script in text.split("===\n") {
-            let (kind, script) = script.split_once('\n').unwrap();
-            let first = match kind {
-                "large" => "",
-                "call" => "open",
-                "cont" => "open\nuncross",
-                "cont2" => "open\nuncross\nopen slot 1\nuncross slot 1",
-                _ => panic!(),
-            };
-            let result = std::panic::catch_unwind(|| {
-                let mut stage = Stage::large();
-                stage.perform(first);
-                stage.out.clear();
-                for line in script.lines() {
-                    println!("> {line}");
-                    stage.perform(line);
-                    print!("{}", stage.out);
-                    stage.out.clear();
-                }
-            });
-            if result.is_err() {
-                { println!("PANIC"); }
-            }
-            println!("===");
-        }
-    }
 }

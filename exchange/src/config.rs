@@ -11,10 +11,14 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
 use settlement::Policy;
 use types::{
-    Code, Currency, Energy, Lead, MarketDefinition, MarketError, MarketId, Price, PriceRule,
+    Code, CreditLimit, Currency, Energy, Lead, MarketControls, MarketDefinition, MarketError,
+    MarketId, Price, PriceRule,
 };
 
+use self::controls::ControlsTable;
 use crate::schedule::ScheduledMarket;
+
+mod controls;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";
@@ -69,6 +73,10 @@ pub struct Config {
     pub segment_bytes: u64,
     /// The markets.
     pub markets: Vec<ScheduledMarket>,
+    /// Controls of the markets that state some.
+    pub controls: Vec<MarketControls>,
+    /// What platforms may owe, in the markets where that is stated.
+    pub credit: Vec<CreditLimit>,
     /// How contracts are settled.
     pub policy: Policy,
     /// First line of the ledger's checkpoints.
@@ -83,6 +91,8 @@ struct File {
     exchange: ExchangeTable,
     journal: JournalTable,
     markets: Vec<MarketTable>,
+    #[serde(default)]
+    credit: Vec<controls::CreditTable>,
     settlement: SettlementTable,
 }
 
@@ -118,6 +128,14 @@ struct MarketTable {
     uncross_lead_minutes: u32,
     gate_lead_minutes: u32,
     price_rule: String,
+    #[serde(default = "default_call_extension_minutes")]
+    call_extension_minutes: u32,
+    controls: Option<ControlsTable>,
+}
+
+/// Five minutes of a call after an interruption or an extension.
+const fn default_call_extension_minutes() -> u32 {
+    5
 }
 
 #[derive(Debug, Deserialize)]
@@ -173,12 +191,18 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         return Err(value("markets", "has no entry, at least one `[[markets]]` is needed".into()));
     }
     let mut markets = Vec::new();
+    let mut controls = Vec::new();
     for (index, table) in file.markets.iter().enumerate() {
-        let market = market(table)
-            .map_err(|(key, message)| value(&format!("markets[{index}].{key}"), message))?;
+        let place = |(key, message): Refused| value(&format!("markets[{index}].{key}"), message);
+        let market = market(table).map_err(place)?;
+        if let Some(table) = &table.controls {
+            controls.push(table.check(&market).map_err(place)?);
+        }
         markets.push(market);
     }
     check_together(&markets).map_err(|message| value("markets", message))?;
+    let credit = controls::credit(&file.credit, &markets)
+        .map_err(|(index, key, message)| value(&format!("credit[{index}].{key}"), message))?;
     let policy = serde_json::to_string(&file.settlement.policy)
         .map_err(|error| value("settlement.policy", error.to_string()))?;
     let policy = Policy::from_json(&policy)
@@ -190,6 +214,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         batch_commands: file.exchange.batch_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
         markets,
+        controls,
+        credit,
         policy,
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
@@ -237,7 +263,14 @@ fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
             "must be longer than the gate lead and shorter than the opening lead".to_owned(),
         ));
     }
-    Ok(ScheduledMarket { definition, uncross_lead })
+    let call_extension_minutes = table.call_extension_minutes;
+    if !(1..=1_440).contains(&call_extension_minutes) {
+        return Err((
+            "call_extension_minutes",
+            format!("is {call_extension_minutes}, possible are 1 to 1440"),
+        ));
+    }
+    Ok(ScheduledMarket { definition, uncross_lead, call_extension_minutes })
 }
 
 /// What no market can say alone: numbers are unique, and all slots that are open at once fit.
@@ -292,13 +325,20 @@ fn suggestion(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use types::{Allocation, Money, PlatformId, SelfTradeAction, SelfTradeScope};
+
     use super::*;
     use crate::init;
 
-    fn refused(from: &str, to: &str) -> String {
+    /// The template with a part replaced.
+    fn with(from: &str, to: &str) -> Result<Config, ConfigError> {
         let text = init::CONFIG_TEMPLATE.replace(from, to);
         assert_ne!(text, init::CONFIG_TEMPLATE, "`{from}` is in the template");
-        parse(Path::new("g.toml"), &text).unwrap_err().to_string()
+        parse(Path::new("g.toml"), &text)
+    }
+
+    fn refused(from: &str, to: &str) -> String {
+        with(from, to).unwrap_err().to_string()
     }
 
     #[test]
@@ -318,5 +358,93 @@ mod tests {
         assert!(refused("segment_mib = 64", "segment_mib = 1").contains("64 to 1024"));
         assert!(refused("Europe/Berlin", "Europe/Bärlin").contains("time_zone"));
         assert!(refused("Europe/Berlin", "Europe/Berlyn").contains("unknown"));
+    }
+
+    /// The template with controls of its market and whatever else follows.
+    fn with_controls(lines: &str) -> Result<Config, ConfigError> {
+        with("[settlement]\n", &format!("[markets.controls]\n{lines}\n\n[settlement]\n"))
+    }
+
+    #[test]
+    fn controls_and_credit_are_optional() {
+        let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
+        assert_eq!(config.controls, []);
+        assert_eq!(config.credit, []);
+        assert_eq!(config.markets[0].call_extension_minutes, 5);
+        let market = MarketId::new(1);
+        let standard = with_controls("").unwrap().controls;
+        assert_eq!(standard, [MarketControls::standard(market)], "what is not stated is standard");
+        let all = "self_trade_scope = \"owner\"\nself_trade = \"decrement\"\n\
+                   allocation = \"pro_rata\"\nquantity_min_wh = 50\nvalue_max = \"12.50\"\n\
+                   collar = \"0.05\"\ndynamic_band = \"0.02\"\nexecutions_max = 40\n\
+                   freeze_min_s = 5\nfreeze_max_s = 30\n\
+                   [[credit]]\nplatform = 2\nmarket = 1\nlimit = \"250\"";
+        let config = with_controls(all).unwrap();
+        let stated = MarketControls {
+            market,
+            self_trade_scope: SelfTradeScope::Owner,
+            self_trade: SelfTradeAction::Decrement,
+            allocation: Allocation::ProRata,
+            quantity_min: Energy::from_wh(50),
+            value_max: Money::from_minor(1_250),
+            collar: Price::from_micros(50_000),
+            dynamic_band: Price::from_micros(20_000),
+            executions_max: 40,
+            freeze_min_s: 5,
+            freeze_max_s: 30,
+        };
+        assert_eq!(config.controls, [stated]);
+        let limit = Money::from_minor(25_000);
+        assert_eq!(config.credit, [CreditLimit { platform: PlatformId::new(2), market, limit }]);
+    }
+
+    #[test]
+    fn the_template_shows_every_control_as_it_is_at_first() {
+        let uncommented = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if rest.starts_with('[') || rest.contains(" = ") => format!("{rest}\n"),
+            Some(_) | None => format!("{line}\n"),
+        };
+        let text: String = init::CONFIG_TEMPLATE.lines().map(uncommented).collect();
+        for key in ["call_extension_minutes = 5", "\nfreeze_max_s = 0", "\n[[credit]]"] {
+            assert!(text.contains(key), "{key}");
+        }
+        let config = parse(Path::new("g.toml"), &text).unwrap();
+        assert_eq!(config.controls, [MarketControls::standard(MarketId::new(1))]);
+        assert_eq!(config.credit.len(), 1);
+        assert_eq!(config.markets[0].call_extension_minutes, 5);
+    }
+
+    #[test]
+    fn controls_that_cannot_be_are_refused() {
+        for (lines, place, mend) in [
+            ("colar = \"0.05\"", "line ", "did you mean `collar`?"),
+            ("self_trade = \"stop\"", "controls.self_trade`", "`cancel_taker`"),
+            ("self_trade_scope = \"street\"", "controls.self_trade_scope`", "`owner`"),
+            ("allocation = \"size\"", "controls.allocation`", "`pro_rata`"),
+            ("quantity_min_wh = 100001", "controls.quantity_min_wh`", "0 to 100000"),
+            ("value_max = \"1.005\"", "controls.value_max`", "2 decimals"),
+            ("value_max = \"-1\"", "controls.value_max`", "not below zero"),
+            ("collar = \"-0.01\"", "controls.collar`", "not below zero"),
+            ("dynamic_band = \"0.0000001\"", "controls.dynamic_band`", "six decimals"),
+            ("freeze_min_s = 9", "controls.freeze_min_s`", "`freeze_max_s`"),
+            ("freeze_max_s = 900", "controls.freeze_max_s`", "0 to 898"),
+            ("[[credit]]\nplatform = 2\nmarket = 7\nlimit = \"1\"", "credit[0].market", "1"),
+            (
+                "[[credit]]\nplatform = 2\nmarket = 1\nlimit = \"0.001\"",
+                "credit[0].limit",
+                "2 decimals",
+            ),
+            (
+                "[[credit]]\nplatform = 2\nmarket = 1\nlimit = \"1\"\n\
+                 [[credit]]\nplatform = 2\nmarket = 1\nlimit = \"2\"",
+                "credit[1].platform",
+                "twice",
+            ),
+        ] {
+            let refused = with_controls(lines).unwrap_err().to_string();
+            assert!(refused.contains(place) && refused.contains(mend), "{lines}: {refused}");
+        }
+        let extension = refused("price_rule = ", "call_extension_minutes = 0\nprice_rule = ");
+        assert!(extension.contains("call_extension_minutes` is 0, possible are 1 to 1440"));
     }
 }

@@ -18,11 +18,16 @@ use crate::{
     clock::Clock,
     progress::{Progress, ProgressWriter},
     schedule::Schedule,
+    seeds::Seeds,
     sequencer::Sequencer,
 };
 
 /// Longest time the loop sleeps when nothing is due: bounds how late it notices a clock that jumps.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
+
+/// How long nothing happens before orders whose last instant has passed get a command of their own:
+/// a second, in nanoseconds. Every other command lets them expire too.
+const PASS_TIME_NS: i64 = 1_000_000_000;
 
 /// One thread that stamps, applies, journals and publishes.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub struct CoreLoop {
     pub schedule: Schedule,
     /// What time it is.
     pub clock: Clock,
+    /// When auctions are, as far as nobody may know before.
+    pub seeds: Seeds,
     /// Most commands in one turn: bounds how long the first waits for its sync.
     pub batch_commands_max: usize,
     /// What comes before everything else: markets, parties and meters that are new.
@@ -89,12 +96,16 @@ impl CoreLoop {
             // A clock that jumps back does not reopen what sequenced time has closed.
             let now = self.clock.now().max(self.sequencer.last_time());
             self.schedule.extend(now);
-            self.schedule.due(now, &mut batch.commands);
+            self.schedule.due(now, &mut self.seeds, &mut batch.commands);
             self.ingress.drain_into(&mut batch.commands, self.batch_commands_max);
+            if batch.commands.is_empty() {
+                if stopping {
+                    return Ok(self.engine);
+                }
+                batch.commands.extend(self.time_to_pass(now));
+            }
             if !batch.commands.is_empty() {
                 self.turn(now, &mut batch)?;
-            } else if stopping {
-                return Ok(self.engine);
             }
             let durable = self.journal.last_durable();
             self.progress.advance(Progress { durable, scheduled: now });
@@ -114,7 +125,7 @@ impl CoreLoop {
             let caused = batch.events.get(first..).unwrap_or_default();
             self.journal.append(&sequenced, caused)?;
             for event in caused {
-                self.schedule.observe(event);
+                self.schedule.observe(&sequenced, event);
                 if let Event::CommandRejected(rejected) = event {
                     let (seq, reason) = (sequenced.seq, rejected.reason);
                     tracing::warn!(%seq, %reason, "a command of the exchange itself was refused");
@@ -125,6 +136,13 @@ impl CoreLoop {
         self.journal.commit()?; // Nobody is told anything before this line.
         self.egress.publish(batch.published());
         Ok(())
+    }
+
+    /// Time passes by itself when nothing else moved it on and an order waits for that.
+    fn time_to_pass(&self, now: Timestamp) -> Option<Command> {
+        let is_idle = now >= self.sequencer.last_time().plus_ns(PASS_TIME_NS);
+        let has_expired = self.engine.next_expiry().is_some_and(|expiry| expiry < now);
+        (is_idle && has_expired).then_some(Command::PassTime)
     }
 
     fn longest_sleep(&self, now: Timestamp) -> Duration {

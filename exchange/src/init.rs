@@ -6,14 +6,15 @@ use ed25519_dalek::SigningKey;
 use gateway::{Authority, AuthorityError, IdentityError, identity};
 use sha2::{Digest as _, Sha256};
 use types::{
-    Code, CodeError, MeterId, MeterRegistration, Party, PartyRegistration, PlatformId, Power,
-    PublicKey, RetailerId, Role, UtilityId,
+    Code, CodeError, MeterId, MeterRegistration, OwnerId, Party, PartyRegistration, PlatformId,
+    Power, PublicKey, RetailerId, Role, UtilityId,
 };
 
 use crate::{
     config,
     node::{Layout, SETTLEMENT},
     registry::{self, Registry, RegistryError},
+    seeds,
 };
 
 /// The configuration that `init` writes and the demo runs on.
@@ -136,7 +137,7 @@ pub fn public_key(key: &SigningKey) -> PublicKey {
 }
 
 fn fresh_secret() -> Result<[u8; 32], InitError> {
-    let source = Path::new("/dev/urandom");
+    let source = Path::new(seeds::SYSTEM);
     let mut secret = [0; 32];
     fs::File::open(source)
         .and_then(|mut file| io::Read::read_exact(&mut file, &mut secret))
@@ -155,14 +156,15 @@ fn development_registry(key: &dyn Fn(&str) -> SigningKey) -> Result<Registry, Co
             registry.parties.push(PartyRegistration { party, code, key });
         }
     }
-    for (number, owner) in (1..=4_u32).zip([1, 2, 1, 2]) {
+    for (number, served_by) in (1..=4_u32).zip([1, 2, 1, 2]) {
         let code = Code::new(&format!("METER-{number}"))?;
         registry.meters.push(MeterRegistration {
             meter: MeterId::new(number),
             code,
-            platform: PlatformId::new(owner),
-            retailer: RetailerId::new(owner),
-            utility: UtilityId::new(owner),
+            platform: PlatformId::new(served_by),
+            retailer: RetailerId::new(served_by),
+            utility: UtilityId::new(served_by),
+            owner: OwnerId::default(),
             key: public_key(&key(code.as_str())),
             injection_max: Power::from_w(10_000),
             withdrawal_max: Power::from_w(15_000),

@@ -1,7 +1,7 @@
 //! Composition, configuration and commands: everything below becomes the `gridcross` program.
 //!
 //! [`node`] puts the parts together; [`core_loop`] (stop 5) is the spine of the exchange, with the
-//! [`sequencer`] (stop 6) and the [`schedule`] beside it; [`feed`] (stop 11) streams what became
+//! [`sequencer`] (stop 6), the [`schedule`] and the [`seeds`] beside it; [`feed`] (stop 11) streams what became
 //! durable; [`settlement_worker`] follows that feed. [`config`] and [`registry`] read files; [`cli`]
 //! is what people see; [`demo`] plays a whole day.
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ pub mod output;
 pub mod progress;
 pub mod registry;
 pub mod schedule;
+pub mod seeds;
 pub mod sequencer;
 pub mod serve;
 pub mod settlement_worker;

@@ -21,7 +21,7 @@ use gateway::{
 use journal::{JournalError, Writer};
 use settlement::{Pipeline, Settings, SettlementError};
 use tokio::sync::{mpsc, watch};
-use types::{Command, Event, Party, Role, Seq, SlotKey};
+use types::{Command, Event, MarketControls, Party, PlatformId, Role, Seq, SlotKey};
 
 use crate::{
     clock::Clock,
@@ -30,8 +30,9 @@ use crate::{
     exit::{Failure, Kind},
     feed,
     progress::{Progress, ProgressWriter},
-    registry::Registry,
+    registry::{self, Registry},
     schedule::Schedule,
+    seeds::{self, Seeds},
     sequencer::Sequencer,
     settlement_worker::{Settlement, SettlementWorker, WorkerError},
 };
@@ -114,6 +115,9 @@ pub enum NodeError {
     /// The network.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The system gives no random numbers.
+    #[error("cannot open `{}`, which the times of auctions are drawn from", seeds::SYSTEM)]
+    Seeds(#[source] io::Error),
     /// A thread cannot be started.
     #[error("cannot start the core thread")]
     Thread(#[source] io::Error),
@@ -124,6 +128,16 @@ pub enum NodeError {
     Contradiction {
         /// Which entry.
         what: String,
+    },
+    /// A credit limit is for a platform that nobody registered.
+    #[error(
+        "`credit` of the configuration names platform {platform}, which is not in the registry; \
+         add it to `{}` or remove its limit",
+        registry::FILE_NAME
+    )]
+    UnknownPlatform {
+        /// Which.
+        platform: PlatformId,
     },
     /// The core loop ended by itself; its own error was logged.
     #[error("the core loop has stopped")]
@@ -252,6 +266,7 @@ impl Node {
             progress: progress_writer,
             schedule,
             clock: clock.clone(),
+            seeds: Seeds::beside(clock).map_err(NodeError::Seeds)?,
             batch_commands_max: config.batch_commands,
             opening,
         };
@@ -365,8 +380,10 @@ fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
     let directory = Arc::new(Directory::default());
     let options = journal::Options {
         segment_bytes: config.segment_bytes,
-        // A batch must fit into an empty segment.
-        batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(2)).unwrap_or(u32::MAX),
+        // A batch must fit into an empty segment; and one entry into a batch, of which the largest
+        // cancels every order: 1,048,576 × 40 bytes = 40 MiB, of segments of at least 64 MiB.
+        batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(4).saturating_mul(3))
+            .unwrap_or(u32::MAX),
     };
     let mut events = Vec::new();
     let mut different = None;
@@ -378,7 +395,7 @@ fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
         engine.apply(&entry.command, &mut events);
         different = replay::compare(&entry, &events);
         for event in &events {
-            schedule.observe(event);
+            schedule.observe(&entry.command, event);
             if let Event::MeterRegistered(registration) = event {
                 directory.enrol(registration);
             }
@@ -441,6 +458,34 @@ fn missing_registrations(
             None => commands.push(Command::RegisterMeter(*line)),
             Some(known) if *known == line => {}
             Some(_) => return contradiction(format!("meter {}", line.meter)),
+        }
+    }
+    commands.extend(changed_settings(engine, config, registry)?);
+    Ok(commands)
+}
+
+/// Controls and credit limits of the configuration that are not what the journal left. What the
+/// configuration does not name stays as it is.
+fn changed_settings(
+    engine: &Engine,
+    config: &Config,
+    registry: &Registry,
+) -> Result<Vec<Command>, NodeError> {
+    let mut commands = Vec::new();
+    for controls in &config.controls {
+        let standard = MarketControls::standard(controls.market);
+        if *controls != engine.controls(controls.market).copied().unwrap_or(standard) {
+            commands.push(Command::SetControls(*controls));
+        }
+    }
+    for limit in &config.credit {
+        let party = Party { role: Role::Platform, number: limit.platform.get() };
+        let mut parties = engine.parties().chain(&registry.parties);
+        if !parties.any(|known| known.party == party) {
+            return Err(NodeError::UnknownPlatform { platform: limit.platform });
+        }
+        if engine.credit(limit.platform, limit.market) != Some(*limit) {
+            commands.push(Command::SetCredit(*limit));
         }
     }
     Ok(commands)

@@ -9,8 +9,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use types::{
-    Code, MeterId, MeterRegistration, Party, PartyRegistration, PlatformId, Power, PublicKey,
-    RetailerId, Role, UtilityId,
+    Code, MeterId, MeterRegistration, OwnerId, Party, PartyRegistration, PlatformId, Power,
+    PublicKey, RetailerId, Role, UtilityId,
 };
 
 /// Name of the file in a data directory.
@@ -80,6 +80,9 @@ struct MeterLine {
     platform: u16,
     retailer: u16,
     utility: u16,
+    /// Who benefits from it; 0 where nobody is stated.
+    #[serde(default)]
+    owner: u32,
     key: String,
     injection_max_w: u32,
     withdrawal_max_w: u32,
@@ -130,12 +133,13 @@ impl Registry {
             writeln!(
                 text,
                 "\n[[meters]]\nnumber = {}\ncode = \"{}\"\nplatform = {}\nretailer = {}\n\
-                 utility = {}\nkey = \"{}\"\ninjection_max_w = {}\nwithdrawal_max_w = {}",
+                 utility = {}\n{}key = \"{}\"\ninjection_max_w = {}\nwithdrawal_max_w = {}",
                 meter.meter,
                 meter.code,
                 meter.platform,
                 meter.retailer,
                 meter.utility,
+                owner_line(meter.owner),
                 meter.key,
                 meter.injection_max.w(),
                 meter.withdrawal_max.w()
@@ -145,6 +149,11 @@ impl Registry {
         fs::write(path, text)
             .map_err(|source| RegistryError::Write { path: path.to_owned(), source })
     }
+}
+
+/// The line of a meter's owner, if there is one.
+fn owner_line(owner: OwnerId) -> String {
+    if owner == OwnerId::default() { String::new() } else { format!("owner = {owner}\n") }
 }
 
 fn party(line: &PartyLine) -> Option<PartyRegistration> {
@@ -162,6 +171,7 @@ fn meter(line: &MeterLine) -> Option<MeterRegistration> {
         platform: PlatformId::new(line.platform),
         retailer: RetailerId::new(line.retailer),
         utility: UtilityId::new(line.utility),
+        owner: OwnerId::new(line.owner),
         key: key(&line.key)?,
         injection_max: Power::from_w(line.injection_max_w),
         withdrawal_max: Power::from_w(line.withdrawal_max_w),
@@ -185,27 +195,33 @@ mod tests {
 
     #[test]
     fn a_registry_survives_its_file() {
+        let meter = MeterRegistration {
+            meter: MeterId::new(1),
+            code: Code::new("M-1").unwrap(),
+            platform: PlatformId::new(1),
+            retailer: RetailerId::new(2),
+            utility: UtilityId::new(2),
+            owner: OwnerId::default(),
+            key: PublicKey::new([7; 32]),
+            injection_max: Power::from_w(5_000),
+            withdrawal_max: Power::from_w(14_000),
+        };
+        let owned =
+            MeterRegistration { meter: MeterId::new(2), owner: OwnerId::new(70_000), ..meter };
         let registry = Registry {
             parties: vec![PartyRegistration {
                 party: Party { role: Role::Utility, number: 2 },
                 code: Code::new("U2").unwrap(),
                 key: PublicKey::new([0xab; 32]),
             }],
-            meters: vec![MeterRegistration {
-                meter: MeterId::new(1),
-                code: Code::new("M-1").unwrap(),
-                platform: PlatformId::new(1),
-                retailer: RetailerId::new(2),
-                utility: UtilityId::new(2),
-                key: PublicKey::new([7; 32]),
-                injection_max: Power::from_w(5_000),
-                withdrawal_max: Power::from_w(14_000),
-            }],
+            meters: vec![meter, owned],
         };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
         registry.save(&path).unwrap();
         assert_eq!(Registry::load(&path).unwrap(), registry);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches("owner = ").count(), 1, "nobody is the default: {text}");
         fs::write(&path, "[[parties]]\nrole = \"king\"\nnumber=1\ncode=\"K\"\nkey=\"00\"").unwrap();
         assert!(Registry::load(&path).unwrap_err().to_string().contains("party `K`"));
     }

@@ -7,9 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
-    Command, Event, Lead, MarketDefinition, Phase, SlotKey, Timestamp,
+    Command, Event, FreezeSlot, Lead, MarketControls, MarketDefinition, MarketId, Phase,
+    RejectReason, Sequenced, SlotFrozen, SlotKey, SlotPhaseChanged, Timestamp,
     calendar::{self, CalendarError},
 };
+
+use crate::seeds::Seeds;
 
 /// A market and what the timetable adds to its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub struct ScheduledMarket {
     pub definition: MarketDefinition,
     /// The call of a slot ends this long before delivery.
     pub uncross_lead: Lead,
+    /// How long a call lasts that an interruption or an extension began, in minutes. Shorter where
+    /// the gate is near.
+    pub call_extension_minutes: u32,
 }
 
 /// What is still to be done, by time; at one time closings come before uncrosses and
@@ -25,23 +31,62 @@ pub struct ScheduledMarket {
 #[derive(Debug, Default)]
 pub struct Schedule {
     timers: BTreeSet<(Timestamp, Step, SlotKey)>,
-    phases: BTreeMap<SlotKey, Phase>,
+    slots: BTreeMap<SlotKey, Slot>,
+    /// Markets with slots that are entered. Others are remembered, and have no timers.
+    markets: BTreeMap<MarketId, ScheduledMarket>,
+    /// Longest freeze of markets whose calls are frozen before their auction, in nanoseconds.
+    freezes: BTreeMap<MarketId, i64>,
     /// Markets of which every day is traded, each with the first day that is not entered yet.
     followed: Vec<(ScheduledMarket, Option<String>)>,
     /// When to look for further days.
     look_again: Timestamp,
 }
 
+/// A second.
+const SECOND_NS: i64 = 1_000_000_000;
+/// 60 seconds.
+const MINUTE_NS: i64 = 60 * SECOND_NS;
 /// 60 minutes.
-const HOUR_NS: i64 = 3_600_000_000_000;
+const HOUR_NS: i64 = 60 * MINUTE_NS;
 /// 24 hours.
-const DAY_NS: i64 = 86_400_000_000_000;
+const DAY_NS: i64 = 24 * HOUR_NS;
+/// How long before the gate the last auction is: the core loop must not come too late for it.
+const LAST_AUCTION_NS: i64 = SECOND_NS;
+/// After this time a step is tried again that was refused or could not be taken.
+const TRY_AGAIN_NS: i64 = SECOND_NS;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Close,
+    /// The auction of a call that is frozen.
     Uncross,
+    /// The end of a call: its auction, or its freeze where the market has one.
+    EndCall,
     Open,
+}
+
+impl Step {
+    /// Whether it brings a call to its auction.
+    const fn ends_call(self) -> bool {
+        match self {
+            Self::Uncross | Self::EndCall => true,
+            Self::Close | Self::Open => false,
+        }
+    }
+}
+
+/// What happened to a slot so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    phase: Phase,
+    /// When its call began anew, by an interruption or an extension.
+    called_again: Option<Timestamp>,
+    /// When the auction of its frozen call is due.
+    uncross_at: Option<Timestamp>,
+}
+
+impl Slot {
+    const NEW: Self = Self { phase: Phase::PreOpen, called_again: None, uncross_at: None };
 }
 
 impl Schedule {
@@ -108,52 +153,176 @@ impl Schedule {
 
     /// Enters one slot, as [`Schedule::add_day`] does.
     pub fn add_slot(&mut self, market: &ScheduledMarket, key: SlotKey, now: Timestamp) {
+        self.markets.insert(key.market, *market);
         let definition = &market.definition;
         // The gate's instant is the last that is accepted.
         let close = definition.gate_closes_after(key.slot).plus_ns(1);
-        let uncross = key.slot.start().earlier_by(market.uncross_lead);
-        let phase = self.phases.get(&key).copied().unwrap_or(Phase::PreOpen);
-        if phase == Phase::Closed || (phase == Phase::PreOpen && now >= close) {
+        let slot = self.slots.get(&key).copied().unwrap_or(Slot::NEW);
+        if slot.phase == Phase::Closed || (slot.phase == Phase::PreOpen && now >= close) {
             return;
         }
-        if phase == Phase::PreOpen {
+        if slot.phase == Phase::PreOpen {
             self.timers.insert((definition.opens_at(key.slot), Step::Open, key));
         }
         // A call that the exchange slept through must not trade after the gate.
-        if phase < Phase::Continuous && now < close {
-            self.timers.insert((uncross, Step::Uncross, key));
+        if now < close {
+            self.enter_end_of_call(key, slot);
         }
         self.timers.insert((close, Step::Close, key));
     }
 
-    /// Learns from what happened.
-    pub fn observe(&mut self, event: &Event) {
-        if let Event::SlotPhaseChanged(changed) = event {
-            self.phases.insert(changed.key, changed.phase);
-            if changed.phase == Phase::Closed {
+    /// Learns from what a command caused.
+    pub fn observe(&mut self, command: &Sequenced<Command>, event: &Event) {
+        match event {
+            Event::SlotPhaseChanged(changed) => self.change_phase(*changed, command.time),
+            Event::SlotFrozen(frozen) => self.freeze(*frozen),
+            Event::CallExtended(extended) => self.call_again(extended.key, command.time),
+            Event::ControlsSet(controls) => self.set_controls(controls),
+            Event::CommandRejected(rejected) => self.try_again(command, rejected.reason),
+            Event::MarketDefined(_)
+            | Event::PartyRegistered(_)
+            | Event::MeterRegistered(_)
+            | Event::AuctionUncrossed(_)
+            | Event::OrderAccepted(_)
+            | Event::OrderRestated(_)
+            | Event::OrderReplaced(_)
+            | Event::OrderCancelled(_)
+            | Event::OrderHibernated(_)
+            | Event::OrderActivated(_)
+            | Event::MassCancelled(_)
+            | Event::OrderRejected(_)
+            | Event::Trade(_)
+            | Event::TradingChanged(_)
+            | Event::CreditSet(_)
+            | Event::CreditReleased(_) => {}
+        }
+    }
+
+    fn change_phase(&mut self, changed: SlotPhaseChanged, time: Timestamp) {
+        let SlotPhaseChanged { key, phase } = changed;
+        let slot = self.slots.entry(key).or_insert(Slot::NEW);
+        let before = std::mem::replace(&mut slot.phase, phase);
+        match phase {
+            Phase::Call if before == Phase::Continuous => self.call_again(key, time),
+            Phase::PreOpen | Phase::Call => slot.uncross_at = None,
+            // When its auction is due stands in another event.
+            Phase::Frozen => {}
+            Phase::Continuous => {
+                *slot = Slot { phase, ..Slot::NEW };
+                self.forget_end_of_call(key);
+            }
+            Phase::Closed => {
                 // A closed slot never appears again; its timers are done.
-                self.timers.retain(|&(_, _, key)| key != changed.key);
-                self.forget_before(changed.key.slot.start());
+                self.timers.retain(|&(_, _, other)| other != key);
+                self.forget_before(key.slot.start());
             }
         }
+    }
+
+    /// A call begins anew, or goes on for as long as if it did.
+    fn call_again(&mut self, key: SlotKey, time: Timestamp) {
+        let slot = self.slots.entry(key).or_insert(Slot::NEW);
+        slot.called_again = Some(time);
+        let slot = Slot { phase: Phase::Call, ..*slot };
+        self.forget_end_of_call(key);
+        self.enter_end_of_call(key, slot);
+    }
+
+    fn freeze(&mut self, frozen: SlotFrozen) {
+        let slot = self.slots.entry(frozen.key).or_insert(Slot::NEW);
+        slot.phase = Phase::Frozen;
+        slot.uncross_at = Some(frozen.uncross_at);
+        let slot = *slot;
+        self.forget_end_of_call(frozen.key);
+        self.enter_end_of_call(frozen.key, slot);
+    }
+
+    fn set_controls(&mut self, controls: &MarketControls) {
+        let longest = i64::from(controls.freeze_max_s).saturating_mul(SECOND_NS);
+        if longest > 0 {
+            self.freezes.insert(controls.market, longest);
+        } else {
+            self.freezes.remove(&controls.market);
+        }
+    }
+
+    /// The end of a call that came too early, or in another way than the market's controls want it
+    /// by now, is not forgotten.
+    fn try_again(&mut self, command: &Sequenced<Command>, reason: RejectReason) {
+        let key = match (&command.value, reason) {
+            (Command::UncrossSlot(key), RejectReason::AuctionNotDue) => *key,
+            (Command::FreezeSlot(freeze), RejectReason::WrongPhase) => freeze.key,
+            (_, _) => return,
+        };
+        let Some(slot) = self.slots.get(&key).filter(|_| self.markets.contains_key(&key.market))
+        else {
+            return;
+        };
+        let later = command.time.plus_ns(TRY_AGAIN_NS);
+        match slot.phase {
+            Phase::Call => {
+                self.timers.insert((later, Step::EndCall, key));
+            }
+            Phase::Frozen => {
+                let due = slot.uncross_at.filter(|&due| due > command.time).unwrap_or(later);
+                self.timers.insert((due, Step::Uncross, key));
+            }
+            Phase::PreOpen | Phase::Continuous | Phase::Closed => {}
+        }
+    }
+
+    /// Enters what brings the slot to its auction, if that is still to come.
+    fn enter_end_of_call(&mut self, key: SlotKey, slot: Slot) {
+        let Some(market) = self.markets.get(&key.market) else { return };
+        match slot.phase {
+            Phase::PreOpen | Phase::Call => {
+                if let Some(end) = self.end_of_call(market, key, slot) {
+                    self.timers.insert((end, Step::EndCall, key));
+                }
+            }
+            Phase::Frozen => {
+                if let Some(due) = slot.uncross_at {
+                    self.timers.insert((due, Step::Uncross, key));
+                }
+            }
+            Phase::Continuous | Phase::Closed => {}
+        }
+    }
+
+    /// When the slot's call ends. `None` where no time is left for an auction: the gate closes it.
+    fn end_of_call(&self, market: &ScheduledMarket, key: SlotKey, slot: Slot) -> Option<Timestamp> {
+        let Some(since) = slot.called_again else {
+            return Some(key.slot.start().earlier_by(market.uncross_lead));
+        };
+        let minutes = i64::from(market.call_extension_minutes);
+        let end = since.plus_ns(minutes.saturating_mul(MINUTE_NS));
+        let freeze = self.freezes.get(&key.market).copied().unwrap_or(0);
+        let needed = freeze.saturating_add(LAST_AUCTION_NS);
+        let last = market.definition.gate_closes_after(key.slot).plus_ns(needed.saturating_neg());
+        (last > since).then(|| end.min(last))
+    }
+
+    fn forget_end_of_call(&mut self, key: SlotKey) {
+        self.timers.retain(|&(_, step, other)| other != key || !step.ends_call());
     }
 
     /// Forgets slots that closed long before a delivery: a day that is entered again lies closer.
     fn forget_before(&mut self, delivery: Timestamp) {
         let limit = delivery.plus_ns(DAY_NS.saturating_mul(-3));
-        self.phases.retain(|key, phase| *phase != Phase::Closed || key.slot.start() >= limit);
+        self.slots.retain(|key, slot| slot.phase != Phase::Closed || key.slot.start() >= limit);
     }
 
     /// Slots whose book is open, each with its phase.
     pub fn open_slots(&self) -> impl Iterator<Item = (SlotKey, Phase)> {
-        self.phases
+        self.slots
             .iter()
-            .filter(|&(_, &phase)| phase != Phase::Closed)
-            .map(|(&key, &phase)| (key, phase))
+            .filter(|(_, slot)| slot.phase != Phase::Closed)
+            .map(|(&key, slot)| (key, slot.phase))
     }
 
-    /// Moves what is due at `now` to the end of `commands`, in order of time.
-    pub fn due(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+    /// Moves what is due at `now` to the end of `commands`, in order of time. Freezes draw from
+    /// `seeds`.
+    pub fn due(&mut self, now: Timestamp, seeds: &mut Seeds, commands: &mut Vec<Command>) {
         while let Some(&timer) = self.timers.first() {
             let (time, step, key) = timer;
             if time > now {
@@ -162,8 +331,16 @@ impl Schedule {
             self.timers.remove(&timer);
             commands.push(match step {
                 Step::Open => Command::OpenSlot(key),
-                Step::Uncross => Command::UncrossSlot(key),
                 Step::Close => Command::CloseSlot(key),
+                Step::EndCall if self.freezes.contains_key(&key.market) => match seeds.draw() {
+                    Ok(seed) => Command::FreezeSlot(FreezeSlot { key, seed }),
+                    Err(error) => {
+                        tracing::error!(%key, %error, "no seed can be drawn; the call goes on");
+                        self.timers.insert((now.plus_ns(TRY_AGAIN_NS), step, key));
+                        continue;
+                    }
+                },
+                Step::EndCall | Step::Uncross => Command::UncrossSlot(key),
             });
         }
     }
@@ -176,110 +353,4 @@ impl Schedule {
 }
 
 #[cfg(test)]
-mod tests {
-    use types::{
-        Code, Currency, DeliverySlot, Energy, MarketId, Price, PriceRule, SlotPhaseChanged,
-    };
-
-    use super::*;
-
-    fn market() -> ScheduledMarket {
-        let definition = MarketDefinition {
-            market: MarketId::new(1),
-            area: Code::new("DE").unwrap(),
-            time_zone: Code::new("Europe/Berlin").unwrap(),
-            currency: Currency::from_iso("EUR").unwrap(),
-            slot_minutes: 15,
-            price_min: Price::from_micros(0),
-            price_max: Price::from_micros(400_000),
-            tick: Price::from_micros(1_000),
-            lot: Energy::from_wh(10),
-            quantity_max: Energy::from_wh(100_000),
-            opening_lead: Lead::from_minutes(60),
-            gate_lead: Lead::from_minutes(15),
-            price_rule: PriceRule::T7Clamp,
-        };
-        ScheduledMarket { definition, uncross_lead: Lead::from_minutes(30) }
-    }
-
-    fn key() -> SlotKey {
-        market().definition.key(DeliverySlot::new(120, 15).unwrap())
-    }
-
-    fn due(schedule: &mut Schedule, minute: u32) -> Vec<Command> {
-        let mut commands = Vec::new();
-        schedule.due(Timestamp::from_minutes(minute).plus_ns(1), &mut commands);
-        commands
-    }
-
-    #[test]
-    fn a_slot_opens_uncrosses_and_closes() {
-        let mut schedule = Schedule::default();
-        schedule.add_slot(&market(), key(), Timestamp::from_minutes(0));
-        assert_eq!(due(&mut schedule, 59), []);
-        assert_eq!(due(&mut schedule, 60), [Command::OpenSlot(key())]);
-        assert_eq!(due(&mut schedule, 90), [Command::UncrossSlot(key())]);
-        assert_eq!(due(&mut schedule, 105), [Command::CloseSlot(key())]);
-        assert_eq!(schedule.next_deadline(), None);
-    }
-
-    #[test]
-    fn a_restart_goes_on_where_it_stopped() {
-        let mut schedule = Schedule::default();
-        let changed = SlotPhaseChanged { key: key(), phase: Phase::Call };
-        schedule.observe(&Event::SlotPhaseChanged(changed));
-        schedule.add_slot(&market(), key(), Timestamp::from_minutes(70));
-        assert_eq!(due(&mut schedule, 91), [Command::UncrossSlot(key())]);
-    }
-
-    #[test]
-    fn a_call_slept_through_closes_without_trading() {
-        let mut schedule = Schedule::default();
-        let changed = SlotPhaseChanged { key: key(), phase: Phase::Call };
-        schedule.observe(&Event::SlotPhaseChanged(changed));
-        schedule.add_slot(&market(), key(), Timestamp::from_minutes(200));
-        assert_eq!(due(&mut schedule, 200), [Command::CloseSlot(key())]);
-    }
-
-    #[test]
-    fn a_followed_market_trades_every_day_once() {
-        let mut schedule = Schedule::default();
-        schedule.follow(market());
-        let mut opened = BTreeSet::new();
-        let start = Timestamp::from_seconds(1_774_000_000); // 2026-03-20, before a clock change
-        for hour in 0..(24 * 12) {
-            let now = start.plus_ns(hour * 3_600_000_000_000);
-            schedule.extend(now);
-            let mut commands = Vec::new();
-            schedule.due(now, &mut commands);
-            for command in commands {
-                let (key, phase) = match command {
-                    Command::OpenSlot(key) => {
-                        assert!(opened.insert(key), "{key} opens twice");
-                        (key, Phase::Call)
-                    }
-                    Command::UncrossSlot(key) => (key, Phase::Continuous),
-                    Command::CloseSlot(key) => (key, Phase::Closed),
-                    Command::DefineMarket(_)
-                    | Command::RegisterParty(_)
-                    | Command::RegisterMeter(_)
-                    | Command::NewOrder(_)
-                    | Command::CancelOrder(_)
-                    | Command::ReplaceOrder(_) => panic!("{command:?}"),
-                };
-                schedule.observe(&Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
-            }
-        }
-        let minutes: Vec<_> = opened.iter().map(|key| key.slot.start_minute()).collect();
-        assert!(minutes.windows(2).all(|pair| pair[1] - pair[0] == 15), "no slot is left out");
-        assert!(minutes.len() > 12 * 95, "{}", minutes.len());
-        assert!(schedule.phases.len() < 96 * 6, "{}", schedule.phases.len());
-    }
-
-    #[test]
-    fn a_day_with_a_clock_change_has_92_slots() {
-        let mut schedule = Schedule::default();
-        schedule.add_day(&market(), "2026-03-29", Timestamp::from_minutes(0)).unwrap();
-        assert_eq!(schedule.timers.len(), 92 * 3);
-    }
-}
+mod tests;

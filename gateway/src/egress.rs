@@ -9,14 +9,14 @@ use arc_swap::ArcSwap;
 use quinn::{Connection, VarInt};
 use tokio::sync::mpsc;
 use types::{
-    CancelReason, ClientOrderId, Energy, Event, MeterId, OrderAccepted, OrderCancelled, OrderId,
-    OrderRejected, OrderReplaced, OrderRestated, Origin, PlatformId, Price, Request, Seq, Side,
-    Timestamp, Trade, TradeId, TradeSide,
+    CancelReason, ClientOrderId, Energy, Event, MassCancelled, MeterId, OrderAccepted,
+    OrderCancelled, OrderId, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, Origin,
+    PlatformId, Price, Request, Seq, Side, Timestamp, Trade, TradeId, TradeSide,
 };
 use wire::{
     Outbound,
     frame::FRAME_MESSAGES_MAX,
-    outbound::{ExecType, ExecutionReport},
+    outbound::{ExecType, ExecutionReport, MassCancelReport},
 };
 
 use crate::{directory::Directory, quic::CloseCode};
@@ -156,7 +156,7 @@ impl Egress {
                 for (platform, report) in reports(seq, time, event).into_iter().flatten() {
                     let Some(session) = sessions.get(&platform) else { continue };
                     let batch = self.batches.entry(platform).or_default();
-                    session.push(batch, &Outbound::ExecutionReport(report));
+                    session.push(batch, &report);
                 }
             }
         }
@@ -170,8 +170,36 @@ impl Egress {
 
 type Report = (PlatformId, ExecutionReport);
 
-/// The reports an event makes: none, one, or one for each side of a trade.
-fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report>; 2] {
+/// The messages an event makes: none, one, or one for each side of a trade.
+fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<(PlatformId, Outbound)>; 2] {
+    if let Event::MassCancelled(cancelled) = event {
+        return [mass_cancellation(seq, time, cancelled), None];
+    }
+    execution_reports(seq, time, event).map(|report| {
+        report.map(|(platform, report)| (platform, Outbound::ExecutionReport(report)))
+    })
+}
+
+/// What is told of a mass cancellation, if a platform asked for it.
+fn mass_cancellation(
+    seq: Seq,
+    time: Timestamp,
+    cancelled: &MassCancelled,
+) -> Option<(PlatformId, Outbound)> {
+    let origin = cancelled.origin?;
+    let report = MassCancelReport {
+        seq,
+        time,
+        client_order: cancelled.client_order,
+        cancelled: cancelled.cancelled,
+        scope: cancelled.scope,
+        complete: cancelled.complete,
+    };
+    Some((origin.platform, Outbound::MassCancelled(report)))
+}
+
+/// The execution reports an event makes.
+fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report>; 2] {
     let blank = ExecutionReport {
         seq,
         time,
@@ -191,6 +219,8 @@ fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report>; 2] {
         Event::OrderRestated(restated) => [Some(status(blank, restated)), None],
         Event::OrderReplaced(replaced) => [Some(replacement(blank, replaced)), None],
         Event::OrderCancelled(cancelled) => [Some(cancellation(blank, cancelled)), None],
+        Event::OrderHibernated(moved) => [Some(move_of(blank, moved, ExecType::Hibernated)), None],
+        Event::OrderActivated(moved) => [Some(move_of(blank, moved, ExecType::Activated)), None],
         Event::OrderRejected(rejected) => [Some(rejection(blank, rejected)), None],
         Event::Trade(trade) => [
             Some(fill(blank, trade, &trade.buy, Side::Buy)),
@@ -199,8 +229,15 @@ fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report>; 2] {
         Event::MarketDefined(_)
         | Event::PartyRegistered(_)
         | Event::MeterRegistered(_)
+        | Event::ControlsSet(_)
         | Event::SlotPhaseChanged(_)
+        | Event::SlotFrozen(_)
+        | Event::CallExtended(_)
         | Event::AuctionUncrossed(_)
+        | Event::MassCancelled(_)
+        | Event::TradingChanged(_)
+        | Event::CreditSet(_)
+        | Event::CreditReleased(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -246,10 +283,15 @@ const fn replacement(blank: ExecutionReport, replaced: &OrderReplaced) -> Report
 
 fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
     let exec_type = match cancelled.reason {
-        CancelReason::GateClosed => ExecType::Expired,
-        CancelReason::Requested | CancelReason::ImmediateOrCancel | CancelReason::SelfTrade => {
-            ExecType::Cancelled
-        }
+        CancelReason::GateClosed | CancelReason::Expired => ExecType::Expired,
+        CancelReason::Requested
+        | CancelReason::ImmediateOrCancel
+        | CancelReason::SelfTrade
+        | CancelReason::FillOrKill
+        | CancelReason::MassCancel
+        | CancelReason::Killed
+        | CancelReason::NoLiquidity
+        | CancelReason::List => ExecType::Cancelled,
     };
     let report = ExecutionReport {
         client_order: cancelled.client_order,
@@ -262,6 +304,17 @@ fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
     (cancelled.platform, report)
 }
 
+const fn move_of(blank: ExecutionReport, moved: &OrderMoved, exec_type: ExecType) -> Report {
+    let report = ExecutionReport {
+        client_order: moved.client_order,
+        order: moved.order,
+        leaves: moved.leaves,
+        exec_type,
+        ..blank
+    };
+    (moved.origin.platform, report)
+}
+
 const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Report {
     let report = ExecutionReport {
         client_order: rejected.client_order,
@@ -270,6 +323,10 @@ const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Report {
             Request::New => ExecType::Rejected,
             Request::Cancel => ExecType::CancelRejected,
             Request::Replace => ExecType::ReplaceRejected,
+            Request::Reduce => ExecType::ReduceRejected,
+            Request::Hibernate => ExecType::HibernateRejected,
+            Request::Activate => ExecType::ActivateRejected,
+            Request::MassCancel => ExecType::MassCancelRejected,
         },
         ..blank
     };
@@ -291,4 +348,110 @@ const fn fill(blank: ExecutionReport, trade: &Trade, own: &TradeSide, side: Side
         ..blank
     };
     (own.platform, report)
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{RejectReason, Scope, SessionId};
+
+    use super::*;
+
+    const ORIGIN: Origin = Origin { platform: PlatformId::new(7), session: SessionId::new(3) };
+    const ID: ClientOrderId = ClientOrderId::new(21);
+    const LEAVES: Energy = Energy::from_wh(30);
+
+    /// The one message an event makes, which is for platform 7.
+    fn told(event: &Event) -> Outbound {
+        let [Some((platform, message)), None] = reports(Seq::new(5), Timestamp::from_ns(9), event)
+        else {
+            panic!("one message of {event:?}");
+        };
+        assert_eq!(platform, ORIGIN.platform);
+        message
+    }
+
+    /// Kind, request, order, open quantity and reason of the one report an event makes.
+    fn reported(event: &Event) -> (ExecType, u64, u64, u64, u16) {
+        let Outbound::ExecutionReport(report) = told(event) else { panic!("{event:?}") };
+        assert_eq!((report.seq.get(), report.time.ns()), (5, 9));
+        let (request, order) = (report.client_order.get(), report.order.get());
+        (report.exec_type, request, order, report.leaves.wh(), report.reason)
+    }
+
+    #[test]
+    fn an_order_that_moves_is_told_to_who_asked() {
+        let order = OrderId::new(4);
+        let moved = OrderMoved { origin: ORIGIN, client_order: ID, order, leaves: LEAVES };
+        let expected = |exec_type| (exec_type, 21, 4, 30, 0);
+        assert_eq!(reported(&Event::OrderHibernated(moved)), expected(ExecType::Hibernated));
+        assert_eq!(reported(&Event::OrderActivated(moved)), expected(ExecType::Activated));
+    }
+
+    #[test]
+    fn the_end_of_an_order_expires_or_is_cancelled() {
+        for code in 0..10 {
+            let reason = CancelReason::from_code(code).unwrap();
+            let expected = match reason {
+                CancelReason::GateClosed | CancelReason::Expired => ExecType::Expired,
+                CancelReason::Requested
+                | CancelReason::ImmediateOrCancel
+                | CancelReason::SelfTrade
+                | CancelReason::FillOrKill
+                | CancelReason::MassCancel
+                | CancelReason::Killed
+                | CancelReason::NoLiquidity
+                | CancelReason::List => ExecType::Cancelled,
+            };
+            let event = Event::OrderCancelled(OrderCancelled {
+                platform: ORIGIN.platform,
+                client_order: ID,
+                order: OrderId::new(4),
+                leaves: LEAVES,
+                reason,
+            });
+            assert_eq!(reported(&event), (expected, 21, 4, 30, code.into()));
+        }
+        assert_eq!(CancelReason::from_code(10), None, "every reason is tried");
+    }
+
+    #[test]
+    fn every_request_has_its_own_refusal() {
+        let refusals = [
+            (Request::New, ExecType::Rejected),
+            (Request::Cancel, ExecType::CancelRejected),
+            (Request::Replace, ExecType::ReplaceRejected),
+            (Request::Reduce, ExecType::ReduceRejected),
+            (Request::Hibernate, ExecType::HibernateRejected),
+            (Request::Activate, ExecType::ActivateRejected),
+            (Request::MassCancel, ExecType::MassCancelRejected),
+        ];
+        for (request, exec_type) in refusals {
+            let reason = RejectReason::PartOfList;
+            let rejected = OrderRejected { origin: ORIGIN, client_order: ID, request, reason };
+            let reported = reported(&Event::OrderRejected(rejected));
+            assert_eq!(reported, (exec_type, 21, 0, 0, reason.code()));
+        }
+    }
+
+    #[test]
+    fn a_mass_cancellation_is_told_to_the_platform_that_asked() {
+        let cancelled = MassCancelled {
+            origin: Some(ORIGIN),
+            client_order: ID,
+            scope: Scope::All,
+            cancelled: 2,
+            complete: true,
+        };
+        let report = MassCancelReport {
+            seq: Seq::new(5),
+            time: Timestamp::from_ns(9),
+            client_order: ID,
+            cancelled: 2,
+            scope: Scope::All,
+            complete: true,
+        };
+        assert_eq!(told(&Event::MassCancelled(cancelled)), Outbound::MassCancelled(report));
+        let by_operator = Event::MassCancelled(MassCancelled { origin: None, ..cancelled });
+        assert_eq!(reports(Seq::new(5), Timestamp::from_ns(9), &by_operator), [None, None]);
+    }
 }

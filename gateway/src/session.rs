@@ -4,13 +4,13 @@
 //! [`crate::quic`] carries its bytes and closes its connection.
 
 use types::{
-    CancelOrder, ClientOrderId, Command, NewOrder, Origin, PlatformId, RejectReason, ReplaceOrder,
-    Seq, SessionId, Signature, SignedNewOrder, SignedReplaceOrder,
+    ClientOrderId, Command, MassCancel, NewOrder, OrderRequest, Origin, PlatformId, ReduceOrder,
+    RejectReason, ReplaceOrder, Seq, SessionId, Signature, SignedNewOrder, SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
     frame::FRAME_MESSAGES_MAX,
-    inbound::{Empty, InboundMessages},
+    inbound::{self, Empty, InboundMessages},
     outbound::{MessageRejected, SessionAccepted, SessionRejected},
 };
 
@@ -48,13 +48,23 @@ impl Request {
         match &self.command {
             Command::NewOrder(signed) => signed.order.client_order,
             Command::ReplaceOrder(signed) => signed.replace.client_order,
-            Command::CancelOrder(cancel) => cancel.client_order,
+            Command::CancelOrder(request)
+            | Command::HibernateOrder(request)
+            | Command::ActivateOrder(request) => request.client_order,
+            Command::ReduceOrder(reduce) => reduce.client_order,
+            Command::MassCancel(cancel) => cancel.client_order,
             Command::DefineMarket(_)
             | Command::RegisterParty(_)
             | Command::RegisterMeter(_)
+            | Command::SetControls(_)
             | Command::OpenSlot(_)
+            | Command::FreezeSlot(_)
             | Command::UncrossSlot(_)
-            | Command::CloseSlot(_) => ClientOrderId::new(0),
+            | Command::CloseSlot(_)
+            | Command::SetTrading(_)
+            | Command::SetCredit(_)
+            | Command::ReleaseCredit(_)
+            | Command::PassTime => ClientOrderId::new(0),
         }
     }
 }
@@ -202,10 +212,20 @@ impl Session {
             Inbound::ReplaceOrder(signed) => {
                 replace_order(origin, signed.replace, signed.signature)
             }
-            Inbound::CancelOrder(cancel) => Command::CancelOrder(CancelOrder {
+            Inbound::CancelOrder(request) => Command::CancelOrder(about(origin, request)),
+            Inbound::HibernateOrder(request) => Command::HibernateOrder(about(origin, request)),
+            Inbound::ActivateOrder(request) => Command::ActivateOrder(about(origin, request)),
+            Inbound::ReduceOrder(reduce) => Command::ReduceOrder(ReduceOrder {
                 origin,
+                client_order: reduce.client_order,
+                order: reduce.order,
+                by: reduce.quantity,
+            }),
+            Inbound::MassCancel(cancel) => Command::MassCancel(MassCancel {
+                origin: Some(origin),
                 client_order: cancel.client_order,
-                order: cancel.order,
+                scope: cancel.scope,
+                slot: cancel.slot,
             }),
         };
         handled.requests.push(Request { frame: frame.header.number, index, command });
@@ -235,6 +255,10 @@ const fn replace_order(origin: Origin, replace: ReplaceOrder, signature: Signatu
     Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
 }
 
+const fn about(origin: Origin, request: inbound::OrderRequest) -> OrderRequest {
+    OrderRequest { origin, client_order: request.client_order, order: request.order }
+}
+
 const fn rejected(frame: &Frame, index: u16, reason: RejectReason) -> Outbound {
     Outbound::MessageRejected(MessageRejected {
         frame: frame.header.number,
@@ -246,11 +270,8 @@ const fn rejected(frame: &Frame, index: u16, reason: RejectReason) -> Outbound {
 
 #[cfg(test)]
 mod tests {
-    use types::OrderId;
-    use wire::{
-        FrameBuilder, FrameDecoder,
-        inbound::{Cancel, Logon},
-    };
+    use types::{Energy, OrderId, Scope};
+    use wire::{FrameBuilder, FrameDecoder, inbound::Logon};
 
     use super::*;
 
@@ -271,10 +292,9 @@ mod tests {
     }
 
     const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 1_000 });
-    const CANCEL: Inbound = Inbound::CancelOrder(Cancel {
-        client_order: ClientOrderId::new(5),
-        order: OrderId::new(9),
-    });
+    const ABOUT: inbound::OrderRequest =
+        inbound::OrderRequest { client_order: ClientOrderId::new(5), order: OrderId::new(9) };
+    const CANCEL: Inbound = Inbound::CancelOrder(ABOUT);
 
     #[test]
     fn logon_comes_first_and_once() {
@@ -300,6 +320,48 @@ mod tests {
             })
         ));
         assert_eq!(handled.ended, Some(Ended::ProtocolError));
+    }
+
+    #[test]
+    fn requests_become_commands_of_their_session() {
+        let mut session = session();
+        let origin = session.origin();
+        let client_order = ClientOrderId::new(5);
+        let order = OrderId::new(9);
+        let by = Energy::from_wh(20);
+        let messages = [
+            LOGON,
+            CANCEL,
+            Inbound::ReduceOrder(inbound::Reduce { client_order, order, quantity: by }),
+            Inbound::HibernateOrder(ABOUT),
+            Inbound::ActivateOrder(ABOUT),
+            Inbound::MassCancel(inbound::MassCancel {
+                client_order,
+                slot: None,
+                scope: Scope::All,
+            }),
+        ];
+        let handled = session.handle_frame(&frame(1, &messages), Seq::ZERO);
+        let request = OrderRequest { origin, client_order, order };
+        let expected = [
+            Command::CancelOrder(request),
+            Command::ReduceOrder(ReduceOrder { origin, client_order, order, by }),
+            Command::HibernateOrder(request),
+            Command::ActivateOrder(request),
+            Command::MassCancel(MassCancel {
+                origin: Some(origin),
+                client_order,
+                scope: Scope::All,
+                slot: None,
+            }),
+        ];
+        for (request, (index, command)) in handled.requests.iter().zip((1..).zip(expected)) {
+            assert_eq!(*request, Request { frame: 1, index, command });
+            let refused = request.rejected(RejectReason::Busy);
+            let Outbound::MessageRejected(refused) = refused else { panic!("{refused:?}") };
+            assert_eq!(refused.client_order, client_order, "a refusal names its request");
+        }
+        assert_eq!(handled.requests.len(), 5);
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn handle_requests(
     ingress: &Ingress,
 ) {
     let mut refused = OutboundBatch::default();
-    let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES);
+    let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES_MAX);
     for request in requests {
         let outcome = check(&request.command, directory, &mut signed_bytes)
             .and_then(|()| ingress.push(request.command).map_err(|_| RejectReason::Busy));
@@ -130,15 +130,25 @@ fn check(
             signing::replace_order(&signed.replace, signed_bytes);
             verify(meter, signed_bytes, &signed.signature)
         }
-        // Cancellation needs no more authority than the session's certificate; the engine compares
-        // platforms. The others never come from a session.
+        // What takes back needs no more authority than the session's certificate; the engine
+        // compares platforms. The others never come from a session.
         Command::CancelOrder(_)
+        | Command::ReduceOrder(_)
+        | Command::HibernateOrder(_)
+        | Command::ActivateOrder(_)
+        | Command::MassCancel(_)
         | Command::DefineMarket(_)
         | Command::RegisterParty(_)
         | Command::RegisterMeter(_)
+        | Command::SetControls(_)
         | Command::OpenSlot(_)
+        | Command::FreezeSlot(_)
         | Command::UncrossSlot(_)
-        | Command::CloseSlot(_) => Ok(()),
+        | Command::CloseSlot(_)
+        | Command::SetTrading(_)
+        | Command::SetCredit(_)
+        | Command::ReleaseCredit(_)
+        | Command::PassTime => Ok(()),
     }
 }
 

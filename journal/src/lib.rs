@@ -21,10 +21,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use types::{
-    CancelOrder, ClientOrderId, Command, Digest, Event, OrderId, Origin, PlatformId, Seq,
-    Sequenced, SessionId, Timestamp,
-};
+use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 
 pub use error::{Damage, JournalError};
 pub use reader::Reader;
@@ -84,14 +81,9 @@ pub struct Entry {
 }
 
 impl Default for Entry {
-    /// A place to read into: the cancellation of order 0 at sequence 0, which no journal holds.
+    /// A place to read into: nothing at sequence 0, which no journal holds.
     fn default() -> Self {
-        let origin = Origin { platform: PlatformId::default(), session: SessionId::default() };
-        let value = Command::CancelOrder(CancelOrder {
-            origin,
-            client_order: ClientOrderId::default(),
-            order: OrderId::default(),
-        });
+        let value = Command::PassTime;
         let command = Sequenced { seq: Seq::ZERO, time: Timestamp::default(), value };
         Self { command, events: Vec::new() }
     }

@@ -146,6 +146,11 @@ fn a_wrong_configuration_is_told_with_its_place() {
     let told = sentence(&serve(&dir), 3);
     assert!(told.contains("markets[0]"), "{told}");
 
+    let credit = "[[credit]]\nplatform = 9\nmarket = 1\nlimit = \"10\"\n\n[settlement]\n";
+    fs::write(&file, config_text().replacen("[settlement]\n", credit, 1)).unwrap();
+    let told = sentence(&serve(&dir), 3);
+    assert!(told.contains("names platform 9") && told.contains("registry.toml"), "{told}");
+
     fs::remove_file(&file).unwrap();
     let told = sentence(&serve(&dir), 3);
     assert!(told.contains(text(&file)) && told.contains("gridcross init"), "{told}");

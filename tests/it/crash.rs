@@ -27,8 +27,8 @@ use tests::{
 };
 use tokio::sync::watch;
 use types::{
-    ClientOrderId, DeliverySlot, Energy, MarketId, NewOrder, Role, Seq, Side, SlotKey, TimeInForce,
-    Timestamp,
+    ClientOrderId, Conditions, DeliverySlot, Energy, MarketId, NewOrder, OrderKind, OrderList,
+    Role, Seq, Side, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
@@ -167,10 +167,13 @@ fn order(platform: u16, number: u64, slots: &[SlotKey]) -> NewOrder {
         meter: meters[index % 2],
         key,
         side,
+        kind: OrderKind::Limit,
         time_in_force: TimeInForce::UntilGate,
         limit: price(100),
         quantity: Energy::from_wh(10 + 10 * (number % 3)),
         valid_until: Timestamp::from_ns(key.slot.start().ns()),
+        conditions: Conditions::NONE,
+        list: OrderList::NONE,
     }
 }
 
@@ -243,7 +246,13 @@ fn check_record(platform: u16, record: &Record, recovered: &Recovered) {
             | ExecType::Status
             | ExecType::Rejected
             | ExecType::CancelRejected
-            | ExecType::ReplaceRejected => panic!("nothing else can happen: {report:?}"),
+            | ExecType::ReplaceRejected
+            | ExecType::Hibernated
+            | ExecType::Activated
+            | ExecType::ReduceRejected
+            | ExecType::HibernateRejected
+            | ExecType::ActivateRejected
+            | ExecType::MassCancelRejected => panic!("nothing else can happen: {report:?}"),
         }
     }
     for (sent, (order, _)) in &recovered.orders {

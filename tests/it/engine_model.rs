@@ -1,40 +1,61 @@
 //! The engine against the slow model: random histories must agree event by event.
+//!
+//! `GRIDCROSS_MODEL_SEED` and `GRIDCROSS_MODEL_COMMANDS` choose other histories, or more of them.
+//! A single history of 1,000 commands compares the digests after every command: to look into a
+//! failure, run the seed it names alone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, env, time::Instant};
 
 use engine::Engine;
 use tests::model::{
     Model,
     history::{History, limits},
 };
-use types::{CancelReason, Command, Event, Phase, RejectReason, Sequenced};
+use types::{
+    CancelReason, Command, Event, ListKind, NewOrder, OrderId, OrderKind, Phase, PriceRule,
+    RejectReason, Request, Sequenced, SlotKey, Trade,
+};
 
 const SEED: u64 = 20_260_401;
-const HISTORIES: u64 = 200;
-const COMMANDS: u64 = 1_000;
-/// Every kind of event and every reject reason must have come up this often.
+const COMMANDS: u64 = 2_000_000;
+const COMMANDS_OF_A_HISTORY: u64 = 1_000;
+/// Every kind of event, refusal, cancellation and change of phase must have come up this often.
 const OFTEN: u64 = 10;
-
-/// How often each kind of thing came up, by name.
-type Counts = BTreeMap<String, u64>;
 
 #[test]
 fn the_engine_agrees_with_the_model() {
-    let mut counts = Counts::new();
-    for history in 0..HISTORIES {
-        run(SEED + history, &mut counts);
+    let seed = number("GRIDCROSS_MODEL_SEED", SEED);
+    let commands = number("GRIDCROSS_MODEL_COMMANDS", COMMANDS);
+    let histories = commands.div_ceil(COMMANDS_OF_A_HISTORY);
+    println!("{histories} histories of {COMMANDS_OF_A_HISTORY} commands, seeds from {seed}");
+    let digest_steps = if histories == 1 { 1 } else { 250 };
+    let started = Instant::now();
+    let mut coverage = Coverage::default();
+    for history in 0..histories {
+        run(seed.wrapping_add(history), digest_steps, &mut coverage);
     }
-    println!("{} commands, seeds from {SEED}", HISTORIES * COMMANDS);
-    for (name, count) in &counts {
+    println!("took {:.1?}", started.elapsed());
+    for (name, count) in &coverage.counts {
         println!("{count:>8} {name}");
     }
+    if commands < COMMANDS {
+        return; // Too few for everything to come up.
+    }
     for name in expected() {
-        let count = counts.get(&name).copied().unwrap_or(0);
+        let count = coverage.counts.get(&name).copied().unwrap_or(0);
         assert!(count >= OFTEN, "`{name}` came up {count} times only");
     }
 }
 
-fn run(seed: u64, counts: &mut Counts) {
+/// A number from the environment, if it is there.
+fn number(name: &str, otherwise: u64) -> u64 {
+    match env::var(name) {
+        Ok(text) => text.replace('_', "").parse().expect("a whole number"),
+        Err(_) => otherwise,
+    }
+}
+
+fn run(seed: u64, digest_steps: u64, coverage: &mut Coverage) {
     let mut history = History::new(seed);
     let mut engine = Engine::new(limits());
     let mut twin = Engine::new(limits());
@@ -42,8 +63,9 @@ fn run(seed: u64, counts: &mut Counts) {
         twin.prefault(300); // Memory, and nothing else.
     }
     let mut model = Model::new(limits());
+    coverage.begin();
     let (mut ours, mut theirs, mut again) = (Vec::new(), Vec::new(), Vec::new());
-    for step in 0..COMMANDS {
+    for step in 0..COMMANDS_OF_A_HISTORY {
         let command = history.next_command();
         let indicative = if let Command::UncrossSlot(key) = command.value {
             engine.indicative(key)
@@ -55,92 +77,259 @@ fn run(seed: u64, counts: &mut Counts) {
         engine.apply(&command, &mut ours);
         model.apply(&command, &mut theirs);
         assert_eq!(ours, theirs, "seed {seed}, step {step}: {command:?}");
-        assert!(!ours.is_empty(), "seed {seed}, step {step}: no answer to {command:?}");
-        if let (Some(Event::AuctionUncrossed(result)), Some(expected)) = (ours.first(), indicative)
+        let silent = matches!(command.value, Command::PassTime);
+        assert!(silent || !ours.is_empty(), "seed {seed}, step {step}: no answer to {command:?}");
+        // An order that expired first has changed the book.
+        if let (Some(Event::AuctionUncrossed(result)), Some(expected)) = (ours.first(), &indicative)
         {
             assert_eq!(result.price, expected.price, "seed {seed}, step {step}");
             assert_eq!(result.volume, expected.volume, "seed {seed}, step {step}");
             assert_eq!(result.surplus_wh, expected.surplus_wh, "seed {seed}, step {step}");
         }
+        if let (Some(Event::CallExtended(extended)), Some(expected)) = (ours.first(), &indicative) {
+            assert_eq!(Some(extended.price), expected.price, "seed {seed}, step {step}");
+        }
         history.observe(&ours);
-        count(&command, &ours, counts);
+        coverage.note(&command, &ours);
         again.clear();
         twin.apply(&command, &mut again);
         if step % 50 == 49 {
             engine.check_invariants();
+            model.check_laws();
             assert_eq!(engine.open_orders(), u32::try_from(model.open_orders()).unwrap());
         }
-        if step % 250 == 249 {
+        if (step + 1).is_multiple_of(digest_steps) {
             assert_eq!(engine.digest(), twin.digest(), "seed {seed}, step {step}");
             assert_eq!(engine.digest(), model.digest(), "seed {seed}, step {step}");
         }
     }
 }
 
-fn count(command: &Sequenced<Command>, events: &[Event], counts: &mut Counts) {
-    for event in events {
+/// How often each kind of thing came up, by name.
+#[derive(Default)]
+struct Coverage {
+    counts: BTreeMap<String, u64>,
+    orders: BTreeMap<OrderId, NewOrder>,
+    phases: BTreeMap<SlotKey, Phase>,
+}
+
+impl Coverage {
+    /// A new history begins.
+    fn begin(&mut self) {
+        self.orders.clear();
+        self.phases.clear();
+    }
+
+    fn add(&mut self, name: impl Into<String>) {
+        *self.counts.entry(name.into()).or_default() += 1;
+    }
+
+    fn note(&mut self, command: &Sequenced<Command>, events: &[Event]) {
+        let entering = entering(&command.value, events);
+        for event in events {
+            self.note_event(event, entering);
+            if let Event::OrderAccepted(accepted) = event
+                && let Command::NewOrder(signed) = command.value
+            {
+                self.orders.insert(accepted.order, signed.order);
+            }
+            if let Event::SlotPhaseChanged(changed) = event {
+                let before = self.phases.insert(changed.key, changed.phase);
+                self.add(phases(before.unwrap_or(Phase::PreOpen), changed.phase));
+            }
+            if let Event::Trade(trade) = event {
+                self.note_trade(trade, entering);
+            }
+        }
+        let trades = events.iter().any(|event| matches!(event, Event::Trade(_)));
+        if trades && matches!(command.value, Command::ReplaceOrder(_)) {
+            self.add("replaced and traded");
+        }
+        if trades && matches!(command.value, Command::ActivateOrder(_)) {
+            self.add("activated and traded");
+        }
+        if !events.is_empty() && matches!(command.value, Command::PassTime) {
+            self.add("expired with the time");
+        }
+    }
+
+    fn note_event(&mut self, event: &Event, entering: Option<OrderId>) {
         let name = match event {
             Event::MarketDefined(_) => "market defined".to_owned(),
             Event::PartyRegistered(_) => "party registered".to_owned(),
             Event::MeterRegistered(_) => "meter registered".to_owned(),
-            Event::SlotPhaseChanged(changed) => phase(changed.phase),
-            Event::AuctionUncrossed(result) if result.price.is_some() => "uncrossed".to_owned(),
-            Event::AuctionUncrossed(_) => "uncrossed without a price".to_owned(),
+            Event::ControlsSet(_) => "controls set".to_owned(),
+            Event::SlotPhaseChanged(_) => "phase changed".to_owned(),
+            Event::SlotFrozen(_) => "frozen".to_owned(),
+            Event::CallExtended(_) => "call extended".to_owned(),
+            Event::AuctionUncrossed(result) if result.price.is_none() => {
+                "uncrossed without a price".to_owned()
+            }
+            Event::AuctionUncrossed(result) => {
+                if result.clamped {
+                    self.add("uncrossed at a clamped price");
+                }
+                if result.candidates == 0 {
+                    self.add("uncrossed market orders alone");
+                }
+                uncrossed(result.rule)
+            }
             Event::OrderAccepted(_) => "accepted".to_owned(),
             Event::OrderRestated(_) => "restated".to_owned(),
             Event::OrderReplaced(replaced) if replaced.kept_place => "replaced in place".to_owned(),
             Event::OrderReplaced(_) => "replaced at the tail".to_owned(),
-            Event::OrderCancelled(cancelled) => cancel(cancelled.reason),
-            Event::OrderRejected(rejected) => reject(rejected.reason),
+            Event::OrderCancelled(cancelled) => {
+                if cancelled.reason == CancelReason::SelfTrade {
+                    let incoming = entering == Some(cancelled.order);
+                    self.add(if incoming { "self-trade, incoming" } else { "self-trade, resting" });
+                }
+                cancel(cancelled.reason)
+            }
+            Event::OrderHibernated(_) => "hibernated".to_owned(),
+            Event::OrderActivated(_) => "activated".to_owned(),
+            Event::MassCancelled(mass) if mass.origin.is_none() => {
+                "mass cancelled by the operator".to_owned()
+            }
+            Event::MassCancelled(_) => "mass cancelled by a platform".to_owned(),
+            Event::OrderRejected(rejected) => {
+                self.add(request(rejected.request));
+                reject(rejected.reason)
+            }
             Event::Trade(trade) if trade.maker.is_none() => "trade in an auction".to_owned(),
             Event::Trade(_) => "trade".to_owned(),
+            Event::TradingChanged(control) => format!("trading {}", control.state.name()),
+            Event::CreditSet(_) => "credit set".to_owned(),
+            Event::CreditReleased(_) => "credit released".to_owned(),
             Event::CommandRejected(rejected) => reject(rejected.reason),
         };
-        *counts.entry(name).or_default() += 1;
+        self.add(name);
     }
-    if matches!(command.value, Command::ReplaceOrder(_))
-        && events.iter().any(|event| matches!(event, Event::Trade(_)))
-    {
-        *counts.entry("replaced and traded".to_owned()).or_default() += 1;
+
+    fn note_trade(&mut self, trade: &Trade, entering: Option<OrderId>) {
+        let sides = [trade.buy.order, trade.sell.order];
+        for order in sides {
+            let Some(&sent) = self.orders.get(&order) else { continue };
+            let auction = if trade.maker.is_none() { " in an auction" } else { "" };
+            if !sent.conditions.display.is_zero() {
+                self.add(format!("trade of an iceberg{auction}"));
+            }
+            if sent.kind == OrderKind::Market {
+                self.add(format!("trade of a market order{auction}"));
+            }
+            match sent.list.kind {
+                ListKind::Single => {}
+                ListKind::Block => self.add("trade of a block"),
+                ListKind::Basket => self.add("trade of a basket"),
+            }
+            if sent.conditions.all_or_none {
+                self.add("trade of an all-or-none order");
+            }
+            if !sent.conditions.minimum.is_zero() {
+                self.add("trade of an order with a minimum");
+            }
+        }
+        let others = sides.iter().all(|&order| Some(order) != entering);
+        let single = sides.iter().all(|order| {
+            self.orders.get(order).is_some_and(|sent| sent.list.kind == ListKind::Single)
+        });
+        if trade.maker.is_some() && others {
+            self.add(if single {
+                "trade of an order tried again"
+            } else {
+                "trade of a block tried again"
+            });
+        }
     }
 }
 
-fn phase(phase: Phase) -> String {
-    format!("phase {phase:?}")
+/// The order that a command brings into its book.
+fn entering(command: &Command, events: &[Event]) -> Option<OrderId> {
+    if let Command::ReplaceOrder(signed) = command {
+        return Some(signed.replace.order);
+    }
+    if let Command::ActivateOrder(request) = command {
+        return Some(request.order);
+    }
+    events.iter().find_map(|event| {
+        if let Event::OrderAccepted(accepted) = event { Some(accepted.order) } else { None }
+    })
+}
+
+fn phases(before: Phase, after: Phase) -> String {
+    format!("phase {before:?} to {after:?}")
+}
+
+fn uncrossed(rule: PriceRule) -> String {
+    format!("uncrossed by {}", rule.name())
 }
 
 fn cancel(reason: CancelReason) -> String {
     format!("cancelled {reason:?}")
 }
 
+fn request(request: Request) -> String {
+    format!("refused to {request:?}")
+}
+
 fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
+const KINDS: [&str; 44] = [
+    "market defined",
+    "party registered",
+    "meter registered",
+    "controls set",
+    "frozen",
+    "call extended",
+    "uncrossed without a price",
+    "uncrossed at a clamped price",
+    "uncrossed market orders alone",
+    "accepted",
+    "restated",
+    "replaced in place",
+    "replaced at the tail",
+    "replaced and traded",
+    "hibernated",
+    "activated",
+    "activated and traded",
+    "mass cancelled by the operator",
+    "mass cancelled by a platform",
+    "expired with the time",
+    "self-trade, incoming",
+    "self-trade, resting",
+    "trade",
+    "trade in an auction",
+    "trade of an iceberg",
+    "trade of an iceberg in an auction",
+    "trade of a market order",
+    "trade of a market order in an auction",
+    "trade of an all-or-none order",
+    "trade of an order with a minimum",
+    "trade of an order tried again",
+    "trade of a block",
+    "trade of a block tried again",
+    "trade of a basket",
+    "trading active",
+    "trading suspended",
+    "trading killed",
+    "credit set",
+    "credit released",
+    "phase PreOpen to Call",
+    "phase Call to Frozen",
+    "phase Call to Continuous",
+    "phase Frozen to Continuous",
+    "phase Frozen to Call",
+];
+
 fn expected() -> Vec<String> {
-    let kinds = [
-        "market defined",
-        "party registered",
-        "meter registered",
-        "uncrossed",
-        "uncrossed without a price",
-        "accepted",
-        "restated",
-        "replaced in place",
-        "replaced at the tail",
-        "replaced and traded",
-        "trade",
-        "trade in an auction",
-    ];
-    let mut names: Vec<String> = kinds.map(str::to_owned).to_vec();
-    names.extend([Phase::Call, Phase::Continuous, Phase::Closed].map(phase));
-    let reasons = [
-        CancelReason::Requested,
-        CancelReason::ImmediateOrCancel,
-        CancelReason::SelfTrade,
-        CancelReason::GateClosed,
-    ];
-    names.extend(reasons.map(cancel));
+    let mut names: Vec<String> = KINDS.map(str::to_owned).to_vec();
+    names.push(phases(Phase::Continuous, Phase::Call));
+    let open = [Phase::Call, Phase::Frozen, Phase::Continuous];
+    names.extend(open.map(|before| phases(before, Phase::Closed)));
+    names.extend(PriceRule::ALL.map(uncrossed));
+    names.extend((0..=9).filter_map(CancelReason::from_code).map(cancel));
+    names.extend((0..=6).filter_map(Request::from_code).map(request));
     // The edge gives the session's reasons and checks signatures; the engine gives all others.
     let engine = RejectReason::ALL
         .iter()

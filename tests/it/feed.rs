@@ -104,3 +104,18 @@ async fn the_feed_goes_on_after_a_restart() {
     assert_eq!(summary.contracts, 12, "settlement has each once");
     venue.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_says_whose_a_meter_is() {
+    let venue = Venue::open().await;
+    let items = venue.feed(Seq::ZERO, venue.durable()).await;
+    let owners: Vec<_> = items
+        .iter()
+        .filter_map(|item| {
+            let Event::MeterRegistered(meter) = &item.event else { return None };
+            Some((meter.meter.get(), meter.owner.get()))
+        })
+        .collect();
+    assert_eq!(owners, [(1, 1), (2, 0), (3, 0), (4, 1), (5, 0)]);
+    venue.close().await;
+}

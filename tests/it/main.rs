@@ -9,6 +9,8 @@ mod documents;
 mod engine_auction;
 mod engine_model;
 mod feed;
+mod market_controls;
+mod order_kinds;
 mod order_refusals;
 mod session_refusals;
 mod trading;

@@ -11,7 +11,7 @@ use types::{ClientOrderId, MeterId, NewOrder, OrderId, ReplaceOrder, Role, Side,
 use wire::{
     ALPN_ORDERS, Inbound, Outbound,
     field::Field,
-    inbound::{Cancel, Empty, Logon, SignedNew, SignedReplace},
+    inbound::{Empty, Logon, SignedNew, SignedReplace},
     signing,
 };
 
@@ -20,7 +20,7 @@ const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 60_000 });
 /// A cancellation of no order: the engine answers it.
 fn probe(client_order: u64) -> Inbound {
     let client_order = ClientOrderId::new(client_order);
-    Inbound::CancelOrder(Cancel { client_order, order: OrderId::new(999_999) })
+    gateway::client::cancel(client_order, OrderId::new(999_999))
 }
 
 /// Where a rejected message stood, and why.

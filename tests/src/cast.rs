@@ -4,8 +4,8 @@
 use ed25519_dalek::SigningKey;
 use exchange::{init, registry::Registry};
 use types::{
-    Code, MeterId, MeterRegistration, Party, PartyRegistration, PlatformId, Power, PublicKey,
-    RetailerId, Role, UtilityId,
+    Code, MeterId, MeterRegistration, OwnerId, Party, PartyRegistration, PlatformId, Power,
+    PublicKey, RetailerId, Role, UtilityId,
 };
 
 /// Meter of platform 1 at retailer 1 and utility 1.
@@ -69,14 +69,16 @@ pub fn registry() -> Registry {
             registry.parties.push(PartyRegistration { party, code, key });
         }
     }
-    for (meter, owner) in [(FIRST, 1), (SECOND, 2), (THIRD, 1), (FOURTH, 2), (WEAK, 1)] {
+    for (meter, served_by) in [(FIRST, 1), (SECOND, 2), (THIRD, 1), (FOURTH, 2), (WEAK, 1)] {
         let key = init::public_key(&meter_key(meter));
         registry.meters.push(MeterRegistration {
             meter,
             code: code(&format!("METER-{meter}")),
-            platform: PlatformId::new(owner),
-            retailer: RetailerId::new(owner),
-            utility: UtilityId::new(owner),
+            platform: PlatformId::new(served_by),
+            retailer: RetailerId::new(served_by),
+            utility: UtilityId::new(served_by),
+            // First and fourth are one person's, at different platforms.
+            owner: OwnerId::new(if [FIRST, FOURTH].contains(&meter) { 1 } else { 0 }),
             key: if meter == WEAK { PublicKey::new(NEUTRAL_POINT) } else { key },
             injection_max: Power::from_w(10_000),
             withdrawal_max: Power::from_w(15_000),

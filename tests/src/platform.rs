@@ -3,14 +3,15 @@
 
 use std::collections::VecDeque;
 
-use gateway::client::{Connector, TradingSession, sign_new, sign_replace};
+use gateway::client::{self, Connector, TradingSession, sign_new, sign_replace};
 use types::{
-    CancelReason, ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, RejectReason,
-    ReplaceOrder, Role, Side, SlotKey, TimeInForce, Timestamp,
+    CancelReason, ClientOrderId, Conditions, Energy, MeterId, NewOrder, OrderId, OrderKind,
+    OrderList, Price, RejectReason, ReplaceOrder, Role, Scope, Side, SlotKey, TimeInForce,
+    Timestamp,
 };
 use wire::{
     Inbound, Outbound,
-    inbound::{Cancel, Test},
+    inbound::Test,
     outbound::{ExecType, ExecutionReport},
 };
 
@@ -77,10 +78,13 @@ impl Platform {
             meter,
             key: self.key,
             side,
+            kind: OrderKind::Limit,
             time_in_force: TimeInForce::UntilGate,
             limit: price(milli),
             quantity: Energy::from_wh(wh),
             valid_until: self.valid_until,
+            conditions: Conditions::NONE,
+            list: OrderList::NONE,
         }
     }
 
@@ -139,7 +143,37 @@ impl Platform {
     /// Cancels an order and waits for the answer.
     pub async fn cancel(&mut self, order: OrderId) -> Outbound {
         let client_order = self.next_id();
-        self.ask(Inbound::CancelOrder(Cancel { client_order, order })).await
+        self.ask(client::cancel(client_order, order)).await
+    }
+
+    /// Makes an order smaller and waits for the answer.
+    pub async fn reduce(&mut self, order: OrderId, wh: u64) -> Outbound {
+        let client_order = self.next_id();
+        self.ask(client::reduce(client_order, order, Energy::from_wh(wh))).await
+    }
+
+    /// Takes an order out of its book for a while and waits for the answer.
+    pub async fn hibernate(&mut self, order: OrderId) -> Outbound {
+        let client_order = self.next_id();
+        self.ask(client::hibernate(client_order, order)).await
+    }
+
+    /// Puts an order back into its book and waits for the answer.
+    pub async fn activate(&mut self, order: OrderId) -> Outbound {
+        let client_order = self.next_id();
+        self.ask(client::activate(client_order, order)).await
+    }
+
+    /// Cancels all orders of a scope, of one slot or of all, and waits for the answer, which comes
+    /// after the reports of what was cancelled.
+    pub async fn mass_cancel(&mut self, scope: Scope, slot: Option<SlotKey>) -> Outbound {
+        let client_order = self.next_id();
+        self.ask(client::mass_cancel(client_order, scope, slot)).await
+    }
+
+    /// Everything told so far and not read, in words.
+    pub async fn unread_words(&mut self) -> Vec<String> {
+        self.unread().await.iter().map(told).collect()
     }
 
     /// The answer to a request; what else comes before it is kept.
@@ -215,7 +249,11 @@ fn client_order(message: &Inbound) -> ClientOrderId {
     match message {
         Inbound::NewOrder(signed) => signed.order.client_order,
         Inbound::ReplaceOrder(signed) => signed.replace.client_order,
-        Inbound::CancelOrder(cancel) => cancel.client_order,
+        Inbound::CancelOrder(request)
+        | Inbound::HibernateOrder(request)
+        | Inbound::ActivateOrder(request) => request.client_order,
+        Inbound::ReduceOrder(reduce) => reduce.client_order,
+        Inbound::MassCancel(cancel) => cancel.client_order,
         Inbound::Logon(_)
         | Inbound::Logout(_)
         | Inbound::Heartbeat(_)
@@ -228,6 +266,7 @@ fn client_order(message: &Inbound) -> ClientOrderId {
 fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
     match message {
         Outbound::MessageRejected(rejected) => rejected.client_order == client_order,
+        Outbound::MassCancelled(cancelled) => cancelled.client_order == client_order,
         Outbound::ExecutionReport(report) => {
             report.client_order == client_order
                 && !matches!(report.exec_type, ExecType::Trade | ExecType::Expired)
@@ -253,6 +292,10 @@ pub fn told(message: &Outbound) -> String {
         Outbound::LoggedOut(_) => "logged out".to_owned(),
         Outbound::GoingAway(_) => "going away".to_owned(),
         Outbound::TestReply(test) => format!("test {}", test.token),
+        Outbound::MassCancelled(report) => {
+            let end = if report.complete { "" } else { " and more are left" };
+            format!("mass cancelled {}{end}", report.cancelled)
+        }
     }
 }
 
@@ -264,6 +307,12 @@ fn told_report(report: &ExecutionReport) -> String {
         Some(CancelReason::ImmediateOrCancel) => "immediate",
         Some(CancelReason::SelfTrade) => "self_trade",
         Some(CancelReason::GateClosed) => "gate_closed",
+        Some(CancelReason::Expired) => "last_instant",
+        Some(CancelReason::FillOrKill) => "fill_or_kill",
+        Some(CancelReason::MassCancel) => "mass_cancel",
+        Some(CancelReason::Killed) => "killed",
+        Some(CancelReason::NoLiquidity) => "no_liquidity",
+        Some(CancelReason::List) => "list",
         None => "without a reason",
     };
     let rejected =
@@ -278,5 +327,11 @@ fn told_report(report: &ExecutionReport) -> String {
         ExecType::Rejected => format!("rejected {}", rejected()),
         ExecType::CancelRejected => format!("cancel rejected {}", rejected()),
         ExecType::ReplaceRejected => format!("replace rejected {}", rejected()),
+        ExecType::Hibernated => format!("hibernated leaves {leaves}"),
+        ExecType::Activated => format!("activated leaves {leaves}"),
+        ExecType::ReduceRejected => format!("reduce rejected {}", rejected()),
+        ExecType::HibernateRejected => format!("hibernate rejected {}", rejected()),
+        ExecType::ActivateRejected => format!("activate rejected {}", rejected()),
+        ExecType::MassCancelRejected => format!("mass cancel rejected {}", rejected()),
     }
 }

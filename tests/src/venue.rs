@@ -50,6 +50,13 @@ pub fn config_text() -> String {
     init::CONFIG_TEMPLATE.replace("127.0.0.1:7400", "127.0.0.1:0")
 }
 
+/// The configuration of a venue whose market has these controls.
+#[must_use]
+pub fn config_with_controls(lines: &str) -> String {
+    let table = format!("[markets.controls]\n{lines}\n\n[settlement]\n");
+    config_text().replacen("[settlement]\n", &table, 1)
+}
+
 /// A running exchange.
 #[derive(Debug)]
 pub struct Venue {
@@ -70,10 +77,18 @@ impl Venue {
     /// # Panics
     /// When it does not start.
     pub async fn open() -> Self {
+        Self::open_with(&config_text()).await
+    }
+
+    /// As [`Venue::open`], with another configuration.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn open_with(config_text: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let layout = Layout::new(dir.path());
         let registry = cast::registry();
-        init::write_directory(&layout, &registry, &config_text(), &cast::ledger_key())
+        init::write_directory(&layout, &registry, config_text, &cast::ledger_key())
             .expect("the directory is written");
         let config = config::load(&dir.path().join(config::FILE_NAME)).expect("a configuration");
         let slots = calendar::local_day(DATE, "Europe/Berlin", 15).expect("a day");

@@ -169,8 +169,8 @@ pub struct OrderReplaced {
 pub struct OrderCancelled {
     /// Whose order it was.
     pub platform: PlatformId,
-    /// The platform's number of the request that caused it, or of the order itself where there
-    /// was no request.
+    /// The platform's number of the request, if that named this order or brought it in; otherwise
+    /// of the order itself.
     pub client_order: ClientOrderId,
     /// The order.
     pub order: OrderId,

@@ -18,7 +18,7 @@ pub struct DeliverySlot {
 pub enum SlotError {
     /// The duration is not 5 to 1,440 minutes or does not divide a day.
     BadDuration(u16),
-    /// The start is not a whole minute, is before 1970 or beyond the range.
+    /// The start is not a whole minute, is before 1970 or after 2260.
     BadStart,
 }
 
@@ -28,23 +28,29 @@ impl fmt::Display for SlotError {
             Self::BadDuration(got) => {
                 write!(f, "slot of {got} minutes; 5 to 1440 that divide a day are possible")
             }
-            Self::BadStart => f.write_str("slot does not start at a whole minute after 1970"),
+            Self::BadStart => {
+                f.write_str("slot does not start at a whole minute between 1970 and 2260")
+            }
         }
     }
 }
 
 impl core::error::Error for SlotError {}
 
+/// The last minute at which a slot may start: in 2260, so that no instant of a slot is beyond what
+/// 64 bits of nanoseconds since 1970 can hold.
+const START_MINUTE_MAX: u32 = 153_000_000;
+
 impl DeliverySlot {
     /// From minutes since the epoch and a duration in minutes.
     ///
     /// # Errors
-    /// When the duration is none of a day's divisors from 5 to 1,440, or the end is out of range.
+    /// When the duration is none of a day's divisors from 5 to 1,440, or the start is after 2260.
     pub fn new(start_minute: u32, minutes: u16) -> Result<Self, SlotError> {
         if !(5..=1_440).contains(&minutes) || 1_440_u16.rem_euclid(minutes) != 0 {
             return Err(SlotError::BadDuration(minutes));
         }
-        if start_minute.checked_add(u32::from(minutes)).is_none() {
+        if start_minute > START_MINUTE_MAX {
             return Err(SlotError::BadStart);
         }
         Ok(Self { start_minute, minutes })

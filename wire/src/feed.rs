@@ -2,9 +2,9 @@
 
 use types::{
     AuctionResult, Code, Currency, Digest, Energy, Event, Lead, MarketDefinition, MarketId,
-    MeterId, MeterRegistration, OrderId, Party, PartyRegistration, Phase, PlatformId, Power, Price,
-    PriceRule, PublicKey, RetailerId, Seq, Side, SlotKey, SlotPhaseChanged, Timestamp, Trade,
-    TradeId, TradeSide, UtilityId,
+    MeterId, MeterRegistration, OrderId, OwnerId, Party, PartyRegistration, Phase, PlatformId,
+    Power, Price, PriceRule, PublicKey, RetailerId, Seq, Side, SlotKey, SlotPhaseChanged,
+    Timestamp, Trade, TradeId, TradeSide, UtilityId,
 };
 
 use crate::inbound::Empty;
@@ -59,7 +59,8 @@ layout! {
         platform: PlatformId,
         retailer: RetailerId,
         utility: UtilityId,
-        zero 6,
+        zero 2,
+        owner: OwnerId,
         code: Code<32>,
         key: PublicKey,
         injection_max: Power,
@@ -171,11 +172,20 @@ impl FeedMessage {
             Event::SlotPhaseChanged(body) => Some(Self::SlotPhaseChanged(At { place, body })),
             Event::Trade(body) => Some(Self::Trade(At { place, body })),
             Event::AuctionUncrossed(body) => Some(Self::AuctionUncrossed(At { place, body })),
-            Event::OrderAccepted(_)
+            Event::ControlsSet(_)
+            | Event::SlotFrozen(_)
+            | Event::CallExtended(_)
+            | Event::OrderAccepted(_)
             | Event::OrderRestated(_)
             | Event::OrderReplaced(_)
             | Event::OrderCancelled(_)
+            | Event::OrderHibernated(_)
+            | Event::OrderActivated(_)
+            | Event::MassCancelled(_)
             | Event::OrderRejected(_)
+            | Event::TradingChanged(_)
+            | Event::CreditSet(_)
+            | Event::CreditReleased(_)
             | Event::CommandRejected(_) => None,
         }
     }

@@ -1,9 +1,10 @@
 //! Fields: how each domain type stands in a message.
 
 use types::{
-    ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead, MarketId, MeterId, OrderId,
-    Party, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, RetailerId, Role,
-    Seq, SessionId, Side, Signature, SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
+    ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead, ListKind,
+    MarketId, MeterId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power, Price,
+    PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, Side, Signature,
+    SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -106,6 +107,7 @@ number_fields! {
     PlatformId: u16 = get / new;
     RetailerId: u16 = get / new;
     UtilityId: u16 = get / new;
+    OwnerId: u32 = get / new;
     SessionId: u32 = get / new;
     OrderId: u64 = get / new;
     TradeId: u64 = get / new;
@@ -136,7 +138,9 @@ macro_rules! code_fields {
 }
 code_fields! {
     Side: u8;
+    OrderKind: u8;
     TimeInForce: u8;
+    ListKind: u8;
     Phase: u8;
     Role: u8;
     PriceRule: u8;
@@ -211,6 +215,70 @@ impl Field for SlotKey {
         let slot =
             DeliverySlot::new(start, minutes).map_err(|_| DecodeError::BadField("DeliverySlot"))?;
         Ok(Self { market, slot })
+    }
+}
+
+/// An optional slot: eight zero bytes where there is none. No slot is encoded so, since each lasts
+/// some minutes.
+impl Field for Option<SlotKey> {
+    const SIZE: usize = SlotKey::SIZE;
+    const NAME: &'static str = "slot, or zero";
+    fn parts(name: &'static str) -> Vec<(String, usize, &'static str)> {
+        SlotKey::parts(name)
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Some(key) => key.put(out),
+            None => Zero::<8>.put(out),
+        }
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        match bytes.split_first_chunk::<8>() {
+            Some(([0, 0, 0, 0, 0, 0, 0, 0], rest)) => {
+                *bytes = rest;
+                Ok(None)
+            }
+            Some(_) | None => SlotKey::take(bytes).map(Some),
+        }
+    }
+}
+
+/// The flags of an order's conditions: bit 0 post-only, bit 1 all-or-none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConditionFlags {
+    pub(crate) post_only: bool,
+    pub(crate) all_or_none: bool,
+}
+
+impl Field for ConditionFlags {
+    const SIZE: usize = 1;
+    const NAME: &'static str = "u8";
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { post_only, all_or_none } = *self;
+        Conditions { post_only, all_or_none, ..Conditions::NONE }.flags().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let (post_only, all_or_none) =
+            Conditions::from_flags(u8::take(bytes)?).ok_or(DecodeError::BadField("Conditions"))?;
+        Ok(Self { post_only, all_or_none })
+    }
+}
+
+/// Number first, then the code of the kind.
+impl Field for Scope {
+    const SIZE: usize = 5;
+    const NAME: &'static str = "scope";
+    fn parts(name: &'static str) -> Vec<(String, usize, &'static str)> {
+        vec![(format!("{name}_number"), 4, "u32"), (format!("{name}_kind"), 1, "u8")]
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        let (kind, number) = self.parts();
+        number.put(out);
+        kind.put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let number = u32::take(bytes)?;
+        Self::from_parts(u8::take(bytes)?, number).ok_or(DecodeError::BadField("Scope"))
     }
 }
 

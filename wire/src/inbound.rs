@@ -1,24 +1,113 @@
 //! Stop 2 of an order's life: bytes become a message, or a [`DecodeError`].
 
-use types::{ClientOrderId, NewOrder, OrderId, ReplaceOrder, Signature};
+use types::{
+    ClientOrderId, Conditions, Energy, ListKind, MeterId, NewOrder, OrderId, OrderKind, OrderList,
+    Price, ReplaceOrder, Scope, Side, Signature, SlotKey, TimeInForce, Timestamp,
+};
 
-use crate::field::{DecodeError, Field};
-use types::{Energy, MeterId, Price, Side, SlotKey, TimeInForce, Timestamp};
+use crate::field::{ConditionFlags, DecodeError, Field};
 
+/// A new order as it stands in a message: its parts in falling order of alignment.
+struct NewOrderFields {
+    client_order: ClientOrderId,
+    limit: Price,
+    quantity: Energy,
+    valid_until: Timestamp,
+    display: Energy,
+    minimum: Energy,
+    expires: Timestamp,
+    list_number: ClientOrderId,
+    key: SlotKey,
+    meter: MeterId,
+    side: Side,
+    order_kind: OrderKind,
+    time_in_force: TimeInForce,
+    conditions: ConditionFlags,
+    list_kind: ListKind,
+    list_orders: u8,
+}
 layout! {
-    NewOrder {
+    NewOrderFields {
         client_order: ClientOrderId,
         limit: Price,
         quantity: Energy,
         valid_until: Timestamp,
+        display: Energy,
+        minimum: Energy,
+        expires: Timestamp,
+        list_number: ClientOrderId,
         key: SlotKey,
         meter: MeterId,
         side: Side,
+        order_kind: OrderKind,
         time_in_force: TimeInForce,
-        zero 2,
+        conditions: ConditionFlags,
+        list_kind: ListKind,
+        list_orders: u8,
+        zero 6,
     }
 }
-const _: () = assert!(NewOrder::SIZE == 48);
+
+/// Whether its conditions and its list go together is the engine's question; unknown codes are not
+/// a message.
+impl Field for NewOrder {
+    const SIZE: usize = NewOrderFields::SIZE;
+    const NAME: &'static str = "NewOrder";
+    fn parts(name: &'static str) -> Vec<(String, usize, &'static str)> {
+        NewOrderFields::parts(name)
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        let Conditions { post_only, all_or_none, display, minimum, expires } = self.conditions;
+        let OrderList { kind: list_kind, orders: list_orders, number: list_number } = self.list;
+        let fields = NewOrderFields {
+            client_order: self.client_order,
+            limit: self.limit,
+            quantity: self.quantity,
+            valid_until: self.valid_until,
+            display,
+            minimum,
+            expires,
+            list_number,
+            key: self.key,
+            meter: self.meter,
+            side: self.side,
+            order_kind: self.kind,
+            time_in_force: self.time_in_force,
+            conditions: ConditionFlags { post_only, all_or_none },
+            list_kind,
+            list_orders,
+        };
+        fields.put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let fields = NewOrderFields::take(bytes)?;
+        let ConditionFlags { post_only, all_or_none } = fields.conditions;
+        Ok(Self {
+            client_order: fields.client_order,
+            meter: fields.meter,
+            key: fields.key,
+            side: fields.side,
+            kind: fields.order_kind,
+            time_in_force: fields.time_in_force,
+            limit: fields.limit,
+            quantity: fields.quantity,
+            valid_until: fields.valid_until,
+            conditions: Conditions {
+                post_only,
+                all_or_none,
+                display: fields.display,
+                minimum: fields.minimum,
+                expires: fields.expires,
+            },
+            list: OrderList {
+                kind: fields.list_kind,
+                orders: fields.list_orders,
+                number: fields.list_number,
+            },
+        })
+    }
+}
+const _: () = assert!(NewOrder::SIZE == 88);
 
 layout! {
     ReplaceOrder {
@@ -76,15 +165,41 @@ pub struct SignedReplace {
 }
 layout! { SignedReplace { replace: ReplaceOrder, signature: Signature, } }
 
-/// A cancellation.
+/// What is asked of an order, where no more words are needed: to cancel, hibernate or activate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancel {
+pub struct OrderRequest {
     /// The platform's own number for the request.
     pub client_order: ClientOrderId,
-    /// The order to cancel.
+    /// The order.
     pub order: OrderId,
 }
-layout! { Cancel { client_order: ClientOrderId, order: OrderId, } }
+layout! { OrderRequest { client_order: ClientOrderId, order: OrderId, } }
+
+/// A reduction of what is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reduce {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// The order to make smaller.
+    pub order: OrderId,
+    /// By how much. All that is open, or more, cancels it.
+    pub quantity: Energy,
+}
+layout! { Reduce { client_order: ClientOrderId, order: OrderId, quantity: Energy, } }
+
+/// A cancellation of all orders of a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MassCancel {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// Of which slot; `None` for all.
+    pub slot: Option<SlotKey>,
+    /// Whose orders; of these, the platform's own.
+    pub scope: Scope,
+}
+layout! {
+    MassCancel { client_order: ClientOrderId, slot: Option<SlotKey>, scope: Scope, zero 3, }
+}
 
 /// Asks for an immediate answer: whatever the exchange sent before it has then arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,13 +219,21 @@ messages! {
         /// Nothing to say, still there.
         Heartbeat(Empty) = 3, 8;
         /// A new order.
-        NewOrder(SignedNew) = 4, 120;
+        NewOrder(SignedNew) = 4, 160;
         /// A cancellation.
-        CancelOrder(Cancel) = 5, 24;
+        CancelOrder(OrderRequest) = 5, 24;
         /// A replacement.
         ReplaceOrder(SignedReplace) = 6, 120;
         /// Asks for a `TestReply`.
         TestRequest(Test) = 7, 16;
+        /// Makes a resting order smaller by `quantity`, where it stands.
+        ReduceOrder(Reduce) = 8, 32;
+        /// Takes an order out of its book; it keeps its number, capacity and credit.
+        HibernateOrder(OrderRequest) = 9, 24;
+        /// Puts a hibernating order back into its book.
+        ActivateOrder(OrderRequest) = 10, 24;
+        /// A cancellation of all orders of a scope, in one slot or, if the slot is zero, in all.
+        MassCancel(MassCancel) = 11, 32;
     }
 }
 

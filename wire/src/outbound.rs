@@ -1,8 +1,8 @@
 //! What a client is told on a trading session.
 
 use types::{
-    ClientOrderId, Energy, MeterId, OrderId, Price, RejectReason, Seq, SessionId, Side, Timestamp,
-    TradeId,
+    ClientOrderId, Energy, MeterId, OrderId, Price, RejectReason, Scope, Seq, SessionId, Side,
+    Timestamp, TradeId,
 };
 
 use crate::{
@@ -77,7 +77,7 @@ pub enum ExecType {
     Cancelled = 2,
     /// Its limit or quantity changed.
     Replaced = 3,
-    /// The gate closed; `leaves` did not fill.
+    /// The gate closed or its last instant passed; `leaves` did not fill.
     Expired = 4,
     /// Where it stands; nothing happened.
     Status = 5,
@@ -87,10 +87,22 @@ pub enum ExecType {
     CancelRejected = 7,
     /// A replacement was refused.
     ReplaceRejected = 8,
+    /// It hibernates: out of its book, `leaves` stay reserved.
+    Hibernated = 9,
+    /// It is back in its book with `leaves`.
+    Activated = 10,
+    /// A reduction was refused.
+    ReduceRejected = 11,
+    /// A hibernation was refused.
+    HibernateRejected = 12,
+    /// An activation was refused.
+    ActivateRejected = 13,
+    /// A mass cancellation was refused.
+    MassCancelRejected = 14,
 }
 
 impl ExecType {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::New,
         Self::Trade,
         Self::Cancelled,
@@ -100,6 +112,12 @@ impl ExecType {
         Self::Rejected,
         Self::CancelRejected,
         Self::ReplaceRejected,
+        Self::Hibernated,
+        Self::Activated,
+        Self::ReduceRejected,
+        Self::HibernateRejected,
+        Self::ActivateRejected,
+        Self::MassCancelRejected,
     ];
 
     /// The code in messages.
@@ -170,6 +188,34 @@ layout! {
     }
 }
 
+/// A mass cancellation is done. The orders it cancelled were reported before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MassCancelReport {
+    /// Position in the journal of the command that caused it.
+    pub seq: Seq,
+    /// When that command was sequenced.
+    pub time: Timestamp,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// How many orders were cancelled.
+    pub cancelled: u32,
+    /// Whose orders.
+    pub scope: Scope,
+    /// Whether none are left. If some are, the same request again goes on.
+    pub complete: bool,
+}
+layout! {
+    MassCancelReport {
+        seq: Seq,
+        time: Timestamp,
+        client_order: ClientOrderId,
+        cancelled: u32,
+        scope: Scope,
+        complete: bool,
+        zero 6,
+    }
+}
+
 messages! {
     /// What the exchange sends on a trading session.
     Outbound {
@@ -189,5 +235,7 @@ messages! {
         GoingAway(Empty) = 70, 8;
         /// Answer to `TestRequest`, behind everything that was sent before it.
         TestReply(Test) = 71, 16;
+        /// A mass cancellation is done.
+        MassCancelled(MassCancelReport) = 72, 48;
     }
 }

@@ -211,8 +211,8 @@ impl Bytes<'_> {
             let known = usize::from(market_index) < engine.registry.markets_in_order().len();
             let market = self.known(known.then(|| engine.registry.market(market_index)))?;
             let key = SlotKey { market: market.definition.market, slot };
-            let number = self.known(market.grid_number(slot))?;
-            self.fine(engine.slots.open(key, market_index, market, number))?;
+            self.known(market.fits(slot).then_some(()))?;
+            self.fine(engine.slots.open(key, market_index, market))?;
             let phase = self.u8()?;
             let phase = self.known(Phase::from_code(phase))?;
             let uncross_at = Timestamp::from_ns(self.i64()?);

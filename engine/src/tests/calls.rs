@@ -114,7 +114,7 @@ fn the_auction_is_due_at_the_gate_at_the_latest() {
             controls set
             call
             frozen
-            due now+5s
+            due now+4s
             uncrossed none 0kWh surplus 0 of 0
             continuous
         "#]],
@@ -137,11 +137,11 @@ fn the_auction_is_due_at_the_gate_at_the_latest() {
             call
             call
             frozen
-            due now+10s
+            due now+9s
             frozen
             due now+10s
-            now+9999999999
-            now+0s
+            now+8999999999
+            now+-1s
             refused gate_closed
         "#]],
     );

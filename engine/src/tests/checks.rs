@@ -1,5 +1,5 @@
-//! The order of the checks: each request here breaks one rule and some of those that come later, and
-//! is answered with the code of the first. And that there is a way to each code.
+//! The order of the checks: each request here breaks one rule and some of those that come later,
+//! and is answered with the code of the first. And that there is a way to each code.
 
 use std::collections::BTreeSet;
 
@@ -256,7 +256,7 @@ fn of_a_replacement_from_its_capacity_on() {
 }
 
 #[test]
-fn of_a_cancellation_and_a_reduction() {
+fn of_a_request_about_an_order_in_a_frozen_call() {
     check_call(
         "controls freeze 10 10
          open slot 1
@@ -276,20 +276,7 @@ fn of_a_cancellation_and_a_reduction() {
          activate #1
          suspend meter S1
          activate #2
-         activate #2 by 2
-         resume meter S1
-         mass cancel meter S1 only slot 0
-         cancel #1
-         reduce #1 0kWh
-         replace #1 S1 0kWh @ 99.00
-         at gate+1
-         cancel #1
-         cancel #1 by 2
-         reduce #3 0kWh
-         activate #2
-         suspend meter S1
-         activate #2
-         replace #1 S1 0kWh @ 99.00",
+         activate #2 by 2",
         &expect![[r#"
             controls set
             call
@@ -311,7 +298,42 @@ fn of_a_cancellation_and_a_reduction() {
             meter S1 suspended
             rejected Activate trading_suspended
             rejected Activate not_authorised
-            meter S1 active
+        "#]],
+    );
+}
+
+#[test]
+fn of_a_request_about_an_order_that_is_gone_and_past_the_gate() {
+    check_call(
+        "controls freeze 10 10
+         open slot 1
+         sell S1 2kWh @ 4.00
+         sell S1 2kWh @ 4.00
+         sell S1 2kWh @ 4.00 in block 1 of 2
+         hibernate #2
+         freeze
+         mass cancel meter S1 only slot 0
+         cancel #1
+         reduce #1 0kWh
+         replace #1 S1 0kWh @ 99.00
+         at gate+1
+         cancel #1
+         cancel #1 by 2
+         reduce #3 0kWh
+         activate #2
+         replace #1 S1 0kWh @ 99.00
+         suspend meter S1
+         activate #2
+         replace #1 S1 0kWh @ 99.00",
+        &expect![[r#"
+            controls set
+            call
+            accepted #1
+            accepted #2
+            accepted #3
+            hibernated #2 2kWh
+            frozen
+            due now+10s
             cancelled #1 2kWh MassCancel 101
             cancelled #2 2kWh MassCancel 102
             cancelled #3 2kWh MassCancel 103
@@ -323,6 +345,7 @@ fn of_a_cancellation_and_a_reduction() {
             rejected Cancel not_authorised
             rejected Reduce gate_closed
             rejected Activate gate_closed
+            rejected Replace gate_closed
             meter S1 suspended
             rejected Activate trading_suspended
             rejected Replace trading_suspended
@@ -375,9 +398,9 @@ fn owners_of_meters_have_a_largest_number() {
         &expect![[r#"
             refused owner_out_of_range
             refused owner_out_of_range
-            meter 17 registered
-            refused already_registered
-            meter 18 registered
+            refused owner_out_of_range
+            refused owner_out_of_range
+            refused meter_not_next
         "#]],
     );
 }

@@ -223,7 +223,7 @@ fn an_order_in_a_frozen_call_expires_and_one_past_its_gate_too() {
             accepted #2
             accepted #3
             frozen
-            due now+1
+            due now+0s
             cancelled #1 1kWh Expired 101
             cancelled #2 1kWh Expired 102
             cancelled #3 1kWh Expired 103

@@ -12,7 +12,8 @@
 //! suspend | kill | resume SCOPE
 //! controls [CONTROL…] [of N]             those not named are off
 //! credit limit 2 40.00 [of N]            of platform 2; release credit 2 40.00 likewise
-//! market 2 [tick 0] [rule NAME] [lot 1Wh] [largest 5kWh] [minutes 30] | party platform 3 [key 1]
+//! market 2 [tick 0] [rule NAME] [lot 1Wh] [largest 5kWh] [minutes 30]
+//! party platform 3 [key 1]
 //! meter 7 [key 1] [utility 9] [platform 3] [owner 2]
 //! at gate | at gate+1 | at opening-1 | at now+30s    around the first slot's hours, in
 //!                                        nanoseconds or seconds; `now` is the last command's time
@@ -33,9 +34,12 @@
 //! and all others from the one that serves the meter. Meters are S1 B1 S2 B2 …, numbered 1 2 3 4 …;
 //! who and what there is at the start is in `stage`.
 //!
-//! Three things are checked after every line: the invariants of the engine; that a second engine
-//! which was given the same commands, but the mere time instead of those that were refused, has the
-//! same digest; and that an auction gives what the indicative price said just before.
+//! After every line this is checked:
+//! - the invariants of the engine;
+//! - a second engine, its twin, that was told the same, but the mere time instead of what was
+//!   refused, has the same digest;
+//! - an engine restored from a snapshot of before the line did the same and is in the same state;
+//! - an auction gives what the indicative price said just before, if nothing has expired with it.
 
 use types::{
     ClientOrderId, Command, Conditions, CreditLimit, CreditRelease, Energy, Event, FreezeSlot,
@@ -123,25 +127,37 @@ impl Stage {
     pub(super) fn apply(&mut self, value: Command) {
         self.seq = self.seq.next();
         self.time = self.time_set.take().unwrap_or(self.time.plus_ns(1));
-        let indicative = match value {
-            Command::UncrossSlot(key) => self.engine.indicative(key),
-            _ => None,
-        };
+        let indicative =
+            if let Command::UncrossSlot(key) = value { self.engine.indicative(key) } else { None };
+        let mut restored = Engine::restore(self.limits, &self.engine.snapshot()).unwrap();
+        restored.check_invariants();
+        self.engine.anticipate(&value);
+        self.engine.expect(&value);
         let mut events = Vec::new();
         let command = Sequenced { seq: self.seq, time: self.time, value };
         self.engine.apply(&command, &mut events);
+        self.compare(&mut restored, &command, &events);
         self.compare_with_twin(&command, &events);
         for event in &events {
-            match event {
-                Event::OrderAccepted(accepted) => self.platforms.push(accepted.origin.platform),
-                Event::AuctionUncrossed(result) if !events.iter().any(say::is_expiry) => {
-                    let said = indicative.map(|now| (now.price, now.volume, now.surplus_wh));
-                    assert_eq!(said, Some((result.price, result.volume, result.surplus_wh)));
-                }
-                _ => {}
+            if let Event::OrderAccepted(accepted) = event {
+                self.platforms.push(accepted.origin.platform);
+            }
+            if let Event::AuctionUncrossed(result) = event
+                && !events.iter().any(say::is_expiry)
+            {
+                let said = indicative.map(|now| (now.price, now.volume, now.surplus_wh));
+                assert_eq!(said, Some((result.price, result.volume, result.surplus_wh)));
             }
             self.put(&say::event(event, self.time));
         }
+    }
+
+    /// An engine in the state before goes on in the same way.
+    fn compare(&self, before: &mut Engine, command: &Sequenced<Command>, events: &[Event]) {
+        let mut same = Vec::new();
+        before.apply(command, &mut same);
+        assert_eq!(same, events, "{:?} caused other events", command.value);
+        assert_eq!(before.digest(), self.engine.digest(), "{:?}", command.value);
     }
 
     /// The twin is told nothing of what was refused, and is in the same state.

@@ -4,12 +4,12 @@
 //! withdraw 10 kW. One slot is one hour; prices go from -1.00 to 9.99 by 0.01, quantities by
 //! 0.01 kWh up to 12 kWh.
 //!
-//! The small stage has the meters S1 B1 S2 B2 S3 B3 and is full with 5 open orders, 7 meters, 2 open
-//! slots, 2 markets and 6 parties; its time is a millisecond after the first slot's opening.
+//! The small stage has the meters S1 B1 S2 B2 S3 B3 and is full with 5 open orders, 7 meters, 2
+//! open slots, 2 markets and 6 parties; its time is a millisecond after the first slot's opening.
 //!
-//! The large one has 16 meters and room for more. S4 and B4 belong to owner 1, S5 and B5 to owner 2;
-//! the retailer of S6 and B6 is the second; S8 and B8 may inject and withdraw as much as there is.
-//! Its time is six hours later, so that orders for the slots up to the sixth are accepted.
+//! The large one has 16 meters and room for more. S4 and B4 belong to owner 1, S5 and B5 to owner
+//! 2; the retailer of S6 and B6 is the second; S8 and B8 may inject and withdraw as much as there
+//! is. Its time is six hours later, so that orders for the slots up to the sixth are accepted.
 
 use types::{
     Allocation, Code, Command, Currency, DeliverySlot, Energy, Lead, MarketControls,
@@ -28,6 +28,7 @@ pub(super) struct Stage {
     pub(super) engine: Engine,
     /// See the module `script`.
     pub(super) twin: Engine,
+    pub(super) limits: Limits,
     pub(super) seq: Seq,
     pub(super) time: Timestamp,
     pub(super) time_set: Option<Timestamp>,
@@ -42,6 +43,7 @@ impl Stage {
         let mut stage = Self {
             engine: Engine::new(limits),
             twin: Engine::new(limits),
+            limits,
             seq: Seq::ZERO,
             time,
             time_set: None,

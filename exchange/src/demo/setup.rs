@@ -9,8 +9,8 @@ use gateway::{
     identity,
 };
 use types::{
-    Code, MeterId, MeterRegistration, Party, PartyRegistration, PlatformId, Power, RetailerId,
-    Role, UtilityId,
+    Code, MeterId, MeterRegistration, OwnerId, Party, PartyRegistration, PlatformId, Power,
+    RetailerId, Role, UtilityId,
 };
 
 use super::{household::Day, meter_desk::Desk, trader::MeterKeys};
@@ -66,6 +66,7 @@ impl Cast {
                 platform: PlatformId::new(u16::try_from(platform).unwrap_or(0).saturating_add(1)),
                 retailer: RetailerId::new(household.retailer),
                 utility: UtilityId::new(household.utility),
+                owner: OwnerId::default(),
                 key: init::public_key(&key),
                 injection_max: with_reserve(household.plant_w),
                 withdrawal_max: with_reserve(household.load_w),

@@ -9,15 +9,15 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use gateway::client::{ClientError, Connector, TradingSession, sign_new, sign_replace};
+use gateway::client::{self, ClientError, Connector, TradingSession, sign_new, sign_replace};
 use hdrhistogram::Histogram;
 use types::{
-    ClientOrderId, Energy, MeterId, NewOrder, OrderId, Price, ReplaceOrder, Seq, Side, SlotKey,
-    TimeInForce, Timestamp,
+    ClientOrderId, Conditions, Energy, MeterId, NewOrder, OrderId, OrderKind, OrderList, Price,
+    ReplaceOrder, Seq, Side, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
-    inbound::{Cancel, Test},
+    inbound::Test,
     outbound::{ExecType, ExecutionReport},
 };
 
@@ -229,10 +229,13 @@ impl Trader {
                     meter,
                     key,
                     side,
+                    kind: OrderKind::Limit,
                     time_in_force,
                     limit,
                     quantity,
                     valid_until,
+                    conditions: Conditions::NONE,
+                    list: OrderList::NONE,
                 };
                 sign_new(key_of(&meter)?, order)
             }
@@ -244,7 +247,7 @@ impl Trader {
             }
             Intent::Cancel { order } => {
                 self.counts.changes = self.counts.changes.saturating_add(1);
-                Inbound::CancelOrder(Cancel { client_order, order })
+                client::cancel(client_order, order)
             }
         })
     }
@@ -262,7 +265,10 @@ impl Trader {
                 return Err(ClientError::Ended.into());
             }
             Outbound::Heartbeat(_) => {}
-            Outbound::SessionAccepted(_) | Outbound::SessionRejected(_) => {
+            // None of these is an answer to what a platform of the demo asks.
+            Outbound::SessionAccepted(_)
+            | Outbound::SessionRejected(_)
+            | Outbound::MassCancelled(_) => {
                 return Err(ClientError::Unexpected.into());
             }
         }
@@ -309,11 +315,17 @@ impl Trader {
                 self.resting.remove(&report.order);
                 "cancelled"
             }
-            ExecType::Status => {
+            ExecType::Status | ExecType::Hibernated | ExecType::Activated => {
                 self.set_leaves(report);
                 "status"
             }
-            ExecType::Rejected | ExecType::CancelRejected | ExecType::ReplaceRejected => {
+            ExecType::Rejected
+            | ExecType::CancelRejected
+            | ExecType::ReplaceRejected
+            | ExecType::ReduceRejected
+            | ExecType::HibernateRejected
+            | ExecType::ActivateRejected
+            | ExecType::MassCancelRejected => {
                 self.counts.rejected = self.counts.rejected.saturating_add(1);
                 "rejected"
             }

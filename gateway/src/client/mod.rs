@@ -14,7 +14,10 @@ use wire::{DecodeError, FrameError};
 pub use self::{
     data::DataClient,
     feed::{FeedBatch, FeedClient},
-    trading::{TradingReceiver, TradingSender, TradingSession, sign_new, sign_replace},
+    trading::{
+        TradingReceiver, TradingSender, TradingSession, activate, cancel, hibernate, mass_cancel,
+        reduce, sign_new, sign_replace,
+    },
 };
 use crate::{
     identity::Identity,

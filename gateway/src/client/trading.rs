@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use ed25519_dalek::{Signer, SigningKey};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use types::{NewOrder, ReplaceOrder, Signature};
+use types::{ClientOrderId, Energy, NewOrder, OrderId, ReplaceOrder, Scope, Signature, SlotKey};
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
-    inbound::{Empty, Logon, SignedNew, SignedReplace},
+    inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace},
     outbound::SessionAccepted,
     signing,
 };
@@ -17,7 +17,7 @@ use super::{CONNECT_MAX, ClientError, Connector};
 /// A new order with the meter's signature.
 #[must_use]
 pub fn sign_new(key: &SigningKey, order: NewOrder) -> Inbound {
-    let mut bytes = Vec::with_capacity(signing::SIGNED_BYTES);
+    let mut bytes = Vec::with_capacity(signing::NEW_ORDER_SIGNED_BYTES);
     signing::new_order(&order, &mut bytes);
     let signature = Signature::new(key.sign(&bytes).to_bytes());
     Inbound::NewOrder(SignedNew { order, signature })
@@ -26,10 +26,45 @@ pub fn sign_new(key: &SigningKey, order: NewOrder) -> Inbound {
 /// A replacement with the meter's signature.
 #[must_use]
 pub fn sign_replace(key: &SigningKey, replace: ReplaceOrder) -> Inbound {
-    let mut bytes = Vec::with_capacity(signing::SIGNED_BYTES);
+    let mut bytes = Vec::with_capacity(signing::REPLACE_ORDER_SIGNED_BYTES);
     signing::replace_order(&replace, &mut bytes);
     let signature = Signature::new(key.sign(&bytes).to_bytes());
     Inbound::ReplaceOrder(SignedReplace { replace, signature })
+}
+
+/// A cancellation of an order. `client_order` numbers the request.
+#[must_use]
+pub const fn cancel(client_order: ClientOrderId, order: OrderId) -> Inbound {
+    Inbound::CancelOrder(OrderRequest { client_order, order })
+}
+
+/// A reduction of what is open of an order by `quantity`, which keeps its place in the queue.
+#[must_use]
+pub const fn reduce(client_order: ClientOrderId, order: OrderId, quantity: Energy) -> Inbound {
+    Inbound::ReduceOrder(Reduce { client_order, order, quantity })
+}
+
+/// Takes an order out of its book until it is activated.
+#[must_use]
+pub const fn hibernate(client_order: ClientOrderId, order: OrderId) -> Inbound {
+    Inbound::HibernateOrder(OrderRequest { client_order, order })
+}
+
+/// Puts a hibernating order back into its book.
+#[must_use]
+pub const fn activate(client_order: ClientOrderId, order: OrderId) -> Inbound {
+    Inbound::ActivateOrder(OrderRequest { client_order, order })
+}
+
+/// A cancellation of all of the platform's open orders of a scope, in one slot or, with `None`, in
+/// all.
+#[must_use]
+pub const fn mass_cancel(
+    client_order: ClientOrderId,
+    scope: Scope,
+    slot: Option<SlotKey>,
+) -> Inbound {
+    Inbound::MassCancel(MassCancel { client_order, slot, scope })
 }
 
 /// An open session. Sending and receiving can be split over two tasks.
@@ -97,7 +132,8 @@ impl TradingSession {
             | Outbound::ExecutionReport(_)
             | Outbound::MessageRejected(_)
             | Outbound::GoingAway(_)
-            | Outbound::TestReply(_) => Err(ClientError::Unexpected),
+            | Outbound::TestReply(_)
+            | Outbound::MassCancelled(_) => Err(ClientError::Unexpected),
         }
     }
 

@@ -54,10 +54,27 @@ layouts! {
         meter: u32,
         injection_max: u32,
         withdrawal_max: u32,
+        owner: u32,
         platform: u16,
         retailer: u16,
         utility: u16,
-        zero: [u8; 6],
+        zero: [u8; 2],
+    }
+
+    /// The controls of a market.
+    ControlsLayout[48] {
+        quantity_min: u64,
+        value_max: i64,
+        collar: i64,
+        dynamic_band: i64,
+        executions_max: u32,
+        market: u16,
+        freeze_min_s: u16,
+        freeze_max_s: u16,
+        self_trade_scope: u8,
+        self_trade: u8,
+        allocation: u8,
+        zero: [u8; 3],
     }
 
     /// A slot of a market.
@@ -67,13 +84,25 @@ layouts! {
         market: u16,
     }
 
-    /// A new order with its evidence.
-    NewOrderLayout[120] {
+    /// The end of entry into a slot's call.
+    FreezeLayout[16] {
+        seed: u64,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+    }
+
+    /// A new order with its evidence. Bits of `conditions`: 0 post-only, 1 all-or-none.
+    NewOrderLayout[152] {
         signature: [u8; 64],
         client_order: u64,
         limit: i64,
         quantity: u64,
         valid_until: i64,
+        display: u64,
+        minimum: u64,
+        expires: i64,
+        list_number: u64,
         meter: u32,
         session: u32,
         start_minute: u32,
@@ -81,12 +110,15 @@ layouts! {
         market: u16,
         platform: u16,
         side: u8,
+        kind: u8,
         time_in_force: u8,
-        zero: [u8; 4],
+        conditions: u8,
+        list_kind: u8,
+        list_orders: u8,
     }
 
-    /// A cancellation.
-    CancelLayout[24] {
+    /// A cancellation, hibernation or activation.
+    OrderRequestLayout[24] {
         client_order: u64,
         order: u64,
         session: u32,
@@ -108,6 +140,46 @@ layouts! {
         zero: [u8; 6],
     }
 
+    /// A reduction.
+    ReduceLayout[32] {
+        client_order: u64,
+        order: u64,
+        by: u64,
+        session: u32,
+        platform: u16,
+        zero: [u8; 2],
+    }
+
+    /// A mass cancellation. Bits of `flags`: 0 there is an origin, 1 there is a slot.
+    MassCancelLayout[32] {
+        client_order: u64,
+        session: u32,
+        scope_number: u32,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+        platform: u16,
+        scope_kind: u8,
+        flags: u8,
+        zero: [u8; 4],
+    }
+
+    /// Who may trade.
+    TradingLayout[8] {
+        scope_number: u32,
+        scope_kind: u8,
+        state: u8,
+        zero: [u8; 2],
+    }
+
+    /// A credit limit, or what is taken off what is owed.
+    CreditLayout[16] {
+        amount: i64,
+        platform: u16,
+        market: u16,
+        zero: [u8; 4],
+    }
+
     /// A slot that moved on.
     PhaseLayout[16] {
         start_minute: u32,
@@ -115,6 +187,23 @@ layouts! {
         market: u16,
         phase: u8,
         zero: [u8; 7],
+    }
+
+    /// A call that takes no more orders.
+    FrozenLayout[16] {
+        uncross_at: i64,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+    }
+
+    /// A call that goes on.
+    ExtendedLayout[24] {
+        price: i64,
+        reference: i64,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
     }
 
     /// An uncross. Bits of `flags`: 0 there is a price, 1 there is a reference, 2 clamped.
@@ -180,6 +269,27 @@ layouts! {
         platform: u16,
         reason: u8,
         zero: [u8; 5],
+    }
+
+    /// An order that left its book for a while, or came back.
+    MovedLayout[32] {
+        client_order: u64,
+        order: u64,
+        leaves: u64,
+        session: u32,
+        platform: u16,
+        zero: [u8; 2],
+    }
+
+    /// A mass cancellation that is done. Bits of `flags`: 0 there is an origin, 1 nothing is left.
+    MassCancelledLayout[24] {
+        client_order: u64,
+        cancelled: u32,
+        scope_number: u32,
+        session: u32,
+        platform: u16,
+        scope_kind: u8,
+        flags: u8,
     }
 
     /// A refused request.

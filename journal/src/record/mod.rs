@@ -39,13 +39,18 @@ trait Stored: Sized {
     fn restore(layout: &Archived<Self::Layout>) -> Option<Self>;
 }
 
-/// Declares the kinds once: code, variant, and the type whose layout it has.
+/// Declares the kinds once: code, variant, and the type whose layout it has; then those without one.
 macro_rules! kinds {
-    ($family:ident, $bytes:ident, $put:ident, $take:ident, $($code:literal $variant:ident($value:ty),)*) => {
+    (
+        $family:ident, $bytes:ident, $put:ident, $take:ident,
+        $($code:literal $variant:ident($value:ty),)*
+        $(; $($bare_code:literal $bare:ident,)*)?
+    ) => {
         /// Bytes of the layout of this value.
         fn $bytes(value: &$family) -> usize {
             match value {
                 $($family::$variant(_) => layout_bytes::<$value>(),)*
+                $($($family::$bare => 0,)*)?
             }
         }
 
@@ -56,6 +61,7 @@ macro_rules! kinds {
                     put_layout(value, area);
                     $code
                 })*
+                $($($family::$bare => $bare_code,)*)?
             }
         }
 
@@ -63,6 +69,7 @@ macro_rules! kinds {
         fn $take(kind: u8, area: &[u8]) -> Option<$family> {
             match kind {
                 $($code => take_layout::<$value>(area).map($family::$variant),)*
+                $($($bare_code => area.is_empty().then_some($family::$bare),)*)?
                 _ => None,
             }
         }
@@ -78,8 +85,19 @@ kinds! {
     5 UncrossSlot(types::SlotKey),
     6 CloseSlot(types::SlotKey),
     7 NewOrder(types::SignedNewOrder),
-    8 CancelOrder(types::CancelOrder),
+    8 CancelOrder(types::OrderRequest),
     9 ReplaceOrder(types::SignedReplaceOrder),
+    10 SetControls(types::MarketControls),
+    11 FreezeSlot(types::FreezeSlot),
+    12 ReduceOrder(types::ReduceOrder),
+    13 HibernateOrder(types::OrderRequest),
+    14 ActivateOrder(types::OrderRequest),
+    15 MassCancel(types::MassCancel),
+    16 SetTrading(types::TradingControl),
+    17 SetCredit(types::CreditLimit),
+    18 ReleaseCredit(types::CreditRelease),
+    ;
+    19 PassTime,
 }
 
 kinds! {
@@ -96,6 +114,15 @@ kinds! {
     138 OrderRejected(types::OrderRejected),
     139 Trade(types::Trade),
     140 CommandRejected(types::CommandRejected),
+    141 ControlsSet(types::MarketControls),
+    142 SlotFrozen(types::SlotFrozen),
+    143 CallExtended(types::CallExtended),
+    144 OrderHibernated(types::OrderMoved),
+    145 OrderActivated(types::OrderMoved),
+    146 MassCancelled(types::MassCancelled),
+    147 TradingChanged(types::TradingControl),
+    148 CreditSet(types::CreditLimit),
+    149 CreditReleased(types::CreditRelease),
 }
 
 /// Bytes of the records of an entry.

@@ -16,9 +16,9 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/v1")
 }
 
-/// The golden history: every kind of command and event, 40 entries in batches of six.
+/// The golden history: every kind of command and event, 60 entries in batches of six.
 fn write_golden(dir: &Path) {
-    write(dir, SMALL, &entries(1, 1, 40), 6);
+    write(dir, SMALL, &entries(1, 1, 60), 6);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn what_was_not_committed_is_zeroed() {
 #[test]
 fn a_batch_that_outgrows_its_limit_is_committed_early() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { batch_bytes_max: 120 + 400, ..SMALL };
+    let options = Options { batch_bytes_max: 120 + 464, ..SMALL };
     let all = orders(1, 5);
     let (mut writer, _) = Writer::open(dir.path(), options, &mut |_| {}).unwrap();
     let durable: Vec<u64> = all
@@ -129,7 +129,7 @@ fn an_entry_larger_than_a_batch_is_refused_and_does_no_harm() {
     let (mut writer, _) = Writer::open(dir.path(), SMALL, &mut |_| {}).unwrap();
     let events = vec![order.events[0]; 60];
     let error = writer.append(&order.command, &events).unwrap_err();
-    expect!["entry 1 needs a batch of 4096 bytes, at most 4072 are allowed"]
+    expect!["entry 1 needs a batch of 4128 bytes, at most 4072 are allowed"]
         .assert_eq(&error.to_string());
     writer.append(&order.command, &events[..59]).unwrap();
     writer.commit().unwrap();
@@ -181,8 +181,8 @@ fn a_scan_says_where_entries_are_and_stops_when_told() {
     })
     .unwrap();
     assert_eq!(recovery.last_seq, Seq::new(17));
-    assert_eq!(positions[..3], [(1, 4_176), (1, 4_376), (1, 4_696)]);
-    assert_eq!(positions[16], (2, 4_496));
+    assert_eq!(positions[..3], [(1, 4_176), (1, 4_408), (1, 4_760)]);
+    assert_eq!(positions[16], (2, 5_112));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn segments_that_never_got_their_name_are_removed() {
 /// Writes three segments, spoils the directory and says what a scan and a writer find.
 fn spoil(change: impl FnOnce(&Path, &[std::path::PathBuf])) -> String {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), SMALL, &orders(1, 45), 4);
+    write(dir.path(), SMALL, &orders(1, 40), 4);
     let paths = segments(dir.path());
     assert_eq!(paths.len(), 3);
     change(dir.path(), &paths);
@@ -217,26 +217,26 @@ fn edit_header(path: &Path, edit: impl FnOnce(&mut SegmentHeader)) {
 
 #[test]
 fn missing_and_misplaced_segments_are_damage() {
-    expect!["00000000000000000018.seg @0 #18: a segment before it is missing or out of order"]
+    expect!["00000000000000000016.seg @0 #16: a segment before it is missing or out of order"]
         .assert_eq(&spoil(|_, paths| fs::remove_file(&paths[0]).unwrap()));
-    expect!["00000000000000000035.seg @0 #35: a segment before it is missing or out of order"]
+    expect!["00000000000000000030.seg @0 #30: a segment before it is missing or out of order"]
         .assert_eq(&spoil(|_, paths| fs::remove_file(&paths[1]).unwrap()));
-    expect!["00000000000000000035.seg @6776 #46: end-of-segment marker is missing or does not fit"]
+    expect!["00000000000000000030.seg @7008 #41: end-of-segment marker is missing or does not fit"]
         .assert_eq(&spoil(|dir, paths| {
-            fs::copy(&paths[1], dir.join("00000000000000000046.seg")).unwrap();
+            fs::copy(&paths[1], dir.join("00000000000000000041.seg")).unwrap();
         }));
-    expect!["00000000000000000018.seg @0 #18: file name differs from the segment header"]
+    expect!["00000000000000000016.seg @0 #16: file name differs from the segment header"]
         .assert_eq(&spoil(|dir, paths| {
             fs::rename(&paths[1], dir.join("swap")).unwrap();
             fs::rename(&paths[2], &paths[1]).unwrap();
             fs::rename(dir.join("swap"), &paths[2]).unwrap();
         }));
-    expect!["00000000000000000018.seg @0 #18: file size differs from the segment header"]
+    expect!["00000000000000000016.seg @0 #16: file size differs from the segment header"]
         .assert_eq(&spoil(|_, paths| {
             let file = fs::OpenOptions::new().write(true).open(&paths[1]).unwrap();
             file.set_len(8_000).unwrap();
         }));
-    expect!["00000000000000000035.seg @0 #35: file size differs from the segment header"]
+    expect!["00000000000000000030.seg @0 #30: file size differs from the segment header"]
         .assert_eq(&spoil(|_, paths| {
             let file = fs::OpenOptions::new().write(true).open(&paths[2]).unwrap();
             file.set_len(9_000).unwrap();
@@ -245,36 +245,36 @@ fn missing_and_misplaced_segments_are_damage() {
 
 #[test]
 fn segments_of_another_journal_are_damage() {
-    expect!["00000000000000000018.seg @0 #18: hash of the previous batch differs"].assert_eq(
+    expect!["00000000000000000016.seg @0 #16: hash of the previous batch differs"].assert_eq(
         &spoil(|_, paths| {
             let other = tempfile::tempdir().unwrap();
-            let mut entries = orders(1, 45);
+            let mut entries = orders(1, 40);
             entries[2].events.clear();
             entries[2].events.push(orders(9, 1)[0].events[0]);
             write(other.path(), SMALL, &entries, 4);
             fs::copy(&segments(other.path())[1], &paths[1]).unwrap();
         }),
     );
-    expect!["00000000000000000035.seg @0 #35: hash of the previous batch differs"].assert_eq(
+    expect!["00000000000000000030.seg @0 #30: hash of the previous batch differs"].assert_eq(
         &spoil(|_, paths| edit_header(&paths[2], |header| header.previous = Digest::new([7; 32]))),
     );
-    expect!["00000000000000000018.seg @4096 #18: epoch goes backwards"]
+    expect!["00000000000000000016.seg @4096 #16: epoch goes backwards"]
         .assert_eq(&spoil(|_, paths| edit_header(&paths[1], |header| header.epoch = 9)));
-    expect!["00000000000000000035.seg @0 #35: epoch goes backwards"]
+    expect!["00000000000000000030.seg @0 #30: epoch goes backwards"]
         .assert_eq(&spoil(|_, paths| edit_header(&paths[2], |header| header.epoch = 0)));
 }
 
 #[test]
 fn lost_ends_are_damage() {
     // The marker of a segment that has a successor.
-    expect!["00000000000000000001.seg @8096 #18: end-of-segment marker is missing or does not fit"]
+    expect!["00000000000000000001.seg @8056 #16: end-of-segment marker is missing or does not fit"]
         .assert_eq(&spoil(|_, paths| {
             let mut image = fs::read(&paths[0]).unwrap();
-            image[8_096..].fill(0);
+            image[8_056..].fill(0);
             fs::write(&paths[0], image).unwrap();
         }));
     // The last batch before a marker, where the successor is gone as well.
-    expect!["00000000000000000001.seg @7776 #17: batch fails its checksum"].assert_eq(&spoil(
+    expect!["00000000000000000001.seg @7240 #13: batch fails its checksum"].assert_eq(&spoil(
         |_, paths| {
             fs::remove_file(&paths[1]).unwrap();
             fs::remove_file(&paths[2]).unwrap();
@@ -288,13 +288,13 @@ fn lost_ends_are_damage() {
 #[test]
 fn a_lost_last_segment_shows_against_a_watermark() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), SMALL, &orders(1, 45), 4);
+    write(dir.path(), SMALL, &orders(1, 40), 4);
     fs::remove_file(&segments(dir.path())[2]).unwrap();
     let mut pass = |_: &crate::Entry, _| ControlFlow::Continue(());
-    assert_eq!(scan(dir.path(), &mut pass).unwrap().last_seq, Seq::new(34));
-    let error = scan_expecting(dir.path(), Seq::new(40), &mut pass).unwrap_err();
+    assert_eq!(scan(dir.path(), &mut pass).unwrap().last_seq, Seq::new(29));
+    let error = scan_expecting(dir.path(), Seq::new(35), &mut pass).unwrap_err();
     expect![
-        "00000000000000000018.seg @8120 #35: journal ends before a sequence known to be durable"
+        "00000000000000000016.seg @7968 #30: journal ends before a sequence known to be durable"
     ]
     .assert_eq(&damage(&error));
     let empty = tempfile::tempdir().unwrap();

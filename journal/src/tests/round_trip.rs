@@ -1,7 +1,7 @@
 //! What goes in comes out.
 
 use proptest::prelude::*;
-use types::{Command, Seq};
+use types::{ClientOrderId, Command, MassCancel, Scope, Seq, Sequenced, Timestamp};
 
 use super::{
     SMALL, read, segments,
@@ -24,7 +24,7 @@ proptest! {
             let bytes = record::entry_bytes(&entry.command.value, &entry.events);
             let mut area = rkyv::util::AlignedVec::<16>::new();
             area.resize(bytes, 0xFF);
-            prop_assert_eq!(record::encode_entry(&entry.command, &entry.events, &mut area), 13);
+            prop_assert_eq!(record::encode_entry(&entry.command, &entry.events, &mut area), 22);
             let mut back = Entry::default();
             let taken = record::decode_entry(&area, entry.command.seq, &mut back);
             prop_assert_eq!(taken, Some(bytes));
@@ -65,17 +65,17 @@ proptest! {
 }
 
 #[test]
-fn an_accepted_order_takes_200_bytes() {
+fn an_accepted_order_takes_232_bytes() {
     let order = &orders(1, 1)[0];
     assert!(matches!(order.command.value, Command::NewOrder(_)));
-    assert_eq!(record::entry_bytes(&order.command.value, &order.events), 200);
+    assert_eq!(record::entry_bytes(&order.command.value, &order.events), 232);
 }
 
 #[test]
 fn records_without_meaning_are_not_decoded() {
     let order = &orders(1, 1)[0];
     let mut area = rkyv::util::AlignedVec::<16>::new();
-    area.resize(200, 0);
+    area.resize(232, 0);
     record::encode_entry(&order.command, &order.events, &mut area);
     let mut decode = |at: usize, byte: u8| {
         let before = area[at];
@@ -84,17 +84,70 @@ fn records_without_meaning_are_not_decoded() {
         area[at] = before;
         decoded
     };
-    assert_eq!(decode(0, 7), Some(200));
+    assert_eq!(decode(0, 7), Some(232));
     assert_eq!(decode(0, 0), None, "no such kind of command");
     assert_eq!(decode(0, 139), None, "an event where a command must be");
     assert_eq!(decode(1, 1), None, "reserved byte of the head");
-    assert_eq!(decode(2, 120), None, "length of another layout");
+    assert_eq!(decode(2, 128), None, "length of another layout");
     assert_eq!(decode(4, 2), None, "more events than there are");
-    assert_eq!(decode(16 + 114, 2), None, "no such side");
-    assert_eq!(decode(16 + 115, 9), None, "no such time in force");
-    assert_eq!(decode(16 + 119, 1), None, "reserved byte of the layout");
-    assert_eq!(decode(136, 7), None, "a command where an event must be");
-    assert_eq!(decode(136 + 4, 1), None, "an event with events");
+    assert_eq!(decode(16 + 146, 2), None, "no such side");
+    assert_eq!(decode(16 + 147, 2), None, "no such kind of order");
+    assert_eq!(decode(16 + 148, 4), None, "no such time in force");
+    assert_eq!(decode(16 + 149, 4), None, "no such condition");
+    assert_eq!(decode(16 + 150, 3), None, "no such kind of list");
+    assert_eq!(decode(168, 7), None, "a command where an event must be");
+    assert_eq!(decode(168 + 4, 1), None, "an event with events");
+    assert_eq!(decode(176 + 51, 1), None, "reserved byte of the layout");
+}
+
+/// A mass cancellation by the operator, of all slots, with some bytes of its layout replaced; what
+/// comes back.
+fn mass_cancel_with(at: usize, bytes: &[u8]) -> Option<Command> {
+    let value = Command::MassCancel(MassCancel {
+        origin: None,
+        client_order: ClientOrderId::new(9),
+        scope: Scope::All,
+        slot: None,
+    });
+    let command = Sequenced { seq: Seq::new(1), time: Timestamp::from_ns(1), value };
+    let mut area = rkyv::util::AlignedVec::<16>::new();
+    area.resize(record::entry_bytes(&value, &[]), 0);
+    record::encode_entry(&command, &[], &mut area);
+    area[16 + at..16 + at + bytes.len()].copy_from_slice(bytes);
+    let mut entry = Entry::default();
+    record::decode_entry(&area, command.seq, &mut entry).map(|_| entry.command.value)
+}
+
+#[test]
+fn what_is_missing_is_stored_as_zero() {
+    assert!(mass_cancel_with(0, &[]).is_some());
+    assert_eq!(mass_cancel_with(8, &[1]), None, "a session without an origin");
+    assert_eq!(mass_cancel_with(24, &[1]), None, "a platform without an origin");
+    assert_eq!(mass_cancel_with(12, &[1]), None, "a number without a scope");
+    assert_eq!(mass_cancel_with(16, &[1]), None, "a start without a slot");
+    assert_eq!(mass_cancel_with(22, &[1]), None, "a market without a slot");
+    assert_eq!(mass_cancel_with(27, &[2]), None, "a slot of no minutes");
+    assert_eq!(mass_cancel_with(27, &[4]), None, "no such flag");
+    assert_eq!(mass_cancel_with(26, &[5]), None, "no such scope");
+    assert_eq!(mass_cancel_with(28, &[1]), None, "reserved byte of the layout");
+    let asked = mass_cancel_with(27, &[1]);
+    assert!(matches!(asked, Some(Command::MassCancel(MassCancel { origin: Some(_), .. }))));
+}
+
+#[test]
+fn time_alone_has_an_empty_layout() {
+    let value = Command::PassTime;
+    let command = Sequenced { seq: Seq::new(1), time: Timestamp::from_ns(7), value };
+    assert_eq!(record::entry_bytes(&value, &[]), 16);
+    let mut area = rkyv::util::AlignedVec::<16>::new();
+    area.resize(24, 0);
+    record::encode_entry(&command, &[], &mut area[..16]);
+    let mut entry = Entry::default();
+    assert_eq!(record::decode_entry(&area, command.seq, &mut entry), Some(16));
+    assert_eq!(entry.command, command);
+    area[2] = 16;
+    let longer = record::decode_entry(&area, command.seq, &mut Entry::default());
+    assert_eq!(longer, None, "length of another layout");
 }
 
 #[test]

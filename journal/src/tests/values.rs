@@ -1,19 +1,22 @@
 //! Arbitrary values from a seed, corners included.
 
 use types::{
-    AuctionResult, CancelOrder, CancelReason, ClientOrderId, Code, Command, CommandRejected,
-    Currency, DeliverySlot, Digest, Energy, Event, Lead, MarketDefinition, MarketId, MeterId,
-    MeterRegistration, NewOrder, OrderAccepted, OrderCancelled, OrderId, OrderRejected,
-    OrderReplaced, OrderRestated, Origin, Party, PartyRegistration, Phase, PlatformId, Power,
-    Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, Request, RetailerId, Role, Seq,
-    Sequenced, SessionId, Side, Signature, SignedNewOrder, SignedReplaceOrder, SlotKey,
-    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+    Allocation, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code, Command,
+    CommandRejected, Conditions, CreditLimit, CreditRelease, Currency, DeliverySlot, Digest,
+    Energy, Event, FreezeSlot, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
+    MassCancel, MassCancelled, MeterId, MeterRegistration, Money, NewOrder, OrderAccepted,
+    OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced,
+    OrderRequest, OrderRestated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId,
+    Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request,
+    RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId, Side,
+    Signature, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged,
+    TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl, TradingState, UtilityId,
 };
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 9;
-pub(super) const EVENT_KINDS: u64 = 12;
+pub(super) const COMMAND_KINDS: u64 = 19;
+pub(super) const EVENT_KINDS: u64 = 21;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 pub(super) struct Source(pub(super) u64);
@@ -143,6 +146,7 @@ impl Source {
             platform: PlatformId::new(self.u16()),
             retailer: RetailerId::new(self.u16()),
             utility: UtilityId::new(self.u16()),
+            owner: OwnerId::new(self.u32()),
             key: PublicKey::new(self.bytes()),
             injection_max: Power::from_w(self.u32()),
             withdrawal_max: Power::from_w(self.u32()),
@@ -155,10 +159,28 @@ impl Source {
             meter: MeterId::new(self.u32()),
             key: self.key(),
             side: self.side(),
-            time_in_force: self.pick(&[TimeInForce::UntilGate, TimeInForce::ImmediateOrCancel]),
+            kind: self.pick(&[OrderKind::Limit, OrderKind::Market]),
+            time_in_force: self.pick(&[
+                TimeInForce::UntilGate,
+                TimeInForce::ImmediateOrCancel,
+                TimeInForce::UntilTime,
+                TimeInForce::FillOrKill,
+            ]),
             limit: self.price(),
             quantity: self.energy(),
             valid_until: self.time(),
+            conditions: Conditions {
+                post_only: self.bool(),
+                all_or_none: self.bool(),
+                display: self.energy(),
+                minimum: self.energy(),
+                expires: self.time(),
+            },
+            list: OrderList {
+                kind: self.pick(&[ListKind::Single, ListKind::Block, ListKind::Basket]),
+                orders: u8::from_le_bytes(self.bytes()),
+                number: ClientOrderId::new(self.u64()),
+            },
         };
         SignedNewOrder { origin: self.origin(), order, signature: Signature::new(self.bytes()) }
     }
@@ -179,6 +201,73 @@ impl Source {
         }
     }
 
+    fn order_request(&mut self) -> OrderRequest {
+        OrderRequest {
+            origin: self.origin(),
+            client_order: ClientOrderId::new(self.u64()),
+            order: OrderId::new(self.u64()),
+        }
+    }
+
+    fn scope(&mut self) -> Scope {
+        match self.below(5) {
+            0 => Scope::All,
+            1 => Scope::Platform(PlatformId::new(self.u16())),
+            2 => Scope::Retailer(RetailerId::new(self.u16())),
+            3 => Scope::Meter(MeterId::new(self.u32())),
+            _ => Scope::Session(SessionId::new(self.u32())),
+        }
+    }
+
+    fn mass_cancel(&mut self) -> MassCancel {
+        MassCancel {
+            origin: self.bool().then(|| self.origin()),
+            client_order: ClientOrderId::new(self.u64()),
+            scope: self.scope(),
+            slot: self.bool().then(|| self.key()),
+        }
+    }
+
+    fn controls(&mut self) -> MarketControls {
+        MarketControls {
+            market: MarketId::new(self.u16()),
+            self_trade_scope: self.pick(SelfTradeScope::ALL),
+            self_trade: self.pick(SelfTradeAction::ALL),
+            allocation: self.pick(Allocation::ALL),
+            quantity_min: self.energy(),
+            value_max: self.money(),
+            collar: self.price(),
+            dynamic_band: self.price(),
+            executions_max: self.u32(),
+            freeze_min_s: self.u16(),
+            freeze_max_s: self.u16(),
+        }
+    }
+
+    fn money(&mut self) -> Money {
+        Money::from_minor(self.i64())
+    }
+
+    fn trading(&mut self) -> TradingControl {
+        TradingControl { scope: self.scope(), state: self.pick(TradingState::ALL) }
+    }
+
+    fn credit(&mut self) -> CreditLimit {
+        CreditLimit {
+            platform: PlatformId::new(self.u16()),
+            market: MarketId::new(self.u16()),
+            limit: self.money(),
+        }
+    }
+
+    fn release(&mut self) -> CreditRelease {
+        CreditRelease {
+            platform: PlatformId::new(self.u16()),
+            market: MarketId::new(self.u16()),
+            amount: self.money(),
+        }
+    }
+
     /// A command of the kind with this number, below [`COMMAND_KINDS`].
     pub(super) fn command(&mut self, kind: u64) -> Command {
         match kind {
@@ -189,12 +278,23 @@ impl Source {
             4 => Command::UncrossSlot(self.key()),
             5 => Command::CloseSlot(self.key()),
             6 => Command::NewOrder(self.new_order()),
-            7 => Command::CancelOrder(CancelOrder {
+            7 => Command::CancelOrder(self.order_request()),
+            8 => Command::ReplaceOrder(self.replace_order()),
+            9 => Command::SetControls(self.controls()),
+            10 => Command::FreezeSlot(FreezeSlot { key: self.key(), seed: self.u64() }),
+            11 => Command::ReduceOrder(ReduceOrder {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
                 order: OrderId::new(self.u64()),
+                by: self.energy(),
             }),
-            _ => Command::ReplaceOrder(self.replace_order()),
+            12 => Command::HibernateOrder(self.order_request()),
+            13 => Command::ActivateOrder(self.order_request()),
+            14 => Command::MassCancel(self.mass_cancel()),
+            15 => Command::SetTrading(self.trading()),
+            16 => Command::SetCredit(self.credit()),
+            17 => Command::ReleaseCredit(self.release()),
+            _ => Command::PassTime,
         }
     }
 
@@ -258,7 +358,49 @@ impl Source {
                 CancelReason::ImmediateOrCancel,
                 CancelReason::SelfTrade,
                 CancelReason::GateClosed,
+                CancelReason::Expired,
+                CancelReason::FillOrKill,
+                CancelReason::MassCancel,
+                CancelReason::Killed,
+                CancelReason::NoLiquidity,
+                CancelReason::List,
             ]),
+        }
+    }
+
+    fn moved(&mut self) -> OrderMoved {
+        OrderMoved {
+            origin: self.origin(),
+            client_order: ClientOrderId::new(self.u64()),
+            order: OrderId::new(self.u64()),
+            leaves: self.energy(),
+        }
+    }
+
+    fn mass_cancelled(&mut self) -> MassCancelled {
+        MassCancelled {
+            origin: self.bool().then(|| self.origin()),
+            client_order: ClientOrderId::new(self.u64()),
+            scope: self.scope(),
+            cancelled: self.u32(),
+            complete: self.bool(),
+        }
+    }
+
+    fn rejected(&mut self) -> OrderRejected {
+        OrderRejected {
+            origin: self.origin(),
+            client_order: ClientOrderId::new(self.u64()),
+            request: self.pick(&[
+                Request::New,
+                Request::Cancel,
+                Request::Replace,
+                Request::Reduce,
+                Request::Hibernate,
+                Request::Activate,
+                Request::MassCancel,
+            ]),
+            reason: self.pick(RejectReason::ALL),
         }
     }
 
@@ -270,7 +412,13 @@ impl Source {
             2 => Event::MeterRegistered(self.meter()),
             3 => Event::SlotPhaseChanged(SlotPhaseChanged {
                 key: self.key(),
-                phase: self.pick(&[Phase::PreOpen, Phase::Call, Phase::Continuous, Phase::Closed]),
+                phase: self.pick(&[
+                    Phase::PreOpen,
+                    Phase::Call,
+                    Phase::Continuous,
+                    Phase::Closed,
+                    Phase::Frozen,
+                ]),
             }),
             4 => Event::AuctionUncrossed(self.auction()),
             5 => Event::OrderAccepted(self.accepted()),
@@ -290,14 +438,22 @@ impl Source {
                 kept_place: self.bool(),
             }),
             8 => Event::OrderCancelled(self.cancelled()),
-            9 => Event::OrderRejected(OrderRejected {
-                origin: self.origin(),
-                client_order: ClientOrderId::new(self.u64()),
-                request: self.pick(&[Request::New, Request::Cancel, Request::Replace]),
-                reason: self.pick(RejectReason::ALL),
-            }),
+            9 => Event::OrderRejected(self.rejected()),
             10 => Event::Trade(self.trade()),
-            _ => Event::CommandRejected(CommandRejected { reason: self.pick(RejectReason::ALL) }),
+            11 => Event::CommandRejected(CommandRejected { reason: self.pick(RejectReason::ALL) }),
+            12 => Event::ControlsSet(self.controls()),
+            13 => Event::SlotFrozen(SlotFrozen { key: self.key(), uncross_at: self.time() }),
+            14 => Event::CallExtended(CallExtended {
+                key: self.key(),
+                price: self.price(),
+                reference: self.price(),
+            }),
+            15 => Event::OrderHibernated(self.moved()),
+            16 => Event::OrderActivated(self.moved()),
+            17 => Event::MassCancelled(self.mass_cancelled()),
+            18 => Event::TradingChanged(self.trading()),
+            19 => Event::CreditSet(self.credit()),
+            _ => Event::CreditReleased(self.release()),
         }
     }
 }

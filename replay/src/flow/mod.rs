@@ -1,7 +1,7 @@
 //! Canonical order flows: one list of operations that every order book can be driven with, and what a
 //! book with price-time priority must report for it.
 //!
-//! [`generate`] makes three workloads from a seed and [`Flow`] holds one, checked. [`ReferenceBooks`]
+//! [`generate()`] makes three workloads from a seed and [`Flow`] holds one, checked. [`ReferenceBooks`]
 //! is slow and obvious and says what is expected; [`FlowResult`] is what everybody counts.
 //!
 //! A file is a header of 64 bytes and 24 bytes an operation, little-endian, without padding:

@@ -66,14 +66,24 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::PartyRegistered(_)
         | Event::MeterRegistered(_)
         | Event::Trade(_) => true,
-        // Settlement asks when a slot's delivery ended, not when its gate closed.
+        // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
+        // carry most of the others.
         Event::SlotPhaseChanged(_)
         | Event::AuctionUncrossed(_)
+        | Event::ControlsSet(_)
+        | Event::SlotFrozen(_)
+        | Event::CallExtended(_)
         | Event::OrderAccepted(_)
         | Event::OrderRestated(_)
         | Event::OrderReplaced(_)
         | Event::OrderCancelled(_)
+        | Event::OrderHibernated(_)
+        | Event::OrderActivated(_)
+        | Event::MassCancelled(_)
         | Event::OrderRejected(_)
+        | Event::TradingChanged(_)
+        | Event::CreditSet(_)
+        | Event::CreditReleased(_)
         | Event::CommandRejected(_) => false,
     }
 }
@@ -102,11 +112,20 @@ impl Work<'_> {
                 }
                 Event::SlotPhaseChanged(_)
                 | Event::AuctionUncrossed(_)
+                | Event::ControlsSet(_)
+                | Event::SlotFrozen(_)
+                | Event::CallExtended(_)
                 | Event::OrderAccepted(_)
                 | Event::OrderRestated(_)
                 | Event::OrderReplaced(_)
                 | Event::OrderCancelled(_)
+                | Event::OrderHibernated(_)
+                | Event::OrderActivated(_)
+                | Event::MassCancelled(_)
                 | Event::OrderRejected(_)
+                | Event::TradingChanged(_)
+                | Event::CreditSet(_)
+                | Event::CreditReleased(_)
                 | Event::CommandRejected(_) => {}
             }
         }

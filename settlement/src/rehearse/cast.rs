@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ed25519_dalek::SigningKey;
 use types::{
     ClientOrderId, Code, Currency, DeliverySlot, Energy, Event, Lead, MarketDefinition, MarketId,
-    MeterId, MeterRegistration, OrderId, Party, PartyRegistration, PlatformId, Power, Price,
-    PriceRule, PublicKey, RetailerId, Role, Seq, SlotKey, Timestamp, Trade, TradeId, TradeSide,
-    UtilityId,
+    MeterId, MeterRegistration, OrderId, OwnerId, Party, PartyRegistration, PlatformId, Power,
+    Price, PriceRule, PublicKey, RetailerId, Role, Seq, SlotKey, Timestamp, Trade, TradeId,
+    TradeSide, UtilityId,
 };
 use wire::FeedItem;
 
@@ -174,6 +174,7 @@ impl Cast {
                 platform: PLATFORM,
                 retailer: RetailerId::new(number),
                 utility: UtilityId::new(number),
+                owner: OwnerId::default(),
                 key: PublicKey::new([0; 32]),
                 injection_max: Power::from_w(u32::MAX),
                 withdrawal_max: Power::from_w(u32::MAX),

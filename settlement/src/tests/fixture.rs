@@ -92,6 +92,7 @@ impl Feed {
                 platform: PlatformId::new(retailer_of(meter)),
                 retailer: RetailerId::new(retailer_of(meter)),
                 utility: UtilityId::new(retailer_of(meter)),
+                owner: OwnerId::default(),
                 key: PublicKey::new([1; 32]),
                 injection_max: Power::from_w(10_000),
                 withdrawal_max: Power::from_w(10_000),

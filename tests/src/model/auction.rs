@@ -1,87 +1,27 @@
-//! The price of a call auction by trying every candidate against every order.
+//! The result of a call, and who fills.
 
 use engine::digest_of;
-use types::{AuctionResult, Energy, Price, PriceRule, Side, SlotKey};
+use types::{Allocation, AuctionResult, Energy, Event, Price, PriceRule, Side, SlotKey};
 
-use super::{Market, Model, digest::Listing};
-
-/// What brute force finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Priced {
-    /// The one price.
-    pub price: Price,
-    /// What trades.
-    pub volume: u64,
-    /// Demand minus supply at the price.
-    pub surplus: i128,
-    /// Candidates left after volume and surplus.
-    pub candidates: usize,
-    /// Whether the reference was outside the range that was left.
-    pub clamped: bool,
-}
-
-/// Prices limit orders (side, limit, quantity) by the rule `t7_clamp`.
-#[must_use]
-pub fn price_by_brute_force(
-    orders: &[(Side, Price, u64)],
-    tick: Price,
-    reference: Option<Price>,
-) -> Option<Priced> {
-    let sum = |side: Side, accepts: &dyn Fn(Price) -> bool| -> i128 {
-        let accepting = orders.iter().filter(|order| order.0 == side && accepts(order.1));
-        accepting.map(|order| i128::from(order.2)).sum()
-    };
-    let demand = |price: Price| sum(Side::Buy, &|limit| limit >= price);
-    let supply = |price: Price| sum(Side::Sell, &|limit| limit <= price);
-    let volume = |price: Price| demand(price).min(supply(price));
-    let surplus = |price: Price| demand(price) - supply(price);
-
-    let mut limits: Vec<Price> = orders.iter().map(|order| order.1).collect();
-    limits.sort();
-    limits.dedup();
-    let most = limits.iter().map(|&price| volume(price)).max()?;
-    if most == 0 {
-        return None;
-    }
-    limits.retain(|&price| volume(price) == most);
-    let least = limits.iter().map(|&price| surplus(price).abs()).min()?;
-    limits.retain(|&price| surplus(price).abs() == least);
-
-    let candidates = limits.len();
-    let buys: Vec<Price> = limits.iter().copied().filter(|&p| surplus(p) > 0).collect();
-    let sells: Vec<Price> = limits.iter().copied().filter(|&p| surplus(p) < 0).collect();
-    let (price, clamped) = if buys.len() == candidates {
-        (*buys.last()?, false)
-    } else if sells.len() == candidates {
-        (*sells.first()?, false)
-    } else {
-        let low = buys.last().or(limits.first()).copied()?;
-        let high = sells.first().or(limits.last()).copied()?;
-        match reference {
-            Some(reference) if reference < low => (low, true),
-            Some(reference) if reference > high => (high, true),
-            Some(reference) => (reference, false),
-            None => {
-                let ticks = (high.micros() - low.micros()) / 2 / tick.micros();
-                (Price::from_micros(low.micros() + ticks * tick.micros()), false)
-            }
-        }
-    };
-    let volume = u64::try_from(volume(price)).ok()?;
-    Some(Priced { price, volume, surplus: surplus(price), candidates, clamped })
-}
+use super::{Market, Model, digest::Listing, price_by_brute_force};
 
 impl Model {
     /// What uncrossing the slot now would report.
     pub(super) fn auction(&self, key: SlotKey, market: &Market) -> AuctionResult {
-        let resting = self.orders.iter().filter(|order| order.rests && order.sent.key == key);
-        let orders: Vec<(Side, Price, u64)> =
-            resting.map(|order| (order.sent.side, order.limit, order.leaves)).collect();
-        let reference = market.last_auction_price;
-        let priced = price_by_brute_force(&orders, market.definition.tick, reference);
+        let both = [Side::Buy, Side::Sell].map(|side| self.taking_part(key, side)).concat();
+        let orders: Vec<(Side, Option<Price>, u64)> = both
+            .into_iter()
+            .map(|at| {
+                let order = &self.orders[at];
+                (order.sent.side, (!order.is_market()).then_some(order.limit), order.open)
+            })
+            .collect();
+        let reference = self.slot(key).last_price.or(market.last_auction_price);
+        let rule = market.definition.price_rule;
+        let priced = price_by_brute_force(rule, &orders, market.definition.tick, reference);
         AuctionResult {
             key,
-            rule: PriceRule::T7Clamp,
+            rule,
             price: priced.map(|priced| priced.price),
             volume: Energy::from_wh(priced.map_or(0, |priced| priced.volume)),
             surplus_wh: priced
@@ -94,23 +34,88 @@ impl Model {
         }
     }
 
+    /// The orders of one side that take part in auctions, in priority order.
+    fn taking_part(&self, key: SlotKey, side: Side) -> Vec<usize> {
+        let mut queue = self.queue(key, side);
+        queue.retain(|&at| !self.orders[at].has_minimum());
+        queue
+    }
+
+    /// The trades of an auction: both sides in priority order.
+    pub(super) fn fill_auction(
+        &mut self,
+        key: SlotKey,
+        market: &Market,
+        price: Price,
+        volume: u64,
+        events: &mut Vec<Event>,
+    ) {
+        let [buys, sells] = [Side::Buy, Side::Sell].map(|side| self.taking_part(key, side));
+        let mut buy_shares = self.shares(&buys, market, price, volume);
+        let mut sell_shares = self.shares(&sells, market, price, volume);
+        let (mut buy, mut sell) = (0, 0);
+        while buy < buys.len() && sell < sells.len() {
+            let quantity = buy_shares[buy].min(sell_shares[sell]);
+            if quantity > 0 {
+                self.trade(price, quantity, (buys[buy], sells[sell]), None, events);
+                buy_shares[buy] -= quantity;
+                sell_shares[sell] -= quantity;
+                self.show(buys[buy]);
+                self.show(sells[sell]);
+            }
+            if buy_shares[buy] == 0 {
+                buy += 1;
+            } else {
+                sell += 1;
+            }
+        }
+    }
+
+    /// What each order of one side gets: all of it, until those of one price are too many.
+    fn shares(&self, queue: &[usize], market: &Market, price: Price, volume: u64) -> Vec<u64> {
+        let definition = &market.definition;
+        let at_edge = price == definition.price_min || price == definition.price_max;
+        let by_rule = definition.price_rule == PriceRule::ProRataAtBand && at_edge;
+        let pro_rata = market.controls.allocation == Allocation::ProRata || by_rule;
+        let level = |at: usize| (self.orders[at].is_market(), self.orders[at].limit);
+        let mut left = volume;
+        let mut shares: Vec<u64> = Vec::new();
+        while let Some(&first) = queue.get(shares.len()) {
+            let wanted: Vec<u64> = queue[shares.len()..]
+                .iter()
+                .take_while(|&&at| level(at) == level(first))
+                .map(|&at| self.orders[at].open)
+                .collect();
+            let given = if pro_rata {
+                in_proportion(&wanted, left, definition.lot.wh())
+            } else {
+                by_time(&wanted, left)
+            };
+            left -= given.iter().sum::<u64>();
+            shares.extend(given);
+        }
+        shares
+    }
+
     fn book_listing(&self, key: SlotKey) -> Vec<u8> {
         let mut listing = Listing::new("gridcross book 1\n");
         listing.key(key);
         for side in [Side::Buy, Side::Sell] {
-            let mut levels: Vec<(Price, u64, u32)> = Vec::new();
+            let mut levels: Vec<(bool, Price, u64, u32)> = Vec::new();
             for at in self.queue(key, side) {
                 let order = self.orders[at];
                 match levels.last_mut() {
-                    Some(level) if level.0 == order.limit => {
-                        level.1 += order.leaves;
-                        level.2 += 1;
+                    Some(level) if (level.0, level.1) == (order.is_market(), order.limit) => {
+                        level.2 += order.open;
+                        level.3 += 1;
                     }
-                    _ => levels.push((order.limit, order.leaves, 1)),
+                    Some(_) | None => {
+                        levels.push((order.is_market(), order.limit, order.open, 1));
+                    }
                 }
             }
             listing.count(levels.len());
-            for (price, quantity, orders) in levels {
+            for (_, price, quantity, orders) in levels {
                 listing.bytes(&price.micros().to_le_bytes());
                 listing.bytes(&quantity.to_le_bytes());
                 listing.bytes(&orders.to_le_bytes());
@@ -118,4 +123,35 @@ impl Model {
         }
         listing.0
     }
+}
+
+/// Those before take all they want.
+fn by_time(wanted: &[u64], mut left: u64) -> Vec<u64> {
+    wanted
+        .iter()
+        .map(|&wanted| {
+            let given = wanted.min(left);
+            left -= given;
+            given
+        })
+        .collect()
+}
+
+/// In proportion, in whole lots rounded down; the lots left over go to the largest remainders, and
+/// of equals to the one before.
+fn in_proportion(wanted: &[u64], left: u64, lot: u64) -> Vec<u64> {
+    let all: u64 = wanted.iter().sum();
+    if all <= left {
+        return wanted.to_vec();
+    }
+    let product = |wanted: u64| u128::from(wanted / lot) * u128::from(left / lot);
+    let all = u128::from(all / lot);
+    let mut lots: Vec<u128> = wanted.iter().map(|&wanted| product(wanted) / all).collect();
+    let mut by_remainder: Vec<usize> = (0..wanted.len()).collect();
+    by_remainder.sort_by_key(|&at| std::cmp::Reverse(product(wanted[at]) % all));
+    let over = u128::from(left / lot) - lots.iter().sum::<u128>();
+    for &at in by_remainder.iter().take(usize::try_from(over).expect("fewer than orders")) {
+        lots[at] += 1;
+    }
+    lots.into_iter().map(|lots| u64::try_from(lots).expect("at most what is left") * lot).collect()
 }

@@ -1,9 +1,9 @@
 //! The canonical listing of the state, as the engine's documentation describes it.
 
 use engine::digest_of;
-use types::{Digest, Phase, Side, SlotKey};
+use types::{Digest, MarketId, NewOrder, Phase, PlatformId, Side, SlotKey};
 
-use super::{Market, Model};
+use super::{Group, Market, Model, Slot, Stand, order_id};
 
 /// Bytes of a listing.
 pub(super) struct Listing(pub(super) Vec<u8>);
@@ -27,6 +27,11 @@ impl Listing {
         self.bytes(&key.slot.minutes().to_le_bytes());
     }
 
+    fn optional(&mut self, value: Option<i64>) {
+        self.bytes(&[u8::from(value.is_some())]);
+        self.bytes(&value.unwrap_or(0).to_le_bytes());
+    }
+
     fn market(&mut self, market: &Market) {
         let definition = &market.definition;
         self.bytes(&definition.market.get().to_le_bytes());
@@ -43,9 +48,36 @@ impl Listing {
         self.bytes(&definition.opening_lead.minutes().to_le_bytes());
         self.bytes(&definition.gate_lead.minutes().to_le_bytes());
         self.bytes(&[definition.price_rule.code()]);
-        self.bytes(&[u8::from(market.last_auction_price.is_some())]);
-        let last = market.last_auction_price.map_or(0, |price| price.micros());
-        self.bytes(&last.to_le_bytes());
+        self.optional(market.last_auction_price.map(types::Price::micros));
+        let controls = &market.controls;
+        self.bytes(&[
+            controls.self_trade_scope.code(),
+            controls.self_trade.code(),
+            controls.allocation.code(),
+        ]);
+        self.bytes(&controls.quantity_min.wh().to_le_bytes());
+        self.bytes(&controls.value_max.minor().to_le_bytes());
+        self.bytes(&controls.collar.micros().to_le_bytes());
+        self.bytes(&controls.dynamic_band.micros().to_le_bytes());
+        self.bytes(&controls.executions_max.to_le_bytes());
+        self.bytes(&controls.freeze_min_s.to_le_bytes());
+        self.bytes(&controls.freeze_max_s.to_le_bytes());
+    }
+
+    fn sent(&mut self, sent: &NewOrder) {
+        self.bytes(&sent.client_order.get().to_le_bytes());
+        self.bytes(&sent.meter.get().to_le_bytes());
+        self.key(sent.key);
+        self.bytes(&[sent.side.code(), sent.kind.code(), sent.time_in_force.code()]);
+        self.bytes(&sent.limit.micros().to_le_bytes());
+        self.bytes(&sent.quantity.wh().to_le_bytes());
+        self.bytes(&sent.valid_until.ns().to_le_bytes());
+        self.bytes(&[sent.conditions.flags()]);
+        self.bytes(&sent.conditions.display.wh().to_le_bytes());
+        self.bytes(&sent.conditions.minimum.wh().to_le_bytes());
+        self.bytes(&sent.conditions.expires.ns().to_le_bytes());
+        self.bytes(&[sent.list.kind.code(), sent.list.orders]);
+        self.bytes(&sent.list.number.get().to_le_bytes());
     }
 }
 
@@ -53,7 +85,13 @@ impl Model {
     /// The same as `engine::Engine::digest`.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut listing = Listing::new("gridcross state 1\n");
+        digest_of(&self.listing())
+    }
+
+    /// What the digest is of.
+    #[must_use]
+    pub fn listing(&self) -> Vec<u8> {
+        let mut listing = Listing::new("gridcross state 2\n");
         listing.bytes(&self.last_seq.get().to_le_bytes());
         listing.bytes(&self.last_time.ns().to_le_bytes());
         listing.bytes(&u64::try_from(self.orders.len()).expect("few").to_le_bytes());
@@ -62,6 +100,26 @@ impl Model {
         for market in self.markets.values() {
             listing.market(market);
         }
+        self.list_participants(&mut listing);
+        listing.count(self.halted.len());
+        for (&(kind, number), state) in &self.halted {
+            listing.bytes(&[kind]);
+            listing.bytes(&number.to_le_bytes());
+            listing.bytes(&[state.code()]);
+        }
+        let mut slots: Vec<&Slot> = self.slots.iter().collect();
+        slots.sort_by_key(|slot| slot.key);
+        listing.count(slots.len());
+        for slot in slots {
+            self.list_slot(slot, &mut listing);
+        }
+        self.list_credit(&mut listing);
+        self.list_lists(&mut listing);
+        self.list_orders(&mut listing);
+        listing.0
+    }
+
+    fn list_participants(&self, listing: &mut Listing) {
         listing.count(self.parties.len());
         for party in self.parties.values() {
             listing.bytes(&[party.party.role.code()]);
@@ -76,49 +134,103 @@ impl Model {
             listing.bytes(&meter.platform.get().to_le_bytes());
             listing.bytes(&meter.retailer.get().to_le_bytes());
             listing.bytes(&meter.utility.get().to_le_bytes());
+            listing.bytes(&meter.owner.get().to_le_bytes());
             listing.bytes(meter.key.as_bytes());
             listing.bytes(&meter.injection_max.w().to_le_bytes());
             listing.bytes(&meter.withdrawal_max.w().to_le_bytes());
         }
-        self.list_slots(&mut listing);
-        self.list_orders(&mut listing);
-        digest_of(&listing.0)
     }
 
-    fn list_slots(&self, listing: &mut Listing) {
-        listing.count(self.slots.len());
-        for (&key, &phase) in &self.slots {
-            listing.key(key);
-            listing.bytes(&[phase.code()]);
-            if phase == Phase::Closed {
-                continue;
+    fn list_slot(&self, slot: &Slot, listing: &mut Listing) {
+        listing.key(slot.key);
+        listing.bytes(&[slot.phase.code()]);
+        if slot.phase == Phase::Closed {
+            return;
+        }
+        listing.bytes(&[u8::from(slot.extended)]);
+        listing.optional(slot.last_price.map(types::Price::micros));
+        listing.bytes(&slot.uncross_at.map_or(0, types::Timestamp::ns).to_le_bytes());
+        for side in [Side::Buy, Side::Sell] {
+            let queue = self.queue(slot.key, side);
+            listing.count(queue.len());
+            for at in queue {
+                let order = &self.orders[at];
+                listing.bytes(&order_id(at).get().to_le_bytes());
+                listing.bytes(&order.limit.micros().to_le_bytes());
+                listing.bytes(&order.open.to_le_bytes());
+                listing.bytes(&order.in_view().to_le_bytes());
             }
-            for side in [Side::Buy, Side::Sell] {
-                let queue = self.queue(key, side);
-                listing.count(queue.len());
-                for at in queue {
-                    listing.bytes(&super::order_id(at).get().to_le_bytes());
-                    listing.bytes(&self.orders[at].limit.micros().to_le_bytes());
-                    listing.bytes(&self.orders[at].leaves.to_le_bytes());
-                }
-            }
+        }
+        let outside: Vec<usize> = (0..self.orders.len())
+            .filter(|&at| {
+                let order = &self.orders[at];
+                let outside = matches!(order.stand, Stand::Hibernating | Stand::Waiting);
+                outside && order.sent.key == slot.key
+            })
+            .collect();
+        listing.count(outside.len());
+        for at in outside {
+            listing.bytes(&order_id(at).get().to_le_bytes());
+            listing.bytes(&self.orders[at].open.to_le_bytes());
+        }
+        listing.count(slot.executions.len());
+        for (meter, count) in &slot.executions {
+            listing.bytes(&meter.get().to_le_bytes());
+            listing.bytes(&count.to_le_bytes());
+        }
+    }
+
+    fn list_credit(&self, listing: &mut Listing) {
+        let mut rows: Vec<(PlatformId, MarketId)> = self.credit.keys().copied().collect();
+        rows.extend(self.owed.keys().copied());
+        rows.extend(self.orders.iter().map(|order| (order.platform, order.sent.key.market)));
+        rows.sort_unstable();
+        rows.dedup();
+        let owed = |row: &(PlatformId, MarketId)| self.owed.get(row).copied().unwrap_or(0);
+        rows.retain(|row| {
+            self.credit.contains_key(row) || self.reserved(*row) != 0 || owed(row) != 0
+        });
+        listing.count(rows.len());
+        for row in rows {
+            listing.bytes(&row.0.get().to_le_bytes());
+            listing.bytes(&row.1.get().to_le_bytes());
+            listing.optional(self.credit.get(&row).map(|limit| limit.minor()));
+            listing.bytes(&self.reserved(row).to_le_bytes());
+            listing.bytes(&owed(&row).to_le_bytes());
+        }
+    }
+
+    fn list_lists(&self, listing: &mut Listing) {
+        listing.count(self.lists.len());
+        for ((platform, number), list) in &self.lists {
+            listing.bytes(&platform.get().to_le_bytes());
+            listing.bytes(&number.get().to_le_bytes());
+            let arrived = u8::try_from(list.members.len()).expect("at most 100");
+            let state = match (list.over, list.is_complete()) {
+                (true, _) => 2,
+                (false, true) => 1,
+                (false, false) => 0,
+            };
+            listing.bytes(&[list.kind.code(), list.announced, arrived, state]);
         }
     }
 
     fn list_orders(&self, listing: &mut Listing) {
         for order in &self.orders {
             listing.bytes(&order.platform.get().to_le_bytes());
-            listing.bytes(&order.sent.client_order.get().to_le_bytes());
-            listing.bytes(&order.sent.meter.get().to_le_bytes());
-            listing.key(order.sent.key);
-            listing.bytes(&[order.sent.side.code(), order.sent.time_in_force.code()]);
-            listing.bytes(&order.sent.limit.micros().to_le_bytes());
-            listing.bytes(&order.sent.quantity.wh().to_le_bytes());
-            listing.bytes(&order.sent.valid_until.ns().to_le_bytes());
+            listing.bytes(&order.session.get().to_le_bytes());
+            listing.sent(&order.sent);
             listing.bytes(&order.limit.micros().to_le_bytes());
             listing.bytes(&order.filled.to_le_bytes());
-            listing.bytes(&order.leaves.to_le_bytes());
+            listing.bytes(&order.open.to_le_bytes());
             listing.bytes(&order.last_replace.get().to_le_bytes());
+            let (kind, number) = match order.group {
+                None => (0, 0),
+                Some(Group::Meter(meter)) => (1, meter),
+                Some(Group::Owner(owner)) => (2, owner),
+            };
+            listing.bytes(&[kind]);
+            listing.bytes(&number.to_le_bytes());
         }
     }
 }

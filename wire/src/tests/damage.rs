@@ -9,7 +9,7 @@ use crate::{
     data::Answer,
     field::{DecodeError, Field},
     frame::{FRAME_HEADER_BYTES, FrameHeader},
-    inbound::InboundMessages,
+    inbound::{InboundMessages, MassCancel},
 };
 
 /// Every copy of `bytes` with one bit flipped, and the index of the byte it is in.
@@ -67,6 +67,7 @@ fn damaged_messages_are_errors_or_other_messages() {
     check_messages::<Outbound>();
     check_messages::<FeedMessage>();
     check_messages::<Answer>();
+    check_message(&Inbound::NewOrder(sample::signed(sample::crowded_order())));
 }
 
 /// Bytes 8 to 15 of a frame are its number, the only part of its header that may vary freely.
@@ -160,17 +161,48 @@ fn errors_say_what_is_wrong() {
     check_error(&[], &expect!["message is truncated"]);
     check_error(&order_with(0, &[0]), &expect!["message kind 0 is unknown"]);
     check_error(&order_with(0, &[64]), &expect!["message kind 64 is unknown"]);
-    check_error(&order_with(0, &[6]), &expect!["field of type `zero` has an impossible value"]);
+    check_error(&order_with(0, &[6]), &expect!["message of kind 6 cannot be 160 bytes long"]);
     check_error(&order_with(1, &[1]), &expect!["field of type `zero` has an impossible value"]);
     check_error(&order_with(2, &[121]), &expect!["message of kind 4 cannot be 121 bytes long"]);
     check_error(&order_with(2, &[0, 1]), &expect!["message of kind 4 cannot be 256 bytes long"]);
     let bad_slot = expect!["field of type `DeliverySlot` has an impossible value"];
-    check_error(&order_with(42, &[7, 0]), &bad_slot);
-    check_error(&order_with(42, &[0, 0]), &bad_slot);
-    check_error(&order_with(44, &[0xff; 4]), &bad_slot);
-    check_error(&order_with(52, &[2]), &expect!["field of type `Side` has an impossible value"]);
+    check_error(&order_with(74, &[7, 0]), &bad_slot);
+    check_error(&order_with(74, &[0, 0]), &bad_slot);
+    check_error(&order_with(76, &[0xff; 4]), &bad_slot);
+    check_error(&order_with(84, &[2]), &expect!["field of type `Side` has an impossible value"]);
+    let bad_kind = expect!["field of type `OrderKind` has an impossible value"];
+    check_error(&order_with(85, &[2]), &bad_kind);
     let bad_time = expect!["field of type `TimeInForce` has an impossible value"];
-    check_error(&order_with(53, &[2]), &bad_time);
+    check_error(&order_with(86, &[4]), &bad_time);
+    let bad_conditions = expect!["field of type `Conditions` has an impossible value"];
+    check_error(&order_with(87, &[4]), &bad_conditions);
+    let bad_list = expect!["field of type `ListKind` has an impossible value"];
+    check_error(&order_with(88, &[3]), &bad_list);
+    let reserved = expect!["field of type `zero` has an impossible value"];
+    check_error(&order_with(90, &[1]), &reserved);
+    check_error(&order_with(95, &[1]), &reserved);
+}
+
+/// The sample mass cancellation with some bytes replaced.
+fn mass_cancel_with(at: usize, bytes: &[u8]) -> Vec<u8> {
+    let sample =
+        sample::inbound().into_iter().find(|sample| matches!(sample, Inbound::MassCancel(_)));
+    let mut message = encoded(&sample.unwrap());
+    message[at..at + bytes.len()].copy_from_slice(bytes);
+    message
+}
+
+#[test]
+fn a_mass_cancellation_names_one_slot_or_none_and_a_scope_that_exists() {
+    let bad_slot = expect!["field of type `DeliverySlot` has an impossible value"];
+    check_error(&mass_cancel_with(18, &[0, 0]), &bad_slot);
+    check_error(&mass_cancel_with(18, &[0; 6]), &bad_slot);
+    let bad_scope = expect!["field of type `Scope` has an impossible value"];
+    check_error(&mass_cancel_with(28, &[5]), &bad_scope);
+    check_error(&mass_cancel_with(28, &[0]), &bad_scope);
+    check_error(&mass_cancel_with(24, &[0, 0, 1, 0, 1]), &bad_scope);
+    let everywhere = decoded::<Inbound>(&mass_cancel_with(16, &[0; 8])).unwrap();
+    assert!(matches!(everywhere, Inbound::MassCancel(MassCancel { slot: None, .. })));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use core::fmt::Debug;
 use std::fs;
 
-use types::{CancelReason, Phase, PriceRule, RejectReason, Role, Side, TimeInForce};
+use types::{
+    CancelReason, ListKind, OrderKind, Phase, PriceRule, RejectReason, Role, Side, TimeInForce,
+};
 
 use super::{
     golden::{self, ADVICE},
@@ -118,7 +120,9 @@ fn code_table(
     name_of: impl Fn(u8) -> Option<String>,
 ) -> String {
     let mut text = format!("### {title}\n\n| code | name | meaning |\n|---|---|---|\n");
-    let mut variants = sources::variants(&sources::read(path), declaration).into_iter();
+    let mut variants = sources::variants(&sources::read(path), declaration);
+    variants.sort_by_key(|variant| variant.code);
+    let mut variants = variants.into_iter();
     for code in 0..=u8::MAX {
         let Some(name) = name_of(code) else { continue };
         let variant = variants.next().unwrap_or_else(|| panic!("{path} does not declare {name}"));
@@ -139,10 +143,23 @@ fn codes() -> String {
     [
         code_table("Side", "types/src/order.rs", "pub enum Side {", decoded_name::<Side>),
         code_table(
+            "Order kind",
+            "types/src/order.rs",
+            "pub enum OrderKind {",
+            decoded_name::<OrderKind>,
+        ),
+        code_table(
             "Time in force",
             "types/src/order.rs",
             "pub enum TimeInForce {",
             decoded_name::<TimeInForce>,
+        )
+        .replace("[`Conditions::expires`]", "`expires`"),
+        code_table(
+            "List kind",
+            "types/src/order.rs",
+            "pub enum ListKind {",
+            decoded_name::<ListKind>,
         ),
         code_table(
             "Exec type",

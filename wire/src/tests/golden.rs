@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
-use types::{MeterId, Timestamp};
+use types::{
+    ClientOrderId, Conditions, Energy, ListKind, MarketId, MeterId, NewOrder, OrderKind, OrderList,
+    Price, Side, SlotKey, TimeInForce, Timestamp,
+};
 
 use super::{Message, encoded, framed, sample, tables};
 use crate::{
@@ -79,12 +82,16 @@ fn request_dumps() -> [(String, String); 2] {
 #[test]
 fn messages_have_the_bytes_of_their_golden_files() {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/v1");
+    let crowded = encoded(&Inbound::NewOrder(sample::signed(sample::crowded_order())));
     let expected: Vec<(String, String)> = dumps::<Inbound>()
         .chain(dumps::<Outbound>())
         .chain(dumps::<FeedMessage>())
         .chain(dumps::<Answer>())
         .chain(request_dumps())
-        .chain([("frame_signed_new_order.hex".to_owned(), hex_dump(&signed_order_frame()))])
+        .chain([
+            ("inbound_new_order_crowded.hex".to_owned(), hex_dump(&crowded)),
+            ("frame_signed_new_order.hex".to_owned(), hex_dump(&signed_order_frame())),
+        ])
         .collect();
     if is_updating() {
         for (name, dump) in &expected {
@@ -110,10 +117,10 @@ fn signed_bytes_are_the_tag_and_the_fields_of_the_message() {
     let mut signed = Vec::new();
     crate::signing::new_order(&sample::new_order(), &mut signed);
     let message = encoded(&Inbound::NewOrder(sample::signed_new()));
-    assert_eq!(signed.len(), crate::signing::SIGNED_BYTES);
+    assert_eq!(signed.len(), crate::signing::NEW_ORDER_SIGNED_BYTES);
     assert_eq!(signed[..24], *crate::signing::NEW_ORDER_TAG);
-    assert_eq!(signed[24..], message[8..56]);
-    let signature = Signature::from_bytes(message[56..].try_into().unwrap());
+    assert_eq!(signed[24..], message[8..96]);
+    let signature = Signature::from_bytes(message[96..].try_into().unwrap());
     let key = sample::meter_key().verifying_key();
     key.verify_strict(&signed, &signature).unwrap();
 
@@ -121,9 +128,44 @@ fn signed_bytes_are_the_tag_and_the_fields_of_the_message() {
     let Inbound::ReplaceOrder(body) = replace else { panic!("a replacement") };
     crate::signing::replace_order(&body.replace, &mut signed);
     let message = encoded(&replace);
-    assert_eq!(signed.len(), crate::signing::SIGNED_BYTES);
+    assert_eq!(signed.len(), crate::signing::REPLACE_ORDER_SIGNED_BYTES);
     assert_eq!(signed[..24], *crate::signing::REPLACE_ORDER_TAG);
     assert_eq!(signed[24..], message[8..56]);
     let signature = Signature::from_bytes(message[56..].try_into().unwrap());
     key.verify_strict(&signed, &signature).unwrap();
+}
+
+#[test]
+fn every_part_of_an_order_is_signed() {
+    let order = sample::crowded_order();
+    let (conditions, list) = (order.conditions, order.list);
+    let with = |conditions| NewOrder { conditions, ..order };
+    let in_list = |list| NewOrder { list, ..order };
+    let changed = [
+        NewOrder { client_order: ClientOrderId::new(1), ..order },
+        NewOrder { meter: MeterId::new(1), ..order },
+        NewOrder { key: SlotKey { market: MarketId::new(2), ..order.key }, ..order },
+        NewOrder { side: Side::Buy, ..order },
+        NewOrder { kind: OrderKind::Limit, ..order },
+        NewOrder { time_in_force: TimeInForce::FillOrKill, ..order },
+        NewOrder { limit: Price::from_micros(1), ..order },
+        NewOrder { quantity: Energy::from_wh(1), ..order },
+        NewOrder { valid_until: Timestamp::from_ns(1), ..order },
+        with(Conditions { post_only: true, ..conditions }),
+        with(Conditions { all_or_none: false, ..conditions }),
+        with(Conditions { display: Energy::from_wh(1), ..conditions }),
+        with(Conditions { minimum: Energy::from_wh(1), ..conditions }),
+        with(Conditions { expires: Timestamp::from_ns(1), ..conditions }),
+        in_list(OrderList { kind: ListKind::Block, ..list }),
+        in_list(OrderList { orders: 95, ..list }),
+        in_list(OrderList { number: ClientOrderId::new(56), ..list }),
+    ];
+    let signed = |order: &NewOrder| {
+        let mut bytes = Vec::new();
+        crate::signing::new_order(order, &mut bytes);
+        bytes
+    };
+    let mut all: BTreeSet<Vec<u8>> = changed.iter().map(signed).collect();
+    assert!(all.insert(signed(&order)));
+    assert_eq!(all.len(), changed.len() + 1);
 }

@@ -3,19 +3,23 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use types::{
-    AuctionResult, ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead,
-    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, Party,
-    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
-    ReplaceOrder, RetailerId, Role, Seq, SessionId, Side, Signature, SlotKey, SlotPhaseChanged,
-    TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+    AuctionResult, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead,
+    ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
+    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
+    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, Side,
+    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
+    UtilityId,
 };
 
 use crate::{
     FeedMessage, Inbound, Outbound,
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
-    inbound::{Cancel, Empty, Logon, SignedNew, SignedReplace, Test},
-    outbound::{ExecType, ExecutionReport, MessageRejected, SessionAccepted, SessionRejected},
+    inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace, Test},
+    outbound::{
+        ExecType, ExecutionReport, MassCancelReport, MessageRejected, SessionAccepted,
+        SessionRejected,
+    },
     signing,
 };
 
@@ -32,10 +36,31 @@ pub(super) fn new_order() -> NewOrder {
         meter: MeterId::new(42),
         key: slot(),
         side: Side::Sell,
+        kind: OrderKind::Limit,
         time_in_force: TimeInForce::UntilGate,
         limit: Price::from_micros(4_500_000),
         quantity: Energy::from_wh(2_000),
         valid_until: Timestamp::from_ns(1_780_300_800_000_000_000),
+        conditions: Conditions::NONE,
+        list: OrderList::NONE,
+    }
+}
+
+/// An order in which nothing is left out, so that every byte of the layout is seen to matter. No
+/// exchange would accept it.
+pub(super) fn crowded_order() -> NewOrder {
+    NewOrder {
+        kind: OrderKind::Market,
+        time_in_force: TimeInForce::UntilTime,
+        conditions: Conditions {
+            post_only: false,
+            all_or_none: true,
+            display: Energy::from_wh(300),
+            minimum: Energy::from_wh(700),
+            expires: Timestamp::from_ns(1_780_299_900_000_000_000),
+        },
+        list: OrderList { kind: ListKind::Basket, orders: 96, number: ClientOrderId::new(55) },
+        ..new_order()
     }
 }
 
@@ -60,7 +85,10 @@ fn sign(bytes: &[u8]) -> Signature {
 }
 
 pub(super) fn signed_new() -> SignedNew {
-    let order = new_order();
+    signed(new_order())
+}
+
+pub(super) fn signed(order: NewOrder) -> SignedNew {
     let mut bytes = Vec::new();
     signing::new_order(&order, &mut bytes);
     SignedNew { order, signature: sign(&bytes) }
@@ -73,18 +101,31 @@ fn signed_replace() -> SignedReplace {
     SignedReplace { replace, signature: sign(&bytes) }
 }
 
+fn order_request(client_order: u64) -> OrderRequest {
+    OrderRequest { client_order: ClientOrderId::new(client_order), order: OrderId::new(77) }
+}
+
 pub(super) fn inbound() -> Vec<Inbound> {
     vec![
         Inbound::Logon(Logon { heartbeat_ms: 5_000 }),
         Inbound::Logout(Empty),
         Inbound::Heartbeat(Empty),
         Inbound::NewOrder(signed_new()),
-        Inbound::CancelOrder(Cancel {
-            client_order: ClientOrderId::new(1_003),
-            order: OrderId::new(77),
-        }),
+        Inbound::CancelOrder(order_request(1_003)),
         Inbound::ReplaceOrder(signed_replace()),
         Inbound::TestRequest(Test { token: 0x0102_0304_0506_0708 }),
+        Inbound::ReduceOrder(Reduce {
+            client_order: ClientOrderId::new(1_005),
+            order: OrderId::new(77),
+            quantity: Energy::from_wh(500),
+        }),
+        Inbound::HibernateOrder(order_request(1_006)),
+        Inbound::ActivateOrder(order_request(1_007)),
+        Inbound::MassCancel(MassCancel {
+            client_order: ClientOrderId::new(1_008),
+            slot: Some(slot()),
+            scope: Scope::Meter(MeterId::new(42)),
+        }),
     ]
 }
 
@@ -126,6 +167,14 @@ pub(super) fn outbound() -> Vec<Outbound> {
         }),
         Outbound::GoingAway(Empty),
         Outbound::TestReply(Test { token: 0x0102_0304_0506_0708 }),
+        Outbound::MassCancelled(MassCancelReport {
+            seq: Seq::new(9_001),
+            time: Timestamp::from_ns(1_780_300_000_123_456_789),
+            client_order: ClientOrderId::new(1_008),
+            cancelled: 262_144,
+            scope: Scope::Meter(MeterId::new(42)),
+            complete: true,
+        }),
     ]
 }
 
@@ -167,6 +216,7 @@ fn meter() -> MeterRegistration {
         platform: PlatformId::new(7),
         retailer: RetailerId::new(8),
         utility: UtilityId::new(9),
+        owner: OwnerId::new(61),
         key: PublicKey::new(meter_key().verifying_key().to_bytes()),
         injection_max: Power::from_w(5_000),
         withdrawal_max: Power::from_w(11_000),

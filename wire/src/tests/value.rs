@@ -2,19 +2,23 @@
 
 use proptest::{array, option, prelude::*, sample::select};
 use types::{
-    AuctionResult, ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead,
-    MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, Party,
-    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
-    ReplaceOrder, RetailerId, Role, Seq, SessionId, Side, Signature, SlotKey, SlotPhaseChanged,
-    TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+    AuctionResult, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead,
+    ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
+    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
+    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, Side,
+    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
+    UtilityId,
 };
 
 use crate::{
     FeedMessage, Inbound, Outbound,
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
-    inbound::{Cancel, Empty, Logon, SignedNew, SignedReplace, Test},
-    outbound::{ExecType, ExecutionReport, MessageRejected, SessionAccepted, SessionRejected},
+    inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace, Test},
+    outbound::{
+        ExecType, ExecutionReport, MassCancelReport, MessageRejected, SessionAccepted,
+        SessionRejected,
+    },
 };
 
 /// A number of any value in a type of its own.
@@ -57,19 +61,89 @@ fn slot_key() -> impl Strategy<Value = SlotKey> {
 }
 
 prop_compose! {
+    fn conditions()(
+        post_only in any::<bool>(),
+        all_or_none in any::<bool>(),
+        display in number(Energy::from_wh),
+        minimum in number(Energy::from_wh),
+        expires in number(Timestamp::from_ns),
+    ) -> Conditions {
+        Conditions { post_only, all_or_none, display, minimum, expires }
+    }
+}
+
+prop_compose! {
+    fn order_list()(
+        kind in select(vec![ListKind::Single, ListKind::Block, ListKind::Basket]),
+        orders in any::<u8>(),
+        number in number(ClientOrderId::new),
+    ) -> OrderList {
+        OrderList { kind, orders, number }
+    }
+}
+
+prop_compose! {
     fn new_order()(
         client_order in number(ClientOrderId::new),
         meter in number(MeterId::new),
         key in slot_key(),
         side in side(),
-        time_in_force in select(vec![TimeInForce::UntilGate, TimeInForce::ImmediateOrCancel]),
+        kind in select(vec![OrderKind::Limit, OrderKind::Market]),
+        time_in_force in select(vec![
+            TimeInForce::UntilGate,
+            TimeInForce::ImmediateOrCancel,
+            TimeInForce::UntilTime,
+            TimeInForce::FillOrKill,
+        ]),
         limit in number(Price::from_micros),
         quantity in number(Energy::from_wh),
         valid_until in number(Timestamp::from_ns),
+        conditions in conditions(),
+        list in order_list(),
     ) -> NewOrder {
         NewOrder {
-            client_order, meter, key, side, time_in_force, limit, quantity, valid_until,
+            client_order, meter, key, side, kind, time_in_force, limit, quantity, valid_until,
+            conditions, list,
         }
+    }
+}
+
+prop_compose! {
+    fn order_request()(
+        client_order in number(ClientOrderId::new),
+        order in number(OrderId::new),
+    ) -> OrderRequest {
+        OrderRequest { client_order, order }
+    }
+}
+
+prop_compose! {
+    fn reduce()(
+        client_order in number(ClientOrderId::new),
+        order in number(OrderId::new),
+        quantity in number(Energy::from_wh),
+    ) -> Inbound {
+        Inbound::ReduceOrder(Reduce { client_order, order, quantity })
+    }
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::All),
+        number(PlatformId::new).prop_map(Scope::Platform),
+        number(RetailerId::new).prop_map(Scope::Retailer),
+        number(MeterId::new).prop_map(Scope::Meter),
+        number(SessionId::new).prop_map(Scope::Session),
+    ]
+}
+
+prop_compose! {
+    fn mass_cancel()(
+        client_order in number(ClientOrderId::new),
+        slot in option::of(slot_key()),
+        scope in scope(),
+    ) -> Inbound {
+        Inbound::MassCancel(MassCancel { client_order, slot, scope })
     }
 }
 
@@ -93,13 +167,15 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
         Just(Inbound::Heartbeat(Empty)),
         (new_order(), bytes(Signature::new))
             .prop_map(|(order, signature)| { Inbound::NewOrder(SignedNew { order, signature }) }),
-        (number(ClientOrderId::new), number(OrderId::new)).prop_map(|(client_order, order)| {
-            Inbound::CancelOrder(Cancel { client_order, order })
-        }),
+        order_request().prop_map(Inbound::CancelOrder),
         (replace_order(), bytes(Signature::new)).prop_map(|(replace, signature)| {
             Inbound::ReplaceOrder(SignedReplace { replace, signature })
         }),
         any::<u64>().prop_map(|token| Inbound::TestRequest(Test { token })),
+        reduce(),
+        order_request().prop_map(Inbound::HibernateOrder),
+        order_request().prop_map(Inbound::ActivateOrder),
+        mass_cancel(),
     ]
 }
 
@@ -150,6 +226,21 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn mass_cancel_report()(
+        seq in number(Seq::new),
+        time in number(Timestamp::from_ns),
+        client_order in number(ClientOrderId::new),
+        cancelled in any::<u32>(),
+        scope in scope(),
+        complete in any::<bool>(),
+    ) -> Outbound {
+        Outbound::MassCancelled(MassCancelReport {
+            seq, time, client_order, cancelled, scope, complete,
+        })
+    }
+}
+
 pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
     prop_oneof![
         session_accepted(),
@@ -160,6 +251,7 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         message_rejected(),
         Just(Outbound::GoingAway(Empty)),
         any::<u64>().prop_map(|token| Outbound::TestReply(Test { token })),
+        mass_cancel_report(),
     ]
 }
 
@@ -202,12 +294,13 @@ prop_compose! {
         platform in number(PlatformId::new),
         retailer in number(RetailerId::new),
         utility in number(UtilityId::new),
+        owner in number(OwnerId::new),
         key in bytes(PublicKey::new),
         injection_max in number(Power::from_w),
         withdrawal_max in number(Power::from_w),
     ) -> MeterRegistration {
         MeterRegistration {
-            meter, code, platform, retailer, utility, key, injection_max, withdrawal_max,
+            meter, code, platform, retailer, utility, owner, key, injection_max, withdrawal_max,
         }
     }
 }
@@ -257,7 +350,7 @@ prop_compose! {
 }
 
 fn slot_phase() -> impl Strategy<Value = SlotPhaseChanged> {
-    let phases = vec![Phase::PreOpen, Phase::Call, Phase::Continuous, Phase::Closed];
+    let phases = vec![Phase::PreOpen, Phase::Call, Phase::Frozen, Phase::Continuous, Phase::Closed];
     (slot_key(), select(phases)).prop_map(|(key, phase)| SlotPhaseChanged { key, phase })
 }
 

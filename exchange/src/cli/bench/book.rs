@@ -50,6 +50,7 @@ pub struct Options {
 
 #[derive(Debug, Serialize)]
 struct Figures {
+    /// Of the whole flow; its opening is not timed.
     operations: usize,
     ns_per_op: f64,
     ns_per_op_median: f64,
@@ -90,7 +91,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let latencies = latencies(&flow).map_err(Failure::runtime)?;
     let middle = rounds.get(rounds.len() / 2).copied().unwrap_or_default();
     let figures = Figures {
-        operations: operations.len(),
+        operations: opening.len() + operations.len(),
         ns_per_op: ns_each(rounds.first().copied().unwrap_or_default(), operations.len()),
         ns_per_op_median: ns_each(middle, operations.len()),
         p50_ns: latencies.value_at_quantile(0.5),
