@@ -1,6 +1,7 @@
 //! Development tasks, run as `cargo xtask <task>`. Uses nothing of the product, so that it can judge it.
 
 mod ci;
+mod long;
 mod repository;
 mod tidy;
 
@@ -15,6 +16,7 @@ usage: cargo xtask <task>
 tasks:
   ci           every check a change must pass: format, clippy, docs, tests, tidy, the README's commands
   ci --quick   the same without the release build and what runs on it
+  long NAME    the long form of a check: model (1e8 commands), prices (1e6 random books per property)
   tidy         the rules about the source tree that no compiler checks";
 
 /// The command line was not understood.
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["ci"] => |repository| ci::run(repository, Extent::Full),
         ["ci", "--quick"] => |repository| ci::run(repository, Extent::Quick),
         ["tidy"] => tidy::run,
+        ["long", name] => return with_repository(|repository| long::run(repository, name)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -36,6 +39,10 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    with_repository(task)
+}
+
+fn with_repository(task: impl FnOnce(&Repository) -> ExitCode) -> ExitCode {
     match Repository::find() {
         Ok(repository) => task(&repository),
         Err(error) => {

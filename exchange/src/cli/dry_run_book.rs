@@ -261,21 +261,22 @@ impl Play {
 
     /// What an event adds to the line of a step about the order `id`.
     fn read(&mut self, id: u64, event: &Event, line: &mut StepLine) {
-        match event {
-            Event::Trade(trade) => self.read_trade(id, trade, line),
-            Event::OrderCancelled(cancelled) => {
-                let whose = self.ids.get(&cancelled.order).copied().unwrap_or(0);
-                if whose == id {
-                    line.cancelled += cancelled.leaves.wh();
-                } else if cancelled.reason == CancelReason::SelfTrade {
-                    line.stp_cancelled.push(whose);
-                }
-                self.set_leaves(whose, 0);
+        if let Event::Trade(trade) = event {
+            self.read_trade(id, trade, line);
+        } else if let Event::OrderCancelled(cancelled) = event {
+            let whose = self.ids.get(&cancelled.order).copied().unwrap_or(0);
+            if whose == id {
+                line.cancelled += cancelled.leaves.wh();
+            } else if cancelled.reason == CancelReason::SelfTrade {
+                line.stp_cancelled.push(whose);
             }
-            Event::OrderReplaced(replaced) => self.set_leaves(id, replaced.leaves.wh()),
-            Event::OrderRestated(_) => line.reject = Some("duplicate_id"),
-            Event::OrderRejected(rejected) => line.reject = Some(reject_name(rejected.reason)),
-            _ => {}
+            self.set_leaves(whose, 0);
+        } else if let Event::OrderReplaced(replaced) = event {
+            self.set_leaves(id, replaced.leaves.wh());
+        } else if let Event::OrderRestated(_) = event {
+            line.reject = Some("duplicate_id");
+        } else if let Event::OrderRejected(rejected) = event {
+            line.reject = Some(reject_name(rejected.reason));
         }
     }
 
@@ -343,12 +344,89 @@ fn energy(quantity: i64) -> Energy {
     Energy::from_wh(u64::try_from(quantity).unwrap_or(0))
 }
 
-const fn reject_name(reason: RejectReason) -> &'static str {
-    match reason {
-        RejectReason::DuplicateClientOrder => "duplicate_id",
-        RejectReason::QuantityNotOnLot
-        | RejectReason::QuantityAboveMaximum
-        | RejectReason::QuantityBelowMinimum => "bad_quantity",
-        other => other.name(),
+fn reject_name(reason: RejectReason) -> &'static str {
+    let of_quantity = [
+        RejectReason::QuantityNotOnLot,
+        RejectReason::QuantityAboveMaximum,
+        RejectReason::QuantityBelowMinimum,
+    ];
+    if reason == RejectReason::DuplicateClientOrder {
+        "duplicate_id"
+    } else if of_quantity.contains(&reason) {
+        "bad_quantity"
+    } else {
+        reason.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    /// Successive fills of one maker at one price count as one.
+    fn merged(fills: &Value) -> Vec<Value> {
+        let mut merged: Vec<Value> = Vec::new();
+        for fill in fills.as_array().unwrap() {
+            let same = |last: &&mut Value| {
+                ["maker", "taker", "price"].iter().all(|field| last[field] == fill[field])
+            };
+            if let Some(last) = merged.last_mut().filter(same) {
+                last["qty"] = json!(last["qty"].as_u64().unwrap() + fill["qty"].as_u64().unwrap());
+            } else {
+                merged.push(fill.clone());
+            }
+        }
+        merged
+    }
+
+    #[test]
+    fn public_book_cases_come_out_as_published() {
+        let cases: Vec<Value> =
+            serde_json::from_str(include_str!("../../cases/book.json")).unwrap();
+        let expected: Vec<Value> =
+            serde_json::from_str(include_str!("../../cases/book.expected.json")).unwrap();
+        assert_eq!(cases.len(), expected.len());
+        for (case, expected) in cases.iter().zip(&expected) {
+            let name = &expected["name"];
+            let got: Value = serde_json::from_str(&super::run(case).unwrap()).unwrap();
+            assert_eq!(&got["name"], name);
+            let steps = got["steps"].as_array().unwrap();
+            let wanted = expected["expect"].as_array().unwrap();
+            assert_eq!(steps.len(), wanted.len(), "{name}");
+            for (index, (got, wanted)) in steps.iter().zip(wanted).enumerate() {
+                for (field, value) in wanted.as_object().unwrap() {
+                    if field == "fills" {
+                        assert_eq!(merged(&got[field]), merged(value), "{name}, step {index}");
+                    } else {
+                        assert_eq!(&got[field], value, "{field} of {name}, step {index}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_cases_name_the_field() {
+        let new = json!({"op": "new", "id": 1, "side": "buy", "qty": 1, "price": 1,
+            "type": "limit", "tif": "GTC"});
+        let message = |field: &str, value: Value| {
+            let mut step = new.clone();
+            step[field] = value;
+            super::run(&json!({"name": "x", "steps": [step]})).unwrap_err()
+        };
+        for (field, value) in [
+            ("op", json!("erase")),
+            ("side", json!("both")),
+            ("type", json!("stop")),
+            ("tif", json!("GTD")),
+            ("qty", Value::Null),
+            ("price", Value::Null),
+        ] {
+            let message = message(field, value);
+            assert!(message.contains(field) && message.contains("step 0"), "{field}: {message}");
+        }
+        assert!(message("volume", json!(1)).contains("volume"));
+        let case = json!({"name": "x", "stp": "maybe", "steps": [new]});
+        assert!(super::run(&case).unwrap_err().contains("stp"));
     }
 }

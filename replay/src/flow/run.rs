@@ -81,21 +81,17 @@ impl FlowEngine {
     /// Counts what the commands caused.
     pub fn count(&mut self, result: &mut FlowResult) {
         for event in &self.events {
-            match event {
-                Event::Trade(trade) => {
-                    let (taker, maker) = match trade.maker {
-                        Some(Side::Buy) => (&trade.sell, &trade.buy),
-                        Some(Side::Sell) | None => (&trade.buy, &trade.sell),
-                    };
-                    let price = u32::try_from(trade.price.micros()).unwrap_or(0);
-                    let quantity = u32::try_from(trade.quantity.wh()).unwrap_or(0);
-                    result.fill(taker.order.get(), maker.order.get(), price, quantity);
-                }
-                Event::OrderRejected(rejected) => {
-                    // Wrong results are better than silent ones.
-                    result.fill(u64::from(rejected.reason.code()), 0, 0, 0);
-                }
-                _ => {}
+            if let Event::Trade(trade) = event {
+                let (taker, maker) = match trade.maker {
+                    Some(Side::Buy) => (&trade.sell, &trade.buy),
+                    Some(Side::Sell) | None => (&trade.buy, &trade.sell),
+                };
+                let price = u32::try_from(trade.price.micros()).unwrap_or(0);
+                let quantity = u32::try_from(trade.quantity.wh()).unwrap_or(0);
+                result.fill(taker.order.get(), maker.order.get(), price, quantity);
+            } else if let Event::OrderRejected(rejected) = event {
+                // A refusal must not go unnoticed: no flow expects this fill.
+                result.fill(u64::from(rejected.reason.code()), 0, 0, 0);
             }
         }
     }

@@ -46,7 +46,6 @@ impl Model {
     }
 
     fn cancel_many(&mut self, mass: &MassCancel, reason: CancelReason, events: &mut Vec<Event>) {
-        let request = mass.origin.map(|_| mass.client_order);
         let mut cancelled = 0;
         for at in self.reached(mass) {
             // The rest of a list may have gone with an earlier one.

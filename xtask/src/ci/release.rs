@@ -46,6 +46,20 @@ pub(super) fn run(repository: &Repository, steps: &mut Steps) {
         after_demo(&|_| Outcome::from(refuse_damage(repository, &first_folder, &copy)))
     });
     folder.finish(steps);
+    for (name, workload) in FLOWS {
+        steps.run(name, || outcome_of(&mut flow(repository, workload)));
+    }
+}
+
+/// The canonical order flows at their default size. Fills other than the published ones end the
+/// command with an error.
+const FLOWS: [(&str, &str); 3] = [("flow 1", "1"), ("flow 2", "2"), ("flow 3", "3")];
+
+fn flow(repository: &Repository, workload: &str) -> Command {
+    let mut command = repository.cargo();
+    command.args(["run", "--release", "--quiet", "--", "bench", "book", "--workload", workload]);
+    command.args(["--rounds", "1"]);
+    command
 }
 
 /// Runs the demo and checks its figures.

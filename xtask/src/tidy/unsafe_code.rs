@@ -1,14 +1,14 @@
-//! Unsafe code: forbidden in the core, and elsewhere only where a decision record says so.
+//! Unsafe code: forbidden in most of the core, and elsewhere only in files that a decision record names.
 
 use super::{Violation, contains_word, numbered};
 use crate::repository::Tree;
 
 /// Crates that must forbid it.
-const CORE: [&str; 4] = ["types", "wire", "engine", "settlement"];
+const CORE: [&str; 3] = ["types", "wire", "settlement"];
 const FORBID: &str = concat!("#![forbid(", "unsafe_code)]");
 
 /// Files that may hold it; a decision record names each.
-const FILES_ALLOWED: [&str; 1] = ["journal/src/mapping.rs"];
+const FILES_ALLOWED: [&str; 2] = ["engine/src/prefetch.rs", "journal/src/mapping.rs"];
 
 // Put together so that this file does not contain what it looks for.
 const KEYWORD: &str = concat!("un", "safe");
