@@ -5,9 +5,9 @@
 //! or on sequenced time is checked here, so that a replay decides the same.
 
 use types::{
-    ClientOrderId, Conditions, MeterId, NewOrder, OrderId, OrderKind, OrderList, Origin, Phase,
-    RejectReason, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, TimeInForce,
-    Timestamp, TradingState,
+    ClientOrderId, Conditions, ICEBERG_PARTS_MAX, MeterId, NewOrder, OrderId, OrderKind, OrderList,
+    Origin, Phase, RejectReason, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder,
+    SlotKey, TimeInForce, Timestamp, TradingState,
 };
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     credit::{amount, exposure},
     engine::Engine,
     index::NONE,
+    limits::BOOK_ICEBERGS_MAX,
     orders::{Accepted, Extra, MARKET, Order, Place, Traits},
     registry::{Market, MeterRow, group},
     slots::Slot,
@@ -97,7 +98,7 @@ impl Engine {
         let group = group(&market.controls, order.meter, row.owner);
         self.check_capacity(slot, row, order.meter, order.side, quantity)?;
         self.check_self_trade(slot, group, order.side)?;
-        self.check_room(slot)?;
+        self.check_room(slot, !order.conditions.display.is_zero())?;
         let per_wh = check_size(market, order.side, level, quantity)?;
         let reserve = amount(per_wh, quantity);
         let extra =
@@ -229,6 +230,10 @@ impl Engine {
             self.check_self_trade(slot, order.group, order.side())?;
         }
         let per_wh = check_size(market, order.side(), level, quantity)?;
+        let display = self.orders.extra(order).display;
+        if has_too_many_parts(u64::from(display), u64::from(quantity)) {
+            return Err(RejectReason::InvalidConditions.into());
+        }
         if moves && order.traits.has(Traits::POST_ONLY) {
             self.check_post_only(slot, order.side(), level)?;
         }
@@ -345,9 +350,11 @@ impl Engine {
     }
 
     #[inline]
-    fn check_room(&self, slot: &Slot) -> Result<(), RejectReason> {
+    fn check_room(&self, slot: &Slot, is_iceberg: bool) -> Result<(), RejectReason> {
+        let book = self.slots.book(slot.book);
         if self.orders.open() >= self.limits.orders_max
-            || self.slots.book(slot.book).orders() >= self.limits.book_orders_max
+            || book.orders() >= self.limits.book_orders_max
+            || (is_iceberg && book.icebergs >= BOOK_ICEBERGS_MAX)
         {
             return Err(RejectReason::OrderLimitReached);
         }
@@ -414,6 +421,7 @@ impl Engine {
             || conditional.iter().filter(|&&given| given).count() > 1
             || !fits(asked.minimum)
             || !fits(asked.display)
+            || has_too_many_parts(asked.display.wh(), order.quantity.wh())
         {
             return Err(RejectReason::InvalidConditions);
         }
@@ -482,6 +490,11 @@ fn is_plain(order: &NewOrder) -> bool {
         && order.conditions == Conditions::NONE
         && order.list == OrderList::NONE
         && order.time_in_force != TimeInForce::UntilTime
+}
+
+/// Whether an iceberg would come into view in more parts than it may.
+fn has_too_many_parts(display: u64, quantity: u64) -> bool {
+    display != 0 && display.saturating_mul(u64::from(ICEBERG_PARTS_MAX)) < quantity
 }
 
 /// Smallest quantity and largest value; what each Wh may come to owe.

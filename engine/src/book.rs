@@ -47,6 +47,8 @@ pub(crate) struct Book {
     open_by_owner: OpenCounts,
     /// By meter: how often it traded while its market counted that.
     executions: Vec<u32>,
+    /// Open orders that show only part of themselves.
+    pub(crate) icebergs: u32,
     /// Orders that hibernate or wait for a list, in no order.
     pub(crate) outside: Vec<u32>,
     /// Lists with an order that waits here, by the number of their last order.
@@ -63,6 +65,7 @@ impl Book {
         self.open_by_meter.fill([0, 0]);
         self.open_by_owner.fill([0, 0]);
         self.executions.fill(0);
+        self.icebergs = 0;
         self.outside.clear();
         self.blocks.clear();
     }

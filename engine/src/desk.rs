@@ -162,6 +162,9 @@ impl Desk<'_> {
     /// Books an accepted order.
     #[inline]
     pub(crate) fn reserve(&mut self, party: &Party, group: u32, reserve: i128) {
+        if self.orders.get(party.number).traits.has(Traits::ICEBERG) {
+            self.book.icebergs += 1;
+        }
         *self.book.used_mut(party.meter, party.side) += party.leaves;
         if group != 0 {
             *self.book.open_mut(group, party.side) += 1;
@@ -183,11 +186,8 @@ impl Desk<'_> {
         } else {
             self.book.outside.retain(|&other| other != number);
         }
-        self.orders.finish(number);
         *self.book.used_mut(meter, side) -= leaves;
-        if group != 0 {
-            *self.book.open_mut(group, side) -= 1;
-        }
+        self.finish(number, group, side);
         let released = amount(self.exposure(side, level), leaves);
         self.credit.account_mut(self.slot.market, platform).reserved -= released;
         leaves
@@ -258,6 +258,15 @@ impl Desk<'_> {
     pub(crate) fn filled(&mut self, number: u32) {
         let order = self.orders.get(number);
         let (group, side) = (order.group, order.side());
+        self.finish(number, group, side);
+    }
+
+    /// An order is done: it no longer counts as open.
+    #[inline]
+    fn finish(&mut self, number: u32, group: u32, side: Side) {
+        if self.orders.get(number).traits.has(Traits::ICEBERG) {
+            self.book.icebergs -= 1;
+        }
         self.orders.finish(number);
         if group != 0 {
             *self.book.open_mut(group, side) -= 1;

@@ -42,6 +42,8 @@ pub struct Engine {
     pub(crate) last_time: Timestamp,
     /// How many trades there were; also the number of the last one.
     pub(crate) trades: u64,
+    /// The same before the present command.
+    pub(crate) trades_before: u64,
     pub(crate) registry: Registry,
     pub(crate) slots: Slots,
     pub(crate) limits: Limits,
@@ -66,6 +68,7 @@ impl Engine {
             last_seq: Seq::ZERO,
             last_time: Timestamp::from_ns(i64::MIN),
             trades: 0,
+            trades_before: 0,
             registry: Registry::new(limits),
             slots: Slots::new(limits.slots_max),
             limits,
@@ -104,6 +107,7 @@ impl Engine {
         let time = command.time;
         self.last_seq = command.seq;
         self.last_time = time;
+        self.trades_before = self.trades;
         if self.expiries.next().is_some_and(|expires| expires < time) {
             self.expire(time, events);
         }

@@ -5,8 +5,9 @@
 pub struct Limits {
     /// Most orders open at the same time.
     pub orders_max: u32,
-    /// Most orders open in one slot. Whatever one command does to a book must fit into one journal
-    /// batch: 300,000 trades × 104 bytes of record = 29.8 MiB of 32 MiB.
+    /// Most orders open in one slot. Whatever one command does must fit into one journal batch of
+    /// 48 MiB: 300,000 orders and 1,000 × 100 parts of icebergs make as many trades at most, blocks
+    /// and baskets 50,000 more; 450,000 × 104 bytes of record = 44.6 MiB.
     pub book_orders_max: u32,
     /// Most meters. 131,072 × (8 bytes of used capacity + 8 of open orders) = 2 MiB for each open
     /// slot.
@@ -18,6 +19,12 @@ pub struct Limits {
     /// Most parties. 1,024 × 68 bytes = 68 KiB.
     pub parties_max: u16,
 }
+
+/// Most icebergs open in one slot.
+pub(crate) const BOOK_ICEBERGS_MAX: u32 = 1_000;
+
+/// Most trades that blocks and baskets make in one command.
+pub(crate) const LIST_TRADES_MAX: u64 = 50_000;
 
 /// Largest [`Limits::meters_max`]. A meter's capacity in a slot counts as at most 2^32 Wh; times
 /// 2^26 meters is below 2^63, so that every sum over a book fits in an `i64`.

@@ -13,6 +13,7 @@ use types::{
 use crate::{
     engine::Engine,
     index::{NONE, at, next_index},
+    limits::LIST_TRADES_MAX,
     orders::{Order, Place, Traits},
 };
 
@@ -151,12 +152,14 @@ impl Engine {
         }
     }
 
-    /// Whether all slots of a list are continuous and each of its orders would fill whole.
+    /// Whether all slots of a list are continuous and each of its orders would fill whole, without
+    /// more trades than lists may make in one command.
     ///
     /// The gate is a matter of sequenced time here too.
     fn can_fill(&mut self, index: u32) -> bool {
         let now = self.last_time;
         let numbers = self.lists.get(index).orders.clone();
+        let mut trades = self.trades - self.trades_before;
         numbers.into_iter().all(|number| {
             let slot = self.orders.get(number).slot;
             let desk = self.desk(slot);
@@ -164,8 +167,9 @@ impl Engine {
                 return false;
             }
             let taker = desk.taker(number);
-            let reach = desk.reach(&taker);
-            desk.is_enough(&taker, reach, true)
+            let made = desk.fills_whole_need(&taker, desk.reach(&taker), taker.party.leaves);
+            trades = trades.saturating_add(made.unwrap_or(0));
+            made.is_some() && trades <= LIST_TRADES_MAX
         })
     }
 

@@ -305,7 +305,7 @@ impl Desk<'_> {
             }
         }
         let best = self.book.ladder(taker.party.side.opposite()).best();
-        if self.would_fill(taker, 1, best, limit) { Ending::Interrupted } else { Ending::Exhausted }
+        if self.would_trade(taker, best, limit) { Ending::Interrupted } else { Ending::Exhausted }
     }
 
     /// Trades against one level that holds ordinary orders only, until it or the taker is empty.

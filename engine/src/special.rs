@@ -79,22 +79,33 @@ impl Desk<'_> {
     pub(crate) fn is_enough(&self, taker: &Taker, reach: Reach, whole: bool) -> bool {
         let order = self.orders.get(taker.party.number);
         let need = if whole { order.leaves } else { self.orders.need(order) };
-        let best = self.book.ladder(taker.party.side.opposite()).best();
-        best >= reach.first && self.would_fill(taker, need, best, reach.last)
+        self.fills_whole_need(taker, reach, need).is_some()
     }
 
-    /// Whether a sweep from rank `from` to rank `last` would fill at least `need`.
+    /// How many trades a sweep would make that fills at least `need`, if it would.
+    pub(crate) fn fills_whole_need(&self, taker: &Taker, reach: Reach, need: u32) -> Option<u64> {
+        let best = self.book.ladder(taker.party.side.opposite()).best();
+        let count = self.count(taker, need, best, reach.last);
+        (best >= reach.first && count.filled >= need).then_some(count.trades)
+    }
+
+    /// Whether a sweep from rank `from` to rank `last` would trade at all.
     #[cold]
-    pub(crate) fn would_fill(&self, taker: &Taker, need: u32, from: u32, last: u32) -> bool {
+    pub(crate) fn would_trade(&self, taker: &Taker, from: u32, last: u32) -> bool {
+        self.count(taker, 1, from, last).filled > 0
+    }
+
+    /// Counts what a sweep from rank `from` to rank `last` would fill, until that is `need`.
+    fn count(&self, taker: &Taker, need: u32, from: u32, last: u32) -> Count {
         let other = taker.party.side.opposite();
         let ladder = self.book.ladder(other);
-        let mut count = Count { left: taker.party.leaves, filled: 0, over: false };
+        let mut count = Count { left: taker.party.leaves, filled: 0, trades: 0, over: false };
         let mut rank = from;
         while rank <= last && !count.over && count.filled < need {
             self.count_level(taker, other, rank, &mut count);
             rank = ladder.best_from(rank + 1);
         }
-        count.filled >= need
+        count
     }
 
     /// Counts what a sweep would fill at one level.
@@ -125,6 +136,7 @@ impl Desk<'_> {
             }
             count.left -= quantity;
             count.filled += quantity;
+            count.trades += 1;
             let hidden = leaves - in_view;
             if quantity == in_view && hidden > 0 {
                 let display = self.orders.extra(maker).display;
@@ -138,6 +150,7 @@ impl Desk<'_> {
 struct Count {
     left: u32,
     filled: u32,
+    trades: u64,
     /// It would give way to an order of its own group.
     over: bool,
 }

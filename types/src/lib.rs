@@ -43,7 +43,10 @@ pub use ids::{
     TradeId, UtilityId,
 };
 pub use market::{MarketDefinition, MarketError, Phase};
-pub use order::{Conditions, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side, TimeInForce};
+pub use order::{
+    Conditions, ICEBERG_PARTS_MAX, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side,
+    TimeInForce,
+};
 pub use participant::{MeterRegistration, Party, PartyRegistration, Role};
 pub use reject::RejectReason;
 pub use slot::{DeliverySlot, SlotError, SlotKey};

@@ -121,6 +121,9 @@ impl TimeInForce {
     }
 }
 
+/// Most parts in which an iceberg may come into view: bounds how many trades it makes.
+pub const ICEBERG_PARTS_MAX: u32 = 100;
+
 /// What an order may ask for besides price, quantity and time in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Conditions {
@@ -128,7 +131,8 @@ pub struct Conditions {
     pub post_only: bool,
     /// Fill whole or not at all, however long that takes. Passed over when it cannot fill whole.
     pub all_or_none: bool,
-    /// Iceberg: show no more than this of what rests. Zero shows everything.
+    /// Iceberg: show no more than this of what rests, at least a hundredth
+    /// ([`ICEBERG_PARTS_MAX`]) of the quantity. Zero shows everything.
     pub display: Energy,
     /// Smallest quantity it accepts: of the fill on arrival as a whole, and of each trade while it
     /// rests; never more than what is open. Zero accepts any.

@@ -250,6 +250,9 @@ impl Bytes<'_> {
             let used = book.used_mut(order.meter, side);
             let more = order.leaves.checked_add(order.filled);
             *used = self.known(more.and_then(|more| used.checked_add(more)))?;
+            if order.traits.has(Traits::ICEBERG) && !order.is_done() {
+                book.icebergs += 1;
+            }
             if order.group != 0 && !order.is_done() {
                 *book.open_mut(order.group, side) += 1;
             }

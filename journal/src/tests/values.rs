@@ -103,7 +103,7 @@ impl Source {
 
     fn key(&mut self) -> SlotKey {
         let minutes = self.pick(&[5, 15, 30, 60, 1_440]);
-        let start = self.u32().min(u32::MAX - 1_440);
+        let start = self.u32() % 153_000_001;
         SlotKey {
             market: MarketId::new(self.u16()),
             slot: DeliverySlot::new(start, minutes).unwrap(),

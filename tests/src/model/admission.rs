@@ -159,7 +159,7 @@ impl Model {
         let given = [conditions.all_or_none, minimum > 0, display > 0];
         let one_at_most = given.into_iter().filter(|&given| given).count() <= 1;
         let whole = minimum.is_multiple_of(lot) && display.is_multiple_of(lot);
-        let fits = minimum <= quantity && display <= quantity;
+        let fits = minimum <= quantity && display <= quantity && parts_fit(display, quantity);
         let agree = plain && ends && (can_rest || !must_rest) && one_at_most && whole && fits;
         refuse_if(!agree, RejectReason::InvalidConditions)
     }
@@ -283,6 +283,8 @@ impl Model {
             self.check_other_side(&market, key, order.sent.side, order.group)?;
         }
         check_size(&market, &order.sent, limit, quantity)?;
+        let display = order.sent.conditions.display.wh();
+        refuse_if(!parts_fit(display, quantity), RejectReason::InvalidConditions)?;
         if moves && self.slot(key).phase == Phase::Continuous {
             self.check_post_only(&order.sent, limit)?;
         }
@@ -320,6 +322,11 @@ fn check_price(market: &Market, limit: Price) -> Outcome {
 }
 
 /// The market's smallest quantity and largest value.
+/// An iceberg comes into view in a hundred parts at most.
+const fn parts_fit(display: u64, quantity: u64) -> bool {
+    display == 0 || quantity <= 100 * display
+}
+
 fn check_size(market: &Market, sent: &NewOrder, limit: Price, quantity: u64) -> Outcome {
     let below = quantity < market.controls.quantity_min.wh();
     refuse_if(below, RejectReason::QuantityBelowMinimum)?;

@@ -75,14 +75,13 @@ mod tests {
         let mut tree = Tree::of(&[
             ("types/src/lib.rs", "//! Types.\n#![forbid(unsafe_code)]\n"),
             ("wire/src/lib.rs", "#![forbid(unsafe_code)]\n"),
-            ("engine/src/lib.rs", "//! `#![forbid(unsafe_code)]`\n"),
-            ("settlement/src/lib.rs", "#![forbid(unsafe_code)]\n"),
+            ("settlement/src/lib.rs", "//! `#![forbid(unsafe_code)]`\n"),
             ("journal/src/mapping.rs", &code),
             ("gateway/src/ring.rs", &code),
         ]);
         assert_eq!(
             lines(&check(&tree)),
-            "engine/src/lib.rs:1: lacks `#![forbid(unsafe_code)]`\n\
+            "settlement/src/lib.rs:1: lacks `#![forbid(unsafe_code)]`\n\
              gateway/src/ring.rs:2: unsafe code outside the files that may hold it\n\
              journal/src/mapping.rs:2: unsafe code in a file that no decision record names\n"
         );
