@@ -5,163 +5,147 @@ use types::{Energy, Price, Side};
 use crate::{
     auction::{Clearing, Curve, CurvePoint, clear},
     book::Book,
-    ladder::Ranks,
+    index::{NONE, at, next_index},
+    ladder::Level,
     orders::OrderLog,
     registry::Market,
 };
 
 /// Prices the book of a slot as its auction would, without touching an order.
 ///
-/// Only the levels in question go into the curve. As many better levels as trade for certain are
-/// walked from both ends until they no longer cross: that gives the largest volume V and the
-/// marginal limit of each side. Supply reaches V from the marginal sell on and demand down to the
-/// marginal buy, so exactly the limits between the two have volume V, and everything better than
-/// them behaves as a market order.
+/// Only the levels in question go into the curve. One pass over the levels where the sides overlap
+/// finds the largest volume V, a second where supply reaches it and demand still does: exactly the
+/// limits between those two have volume V, and everything better than them behaves as a market
+/// order. Both passes run straight through, so that nothing in the book decides which way they go.
 pub(crate) fn clear_book(
     book: &Book,
     orders: &OrderLog,
     market: &Market,
     reference: Option<Price>,
 ) -> Option<Clearing> {
-    let mut buy = Walk::new(book, orders, Side::Buy);
-    let mut sell = Walk::new(book, orders, Side::Sell);
-    while let (Some(bid), Some(ask)) = (buy.upcoming(), sell.upcoming()) {
-        if bid < ask {
-            break;
-        }
-        buy.advance();
-        sell.advance();
-        let quantity = buy.left.min(sell.left);
-        buy.left -= quantity;
-        sell.left -= quantity;
-    }
-    let (low, high) = (sell.current?.0, buy.current?.0);
-    let (market_buy, market_sell) = (buy.at_any_price(), sell.at_any_price());
-    let sells = sell.rest(|level| level <= high);
-    let buys = buy.rest(|level| level >= low);
-    let points = merge(&buys, &sells, market);
+    let market_buy = book.auction_quantity(orders, Side::Buy, 0);
+    let market_sell = book.auction_quantity(orders, Side::Sell, 0);
+    let overlap = Overlap::of(book, market, [market_buy, market_sell])?;
+    let needy = book.ladder(Side::Buy).needy + book.ladder(Side::Sell).needy;
+    let question = if needy == 0 {
+        overlap.question(|_, _, level| level.quantity)
+    } else {
+        overlap.question(|side, level_index, level| {
+            if level.special == 0 {
+                level.quantity
+            } else {
+                book.auction_quantity(orders, side, book.rank(side, level_index))
+            }
+        })
+    };
+    let points: Vec<CurvePoint> = question
+        .levels
+        .into_iter()
+        .map(|(level, [buy, sell])| CurvePoint {
+            price: market.price_of(level),
+            buy: Energy::from_wh(buy),
+            sell: Energy::from_wh(sell),
+        })
+        .collect();
     let curve = Curve {
         points: &points,
-        market_buy: Energy::from_wh(market_buy),
-        market_sell: Energy::from_wh(market_sell),
+        market_buy: Energy::from_wh(question.better_buys),
+        market_sell: Energy::from_wh(question.better_sells),
         tick: market.definition.tick,
         reference,
     };
     clear(market.definition.price_rule, &curve)
 }
 
-/// A level and its quantity in the auction. Market orders stand above all levels as buys, below
-/// all as sells.
-type Step = (i64, u64);
-
-/// Walks the levels of one side from the best, by quantity.
-struct Walk<'a> {
-    book: &'a Book,
-    orders: &'a OrderLog,
-    side: Side,
-    ranks: Ranks<'a>,
-    /// The level after the current one.
-    next: Option<Step>,
-    /// The current level, and what of it is left.
-    current: Option<Step>,
-    left: u64,
-    /// Quantity of all better levels.
-    better: u64,
+/// The levels at which a buy could meet a sell, from the lowest.
+struct Overlap<'a> {
+    lowest: u32,
+    sells: &'a [Level],
+    /// From the highest level down, as ranks go.
+    buys: &'a [Level],
+    market_buy: u64,
+    market_sell: u64,
 }
 
-impl<'a> Walk<'a> {
-    fn new(book: &'a Book, orders: &'a OrderLog, side: Side) -> Self {
-        let ranks = book.ladder(side).ranks();
-        let mut walk =
-            Self { book, orders, side, ranks, next: None, current: None, left: 0, better: 0 };
-        walk.next = walk.step();
-        walk
-    }
-
-    /// The next level that takes part.
-    fn step(&mut self) -> Option<Step> {
-        loop {
-            let rank = self.ranks.next()?;
-            let quantity = self.book.auction_quantity(self.orders, self.side, rank);
-            if quantity > 0 {
-                return Some((self.level(rank), quantity));
-            }
-        }
-    }
-
-    fn level(&self, rank: u32) -> i64 {
-        match (rank, self.side) {
-            (0, Side::Buy) => i64::MAX,
-            (0, Side::Sell) => -1,
-            (rank, side) => i64::from(self.book.level(side, rank)),
-        }
-    }
-
-    /// The level that [`Walk::advance`] would leave as the current one.
-    fn upcoming(&self) -> Option<i64> {
-        let step = if self.left > 0 { self.current } else { self.next };
-        step.map(|(level, _)| level)
-    }
-
-    /// Moves on to the next level once the current one is used up.
-    fn advance(&mut self) {
-        if let (0, Some((level, quantity))) = (self.left, self.next) {
-            self.better += self.current.map_or(0, |(_, quantity)| quantity);
-            self.current = Some((level, quantity));
-            self.left = quantity;
-            self.next = self.step();
-        }
-    }
-
-    /// Quantity that trades at any price in question.
-    fn at_any_price(&self) -> u64 {
-        let market = self.current.filter(|&(level, _)| !is_limit(level));
-        self.better + market.map_or(0, |(_, quantity)| quantity)
-    }
-
-    /// The current level and those after it while `reached` holds, each with its whole quantity.
-    fn rest(mut self, reached: impl Fn(i64) -> bool) -> Vec<(u32, u64)> {
-        let mut levels = Vec::new();
-        let mut step = self.current.filter(|&(level, _)| is_limit(level));
-        if step.is_none() {
-            step = self.next;
-            self.next = None;
-            if step.is_some() {
-                self.next = self.step();
-            }
-        }
-        while let Some((level, quantity)) = step
-            && reached(level)
-        {
-            levels.extend(u32::try_from(level).map(|level| (level, quantity)));
-            step = self.next;
-            self.next = self.step();
-        }
-        levels
-    }
+/// What the price rule has to decide on.
+struct Question {
+    /// Levels that hold limits: buys and sells.
+    levels: Vec<(u32, [u64; 2])>,
+    /// Everything that trades at any of these prices.
+    better_buys: u64,
+    better_sells: u64,
 }
 
-const fn is_limit(level: i64) -> bool {
-    level != i64::MAX && level != -1
-}
-
-/// Falling buys and rising sells as one rising list of points.
-fn merge(buys: &[(u32, u64)], sells: &[(u32, u64)], market: &Market) -> Vec<CurvePoint> {
-    let mut buys = buys.iter().rev().copied().peekable();
-    let mut sells = sells.iter().copied().peekable();
-    let mut points = Vec::new();
-    while let Some(level) = match (buys.peek(), sells.peek()) {
-        (Some(&(buy, _)), Some(&(sell, _))) => Some(buy.min(sell)),
-        (Some(&(level, _)), None) | (None, Some(&(level, _))) => Some(level),
-        (None, None) => None,
-    } {
-        let buy = buys.next_if(|&(at, _)| at == level).map_or(0, |(_, quantity)| quantity);
-        let sell = sells.next_if(|&(at, _)| at == level).map_or(0, |(_, quantity)| quantity);
-        points.push(CurvePoint {
-            price: market.price_of(level),
-            buy: Energy::from_wh(buy),
-            sell: Energy::from_wh(sell),
-        });
+impl<'a> Overlap<'a> {
+    /// From the best sell up to the best buy; with market orders, which reach every level, from
+    /// the bottom or up to the top. `None` when no buy meets a sell.
+    fn of(book: &'a Book, market: &Market, [market_buy, market_sell]: [u64; 2]) -> Option<Self> {
+        let best = |side| Some(book.ladder(side).best_from(1)).filter(|&rank| rank != NONE);
+        let top = market.levels - 1;
+        let (best_buy, best_sell) = (best(Side::Buy), best(Side::Sell));
+        if (best_buy.is_none() && market_buy == 0) || (best_sell.is_none() && market_sell == 0) {
+            return None;
+        }
+        let lowest = match best_sell {
+            Some(rank) if market_sell == 0 => book.level(Side::Sell, rank),
+            Some(_) | None => 0,
+        };
+        let highest = match best_buy {
+            Some(rank) if market_buy == 0 => book.level(Side::Buy, rank),
+            Some(_) | None => top,
+        };
+        if lowest > highest {
+            return None;
+        }
+        let sells = book
+            .ladder(Side::Sell)
+            .slice(book.rank(Side::Sell, lowest), book.rank(Side::Sell, highest));
+        let buys = book
+            .ladder(Side::Buy)
+            .slice(book.rank(Side::Buy, highest), book.rank(Side::Buy, lowest));
+        Some(Self { lowest, sells, buys, market_buy, market_sell })
     }
-    points
+
+    /// Runs the two passes. `quantity` is what a level brings into the auction.
+    #[inline]
+    fn question(&self, quantity: impl Fn(Side, u32, &Level) -> u64) -> Question {
+        let sides = self.buys.iter().rev().zip(self.sells);
+        let sums: Vec<[u64; 2]> = (self.lowest..)
+            .zip(sides)
+            .map(|(level, (buy, sell))| {
+                [quantity(Side::Buy, level, buy), quantity(Side::Sell, level, sell)]
+            })
+            .collect();
+        let total = self.market_buy + sums.iter().map(|[buy, _]| buy).sum::<u64>();
+        let (mut demand, mut supply, mut volume) = (total, self.market_sell, 0);
+        for &[buy, sell] in &sums {
+            supply += sell;
+            volume = demand.min(supply).max(volume);
+            demand -= buy;
+        }
+        // How many levels have less supply than the volume, and how many enough demand.
+        let (mut below, mut enough) = (0_u32, 0_u32);
+        let (mut better_buys, mut better_sells) = (0, self.market_sell);
+        (demand, supply) = (total, self.market_sell);
+        for &[buy, sell] in &sums {
+            supply += sell;
+            let (is_below, is_enough) = (supply < volume, demand >= volume);
+            below += u32::from(is_below);
+            enough += u32::from(is_enough);
+            better_sells = if is_below { supply } else { better_sells };
+            better_buys = if is_enough { better_buys } else { demand.max(better_buys) };
+            demand -= buy;
+        }
+        // Beyond the highest level there are only market orders.
+        if enough == next_index(self.sells.len()) {
+            better_buys = self.market_buy;
+        }
+        let in_question = (self.lowest + below..).zip(sums.iter().skip(at(below)));
+        let levels = in_question
+            .take(at(enough.saturating_sub(below)))
+            .filter(|(_, sums)| **sums != [0, 0])
+            .map(|(level, sums)| (level, *sums))
+            .collect();
+        Question { levels, better_buys, better_sells }
+    }
 }

@@ -5,12 +5,12 @@
 
 use types::{
     Command, CommandRejected, CreditLimit, CreditRelease, Digest, Energy, Event, MarketControls,
-    MarketDefinition, MarketId, MeterRegistration, Party, PartyRegistration, Phase, PlatformId,
-    Price, RejectReason, Role, Seq, Sequenced, SlotKey, Timestamp,
+    MarketDefinition, MarketId, MeterRegistration, OrderId, Party, PartyRegistration, Phase,
+    PlatformId, Price, RejectReason, Role, Seq, Sequenced, Side, SlotKey, Timestamp,
 };
 
 use crate::{
-    book::Depth,
+    book::{Depth, DepthLevel},
     calls::reference,
     client_ids::ClientIds,
     credit::Credit,
@@ -182,6 +182,22 @@ impl Engine {
         let slot = self.open(key)?;
         let market = self.registry.market(slot.market);
         Some(self.slots.book(slot.book).depth(&self.orders, market))
+    }
+
+    /// The price levels of one side of an open slot, best first; none of any other.
+    pub fn levels(&self, key: SlotKey, side: Side) -> impl Iterator<Item = DepthLevel> + '_ {
+        let levels = self.open(key).map(|slot| {
+            let market = self.registry.market(slot.market);
+            self.slots.book(slot.book).side(side, &self.orders, market)
+        });
+        levels.into_iter().flatten()
+    }
+
+    /// The slot of an accepted order.
+    #[must_use]
+    pub fn slot_of(&self, order: OrderId) -> Option<SlotKey> {
+        let number = self.orders.number(order)?;
+        Some(self.slots.slot(self.orders.get(number).slot).key)
     }
 
     /// What the auction of a slot in its call, frozen or not, would do now; `None` in other phases.

@@ -91,6 +91,11 @@ impl Ladder {
         &mut self.levels[at(rank)]
     }
 
+    /// The levels of these ranks, both included.
+    pub(crate) fn slice(&self, from: u32, to: u32) -> &[Level] {
+        self.levels.get(at(from)..=at(to)).unwrap_or_default()
+    }
+
     /// Puts an open order at the end of the queue.
     #[inline]
     pub(crate) fn push(&mut self, orders: &mut OrderLog, rank: u32, number: u32) {

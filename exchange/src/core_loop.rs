@@ -16,6 +16,7 @@ use types::{Command, Event, Seq, Timestamp};
 
 use crate::{
     clock::Clock,
+    market_data::MarketData,
     progress::{Progress, ProgressWriter},
     schedule::Schedule,
     seeds::Seeds,
@@ -42,6 +43,8 @@ pub struct CoreLoop {
     pub journal: Writer,
     /// Tells the platforms.
     pub egress: Egress,
+    /// Shows everyone the books.
+    pub market_data: MarketData,
     /// Tells everyone else how far it is.
     pub progress: ProgressWriter,
     /// What is due by itself.
@@ -87,6 +90,7 @@ impl CoreLoop {
     /// process must end.
     pub fn run(mut self, stop: &Arc<AtomicBool>) -> Result<Engine, JournalError> {
         let mut batch = Batch::default();
+        self.market_data.begin(&self.engine);
         for commands in std::mem::take(&mut self.opening).chunks(self.batch_commands_max) {
             batch.commands.extend_from_slice(commands);
             self.turn(self.clock.now(), &mut batch)?;
@@ -124,6 +128,7 @@ impl CoreLoop {
             self.engine.apply(&sequenced, &mut batch.events);
             let caused = batch.events.get(first..).unwrap_or_default();
             self.journal.append(&sequenced, caused)?;
+            self.market_data.observe(&self.engine, caused);
             for event in caused {
                 self.schedule.observe(&sequenced, event);
                 if let Event::CommandRejected(rejected) = event {
@@ -134,6 +139,8 @@ impl CoreLoop {
             batch.applied.push((sequenced.seq, sequenced.time, first..batch.events.len()));
         }
         self.journal.commit()?; // Nobody is told anything before this line.
+        // Who has a report finds its effect in the books.
+        self.market_data.publish(&self.engine);
         self.egress.publish(batch.published());
         Ok(())
     }

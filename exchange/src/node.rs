@@ -29,6 +29,7 @@ use crate::{
     core_loop::CoreLoop,
     exit::{Failure, Kind},
     feed,
+    market_data::MarketData,
     progress::{Progress, ProgressWriter},
     registry::{self, Registry},
     schedule::Schedule,
@@ -36,6 +37,7 @@ use crate::{
     sequencer::Sequencer,
     settlement_worker::{Settlement, SettlementWorker, WorkerError},
 };
+use market_view::MarketReader;
 
 /// The settlement pipeline's own party, which its feed certificate names.
 pub const SETTLEMENT: Party = Party { role: Role::Settlement, number: 1 };
@@ -185,6 +187,8 @@ pub struct Node {
     pub settlement: Settlement,
     /// What the start found.
     pub recovered: Recovered,
+    /// The books, as of the last turn.
+    pub market: MarketReader,
     ingress: Ingress,
     progress: watch::Receiver<Progress>,
     gateway: Gateway,
@@ -235,8 +239,7 @@ impl Node {
 
         let (ingress, receiver) = Ingress::new(config.ring_commands);
         let sessions = Arc::new(Sessions::default());
-        let durable = Progress { durable: recovered.last_seq, ..Progress::default() };
-        let (progress_writer, progress) = ProgressWriter::start(durable);
+        let (progress_writer, progress) = ProgressWriter::start_at(recovered.last_seq);
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
         let parts = quic::Parts {
@@ -257,7 +260,9 @@ impl Node {
             authority,
         };
         let stop_core = Arc::new(AtomicBool::new(false));
+        let (market_data, market) = MarketData::new(Limits::default().slots_max);
         let core_loop = CoreLoop {
+            market_data,
             ingress: receiver,
             sequencer: Sequencer::after(recovered.last_seq, opened.recovery.last_time),
             engine: opened.engine,
@@ -282,6 +287,7 @@ impl Node {
             address,
             settlement,
             recovered,
+            market,
             ingress,
             progress,
             gateway,

@@ -40,9 +40,10 @@ impl Shared {
 }
 
 impl ProgressWriter {
-    /// Starts the relay on the current tokio runtime.
+    /// Starts the relay on the current tokio runtime, when everything up to `durable` is on disk.
     #[must_use]
-    pub fn start(initial: Progress) -> (Self, watch::Receiver<Progress>) {
+    pub fn start_at(durable: Seq) -> (Self, watch::Receiver<Progress>) {
+        let initial = Progress { durable, ..Progress::default() };
         let shared = Arc::new(Shared {
             durable: AtomicU64::new(initial.durable.get()),
             scheduled: AtomicI64::new(initial.scheduled.ns()),

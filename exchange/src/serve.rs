@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use market_view::MarketReader;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
     registry::{self, Registry},
     settlement_worker::{Settlement, WorkerError},
 };
+
+/// Between two lines of status.
+const STATUS_PERIOD: Duration = Duration::from_secs(60);
 
 /// Runs until a signal asks to stop.
 ///
@@ -52,6 +56,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut health = tokio::time::interval(Duration::from_secs(1));
+    let mut status = tokio::time::interval(STATUS_PERIOD);
     let failed = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
@@ -61,6 +66,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                     break Some(NodeError::CoreStopped);
                 }
             }
+            _ = status.tick() => log_status(&node.market),
             _ = cycle.tick() => {
                 tokio::spawn(verify(node.settlement.clone(), clock.now()));
             }
@@ -74,6 +80,22 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let engine = ended.map_err(Failure::node)?;
     tracing::info!("stopped at sequence {}, state {}", engine.last_seq(), engine.digest());
     Ok(())
+}
+
+/// One line for operators. Reading does not disturb the core loop; a moment later will do as well.
+fn log_status(market: &MarketReader) {
+    if let Ok(counters) = market.counters() {
+        tracing::info!(
+            "{} commands, {} orders accepted, {} requests refused, {} trades of {} Wh since the \
+             start; {} books",
+            counters.commands,
+            counters.accepted,
+            counters.rejected,
+            counters.trades,
+            counters.traded.wh(),
+            market.keys().len()
+        );
+    }
 }
 
 /// One verification cycle and a checkpoint. A failure is logged; the next cycle tries again, and a

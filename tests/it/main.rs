@@ -10,6 +10,7 @@ mod engine_auction;
 mod engine_model;
 mod feed;
 mod market_controls;
+mod market_view;
 mod order_kinds;
 mod order_refusals;
 mod session_refusals;

@@ -29,6 +29,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
     });
     steps.run("docs", || docs(repository));
     tests(repository, &mut steps);
+    steps.run("loom", || loom(repository));
     steps.run("tidy", || Outcome::from(tidy::check(repository)));
     steps.run("readme", || Outcome::from(readme(repository)));
     if extent == Extent::Full {
@@ -41,6 +42,16 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
 fn docs(repository: &Repository) -> Outcome {
     let mut command = repository.cargo();
     command.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    outcome_of(&mut command)
+}
+
+/// Every execution of small cases of what readers and the core loop share without locks. A build of its
+/// own, because the model checker replaces the atomics.
+fn loom(repository: &Repository) -> Outcome {
+    let mut command = repository.cargo();
+    command.args(["test", "--release", "-p", "market_view", "--lib", "--target-dir"]);
+    command.arg(repository.root().join("target/loom")).env("RUSTFLAGS", "--cfg loom");
+    command.args(["--", "loom_tests", "--nocapture"]);
     outcome_of(&mut command)
 }
 

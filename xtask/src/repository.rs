@@ -29,6 +29,11 @@ impl Repository {
         Ok(Self { root: root.to_path_buf(), cargo })
     }
 
+    /// The folder of the workspace.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A cargo command that runs in the root folder.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(&self.cargo);

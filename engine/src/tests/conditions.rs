@@ -122,7 +122,9 @@ fn minimum_and_display_are_whole_lots_and_at_most_the_quantity() {
          sell S2 2kWh @ 4.00 showing 2010Wh
          sell S2 2kWh @ 4.00 showing 18446744073709551615Wh
          sell S2 2kWh @ 4.00 showing 2000Wh
-         sell S2 2kWh @ 4.00 showing 10Wh",
+         sell S2 2kWh @ 4.00 showing 10Wh
+         sell S2 2.01kWh @ 4.00 showing 20Wh
+         sell S2 2kWh @ 4.00 showing 20Wh",
         &expect![[r#"
             rejected New invalid_conditions
             rejected New invalid_conditions
@@ -136,6 +138,8 @@ fn minimum_and_display_are_whole_lots_and_at_most_the_quantity() {
             rejected New invalid_conditions
             rejected New invalid_conditions
             accepted #3
+            rejected New invalid_conditions
+            rejected New invalid_conditions
             accepted #4
         "#]],
     );

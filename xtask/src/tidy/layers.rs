@@ -13,17 +13,27 @@ enum Allowed {
     Anything,
 }
 
-const LAYERS: [(&str, Allowed); 11] = [
+const LAYERS: [(&str, Allowed); 12] = [
     ("types", Allowed::Only(&[])),
     ("wire", Allowed::Only(&["types"])),
     ("engine", Allowed::Only(&["types"])),
     ("journal", Allowed::Only(&["types"])),
+    ("market_view", Allowed::Only(&["types"])),
     ("gateway", Allowed::Only(&["types", "wire"])),
     ("settlement", Allowed::Only(&["types", "wire"])),
     ("replay", Allowed::Only(&["types", "wire", "engine", "journal", "gateway", "settlement"])),
     (
         "exchange",
-        Allowed::Only(&["types", "wire", "engine", "journal", "gateway", "settlement", "replay"]),
+        Allowed::Only(&[
+            "types",
+            "wire",
+            "engine",
+            "journal",
+            "market_view",
+            "gateway",
+            "settlement",
+            "replay",
+        ]),
     ),
     ("bench", Allowed::Anything),
     ("tests", Allowed::Anything),

@@ -1,0 +1,134 @@
+//! What changed in a turn goes to the market view, once the turn is durable.
+
+use engine::Engine;
+use market_view::{
+    BookView, Counters, IndicativeView, MarketReader, MarketView, MarketWriter, ViewLevel,
+};
+use types::{Event, Phase, Side, SlotKey};
+
+/// Levels of each side that readers see.
+const DEPTH_MAX: u16 = 32;
+
+/// The core loop's way to the market view.
+pub struct MarketData {
+    writer: MarketWriter,
+    /// Since this process started.
+    counters: Counters,
+    /// Slots that changed since the last publication, with repetitions.
+    changed: Vec<SlotKey>,
+    book: BookView,
+}
+
+impl std::fmt::Debug for MarketData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MarketData").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+impl MarketData {
+    /// For at most this many open slots at a time, and the end that readers have.
+    #[must_use]
+    pub fn new(slots_max: u32) -> (Self, MarketReader) {
+        let (writer, reader) = MarketView::new(slots_max, DEPTH_MAX);
+        let book = BookView::with_depth(DEPTH_MAX);
+        (Self { writer, counters: Counters::default(), changed: Vec::new(), book }, reader)
+    }
+
+    /// Notes every open slot as changed, as after a start.
+    pub fn begin(&mut self, engine: &Engine) {
+        let open = engine.slots().filter(|&(_, phase)| phase != Phase::Closed);
+        self.changed.extend(open.map(|(key, _)| key));
+        self.publish(engine);
+    }
+
+    /// Notes what a command caused.
+    pub fn observe(&mut self, engine: &Engine, events: &[Event]) {
+        self.counters.commands += 1;
+        for event in events {
+            if let Some(key) = self.slot_of(engine, event) {
+                self.changed.push(key);
+            }
+        }
+    }
+
+    /// Shows what changed. The turn is durable by now.
+    pub fn publish(&mut self, engine: &Engine) {
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        for key in self.changed.drain(..) {
+            if fill(&mut self.book, engine, key) {
+                if self.writer.publish(key, &self.book).is_err() {
+                    tracing::warn!(?key, "the market view has no room for a slot");
+                }
+            } else {
+                self.writer.retire(key);
+            }
+        }
+        self.writer.count(self.counters);
+    }
+
+    /// The slot whose book an event changed, and counting.
+    fn slot_of(&mut self, engine: &Engine, event: &Event) -> Option<SlotKey> {
+        match event {
+            Event::OrderAccepted(accepted) => {
+                self.counters.accepted += 1;
+                Some(accepted.key)
+            }
+            Event::Trade(trade) => {
+                self.counters.trades += 1;
+                self.counters.traded =
+                    self.counters.traded.checked_add(trade.quantity).unwrap_or_default();
+                Some(trade.key)
+            }
+            Event::OrderRejected(_) => {
+                self.counters.rejected += 1;
+                None
+            }
+            Event::SlotPhaseChanged(changed) => Some(changed.key),
+            Event::OrderReplaced(replaced) => engine.slot_of(replaced.order),
+            Event::OrderCancelled(cancelled) => engine.slot_of(cancelled.order),
+            Event::OrderHibernated(moved) | Event::OrderActivated(moved) => {
+                engine.slot_of(moved.order)
+            }
+            Event::MarketDefined(_)
+            | Event::PartyRegistered(_)
+            | Event::MeterRegistered(_)
+            | Event::ControlsSet(_)
+            | Event::SlotFrozen(_)
+            | Event::CallExtended(_)
+            | Event::AuctionUncrossed(_)
+            | Event::OrderRestated(_)
+            | Event::MassCancelled(_)
+            | Event::TradingChanged(_)
+            | Event::CreditSet(_)
+            | Event::CreditReleased(_)
+            | Event::CommandRejected(_) => None,
+        }
+    }
+}
+
+/// Fills the view of a book from the engine. `false` when the slot is closed.
+fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) -> bool {
+    let Some(phase) = engine.phase(key).filter(|&phase| phase != Phase::Closed) else {
+        return false;
+    };
+    book.clear();
+    book.seq = engine.last_seq();
+    book.time = engine.last_time();
+    book.phase = phase;
+    book.last = engine.last_price(key);
+    book.indicative = engine.indicative(key).map(|now| IndicativeView {
+        price: now.price,
+        volume: now.volume,
+        surplus_wh: now.surplus_wh,
+    });
+    let most = usize::from(DEPTH_MAX);
+    for (side, levels) in [(Side::Buy, &mut book.buy), (Side::Sell, &mut book.sell)] {
+        levels.extend(engine.levels(key, side).take(most).map(|level| ViewLevel {
+            price: level.price,
+            quantity: level.quantity,
+            orders: level.orders,
+        }));
+    }
+    true
+}
