@@ -118,23 +118,25 @@ impl<'a> Overlap<'a> {
             .collect();
         let total = self.market_buy + sums.iter().map(|[buy, _]| buy).sum::<u64>();
         let (mut demand, mut supply, mut volume) = (total, self.market_sell, 0);
+        // All sums are below 2^63 (see `Limits`), so nothing wraps; unchecked, the passes need no
+        // branches.
         for &[buy, sell] in &sums {
-            supply += sell;
+            supply = supply.wrapping_add(sell);
             volume = demand.min(supply).max(volume);
-            demand -= buy;
+            demand = demand.wrapping_sub(buy);
         }
         // How many levels have less supply than the volume, and how many enough demand.
         let (mut below, mut enough) = (0_u32, 0_u32);
         let (mut better_buys, mut better_sells) = (0, self.market_sell);
         (demand, supply) = (total, self.market_sell);
         for &[buy, sell] in &sums {
-            supply += sell;
+            supply = supply.wrapping_add(sell);
             let (is_below, is_enough) = (supply < volume, demand >= volume);
-            below += u32::from(is_below);
-            enough += u32::from(is_enough);
+            below = below.wrapping_add(u32::from(is_below));
+            enough = enough.wrapping_add(u32::from(is_enough));
             better_sells = if is_below { supply } else { better_sells };
             better_buys = if is_enough { better_buys } else { demand.max(better_buys) };
-            demand -= buy;
+            demand = demand.wrapping_sub(buy);
         }
         // Beyond the highest level there are only market orders.
         if enough == next_index(self.sells.len()) {
