@@ -5,11 +5,20 @@
 //! before, when nothing of them may be in the cache, and some four before, when the lines of the
 //! first time have arrived and lead to the next.
 
-use types::{Command, SlotKey};
+use types::{Command, NewOrder, SlotKey};
 
 use crate::{book::Book, engine::Engine, index::NONE, orders::Order, prefetch::prefetch};
 
+/// Below this many open orders the books are in the cache, and asking for them would only cost. An
+/// order that is cancelled may still be far away: it lies among all that were ever accepted.
+const ORDERS_IN_CACHE: u32 = 4_096;
+
 impl Engine {
+    /// How many commands before its turn to [`Engine::anticipate`] a command.
+    pub const FAR: usize = 12;
+    /// How many commands before its turn to [`Engine::expect`] it.
+    pub const NEAR: usize = 5;
+
     /// Says that a command comes in about ten. Changes nothing.
     #[inline]
     pub fn anticipate(&self, coming: &Command) {
@@ -18,21 +27,34 @@ impl Engine {
                 prefetch(self.orders.get(number));
             }
         } else if let Command::NewOrder(signed) = coming
-            && let Some(book) = self.book_of(signed.order.key)
+            && self.orders.open() >= ORDERS_IN_CACHE
         {
-            book.prefetch_used(signed.order.meter);
-            if let Some(market) = self.registry.market_index(signed.order.key.market)
-                && let Ok(level) = self.registry.market(market).level_of(signed.order.limit)
-            {
-                let rank = book.rank(signed.order.side, level);
-                prefetch(book.ladder(signed.order.side).level(rank));
-            }
+            self.prefetch_level(&signed.order);
         }
     }
 
     /// Says that a command comes in about four. Changes nothing.
     #[inline]
     pub fn expect(&self, coming: &Command) {
+        if self.orders.open() >= ORDERS_IN_CACHE {
+            self.prefetch_second(coming);
+        }
+    }
+
+    /// What a new order touches of its book.
+    fn prefetch_level(&self, order: &NewOrder) {
+        if let Some(book) = self.book_of(order.key) {
+            book.prefetch_used(order.meter);
+            if let Some(market) = self.registry.market_index(order.key.market)
+                && let Ok(level) = self.registry.market(market).level_of(order.limit)
+            {
+                let rank = book.rank(order.side, level);
+                prefetch(book.ladder(order.side).level(rank));
+            }
+        }
+    }
+
+    fn prefetch_second(&self, coming: &Command) {
         if let Command::CancelOrder(cancel) = coming {
             if let Some(number) = self.orders.number(cancel.order) {
                 self.prefetch_place(self.orders.get(number));

@@ -1,4 +1,5 @@
-//! The phases of a slot: open, freeze, uncross, close.
+//! Stop 8 of an order's life: the phases of its slot. It opens with a call, is frozen, uncrosses
+//! into continuous trading, and closes.
 
 use types::{
     AuctionResult, CallExtended, CancelReason, Energy, Event, FreezeSlot, Phase, Price,

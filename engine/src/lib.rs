@@ -9,23 +9,25 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `engine` | [`Engine`], `apply` with the only `match` over commands, and the queries |
-//! | `admission` | every check of a request, in the order of the reject codes |
-//! | `matching` | the sweep through the other side, resting, cancelling, replacing |
-//! | [`auction`] | the price rules as lists of steps, and the uncross |
-//! | [`sharing`], `pairing` | who gets how much of an auction, and which buyer meets which seller |
-//! | `registry` | markets, parties and meters |
-//! | `slots` | which slots are known, their phases and their books |
-//! | `book` | one slot: two ladders and how much each meter has used of its capacity |
+//! | `admission` | every check of a request, in the order of `docs/matching.md` |
+//! | `matching`, `special` | entering and sweeping; icebergs, minimums and what waits for them |
+//! | `changes`, `many`, `expiries` | cancel, replace, reduce, hibernate; mass cancels; last instants |
+//! | `lists` | blocks and baskets |
+//! | `calls`, `curve`, [`auction`] | phases of a slot; its aggregate curve; price rules as steps |
+//! | [`sharing`], `pairing`, [`batch`] | who gets how much; which buyer meets which seller; raw orders |
+//! | `desk` | one book with all that an order in it touches: whatever changes goes through here |
+//! | `registry`, `credit` | markets, controls, parties, meters; what each platform owes |
+//! | `slots`, `book` | which slots are known; two ladders, capacity, what stands outside |
 //! | `ladder` | one side: a price level per array cell, a bitmap of those that hold orders |
-//! | `slab` | the open orders, 32 bytes each, linked into queues by index |
-//! | `orders` | every order ever accepted, 64 bytes each, by its dense number |
+//! | `orders`, `chunked` | every order ever accepted, one cache line each, linked into queues |
 //! | `client_ids` | which order has a platform's own number |
-//! | `digest` | the canonical listing of the state, and its SHA-256 |
+//! | `digest`, [`snapshot`] | the canonical listing of the state and its SHA-256; state as bytes |
 //! | `invariants` | what is always true between two commands, checked the slow way |
+//! | `anticipate`, `prefetch` | fetching what coming commands need |
 //! | `limits`, `index` | how much of everything; table indices and exact division |
 //!
 //! Deliberately absent: allocation per order (vectors are reserved once or in big chunks), hashing
-//! except for the platforms' own numbers, floating point, and panics a participant could cause. An
+//! except for the platforms' own numbers and slot keys, floating point, and panics a participant could cause. An
 //! `assert!` here means that the journal or the engine itself is damaged.
 #![deny(unsafe_code)]
 

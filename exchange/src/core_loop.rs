@@ -122,7 +122,8 @@ impl CoreLoop {
     /// One turn: stamp, apply, record, make durable, publish.
     fn turn(&mut self, now: Timestamp, batch: &mut Batch) -> Result<(), JournalError> {
         batch.clear();
-        for command in batch.commands.drain(..) {
+        for (index, &command) in batch.commands.iter().enumerate() {
+            self.look_ahead(batch.commands.get(index..).unwrap_or_default());
             let sequenced = self.sequencer.stamp(now, command);
             let first = batch.events.len();
             self.engine.apply(&sequenced, &mut batch.events);
@@ -138,6 +139,7 @@ impl CoreLoop {
             }
             batch.applied.push((sequenced.seq, sequenced.time, first..batch.events.len()));
         }
+        batch.commands.clear();
         self.journal.commit()?; // Nobody is told anything before this line.
         // Who has a report finds its effect in the books.
         self.market_data.publish(&self.engine);
@@ -150,6 +152,16 @@ impl CoreLoop {
         let is_idle = now >= self.sequencer.last_time().plus_ns(PASS_TIME_NS);
         let has_expired = self.engine.next_expiry().is_some_and(|expiry| expiry < now);
         (is_idle && has_expired).then_some(Command::PassTime)
+    }
+
+    /// Tells the engine what comes after the first of these commands.
+    fn look_ahead(&self, commands: &[Command]) {
+        if let Some(coming) = commands.get(Engine::FAR) {
+            self.engine.anticipate(coming);
+        }
+        if let Some(coming) = commands.get(Engine::NEAR) {
+            self.engine.expect(coming);
+        }
     }
 
     fn longest_sleep(&self, now: Timestamp) -> Duration {

@@ -1,6 +1,7 @@
 //! A flow through the engine: every operation is a command like any other, admitted and answered
 //! with events.
 
+use engine::Engine;
 use types::{
     Command, Energy, Event, OrderId, OrderRequest, Price, SelfTradeAction, Sequenced, Side,
     TimeInForce,
@@ -8,10 +9,6 @@ use types::{
 
 use super::{FlowHeader, FlowKind, FlowOperation, FlowResult};
 use crate::stage::{ORIGIN, Setup, Stage, key, order};
-
-/// How many commands before its turn the engine is first told of one, and again.
-const FAR: usize = 12;
-const NEAR: usize = 5;
 
 /// An engine that runs a flow, in three steps a batch: [`FlowEngine::load`] turns operations into
 /// commands, [`FlowEngine::run`] applies them, [`FlowEngine::count`] reads the events. Only the
@@ -67,10 +64,10 @@ impl FlowEngine {
         self.events.clear();
         for (index, command) in self.commands.iter().enumerate() {
             let begun = begin();
-            if let Some(coming) = self.commands.get(index + FAR) {
+            if let Some(coming) = self.commands.get(index + Engine::FAR) {
                 self.stage.engine.anticipate(&coming.value);
             }
-            if let Some(coming) = self.commands.get(index + NEAR) {
+            if let Some(coming) = self.commands.get(index + Engine::NEAR) {
                 self.stage.engine.expect(&coming.value);
             }
             self.stage.engine.apply(command, &mut self.events);
