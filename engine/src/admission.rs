@@ -7,7 +7,7 @@
 use types::{
     ClientOrderId, Conditions, ICEBERG_PARTS_MAX, MeterId, NewOrder, OrderId, OrderKind, OrderList,
     Origin, Phase, RejectReason, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder,
-    SlotKey, TimeInForce, Timestamp, TradingState,
+    SlotKey, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -102,7 +102,7 @@ impl Engine {
         let per_wh = check_size(market, order.side, level, quantity)?;
         let reserve = amount(per_wh, quantity);
         let extra =
-            if is_plain(order) { None } else { Some(self.check_extra(time, market, order)?) };
+            if is_plain(order) { None } else { Some(check_extra(time, market, order, level)?) };
         if order.conditions.post_only {
             self.check_post_only(slot, order.side, level)?;
         }
@@ -138,13 +138,21 @@ impl Engine {
         origin: Origin,
         order: OrderId,
     ) -> Result<u32, RejectReason> {
-        let number = self.orders.number(order).ok_or(RejectReason::UnknownOrder)?;
-        let order = self.orders.get(number);
-        if order.platform != origin.platform {
-            return Err(RejectReason::NotAuthorised);
-        }
+        let (number, order) = self.own_order(origin, order)?;
         self.check_changeable(order, time)?;
         Ok(number)
+    }
+
+    /// An order of this platform, open or done.
+    #[inline]
+    fn own_order(&self, origin: Origin, order: OrderId) -> Result<(u32, &Order), RejectReason> {
+        let number = self.orders.number(order).ok_or(RejectReason::UnknownOrder)?;
+        let order = self.orders.get(number);
+        if order.platform == origin.platform {
+            Ok((number, order))
+        } else {
+            Err(RejectReason::NotAuthorised)
+        }
     }
 
     /// Checks that an order stands alone, in its book or asleep.
@@ -163,17 +171,13 @@ impl Engine {
         origin: Origin,
         order: OrderId,
     ) -> Result<u32, RejectReason> {
-        let number = self.orders.number(order).ok_or(RejectReason::UnknownOrder)?;
-        let order = *self.orders.get(number);
-        if order.platform != origin.platform {
-            return Err(RejectReason::NotAuthorised);
-        }
+        let (number, order) = self.own_order(origin, order)?;
         if self.is_stopped(order.meter) {
             return Err(RejectReason::TradingSuspended);
         }
-        self.check_changeable(&order, time)?;
+        self.check_changeable(order, time)?;
         self.check_stands(number, Place::Asleep)?;
-        self.check_entry(&order, order.level)?;
+        self.check_entry(order)?;
         Ok(number)
     }
 
@@ -308,12 +312,12 @@ impl Engine {
         Ok(())
     }
 
-    /// What depends on the phase for an order that is about to enter at a level.
-    fn check_entry(&self, order: &Order, level: u32) -> Result<(), RejectReason> {
+    /// What depends on the phase for an order that is about to enter.
+    fn check_entry(&self, order: &Order) -> Result<(), RejectReason> {
         let slot = self.slots.slot(order.slot);
         self.check_self_trade(slot, order.group, order.side())?;
         if order.traits.has(Traits::POST_ONLY) {
-            self.check_post_only(slot, order.side(), level)?;
+            self.check_post_only(slot, order.side(), order.level)?;
         }
         Ok(())
     }
@@ -393,60 +397,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Conditions that go together; what is rare about the order.
-    #[cold]
-    fn check_extra(
-        &self,
-        time: Timestamp,
-        market: &Market,
-        order: &NewOrder,
-    ) -> Result<(Traits, Extra), RejectReason> {
-        let asked = &order.conditions;
-        let immediate = order.time_in_force.is_immediate();
-        let conditional = [asked.all_or_none, !asked.minimum.is_zero(), !asked.display.is_zero()];
-        let fits = |energy: types::Energy| {
-            energy.is_zero() || (market.is_lots(energy.wh()) && energy <= order.quantity)
-        };
-        let expiry_fits = match order.time_in_force {
-            TimeInForce::UntilTime => asked.expires >= time && asked.expires.ns() != 0,
-            TimeInForce::UntilGate | TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => {
-                asked.expires.ns() == 0
-            }
-        };
-        let market_fits = order.kind == OrderKind::Limit
-            || (order.limit.micros() == 0 && !asked.post_only && asked.display.is_zero());
-        if !market_fits
-            || !expiry_fits
-            || (immediate && (asked.post_only || !asked.display.is_zero()))
-            || conditional.iter().filter(|&&given| given).count() > 1
-            || !fits(asked.minimum)
-            || !fits(asked.display)
-            || has_too_many_parts(asked.display.wh(), order.quantity.wh())
-        {
-            return Err(RejectReason::InvalidConditions);
-        }
-        // Within the quantity, which fits.
-        let wh = |energy: types::Energy| u32::try_from(energy.wh()).unwrap_or(u32::MAX);
-        let traits = Traits::NONE
-            .with(Traits::NEEDY, asked.all_or_none || !asked.minimum.is_zero())
-            .with(Traits::WHOLE, asked.all_or_none)
-            .with(Traits::ICEBERG, !asked.display.is_zero())
-            .with(Traits::POST_ONLY, asked.post_only)
-            .with(Traits::LISTED, order.list != OrderList::NONE);
-        let level_sent = match order.kind {
-            OrderKind::Limit => market.level_of(order.limit)?,
-            OrderKind::Market => MARKET,
-        };
-        let extra = Extra {
-            expires: asked.expires,
-            level_sent,
-            display: wh(asked.display),
-            minimum: wh(asked.minimum),
-            ..Extra::NONE
-        };
-        Ok((traits, extra))
-    }
-
     /// Whether a new order is the one that was accepted under its number.
     fn is_same(&self, known: &Order, order: &NewOrder) -> bool {
         let slot = self.slots.slot(known.slot);
@@ -479,7 +429,7 @@ impl Engine {
 
     /// Scopes that may not trade, in the order of their kind and number.
     pub fn stopped(&self) -> impl Iterator<Item = types::TradingControl> {
-        self.registry.stopped().filter(|control| control.state != TradingState::Active)
+        self.registry.stopped()
     }
 }
 
@@ -490,6 +440,56 @@ fn is_plain(order: &NewOrder) -> bool {
         && order.conditions == Conditions::NONE
         && order.list == OrderList::NONE
         && order.time_in_force != TimeInForce::UntilTime
+}
+
+/// Conditions that go together; what is rare about the order.
+#[cold]
+fn check_extra(
+    time: Timestamp,
+    market: &Market,
+    order: &NewOrder,
+    level: u32,
+) -> Result<(Traits, Extra), RejectReason> {
+    let asked = &order.conditions;
+    let immediate = order.time_in_force.is_immediate();
+    let conditional = [asked.all_or_none, !asked.minimum.is_zero(), !asked.display.is_zero()];
+    let fits = |energy: types::Energy| {
+        energy.is_zero() || (market.is_lots(energy.wh()) && energy <= order.quantity)
+    };
+    let expiry_fits = match order.time_in_force {
+        TimeInForce::UntilTime => asked.expires >= time && asked.expires.ns() != 0,
+        TimeInForce::UntilGate | TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => {
+            asked.expires.ns() == 0
+        }
+    };
+    let market_fits = order.kind == OrderKind::Limit
+        || (order.limit.micros() == 0 && !asked.post_only && asked.display.is_zero());
+    if !market_fits
+        || !expiry_fits
+        || (immediate && (asked.post_only || !asked.display.is_zero()))
+        || conditional.iter().filter(|&&given| given).count() > 1
+        || !fits(asked.minimum)
+        || !fits(asked.display)
+        || has_too_many_parts(asked.display.wh(), order.quantity.wh())
+    {
+        return Err(RejectReason::InvalidConditions);
+    }
+    // Within the quantity, which fits.
+    let wh = |energy: types::Energy| u32::try_from(energy.wh()).unwrap_or(u32::MAX);
+    let traits = Traits::NONE
+        .with(Traits::NEEDY, asked.all_or_none || !asked.minimum.is_zero())
+        .with(Traits::WHOLE, asked.all_or_none)
+        .with(Traits::ICEBERG, !asked.display.is_zero())
+        .with(Traits::POST_ONLY, asked.post_only)
+        .with(Traits::LISTED, order.list != OrderList::NONE);
+    let extra = Extra {
+        expires: asked.expires,
+        level_sent: level,
+        display: wh(asked.display),
+        minimum: wh(asked.minimum),
+        ..Extra::NONE
+    };
+    Ok((traits, extra))
 }
 
 /// Whether an iceberg would come into view in more parts than it may.

@@ -1,5 +1,7 @@
 //! The book of one slot: two ladders, what stands outside them, and what each meter has used.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use types::{Energy, MeterId, Price, Side};
 
 use crate::{
@@ -49,10 +51,10 @@ pub(crate) struct Book {
     executions: Vec<u32>,
     /// Open orders that show only part of themselves.
     pub(crate) icebergs: u32,
-    /// Orders that hibernate or wait for a list, in no order.
-    pub(crate) outside: Vec<u32>,
+    /// Orders that hibernate or wait for a list. Sets, because what stands here leaves in any order.
+    pub(crate) outside: BTreeSet<u32>,
     /// Lists with an order that waits here, by the number of their last order.
-    pub(crate) blocks: Vec<u32>,
+    pub(crate) blocks: BTreeMap<u32, u32>,
 }
 
 impl Book {

@@ -8,7 +8,7 @@ use types::{
 
 use crate::{
     auction::Clearing, curve::clear_book, digest::book_digest, engine::Engine, index::NONE,
-    ladder::queue, registry::Market, sharing::Sharing, slots::Slot,
+    ladder::queue, registry::Market, slots::Slot,
 };
 
 /// A second in nanoseconds.
@@ -150,10 +150,7 @@ impl Engine {
         slot.last_price = Some(clearing.price);
         let market = self.registry.market_mut(slot.market);
         market.last_auction_price = Some(clearing.price);
-        match market.sharing(clearing.price) {
-            Sharing::ByTime => self.pair(index, clearing, events),
-            Sharing::ProRata => self.pair_pro_rata(index, clearing, events),
-        }
+        self.pair(index, clearing, events);
     }
 
     /// Market orders do not outlive their auction.

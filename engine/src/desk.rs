@@ -137,7 +137,7 @@ impl Desk<'_> {
             let rank = self.book.rank(order.side(), order.level);
             self.book.ladder_mut(order.side()).unlink(self.orders, rank, number);
         } else {
-            self.book.outside.retain(|&other| other != number);
+            self.book.outside.remove(&number);
         }
         self.orders.get_mut(number).set_place(Place::Waiting);
     }
@@ -145,7 +145,7 @@ impl Desk<'_> {
     /// Puts an order outside the book: asleep, or waiting.
     pub(crate) fn set_aside(&mut self, number: u32, place: Place) {
         self.orders.get_mut(number).set_place(place);
-        self.book.outside.push(number);
+        self.book.outside.insert(number);
     }
 
     /// Books a change of an order's open quantity or level that is not a trade.
@@ -184,7 +184,7 @@ impl Desk<'_> {
             let order = *order;
             self.book.ladder_mut(side).bury(&order, rank);
         } else {
-            self.book.outside.retain(|&other| other != number);
+            self.book.outside.remove(&number);
         }
         *self.book.used_mut(meter, side) -= leaves;
         self.finish(number, group, side);

@@ -247,10 +247,8 @@ impl Listing {
                 }
             }
         }
-        let mut outside = book.outside.clone();
-        outside.sort_unstable();
-        self.u32(next_index(outside.len()));
-        for number in outside {
+        self.u32(next_index(book.outside.len()));
+        for &number in &book.outside {
             self.u64(u64::from(number));
             self.u64(u64::from(engine.orders.get(number).leaves));
         }

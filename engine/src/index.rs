@@ -1,6 +1,6 @@
 //! Small numbers: table indices and exact division by a fixed number.
 
-/// "No index": the end of a queue, no slab entry, no book.
+/// "No index": the end of a queue, no order, no book.
 pub(crate) const NONE: u32 = u32::MAX;
 
 const _: () = assert!(usize::BITS >= 32, "tables are indexed by u32");

@@ -38,6 +38,13 @@ pub(crate) struct List {
     pub(crate) orders: Vec<u32>,
 }
 
+impl List {
+    /// Number of the last of its orders that arrived: its place among the blocks of a slot.
+    fn last(&self) -> u32 {
+        self.orders.last().copied().unwrap_or(0)
+    }
+}
+
 /// Every list there ever was: its orders are refused when they come again.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
@@ -145,10 +152,16 @@ impl Engine {
             self.cancel_list(index, CancelReason::FillOrKill, events);
         } else {
             self.lists.get_mut(index).state = ListState::Waiting;
-            for number in self.lists.get(index).orders.clone() {
-                let book = self.slots.slot(self.orders.get(number).slot).book;
-                self.slots.book_mut(book).blocks.push(index);
-            }
+            self.wait(index);
+        }
+    }
+
+    /// Enters a block that waits into the books of its slots.
+    pub(crate) fn wait(&mut self, index: u32) {
+        let list = self.lists.get(index);
+        for &number in &list.orders {
+            let book = self.slots.slot(self.orders.get(number).slot).book;
+            self.slots.book_mut(book).blocks.insert(list.last(), index);
         }
     }
 
@@ -195,7 +208,8 @@ impl Engine {
         events: &mut Vec<Event>,
     ) {
         let book = self.slots.book(self.slots.slot(slot).book);
-        for index in book.blocks.clone() {
+        let blocks: Vec<u32> = book.blocks.values().copied().collect();
+        for index in blocks {
             let list = self.lists.get(index);
             let reaches = rested.is_none_or(|(side, level)| {
                 let first = list.orders.first().map(|&number| self.orders.get(number));
@@ -213,10 +227,11 @@ impl Engine {
     /// A list is over: nothing of it waits any longer.
     fn end_list(&mut self, index: u32) {
         self.lists.get_mut(index).state = ListState::Over;
-        for number in self.lists.get(index).orders.clone() {
+        let list = self.lists.get(index);
+        for &number in &list.orders {
             let book = self.slots.slot(self.orders.get(number).slot).book;
             if book != NONE {
-                self.slots.book_mut(book).blocks.retain(|&other| other != index);
+                self.slots.book_mut(book).blocks.remove(&list.last());
             }
         }
     }

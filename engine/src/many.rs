@@ -132,6 +132,6 @@ pub(crate) fn open_numbers(book: &Book, orders: &OrderLog, numbers: &mut Vec<u32
             numbers.extend(queue(orders, ladder.level(rank)).map(|(number, _)| number));
         }
     }
-    numbers.extend_from_slice(&book.outside);
+    numbers.extend(&book.outside);
     numbers.sort_unstable();
 }

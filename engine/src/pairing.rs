@@ -21,7 +21,7 @@ struct Share {
 
 impl Market {
     /// How the orders at the last price of a call share what is left for them.
-    pub(crate) fn sharing(&self, price: types::Price) -> Sharing {
+    fn sharing(&self, price: types::Price) -> Sharing {
         let band = (self.definition.price_min, self.definition.price_max);
         match self.controls.allocation {
             types::Allocation::ProRata => Sharing::ProRata,
@@ -31,30 +31,18 @@ impl Market {
 }
 
 impl Engine {
-    /// Trades the volume of an auction at its price, walking both sides in priority order.
+    /// Trades the volume of an auction at its price, walking both sides in priority order. The
+    /// orders of the last level that fills get their part by time, or in proportion to their
+    /// quantity, in whole lots.
     pub(crate) fn pair(&mut self, slot: u32, clearing: Clearing, events: &mut Vec<Event>) {
-        let volume = clearing.volume.wh();
-        self.cross(slot, clearing, |desk, side| by_time(desk, side, volume), events);
-    }
-
-    /// As [`Engine::pair`], where the orders of the last level that fills share it in proportion to
-    /// their quantity, in whole lots.
-    pub(crate) fn pair_pro_rata(&mut self, slot: u32, clearing: Clearing, events: &mut Vec<Event>) {
-        let volume = clearing.volume.wh();
-        self.cross(slot, clearing, |desk, side| pro_rata(desk, side, volume), events);
-    }
-
-    /// Trades what `shares` gives the orders of each side, in that order.
-    fn cross(
-        &mut self,
-        slot: u32,
-        clearing: Clearing,
-        shares: impl Fn(&Desk<'_>, Side) -> Vec<Share>,
-        events: &mut Vec<Event>,
-    ) {
         let mut desk = self.desk(slot);
-        let mut buys = shares(&desk, Side::Buy).into_iter();
-        let mut sells = shares(&desk, Side::Sell).into_iter();
+        let (sharing, volume) = (desk.market.sharing(clearing.price), clearing.volume.wh());
+        let shares = |side| match sharing {
+            Sharing::ByTime => by_time(&desk, side, volume),
+            Sharing::ProRata => pro_rata(&desk, side, volume),
+        };
+        let mut buys = shares(Side::Buy).into_iter();
+        let mut sells = shares(Side::Sell).into_iter();
         let (mut buy, mut sell) = (buys.next(), sells.next());
         while let (Some(one), Some(other)) = (&mut buy, &mut sell) {
             let quantity = one.quantity.min(other.quantity);

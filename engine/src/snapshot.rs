@@ -1,7 +1,7 @@
 //! The whole state as bytes, and back.
 //!
 //! A snapshot holds what cannot be worked out again: the registry, the slots, every order with its
-//! extra, the order of each queue, what stands outside, credit, lists and counted trades. Ladders,
+//! extra, the order of each queue, credit, lists and counted trades. Ladders, what stands outside,
 //! used capacity, counts, expiries and the table of platforms' numbers are built anew. It ends with
 //! the digest of the state, and [`Engine::restore`] compares: a snapshot restores to exactly the
 //! state it was taken of, or not at all.

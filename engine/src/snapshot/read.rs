@@ -253,6 +253,9 @@ impl Bytes<'_> {
             if order.traits.has(Traits::ICEBERG) && !order.is_done() {
                 book.icebergs += 1;
             }
+            if matches!(order.place(), Place::Asleep | Place::Waiting) {
+                book.outside.insert(number);
+            }
             if order.group != 0 && !order.is_done() {
                 *book.open_mut(order.group, side) += 1;
             }
@@ -311,7 +314,7 @@ impl Bytes<'_> {
         let book = engine.slots.slot(slot).book;
         for side in [Side::Buy, Side::Sell] {
             for _ in 0..self.u32()? {
-                let number = self.number(engine, slot, &[Place::Queue])?;
+                let number = self.queued(engine, slot)?;
                 let order = engine.orders.get(number);
                 // An order that is linked already would close a ring.
                 if order.side() != side || order.next != NOBODY || order.prev != NOBODY {
@@ -326,14 +329,6 @@ impl Bytes<'_> {
             }
         }
         for _ in 0..self.u32()? {
-            let number = self.number(engine, slot, &[Place::Asleep, Place::Waiting])?;
-            engine.slots.book_mut(book).outside.push(number);
-        }
-        for _ in 0..self.u32()? {
-            let list = self.u32()?;
-            engine.slots.book_mut(book).blocks.push(list);
-        }
-        for _ in 0..self.u32()? {
             let (meter, count) = (MeterId::new(self.u32()?), self.u32()?);
             self.known(engine.registry.meter(meter))?;
             *engine.slots.book_mut(book).executions_mut(meter) = count;
@@ -341,12 +336,12 @@ impl Bytes<'_> {
         Ok(())
     }
 
-    /// The number of an order of this slot that is in one of these places.
-    fn number(&mut self, engine: &Engine, slot: u32, places: &[Place]) -> Outcome<u32> {
+    /// The number of an order of this slot that is in a queue.
+    fn queued(&mut self, engine: &Engine, slot: u32) -> Outcome<u32> {
         let number = self.u32()?;
         let known = (1..=engine.orders.len()).contains(&number);
         let order = self.known(known.then(|| engine.orders.get(number)))?;
-        let fits = order.slot == slot && places.contains(&order.place());
+        let fits = order.slot == slot && order.place() == Place::Queue;
         if fits { Ok(number) } else { Err(self.impossible()) }
     }
 
@@ -394,17 +389,20 @@ impl Bytes<'_> {
                 let known = (1..=engine.orders.len()).contains(&number);
                 orders.push(self.known(known.then_some(number))?);
             }
-            engine.lists.put(List { platform, sent, state, orders });
+            // What waits is open, and so has a book.
+            let is_open = |&number: &u32| !engine.orders.get(number).is_done();
+            let waits = state == ListState::Waiting;
+            self.known((!waits || orders.iter().all(is_open)).then_some(()))?;
+            let index = engine.lists.put(List { platform, sent, state, orders });
+            if waits {
+                engine.wait(index);
+            }
         }
         let count = crate::index::next_index(engine.lists.in_order().len());
         let names = |engine: &Engine, order: &Order| {
             !order.traits.has(Traits::LISTED) || engine.orders.extra(order).list < count
         };
-        let all_named =
-            engine.orders.iter().all(|(_, order)| names(engine, order))
-                && engine.slots.iter().filter(|slot| slot.book != NONE).all(|slot| {
-                    engine.slots.book(slot.book).blocks.iter().all(|&list| list < count)
-                });
+        let all_named = engine.orders.iter().all(|(_, order)| names(engine, order));
         if all_named { Ok(()) } else { Err(self.impossible()) }
     }
 }

@@ -191,7 +191,7 @@ impl Bytes {
         }
     }
 
-    /// Queues from the best level on, what stands outside, and counted trades.
+    /// Queues from the best level on, and counted trades.
     fn book(&mut self, engine: &Engine, slot: &Slot) {
         let book = engine.slots.book(slot.book);
         for side in [Side::Buy, Side::Sell] {
@@ -199,8 +199,6 @@ impl Bytes {
             let lines = ladder.ranks().flat_map(|rank| queue(&engine.orders, ladder.level(rank)));
             self.list(lines, |bytes, (number, _)| bytes.u32(number));
         }
-        self.list(book.outside.iter(), |bytes, &number| bytes.u32(number));
-        self.list(book.blocks.iter(), |bytes, &list| bytes.u32(list));
         self.list(book.all_executions(), |bytes, (meter, count)| {
             bytes.u32(meter);
             bytes.u32(count);
