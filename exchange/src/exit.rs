@@ -91,6 +91,8 @@ impl Failure {
         match &error {
             NodeError::Identity(_) => Self::new(Kind::Config, &error)
                 .hint("`gridcross init DIR` makes keys and certificates"),
+            NodeError::Tls(_) => Self::new(Kind::Config, &error)
+                .hint("`gridcross ca crl --dir DIR/keys` writes new revocation lists"),
             NodeError::Gateway(GatewayError::Bind { .. }) => Self::new(Kind::Runtime, &error)
                 .hint("choose another `listen` address in gridcross.toml, or stop what uses it"),
             NodeError::Replay(_) => Self::new(Kind::Mismatch, &error),

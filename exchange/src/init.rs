@@ -3,7 +3,11 @@
 use std::{fs, io, path::Path};
 
 use ed25519_dalek::SigningKey;
-use gateway::{Authority, AuthorityError, IdentityError, identity};
+use gateway::{
+    Authority, AuthorityError, IdentityError,
+    authority::{Holder, KeySource, Purpose, Validity},
+    identity,
+};
 use sha2::{Digest as _, Sha256};
 use types::{
     Code, CodeError, MeterId, MeterRegistration, OwnerId, Party, PartyRegistration, PlatformId,
@@ -81,12 +85,13 @@ pub fn write_directory(
     let config_path = layout.root().join(config::FILE_NAME);
     fs::write(&config_path, config_text)
         .map_err(|source| InitError::Write { path: config_path, source })?;
-    let authority = Authority::create(&layout.keys())?;
-    authority.issue_server(&["localhost"])?;
-    authority.issue_party(SETTLEMENT)?;
-    authority.issue_party(Party { role: Role::Operator, number: 1 })?;
-    for line in &registry.parties {
-        authority.issue_party(line.party)?;
+    let validity = Validity::development();
+    let mut authority = Authority::create(&layout.keys(), validity)?;
+    authority.issue_server(&["localhost"], validity)?;
+    let own = [SETTLEMENT, Party { role: Role::Operator, number: 1 }];
+    for party in own.into_iter().chain(registry.parties.iter().map(|line| line.party)) {
+        let holder = Holder::Party(party);
+        authority.issue(holder, Purpose::Transport, KeySource::New, validity)?;
     }
     identity::write_key_file(&layout.ledger_key(), &identity::signing_key_pem(ledger_key)?)?;
     registry.save(&layout.root().join(registry::FILE_NAME))?;

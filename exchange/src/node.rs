@@ -15,8 +15,9 @@ use std::{
 
 use engine::{Engine, Limits};
 use gateway::{
-    Directory, Egress, Gateway, GatewayError, GatewayOptions, Identity, IdentityError, Incoming,
-    Ingress, Sessions, authority, client::Connector, identity, quic,
+    ClientVerifier, Directory, Egress, Gateway, GatewayError, GatewayOptions, Identity,
+    IdentityError, Incoming, Ingress, Sessions, authority, client::Connector, identity, quic,
+    tls::TlsError,
 };
 use journal::{JournalError, Writer};
 use settlement::{Pipeline, Settings, SettlementError};
@@ -114,6 +115,9 @@ pub enum NodeError {
     /// A certificate or key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The authority or its revocation lists.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The network.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -244,7 +248,7 @@ impl Node {
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
         let parts = quic::Parts {
             identity: &Identity::load(&keys, "server")?,
-            authority: &authority,
+            verifier: ClientVerifier::load(&authority, &keys.join(authority::REVOCATION_FILE))?,
             directory: &opened.directory,
             sessions: &sessions,
             ingress: &ingress,

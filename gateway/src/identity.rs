@@ -12,11 +12,10 @@ use ed25519_dalek::{
     pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes, spki::der::pem::LineEnding},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
-use types::{Party, Role};
+use types::Party;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Scheme of the names in certificates: `gridcross://platform/7`.
-const NAME_PREFIX: &str = "gridcross://";
+use crate::authority::{Branch, Holder};
 
 /// Why a key, a certificate or a peer's identity cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +55,12 @@ pub enum IdentityError {
     /// A peer's certificate names no party.
     #[error("the certificate names no party as `gridcross://role/number`")]
     NoParty,
+    /// A certificate names a party for which its issuer may not speak.
+    #[error("the certificate names {party}, but not the branch for that role issued it")]
+    OtherBranch {
+        /// Whom it names.
+        party: Party,
+    },
 }
 
 /// A certificate chain and the key to it.
@@ -152,53 +157,33 @@ pub fn signing_key_pem(key: &SigningKey) -> Result<String, ed25519_dalek::pkcs8:
     Ok(pair.to_pkcs8_pem(LineEnding::LF)?.to_string())
 }
 
-/// The URI by which certificates name a party.
-#[must_use]
-pub fn party_uri(party: Party) -> String {
-    format!("{NAME_PREFIX}{party}")
-}
-
-/// The party a verified certificate names.
+/// The party a verified certificate names, if the branch for its role issued it. The names of the
+/// issuers are what the root says, so a branch cannot speak for another role.
 ///
 /// # Errors
-/// When it names none, or more than one.
+/// When it names none or more than one, or another branch issued it.
 pub fn party_of(certificate: &CertificateDer<'_>) -> Result<Party, IdentityError> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| IdentityError::NoParty)?;
     let names = parsed.subject_alternative_name().map_err(|_| IdentityError::NoParty)?;
-    let mut parties = names
+    let mut holders = names
         .iter()
         .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| if let GeneralName::URI(uri) = name { parse_party(uri) } else { None });
-    match (parties.next(), parties.next()) {
-        (Some(party), None) => Ok(party),
-        _ => Err(IdentityError::NoParty),
+        .filter_map(|name| if let GeneralName::URI(uri) = name { Some(uri) } else { None })
+        .map(|uri| Holder::from_uri(uri));
+    let (Some(Some(Holder::Party(party))), None) = (holders.next(), holders.next()) else {
+        return Err(IdentityError::NoParty);
+    };
+    let branch = Branch::Role(party.role).common_name();
+    let mut issuers = parsed.issuer().iter_common_name().map(|name| name.as_str());
+    match (issuers.next(), issuers.next()) {
+        (Some(Ok(issuer)), None) if issuer == branch => Ok(party),
+        _ => Err(IdentityError::OtherBranch { party }),
     }
-}
-
-fn parse_party(uri: &str) -> Option<Party> {
-    let (role, number) = uri.strip_prefix(NAME_PREFIX)?.split_once('/')?;
-    let party = Party { role: Role::from_name(role)?, number: number.parse().ok()? };
-    // One spelling per party: no leading zeros or signs.
-    (party_uri(party) == uri).then_some(party)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parties_have_one_spelling() {
-        let party = Party { role: Role::Platform, number: 7 };
-        assert_eq!(parse_party("gridcross://platform/7"), Some(party));
-        for other in [
-            "gridcross://platform/07",
-            "gridcross://platform/+7",
-            "gridcross://king/7",
-            "platform/7",
-        ] {
-            assert_eq!(parse_party(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn keys_are_private_and_never_overwritten() {

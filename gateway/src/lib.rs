@@ -3,7 +3,7 @@
 //! An order comes in through [`quic`] (stop 1), is cut and decoded by `wire` (stop 2), numbered and
 //! judged by [`session`] (stop 3) and [`verifier`], and waits in the [`ingress`] ring (stop 4). After
 //! it is durable, [`egress`] (stop 10) tells both sides. Who may connect is decided by
-//! [`authority`] and [`identity`]; whose key signs for which meter is looked up in [`directory`].
+//! [`authority`], [`identity`] and [`revocation`]; whose key signs for which meter is looked up in [`directory`].
 #![forbid(unsafe_code)]
 
 pub mod authority;
@@ -13,6 +13,7 @@ pub mod egress;
 pub mod identity;
 pub mod ingress;
 pub mod quic;
+pub mod revocation;
 pub mod session;
 pub mod tls;
 pub mod verifier;
@@ -23,3 +24,4 @@ pub use egress::{Egress, Published, Sessions};
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressReceiver};
 pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming};
+pub use revocation::ClientVerifier;

@@ -6,12 +6,15 @@ use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerCo
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    server::{VerifierBuilderError, WebPkiClientVerifier},
+    server::VerifierBuilderError,
     version::TLS13,
 };
 use rustls_pki_types::CertificateDer;
 
-use crate::identity::Identity;
+use crate::{
+    identity::{Identity, IdentityError},
+    revocation::ClientVerifier,
+};
 
 /// Why a TLS configuration cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,9 @@ pub enum TlsError {
     /// A certificate or key does not fit.
     #[error("the certificate or key cannot be used for TLS")]
     Rustls(#[from] rustls::Error),
+    /// The authority's file of revocation lists.
+    #[error(transparent)]
+    Lists(#[from] IdentityError),
     /// The authority cannot verify clients.
     #[error("the authority's certificate cannot verify clients")]
     Verifier(#[from] VerifierBuilderError),
@@ -27,11 +33,13 @@ pub enum TlsError {
     Quic(#[from] NoInitialCipherSuite),
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn roots(authority: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, rustls::Error> {
+pub(crate) fn roots(
+    authority: &[CertificateDer<'static>],
+) -> Result<Arc<RootCertStore>, rustls::Error> {
     let mut store = RootCertStore::empty();
     for certificate in authority {
         store.add(certificate.clone())?;
@@ -39,17 +47,15 @@ fn roots(authority: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, ru
     Ok(Arc::new(store))
 }
 
-/// The server's side: demands a certificate of the authority. No early data.
+/// The server's side: demands a certificate that the verifier believes. No early data.
 ///
 /// # Errors
-/// When the identity or the authority cannot be used.
+/// When the identity cannot be used.
 pub fn server(
     identity: &Identity,
-    authority: &[CertificateDer<'static>],
+    verifier: Arc<ClientVerifier>,
     protocols: &[&[u8]],
 ) -> Result<QuicServerConfig, TlsError> {
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(roots(authority)?, provider()).build()?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)

@@ -1,8 +1,12 @@
 //! Who may do what: certificates, and every role at every endpoint.
 
-use gateway::{Authority, Identity, authority, client::Connector};
+use gateway::{
+    Authority, Identity,
+    authority::{self, Branch, Holder, KeySource, Purpose, Reason, Revoked, Validity},
+    client::Connector,
+};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject as _};
 use tests::{
     cast::{self, FIRST, SECOND},
     line::{Line, describe},
@@ -132,7 +136,10 @@ async fn certificates_of_others_do_not_connect() {
     let mut bystander = Platform::log_on(&venue, 2).await;
     let foreign = tempfile::tempdir().unwrap();
     let party = Party { role: Role::Platform, number: 1 };
-    Authority::create(foreign.path()).unwrap().issue_party(party).unwrap();
+    let validity = Validity::development();
+    let mut authority = Authority::create(foreign.path(), validity).unwrap();
+    let holder = Holder::Party(party);
+    authority.issue(holder, Purpose::Transport, KeySource::New, validity).unwrap();
     let foreign = Identity::load(foreign.path(), &authority::file_name(party)).unwrap();
     let server = Identity::load(&venue.layout.keys(), "server").unwrap();
     let own = venue.connector(party);
@@ -152,13 +159,14 @@ async fn certificates_of_others_do_not_connect() {
     venue.close().await;
 }
 
-/// A certificate of the exchange's own authority that `issue` would never give: with these names,
-/// and valid until this year.
-fn irregular(venue: &Venue, names: &[&str], until: i32) -> Identity {
+/// A certificate of the exchange's own authority that `issue` would never give: by this issuer, with
+/// these names, and valid until this year.
+fn irregular(venue: &Venue, issuer: &str, names: &[&str], until: i32) -> Identity {
     let keys = venue.layout.keys();
     let read = |name: &str| std::fs::read_to_string(keys.join(name)).unwrap();
-    let authority_key = KeyPair::from_pem(&read("ca.key")).unwrap();
-    let issuer = Issuer::from_ca_cert_pem(&read("ca.crt"), authority_key).unwrap();
+    let authority_key = KeyPair::from_pem(&read(&format!("{issuer}.key"))).unwrap();
+    let issuer_pem = read(&format!("{issuer}.crt"));
+    let issuer = Issuer::from_ca_cert_pem(&issuer_pem, authority_key).unwrap();
     let mut params = CertificateParams::default();
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(until, 1, 1);
@@ -168,29 +176,35 @@ fn irregular(venue: &Venue, names: &[&str], until: i32) -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    Identity { chain: vec![certificate.der().clone()], key: key.into() }
+    let mut chain = vec![certificate.der().clone()];
+    chain.extend(CertificateDer::pem_slice_iter(issuer_pem.as_bytes()).map(Result::unwrap));
+    Identity { chain, key: key.into() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_names_one_party_and_expires() {
     let venue = Venue::open().await;
     let one = "gridcross://platform/1";
-    for (name, names, until, end) in [
-        ("expired", &[one][..], 2021, "TLS alert 45"),
-        ("no name", &[], 2100, "6 refused"),
-        ("two names", &[one, "gridcross://platform/2"], 2100, "6 refused"),
-        ("two roles", &[one, "gridcross://operator/1"], 2100, "6 refused"),
-        ("another spelling", &["gridcross://platform/01"], 2100, "6 refused"),
-        ("no role", &["gridcross://king/1"], 2100, "6 refused"),
-        ("another scheme", &["https://platform/1"], 2100, "6 refused"),
+    let own = "platform-ca";
+    for (name, issuer, names, until, end) in [
+        ("expired", own, &[one][..], 2021, "TLS alert 45"),
+        ("no name", own, &[], 2100, "6 refused"),
+        ("two names", own, &[one, "gridcross://platform/2"], 2100, "6 refused"),
+        ("two roles", own, &[one, "gridcross://operator/1"], 2100, "6 refused"),
+        ("another spelling", own, &["gridcross://platform/01"], 2100, "6 refused"),
+        ("no role", own, &["gridcross://king/1"], 2100, "6 refused"),
+        ("another scheme", own, &["https://platform/1"], 2100, "6 refused"),
+        ("a meter", own, &["gridcross://meter/1"], 2100, "6 refused"),
+        ("of another branch", "retailer-ca", &[one], 2100, "6 refused"),
+        ("of the root", "ca", &[one], 2100, "6 refused"),
     ] {
         for protocol in [ALPN_ORDERS, ALPN_FEED, ALPN_DATA] {
-            let identity = irregular(&venue, names, until);
+            let identity = irregular(&venue, issuer, names, until);
             let line = Line::connect(&disguised(&venue, identity), protocol).await;
             assert_eq!(refusal(line).await, end, "{name}");
         }
     }
-    let regular = disguised(&venue, irregular(&venue, &[one], 2100));
+    let regular = disguised(&venue, irregular(&venue, own, &[one], 2100));
     Line::connect(&regular, ALPN_ORDERS).await.unwrap().log_on().await;
     venue.close().await;
 }
@@ -199,7 +213,7 @@ async fn a_certificate_names_one_party_and_expires() {
 async fn clients_do_not_trust_another_exchange() {
     let venue = Venue::open().await;
     let foreign = tempfile::tempdir().unwrap();
-    Authority::create(foreign.path()).unwrap();
+    Authority::create(foreign.path(), Validity::development()).unwrap();
     let mut connector = venue.connector(cast::party(Role::Platform, 1));
     let file = foreign.path().join("ca.crt");
     connector.authority = gateway::identity::load_certificates(&file).unwrap();
@@ -222,5 +236,87 @@ async fn clients_do_not_trust_another_exchange() {
         ),
         "bad_certificate: {session:?}"
     );
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_to_sign_with_does_not_connect() {
+    let venue = Venue::open().await;
+    let keys = venue.layout.keys();
+    let holder = Holder::Party(Party { role: Role::Platform, number: 1 });
+    let mut authority = Authority::open(&keys).unwrap();
+    let validity = Validity::development();
+    authority.issue(holder, Purpose::Signing, KeySource::New, validity).unwrap();
+    let signing = Identity::load(&keys, "platform-1.signing").unwrap();
+    let line = Line::connect(&disguised(&venue, signing), ALPN_ORDERS).await;
+    assert_eq!(refusal(line).await, "TLS alert 43", "unsupported_certificate");
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_certificate_ends_its_connections_and_opens_none() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    let party = Party { role: Role::Platform, number: 1 };
+    let connector = venue.connector(party);
+    let line = Line::connect(&connector, ALPN_ORDERS).await.unwrap();
+    let mut stream = line.open().await;
+    stream.frame(&[LOGON]).await;
+    assert_eq!(stream.next().await.map(|message| told(&message)).as_deref(), Some("session"));
+
+    let mut authority = Authority::open(&venue.layout.keys()).unwrap();
+    let lists = Validity::development();
+    let revoked = Revoked { at: lists.from, reason: Reason::KeyCompromise };
+    let revoke = |authority: &mut Authority, holder| {
+        authority.revoke(holder, Purpose::Transport, revoked, lists).unwrap();
+    };
+    revoke(&mut authority, Holder::Party(party));
+    let began = std::time::Instant::now();
+    assert_eq!(soon(line.end()).await, "7 revoked");
+    assert!(began.elapsed().as_secs() < 5, "within five seconds");
+    let again = Line::connect(&connector, ALPN_ORDERS).await;
+    assert_eq!(refusal(again).await, "TLS alert 44", "certificate_revoked");
+    bystander.goes_on(SECOND).await;
+
+    // A branch that is revoked takes everybody with it whom it issued for, and nobody else.
+    let branch = Holder::Branch(Branch::Role(Role::Retailer));
+    authority.revoke(branch, Purpose::Signing, revoked, lists).unwrap();
+    let retailer = venue.connector(cast::party(Role::Retailer, 1));
+    let end = loop {
+        let line = Line::connect(&retailer, ALPN_DATA).await;
+        match line {
+            Ok(line) if line.is_heard().await => {}
+            other => break refusal(other).await,
+        }
+    };
+    assert!(["TLS alert 44", "7 revoked"].contains(&end.as_str()), "{end}");
+    bystander.goes_on(SECOND).await;
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expired_lists_let_nobody_in() {
+    let venue = Venue::open().await;
+    let connector = venue.connector(cast::party(Role::Retailer, 1));
+    let long_ago = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let mut authority = Authority::open(&venue.layout.keys()).unwrap();
+    authority.write_lists(Validity::days(long_ago, 7)).unwrap();
+    let end = loop {
+        let line = Line::connect(&connector, ALPN_DATA).await;
+        match line {
+            Ok(line) if line.is_heard().await => {}
+            other => break refusal(other).await,
+        }
+    };
+    assert!(["TLS alert 46", "TLS alert 45", "7 revoked"].contains(&end.as_str()), "{end}");
+    authority.write_lists(Validity::development()).unwrap();
+    loop {
+        if let Ok(line) = Line::connect(&connector, ALPN_DATA).await
+            && line.is_heard().await
+        {
+            break;
+        }
+    }
     venue.close().await;
 }

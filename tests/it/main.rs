@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![cfg(test)]
 
+mod authority;
 mod certificates;
 mod command_line;
 mod crash;

@@ -17,7 +17,8 @@ use exchange::{
     registry::Registry,
 };
 use gateway::{
-    Identity, authority,
+    Identity,
+    authority::{self, Holder, KeySource, Purpose, Validity},
     client::{Connector, DataClient, FeedBatch, FeedClient},
     identity,
 };
@@ -168,8 +169,12 @@ impl Venue {
         let keys = self.layout.keys();
         let name = authority::file_name(party);
         if !keys.join(format!("{name}.crt")).exists() {
-            let authority = gateway::Authority::open(&keys).expect("the authority");
-            authority.issue_party(party).expect("a certificate");
+            let mut authority = gateway::Authority::open(&keys).expect("the authority");
+            let holder = Holder::Party(party);
+            let validity = Validity::development();
+            authority
+                .issue(holder, Purpose::Transport, KeySource::New, validity)
+                .expect("a certificate");
         }
         Connector {
             address: self.node.address,

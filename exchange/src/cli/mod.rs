@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and which module carries it out.
 
 pub mod bench;
+pub mod ca;
 pub mod declare;
 pub mod dry_run;
 mod dry_run_book;
@@ -43,6 +44,9 @@ enum Command {
     },
     /// Run exchange and settlement until SIGTERM
     Serve(ServeOptions),
+    /// Run the certificate authority: who may connect and sign
+    #[command(subcommand)]
+    Ca(ca::Command),
     /// Work with journals
     #[command(subcommand)]
     Replay(replay::Command),
@@ -107,6 +111,7 @@ fn run(command: Command) -> Result<(), Failure> {
             ))
         }
         Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
+        Command::Ca(command) => ca::run(&command),
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
         Command::DryRun(command) => dry_run::run(&command),

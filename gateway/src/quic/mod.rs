@@ -4,6 +4,7 @@
 //! trade feed and the data port (`requests`). What a feed subscriber or a document needs beyond the
 //! edge is handed to the composition through channels.
 
+mod live;
 mod requests;
 mod trading;
 
@@ -27,11 +28,13 @@ use wire::{
     data::{Answer, RequestKind},
 };
 
+use self::live::Live;
 use crate::{
     directory::Directory,
     egress::Sessions,
-    identity::{self, Identity},
+    identity::{self, Identity, IdentityError},
     ingress::Ingress,
+    revocation::ClientVerifier,
     tls::{self, TlsError},
     verifier::Verifiers,
 };
@@ -67,6 +70,8 @@ pub enum CloseCode {
     GoingAway = 5,
     /// The certificate names no party, or one that may not do this.
     Refused = 6,
+    /// The certificate was revoked, or has expired, while the connection was open.
+    Revoked = 7,
 }
 
 impl CloseCode {
@@ -88,6 +93,7 @@ impl CloseCode {
             Self::Silent => "silent",
             Self::GoingAway => "going_away",
             Self::Refused => "refused",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -198,6 +204,8 @@ struct Shared {
     readers: Presence,
     /// Connections of each party. Touched when one opens or ends, never for a message.
     connections: Mutex<BTreeMap<Party, u32>>,
+    /// Open connections, whose certificates may be revoked.
+    live: Arc<Live>,
     next_session: AtomicU32,
 }
 
@@ -217,8 +225,8 @@ pub struct Gateway {
 pub struct Parts<'a> {
     /// The server's transport identity.
     pub identity: &'a Identity,
-    /// Certificates of the authority.
-    pub authority: &'a [CertificateDer<'static>],
+    /// Whose certificates are believed.
+    pub verifier: Arc<ClientVerifier>,
     /// Known meters.
     pub directory: &'a Arc<Directory>,
     /// Open sessions.
@@ -239,7 +247,7 @@ impl Gateway {
     pub fn start(options: &GatewayOptions, parts: Parts<'_>) -> Result<Self, GatewayError> {
         let bind = |source| GatewayError::Bind { address: options.listen, source };
         let protocols = [ALPN_ORDERS, ALPN_FEED, ALPN_DATA];
-        let crypto = tls::server(parts.identity, parts.authority, &protocols)?;
+        let crypto = tls::server(parts.identity, Arc::clone(&parts.verifier), &protocols)?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(Arc::new(transport()));
         let socket = bind_udp(options.listen).map_err(bind)?;
@@ -252,6 +260,8 @@ impl Gateway {
         let readers = Presence::new();
         let verifiers = Verifiers::start(options.verifier_threads, parts.directory, parts.ingress)
             .map_err(GatewayError::Thread)?;
+        let live = Arc::new(Live::new(parts.verifier));
+        tokio::spawn(Arc::clone(&live).watch(going_away_seen.clone()));
         let shared = Arc::new(Shared {
             sessions: Arc::clone(parts.sessions),
             verifiers: verifiers.clone(),
@@ -261,6 +271,7 @@ impl Gateway {
             going_away: going_away_seen,
             readers: readers.clone(),
             connections: Mutex::default(),
+            live,
             next_session: AtomicU32::new(1),
         });
         tokio::spawn(accept(endpoint.clone(), shared));
@@ -370,14 +381,22 @@ impl Drop for Counted<'_> {
 
 /// Serves one authenticated connection by the protocol it asked for.
 async fn serve(connection: Connection, shared: &Shared) {
-    let Some(party) = peer(&connection) else {
-        tracing::info!(remote = %connection.remote_address(), "certificate names no party");
-        close(&connection, CloseCode::Refused);
-        return;
+    let party = match peer(&connection) {
+        Ok(party) => party,
+        Err(error) => {
+            tracing::info!(remote = %connection.remote_address(), %error, "not served");
+            close(&connection, CloseCode::Refused);
+            return;
+        }
     };
     let Some(_counted) = Counted::enter(party, shared) else {
         tracing::info!(%party, "too many connections of one party");
         close(&connection, CloseCode::Refused);
+        return;
+    };
+    let Some(_entered) = shared.live.enter(party, &connection) else {
+        tracing::info!(%party, "the certificate is revoked");
+        close(&connection, CloseCode::Revoked);
         return;
     };
     let code = match protocol(&connection).as_deref() {
@@ -396,9 +415,12 @@ fn close(connection: &Connection, code: CloseCode) {
     connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
 }
 
-fn peer(connection: &Connection) -> Option<Party> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    identity::party_of(chain.first()?).ok()
+fn peer(connection: &Connection) -> Result<Party, IdentityError> {
+    let chain = connection
+        .peer_identity()
+        .and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let own = chain.as_ref().and_then(|chain| chain.first()).ok_or(IdentityError::NoParty)?;
+    identity::party_of(own)
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {

@@ -1,0 +1,132 @@
+//! Connections that live, and whether their certificates still may.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use quinn::Connection;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::sync::watch;
+use types::Party;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::{CloseCode, close};
+use crate::revocation::ClientVerifier;
+
+/// How often the revocation lists' file is looked at: with the check after it, a revoked
+/// certificate's connections end well within five seconds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so many looks every connection is checked again, so that what expires ends too: a minute.
+const CHECK_ALL_AFTER: u32 = 60;
+/// From how many seconds before its end on a certificate or list is warned of: 14 days.
+const WARN_SECONDS: i64 = 14 * 86_400;
+
+/// Every open connection and the chain it showed.
+#[derive(Debug)]
+pub(super) struct Live {
+    verifier: Arc<ClientVerifier>,
+    open: Mutex<BTreeMap<usize, (Party, Connection)>>,
+}
+
+/// One connection in it; leaves by being dropped.
+pub(super) struct Entered<'a> {
+    live: &'a Live,
+    id: usize,
+}
+
+impl Live {
+    pub(super) const fn new(verifier: Arc<ClientVerifier>) -> Self {
+        Self { verifier, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Enters a connection, unless its certificate was revoked since its handshake began.
+    pub(super) fn enter(&self, party: Party, connection: &Connection) -> Option<Entered<'_>> {
+        let id = connection.stable_id();
+        self.open.lock().ok()?.insert(id, (party, connection.clone()));
+        let entered = Entered { live: self, id };
+        let chain = chain(connection)?;
+        self.verifier.check(&chain).ok()?;
+        warn_of_expiry(party, &chain);
+        Some(entered)
+    }
+
+    /// Takes up new lists, and ends what they or the time do not allow any more, until the exchange
+    /// goes away.
+    pub(super) async fn watch(self: Arc<Self>, mut going_away: watch::Receiver<bool>) {
+        let mut looks = 0_u32;
+        self.warn_of_lists();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = going_away.wait_for(|&away| away) => return,
+            }
+            looks = looks.wrapping_add(1);
+            match self.verifier.reload() {
+                Ok(true) => {
+                    tracing::info!("new revocation lists are in force");
+                    self.warn_of_lists();
+                    self.check_all();
+                }
+                Ok(false) if looks.is_multiple_of(CHECK_ALL_AFTER) => self.check_all(),
+                Ok(false) => {}
+                Err(error) if looks.is_multiple_of(CHECK_ALL_AFTER) => {
+                    tracing::error!(%error, "the revocation lists cannot be read; the old ones go on");
+                    self.check_all();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn check_all(&self) {
+        let Ok(open) = self.open.lock() else { return };
+        for (party, connection) in open.values() {
+            let checked = chain(connection).map(|chain| self.verifier.check(&chain));
+            if let Some(Err(error)) = checked {
+                tracing::info!(%party, %error, "a connection's certificate is not valid any more");
+                close(connection, CloseCode::Revoked);
+            }
+        }
+    }
+
+    fn warn_of_lists(&self) {
+        let left = self.verifier.seconds_left();
+        if left < 0 {
+            tracing::error!(
+                "the revocation lists have expired: nobody can connect; `gridcross ca crl` renews them"
+            );
+        } else if left < WARN_SECONDS {
+            let days = left.div_euclid(86_400);
+            tracing::warn!(
+                days,
+                "the revocation lists expire soon; `gridcross ca crl` renews them"
+            );
+        }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut open) = self.live.open.lock() {
+            open.remove(&self.id);
+        }
+    }
+}
+
+fn chain(connection: &Connection) -> Option<Vec<CertificateDer<'static>>> {
+    connection.peer_identity()?.downcast().ok().map(|chain| *chain)
+}
+
+fn warn_of_expiry(party: Party, chain: &[CertificateDer<'_>]) {
+    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    let end = chain
+        .first()
+        .and_then(|own| X509Certificate::from_der(own).ok())
+        .map(|(_, own)| own.validity().not_after.timestamp());
+    if let Some(left) = end.map(|end| end.saturating_sub(now)).filter(|&left| left < WARN_SECONDS) {
+        let days = left.div_euclid(86_400);
+        tracing::warn!(%party, days, "the party's certificate expires soon; `gridcross ca renew` renews it");
+    }
+}
