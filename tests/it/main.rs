@@ -14,5 +14,6 @@ mod market_controls;
 mod market_view;
 mod order_kinds;
 mod order_refusals;
+mod python;
 mod session_refusals;
 mod trading;

@@ -1,8 +1,10 @@
 //! The one door: every check a change must pass, in order, with a summary at the end.
 
 mod demo;
+mod python;
 mod release;
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
     steps.run("readme", || Outcome::from(readme(repository)));
     if extent == Extent::Full {
         release::run(repository, &mut steps);
+        python::run(repository, &mut steps);
     }
     dependencies(repository, &mut steps);
     steps.summarise()
@@ -148,7 +151,9 @@ fn outcome_of(command: &mut Command) -> Outcome {
 
 fn announce(command: &Command) {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-    println!("$ cargo {}", arguments.join(" "));
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or_else(|| command.get_program());
+    println!("$ {} {}", name.to_string_lossy(), arguments.join(" "));
 }
 
 /// What became of a step.

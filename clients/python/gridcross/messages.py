@@ -1,0 +1,166 @@
+"""Bytes of the messages, as `docs/protocol.md` lists them. Nothing here reads a socket or a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from enum import IntEnum, IntFlag
+from struct import Struct
+from typing import Iterator
+
+ALPN = "gridcross/1"
+FRAME_HEADER = Struct("<2sBxIQH6x")  # magic, version, payload bytes, number, messages
+HEAD = Struct("<BxH4x")  # kind, length
+LOGON = Struct("<IB3x")  # heartbeat ms, shard
+NEW_ORDER = Struct("<QqQqQQqQHHIIBBBBBB6x")
+ABOUT_ORDER = Struct("<QQ")  # client order, order
+REPLACE_ORDER = Struct("<QQqQqI4x")
+REDUCE_ORDER = Struct("<QQQ")
+MASS_CANCEL = Struct("<QHHIIB3x")
+ACCEPTED = Struct("<IHHIBB2xQ")  # session, platform, frame messages, heartbeat, shard, last shard, seq
+REPORT = Struct("<QqQQQqQQIHBB")
+MESSAGE_REJECTED = Struct("<QQHH4x")  # frame, client order, index, reason
+MASS_CANCELLED = Struct("<QqQIIBB6x")
+NEW_ORDER_TAG = b"gridcross new order v1\0\0"
+REPLACE_TAG = b"gridcross replace v1\0\0\0\0"
+MICROS = Decimal(1_000_000)
+
+
+class Kind(IntEnum):
+    LOGON, LOGOUT, HEARTBEAT, NEW_ORDER, CANCEL, REPLACE = 1, 2, 3, 4, 5, 6
+    REDUCE, HIBERNATE, ACTIVATE, MASS_CANCEL = 8, 9, 10, 11
+    SESSION_ACCEPTED, SESSION_REJECTED, IDLE, LOGGED_OUT = 64, 65, 66, 67
+    REPORT, MESSAGE_REJECTED, GOING_AWAY, MASS_CANCELLED = 68, 69, 70, 72
+
+
+class Side(IntEnum):
+    BUY, SELL = 0, 1
+
+
+class OrderKind(IntEnum):
+    LIMIT, MARKET = 0, 1
+
+
+class TimeInForce(IntEnum):
+    UNTIL_GATE, IMMEDIATE_OR_CANCEL, UNTIL_TIME, FILL_OR_KILL = 0, 1, 2, 3
+
+
+class Conditions(IntFlag):
+    NONE, POST_ONLY, ALL_OR_NONE = 0, 1, 2
+
+
+class ExecType(IntEnum):
+    NEW, TRADE, CANCELLED, REPLACED, EXPIRED, STATUS, REJECTED, CANCEL_REJECTED = range(8)
+    REPLACE_REJECTED, HIBERNATED, ACTIVATED, REDUCE_REJECTED = 8, 9, 10, 11
+    HIBERNATE_REJECTED, ACTIVATE_REJECTED, MASS_CANCEL_REJECTED = 12, 13, 14
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.name.endswith("REJECTED")
+
+
+class CancelReason(IntEnum):
+    REQUESTED, IMMEDIATE_OR_CANCEL, SELF_TRADE, GATE_CLOSED, EXPIRED = range(5)
+    FILL_OR_KILL, MASS_CANCEL, KILLED, NO_LIQUIDITY, LIST = range(5, 10)
+
+
+class RejectReason(IntEnum):
+    MALFORMED_MESSAGE, UNEXPECTED_MESSAGE, SEQUENCE_GAP, BUSY = 1, 2, 3, 4
+    GOING_AWAY, UNKNOWN_METER, NOT_AUTHORISED, SIGNATURE_EXPIRED = 5, 20, 21, 22
+    SIGNATURE_INVALID, TRADING_SUSPENDED, UNKNOWN_MARKET, SLOT_MISALIGNED = 23, 24, 40, 41
+    SLOT_NOT_OPEN, GATE_CLOSED, WRONG_PHASE, UNKNOWN_ORDER = 42, 43, 44, 45
+    QUANTITY_NOT_ON_LOT, QUANTITY_ABOVE_MAXIMUM, PRICE_OUTSIDE_BAND, PRICE_NOT_ON_TICK = 46, 47, 48, 49
+    DUPLICATE_CLIENT_ORDER, CAPACITY_EXCEEDED, SELF_TRADE, ORDER_LIMIT_REACHED = 50, 51, 52, 53
+    QUANTITY_BELOW_MINIMUM, VALUE_ABOVE_MAXIMUM, INVALID_CONDITIONS, POST_ONLY_WOULD_TRADE = 54, 55, 56, 57
+    CREDIT_EXCEEDED, EXECUTION_LIMIT_REACHED, INVALID_LIST, PART_OF_LIST = 58, 59, 60, 61
+    INVALID_MARKET, ALREADY_REGISTERED, METER_NOT_NEXT, REGISTRY_FULL = 70, 71, 72, 73
+    UNKNOWN_PARTY, OWNER_OUT_OF_RANGE, AUCTION_NOT_DUE, INVALID_SCOPE = 74, 75, 76, 77
+    INVALID_CREDIT = 78
+
+    @classmethod
+    def _missing_(cls, value: object) -> RejectReason | None:
+        if not isinstance(value, int):
+            return None
+        member = int.__new__(cls, value)  # A reason that is newer than this client.
+        member._name_, member._value_ = f"REASON_{value}", value
+        return member
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Energy delivered between `start` and `start` + `minutes`."""
+
+    market: int
+    start: datetime
+    minutes: int = 15
+
+    @property
+    def start_minute(self) -> int:
+        return int(self.start.astimezone(timezone.utc).timestamp()) // 60
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to an order. It is durable: the exchange cannot forget it."""
+
+    seq: int
+    time_ns: int
+    client_order: int
+    order: int
+    trade: int
+    price: Decimal  # currency per kWh
+    quantity_wh: int
+    leaves_wh: int
+    meter: int
+    reason: int
+    exec_type: ExecType
+    side: Side | None
+
+    @classmethod
+    def decode(cls, body: bytes) -> Report:
+        seq, time, client, order, trade, price, quantity, leaves, meter, reason, kind, side = REPORT.unpack(body)
+        return cls(seq, time, client, order, trade, Decimal(price) / MICROS, quantity, leaves, meter,
+                   reason, ExecType(kind), None if side == 255 else Side(side))
+
+
+def micros(price: Decimal) -> int:
+    """Currency per kWh as the wire has it. Refuses what it cannot say exactly."""
+    scaled = price * MICROS
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"price {price} has more than six decimals")
+    return int(scaled)
+
+
+def message(kind: Kind, body: bytes = b"") -> bytes:
+    return HEAD.pack(kind, HEAD.size + len(body)) + body
+
+
+def frame(number: int, messages: list[bytes]) -> bytes:
+    payload = b"".join(messages)
+    return FRAME_HEADER.pack(b"GX", 1, len(payload), number, len(messages)) + payload
+
+
+class Frames:
+    """Cuts a stream into messages and checks the frames' numbers."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+        self.last = 0
+
+    def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
+        self.buffer += data
+        while len(self.buffer) >= FRAME_HEADER.size:
+            magic, version, size, number, count = FRAME_HEADER.unpack_from(self.buffer)
+            if (magic, version, number) != (b"GX", 1, self.last + 1):
+                raise ValueError(f"frame {number} after {self.last}, or not a frame: {magic!r}")
+            if len(self.buffer) < FRAME_HEADER.size + size:
+                return
+            payload = bytes(self.buffer[FRAME_HEADER.size:FRAME_HEADER.size + size])
+            del self.buffer[:FRAME_HEADER.size + size]
+            self.last = number
+            at = 0
+            for _ in range(count):
+                kind, length = HEAD.unpack_from(payload, at)
+                yield Kind(kind), payload[at + HEAD.size:at + length]
+                at += length

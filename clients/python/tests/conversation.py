@@ -1,0 +1,119 @@
+"""Two platforms talk to a real exchange: python conversation.py PATH_OF_GRIDCROSS
+
+Starts `gridcross serve` on a free port in a directory of its own, and fails at the first answer that is not as it should be.
+"""
+
+import asyncio
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+from gridcross import (
+    Closed, Conditions, ExecType, RejectReason, Rejected, Session, Side, Slot, TimeInForce, connect, load_key,
+)
+
+CONTINUOUS = datetime.now(timezone.utc) + timedelta(minutes=15, seconds=45)
+START = CONTINUOUS.replace(minute=CONTINUOUS.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
+SLOT = Slot(market=1, start=START)
+
+
+async def next_report(session: Session):
+    async for report in session:
+        return report
+    raise AssertionError("the session ended")
+
+
+async def refused(request, reason: RejectReason) -> None:
+    try:
+        report = await request
+    except Rejected as error:
+        assert error.reason == reason, error
+    else:
+        raise AssertionError(f"accepted: {report}")
+
+
+async def conversation(address: str, keys: Path) -> None:
+    def platform(number: int):
+        name = keys / f"platform-{number}"
+        return connect(address, certificate=f"{name}.crt", key=f"{name}.key", authority=keys / "ca.crt")
+
+    def meter(number: int):
+        return {"meter": number, "key": load_key(keys / f"METER-{number}.signing.key"), "slot": SLOT}
+
+    async with platform(1) as seller, platform(2) as buyer:
+        assert (seller.platform, buyer.platform) == (1, 2)
+        offer = await seller.new_order(**meter(1), side=Side.SELL, price=Decimal("0.210"), quantity_wh=1000)
+        assert (offer.exec_type, offer.leaves_wh, offer.price) == (ExecType.NEW, 1000, Decimal("0.21"))
+        # The same order again is harmless and says where it stands; with other content it is refused.
+        again = {"side": Side.SELL, "price": Decimal("0.210"), "client_order": offer.client_order}
+        await refused(seller.new_order(**meter(1), **again, quantity_wh=990), RejectReason.DUPLICATE_CLIENT_ORDER)
+        bid = await buyer.new_order(**meter(2), side=Side.BUY, price=Decimal("0.250"), quantity_wh=600)
+        for session, order, leaves in ((buyer, bid, 0), (seller, offer, 400)):
+            fill = await next_report(session)
+            told = (fill.exec_type, fill.order, fill.quantity_wh, fill.price, fill.leaves_wh)
+            assert told == (ExecType.TRADE, order.order, 600, Decimal("0.21"), leaves), fill
+        smaller = await seller.reduce(offer.order, 100)
+        assert (smaller.exec_type, smaller.leaves_wh) == (ExecType.REPLACED, 300)
+        key = load_key(keys / "METER-1.signing.key")
+        dearer = await seller.replace(offer.order, meter=1, key=key, price=Decimal("0.300"), quantity_wh=200)
+        assert (dearer.exec_type, dearer.price, dearer.leaves_wh) == (ExecType.REPLACED, Decimal("0.3"), 200)
+        immediate = {"side": Side.BUY, "time_in_force": TimeInForce.IMMEDIATE_OR_CANCEL}
+        await buyer.new_order(**meter(2), **immediate, price=Decimal("0.250"), quantity_wh=100)
+        assert (await next_report(buyer)).exec_type == ExecType.CANCELLED
+        gone = await seller.cancel(offer.order)
+        assert (gone.exec_type, gone.leaves_wh) == (ExecType.CANCELLED, 200)
+        await refused(seller.cancel(offer.order), RejectReason.UNKNOWN_ORDER)
+
+        # What must not be.
+        order = {"side": Side.SELL, "price": Decimal("0.2"), "quantity_wh": 100}
+        other = load_key(keys / "METER-3.signing.key")
+        await refused(seller.new_order(**{**meter(1), "key": other}, **order), RejectReason.SIGNATURE_INVALID)
+        await refused(seller.new_order(**meter(2), **order), RejectReason.NOT_AUTHORISED)
+        await refused(seller.new_order(**meter(1), **order, valid_for_s=-1), RejectReason.SIGNATURE_EXPIRED)
+        await refused(seller.new_order(**meter(1), **{**order, "price": Decimal("0.2005")}), RejectReason.PRICE_NOT_ON_TICK)
+        await refused(seller.new_order(**meter(1), **{**order, "quantity_wh": 5}), RejectReason.QUANTITY_NOT_ON_LOT)
+        late = {**meter(1), "slot": replace(SLOT, start=START + timedelta(days=30))}
+        await refused(seller.new_order(**late, **order), RejectReason.SLOT_NOT_OPEN)
+
+        passive = {**order, "conditions": Conditions.POST_ONLY}
+        for _ in range(3):
+            await seller.new_order(**meter(1), **passive)
+        assert await seller.cancel_all() == 3
+
+        # A newer session takes over; the older one is told.
+        async with platform(1) as newer:
+            async for report in seller:
+                assert report.exec_type == ExecType.CANCELLED, report
+            assert isinstance(seller.ended, Closed) and "taken_over" in str(seller.ended), seller.ended
+            placed = await newer.new_order(**meter(1), **order)
+            assert (await newer.cancel(placed.order)).exec_type == ExecType.CANCELLED
+
+
+def main(program: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "exchange"
+        subprocess.run([program, "init", data], check=True, stdout=subprocess.DEVNULL)
+        config = data / "gridcross.toml"
+        config.write_text(config.read_text().replace("127.0.0.1:7400", "127.0.0.1:0"))
+        server = subprocess.Popen([program, "serve", "--data-dir", data], stderr=subprocess.PIPE, text=True)
+        try:
+            for line in server.stderr:
+                if found := re.search(r"listening on (\S+)", line):
+                    asyncio.run(asyncio.wait_for(conversation(found[1], data / "keys"), 120))
+                    break
+            else:
+                raise SystemExit("the exchange did not start")
+        finally:
+            server.terminate()
+            server.communicate()
+        assert server.returncode == 0, f"the exchange ended with {server.returncode}"
+        subprocess.run([program, "replay", "verify", data], check=True, stdout=subprocess.DEVNULL)
+    print("the conversation is as it should be")
+
+
+main(sys.argv[1])
