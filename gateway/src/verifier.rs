@@ -113,8 +113,11 @@ fn handle_requests(
 }
 
 /// The edge's part of admission: is the meter known, may the platform speak for it, and did its key
-/// sign this? Expiry is judged by the engine, by journaled time.
-fn check(
+/// sign this? Expiry is judged by the engine, by journaled time. `signed_bytes` is room to work in.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check(
     command: &Command,
     directory: &Directory,
     signed_bytes: &mut Vec<u8>,

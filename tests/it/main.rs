@@ -10,6 +10,7 @@ mod documents;
 mod engine_auction;
 mod engine_model;
 mod feed;
+mod fuzz;
 mod market_controls;
 mod market_view;
 mod order_kinds;

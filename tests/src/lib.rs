@@ -5,6 +5,7 @@ pub mod cast;
 pub mod day;
 pub mod line;
 pub mod model;
+pub mod mutation;
 pub mod platform;
 pub mod program;
 pub mod told;

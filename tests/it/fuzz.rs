@@ -1,0 +1,346 @@
+//! Damaged bytes at every door of the edge: nothing panics, everything is answered, and nothing that
+//! was not signed is accepted.
+//!
+//! `GRIDCROSS_FUZZ_SEED` and `GRIDCROSS_FUZZ_EXECUTIONS` choose other damage, or more of it; each test
+//! prints both and what came up. A failure names the seed and execution that show it again.
+
+use std::{collections::BTreeMap, env};
+
+use gateway::{
+    Directory, identity,
+    session::{Ended, Session},
+    verifier,
+};
+use tests::{
+    cast::{self, FIRST, SECOND},
+    model::history::Random,
+    mutation::damage,
+};
+use types::{
+    ClientOrderId, Command, Conditions, DeliverySlot, Energy, MarketId, MeterId, NewOrder, OrderId,
+    OrderKind, OrderList, PlatformId, Price, RejectReason, ReplaceOrder, Scope, Seq, SessionId,
+    Side, Signature, SlotKey, TimeInForce, Timestamp,
+};
+use wire::{
+    FrameBuilder, FrameDecoder, Inbound, Outbound,
+    inbound::{self, Empty, InboundMessages, Logon, SignedNew, SignedReplace},
+    signing,
+};
+
+const SEED: u64 = 20_261_122;
+const EXECUTIONS: u64 = 2_000_000;
+/// Every outcome that is listed for a door must have come up this often.
+const OFTEN: u64 = 10;
+
+/// What came up, by name.
+type Coverage = BTreeMap<&'static str, u64>;
+
+/// Runs one execution after the other, each with random numbers of its own.
+fn fuzz(door: &str, expected: &[&str], mut execute: impl FnMut(&mut Random, &mut Coverage)) {
+    let number = |name: &str, otherwise: u64| {
+        env::var(name).map_or(otherwise, |text| text.parse().expect("a whole number"))
+    };
+    let seed = number("GRIDCROSS_FUZZ_SEED", SEED);
+    let executions = number("GRIDCROSS_FUZZ_EXECUTIONS", EXECUTIONS);
+    let mut coverage = Coverage::new();
+    for execution in 0..executions {
+        let mut random = Random::new(seed.wrapping_add(execution));
+        let run = std::panic::AssertUnwindSafe(|| execute(&mut random, &mut coverage));
+        if let Err(panic) = std::panic::catch_unwind(run) {
+            println!(
+                "shown again by GRIDCROSS_FUZZ_SEED={} GRIDCROSS_FUZZ_EXECUTIONS=1",
+                seed.wrapping_add(execution)
+            );
+            std::panic::resume_unwind(panic);
+        }
+    }
+    println!("{door}: {executions} executions from seed {seed}: {coverage:?}");
+    if executions >= EXECUTIONS {
+        for name in expected {
+            let count = coverage.get(name).copied().unwrap_or(0);
+            assert!(count >= OFTEN, "{door}: `{name}` came up {count} times only");
+        }
+    }
+}
+
+fn count(coverage: &mut Coverage, name: &'static str) {
+    *coverage.entry(name).or_default() += 1;
+}
+
+fn order(client_order: u64) -> NewOrder {
+    NewOrder {
+        client_order: ClientOrderId::new(client_order),
+        limit: Price::from_micros(210_000),
+        quantity: Energy::from_wh(1_000),
+        valid_until: Timestamp::from_seconds(1_800_000_000),
+        key: SlotKey { market: MarketId::new(1), slot: DeliverySlot::new(29_000_100, 15).unwrap() },
+        meter: FIRST,
+        side: Side::Sell,
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::UntilGate,
+        conditions: Conditions::default(),
+        list: OrderList::default(),
+    }
+}
+
+fn sign(meter: MeterId, bytes: &[u8]) -> Signature {
+    use ed25519_dalek::Signer as _;
+    Signature::new(cast::meter_key(meter).sign(bytes).to_bytes())
+}
+
+fn signed_order(client_order: u64) -> Inbound {
+    let order = order(client_order);
+    let mut bytes = Vec::new();
+    signing::new_order(&order, &mut bytes);
+    Inbound::NewOrder(SignedNew { order, signature: sign(FIRST, &bytes) })
+}
+
+fn signed_replacement() -> Inbound {
+    let replace = ReplaceOrder {
+        client_order: ClientOrderId::new(9),
+        order: OrderId::new(1),
+        limit: Price::from_micros(200_000),
+        quantity: Energy::from_wh(500),
+        valid_until: Timestamp::from_seconds(1_800_000_000),
+        meter: FIRST,
+    };
+    let mut bytes = Vec::new();
+    signing::replace_order(&replace, &mut bytes);
+    Inbound::ReplaceOrder(SignedReplace { replace, signature: sign(FIRST, &bytes) })
+}
+
+/// Streams as good clients send them: a logon, then requests of every kind.
+fn streams() -> Vec<Vec<u8>> {
+    let client_order = ClientOrderId::new(7);
+    let request = inbound::OrderRequest { client_order, order: OrderId::new(1) };
+    let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000 });
+    let requests = [
+        signed_order(1),
+        signed_replacement(),
+        Inbound::CancelOrder(request),
+        Inbound::ReduceOrder(inbound::Reduce {
+            client_order,
+            order: OrderId::new(1),
+            quantity: Energy::from_wh(10),
+        }),
+        Inbound::HibernateOrder(request),
+        Inbound::ActivateOrder(request),
+        Inbound::MassCancel(inbound::MassCancel { client_order, slot: None, scope: Scope::All }),
+        Inbound::TestRequest(inbound::Test { token: 5 }),
+        Inbound::Heartbeat(Empty),
+    ];
+    let framed = |frames: &[&[Inbound]]| {
+        let mut bytes = Vec::new();
+        let mut builder = FrameBuilder::default();
+        for (number, messages) in (1_u64..).zip(frames) {
+            for message in *messages {
+                builder.push(|out| message.encode(out));
+            }
+            builder.seal(number, &mut bytes);
+        }
+        bytes
+    };
+    vec![
+        framed(&[&[logon], &requests]),
+        framed(&[&[logon, requests[2]], &requests[..3], &[requests[8]], &requests[5..]]),
+        framed(&[&[logon], &[Inbound::Logout(Empty)]]),
+        framed(&[&[requests[2]]]),
+    ]
+}
+
+#[test]
+fn damaged_streams_are_cut_the_same_however_they_arrive() {
+    let samples = streams();
+    let expected =
+        ["a frame", "bytes that are no frame", "a frame cut short", "a message", "no message"];
+    fuzz("frames", &expected, |random, coverage| {
+        let mut bytes = samples[usize::try_from(random.below(4)).unwrap()].clone();
+        damage(&mut bytes, &samples, random);
+        let mut whole = FrameDecoder::default();
+        whole.extend(&bytes);
+        let mut pieces = FrameDecoder::default();
+        let mut rest = bytes.as_slice();
+        loop {
+            let mut next = pieces.next_frame();
+            while next == Ok(None) && !rest.is_empty() {
+                let size = usize::try_from(random.below(64)).unwrap() + 1;
+                let (piece, behind) = rest.split_at(size.min(rest.len()));
+                pieces.extend(piece);
+                rest = behind;
+                next = pieces.next_frame();
+            }
+            assert_eq!(whole.next_frame(), next);
+            match next {
+                Ok(Some(frame)) => {
+                    count(coverage, "a frame");
+                    for message in InboundMessages::new(&frame.payload, frame.header.messages) {
+                        let Ok(message) = message else {
+                            count(coverage, "no message");
+                            break;
+                        };
+                        count(coverage, "a message");
+                        let mut again = Vec::new();
+                        message.encode(&mut again);
+                        let has_it =
+                            frame.payload.windows(again.len()).any(|part| part == again.as_slice());
+                        assert!(has_it, "a message has one encoding");
+                    }
+                }
+                Ok(None) if whole.is_mid_frame() => return count(coverage, "a frame cut short"),
+                Ok(None) => return,
+                Err(_) => return count(coverage, "bytes that are no frame"),
+            }
+        }
+    });
+}
+
+#[test]
+fn every_message_of_a_damaged_session_is_answered() {
+    let samples = streams();
+    let expected =
+        ["accepted", "rejected", "refused message", "request", "test reply", "ended", "logged out"];
+    fuzz("session", &expected, |random, coverage| {
+        let mut bytes = samples[usize::try_from(random.below(4)).unwrap()].clone();
+        damage(&mut bytes, &samples, random);
+        let mut decoder = FrameDecoder::default();
+        decoder.extend(&bytes);
+        let mut session = Session::new(PlatformId::new(1), SessionId::new(1));
+        loop {
+            let (handled, messages, heartbeats) = match decoder.next_frame() {
+                Ok(Some(frame)) => {
+                    let handled = session.handle_frame(&frame, Seq::new(3));
+                    let messages = InboundMessages::new(&frame.payload, frame.header.messages);
+                    let heartbeats =
+                        messages.filter(|message| matches!(message, Ok(Inbound::Heartbeat(_))));
+                    (handled, usize::from(frame.header.messages), heartbeats.count())
+                }
+                Ok(None) => return,
+                Err(error) => (session.handle_frame_error(error), 1, 0),
+            };
+            for reply in &handled.replies {
+                count(coverage, name(reply));
+                if let Outbound::MessageRejected(rejected) = reply {
+                    assert_ne!(rejected.reason.code(), 0);
+                }
+            }
+            for request in &handled.requests {
+                count(coverage, "request");
+                assert!(usize::from(request.index) < messages);
+            }
+            match handled.ended {
+                // The connection's writer says so, behind the last answer.
+                Some(Ended::LoggedOut) => return count(coverage, "logged out"),
+                Some(Ended::Refused | Ended::ProtocolError) => {
+                    assert!(!handled.replies.is_empty(), "the end is told");
+                    return count(coverage, "ended");
+                }
+                None => {}
+            }
+            // Heartbeats are the only messages without an answer.
+            let answered = handled.replies.len() + handled.requests.len() + heartbeats;
+            assert!(answered >= messages, "a message is not answered: {handled:?}");
+        }
+    });
+}
+
+fn name(reply: &Outbound) -> &'static str {
+    match reply {
+        Outbound::SessionAccepted(_) => "accepted",
+        Outbound::SessionRejected(_) => "rejected",
+        Outbound::MessageRejected(_) => "refused message",
+        Outbound::TestReply(_) => "test reply",
+        Outbound::Heartbeat(_)
+        | Outbound::ExecutionReport(_)
+        | Outbound::GoingAway(_)
+        | Outbound::LoggedOut(_)
+        | Outbound::MassCancelled(_) => "another",
+    }
+}
+
+#[test]
+fn nothing_is_accepted_that_was_not_signed() {
+    let expected =
+        ["no message", "signature_invalid", "unknown_meter", "not_authorised", "as signed"];
+    let directory = Directory::default();
+    cast::registry().meters.iter().for_each(|meter| directory.enrol(meter));
+    // The last is well signed, by the key of a meter for which the session may not speak.
+    let strange = NewOrder { meter: SECOND, ..order(3) };
+    let mut signed = Vec::new();
+    signing::new_order(&strange, &mut signed);
+    let signature = sign(SECOND, &signed);
+    let strange = Inbound::NewOrder(SignedNew { order: strange, signature });
+    let originals = [signed_order(1), signed_replacement(), strange];
+    let encoded: Vec<Vec<u8>> = originals
+        .iter()
+        .map(|message| {
+            let mut bytes = Vec::new();
+            message.encode(&mut bytes);
+            bytes
+        })
+        .collect();
+    let origin = types::Origin { platform: PlatformId::new(1), session: SessionId::new(1) };
+    let mut room = Vec::new();
+    fuzz("signatures", &expected, |random, coverage| {
+        let which = usize::try_from(random.below(3)).unwrap();
+        let mut bytes = encoded[which].clone();
+        damage(&mut bytes, &encoded, random);
+        let mut rest = bytes.as_slice();
+        let command = match Inbound::decode(&mut rest) {
+            Ok(Inbound::NewOrder(SignedNew { order, signature })) => {
+                Command::NewOrder(types::SignedNewOrder { order, signature, origin })
+            }
+            Ok(Inbound::ReplaceOrder(SignedReplace { replace, signature })) => {
+                Command::ReplaceOrder(types::SignedReplaceOrder { replace, signature, origin })
+            }
+            Ok(_) | Err(_) => return count(coverage, "no message"),
+        };
+        match verifier::check(&command, &directory, &mut room) {
+            Ok(()) => {
+                assert!(
+                    encoded[..2].iter().any(|one| bytes.starts_with(one)),
+                    "accepted: {command:?}"
+                );
+                count(coverage, "as signed");
+            }
+            Err(reason) => {
+                let known = [
+                    RejectReason::SignatureInvalid,
+                    RejectReason::UnknownMeter,
+                    RejectReason::NotAuthorised,
+                ];
+                assert!(known.contains(&reason), "{reason:?}");
+                count(coverage, reason.name());
+            }
+        }
+    });
+}
+
+#[test]
+fn damaged_certificates_name_a_party_or_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let validity = gateway::authority::Validity::development();
+    let mut authority = gateway::Authority::create(dir.path(), validity).unwrap();
+    let holders = ["platform/7", "retailer/1", "meter/3"];
+    let samples: Vec<Vec<u8>> = holders
+        .iter()
+        .map(|holder| {
+            let holder: gateway::authority::Holder = holder.parse().unwrap();
+            let purpose = gateway::authority::Purpose::Transport;
+            let key = gateway::authority::KeySource::New;
+            authority.issue(holder, purpose, key, validity).unwrap();
+            let file = dir.path().join(format!("{}.crt", holder.file_name()));
+            identity::load_certificates(&file).unwrap()[0].to_vec()
+        })
+        .collect();
+    let expected = ["the party", "nobody", "another branch"];
+    fuzz("certificates", &expected, |random, coverage| {
+        let mut bytes = samples[usize::try_from(random.below(3)).unwrap()].clone();
+        damage(&mut bytes, &samples, random);
+        match identity::party_of(&bytes.into()) {
+            // The handshake has checked the signature over it; here only the reading is on trial.
+            Ok(_) => count(coverage, "the party"),
+            Err(identity::IdentityError::OtherBranch { .. }) => count(coverage, "another branch"),
+            Err(_) => count(coverage, "nobody"),
+        }
+    });
+}
