@@ -16,5 +16,6 @@ mod market_view;
 mod order_kinds;
 mod order_refusals;
 mod python;
+mod security;
 mod session_refusals;
 mod trading;
