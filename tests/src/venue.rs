@@ -8,13 +8,13 @@
 
 use std::{future::Future, time::Duration};
 
-use engine::Limits;
 use exchange::{
     clock::Clock,
     config::{self, Config},
     init,
     node::{Layout, Node, NodeOptions},
     registry::Registry,
+    shard::{self, Shard},
 };
 use gateway::{
     Identity, authority,
@@ -22,7 +22,7 @@ use gateway::{
     identity,
 };
 use tempfile::TempDir;
-use types::{DeliverySlot, Digest, Party, Role, Seq, SlotKey, Timestamp, calendar};
+use types::{DeliverySlot, Digest, Party, Role, Seq, ShardId, SlotKey, Timestamp, calendar};
 use wire::FeedItem;
 
 use crate::cast;
@@ -135,8 +135,7 @@ impl Venue {
     pub async fn set_clock(&self, now: Timestamp) {
         self.clock.set(now);
         self.node.wake();
-        let mut progress = self.node.progress();
-        soon(progress.wait_for(|progress| progress.scheduled >= now)).await.expect("it runs");
+        soon(self.node.scheduled_through(now)).await.expect("it runs");
     }
 
     /// An instant so many minutes from noon.
@@ -145,10 +144,19 @@ impl Venue {
         minutes_from(&self.slots, minute)
     }
 
+    /// The first shard, which is the only one unless the configuration says otherwise.
+    ///
+    /// # Panics
+    /// Never: an exchange has one.
+    #[must_use]
+    pub fn first(&self) -> &Shard {
+        self.node.shards.first().expect("an exchange has a shard")
+    }
+
     /// The last durable position.
     #[must_use]
     pub fn durable(&self) -> Seq {
-        self.node.progress().borrow().durable
+        self.first().durable()
     }
 
     /// Waits until settlement has seen everything up to a position.
@@ -156,7 +164,7 @@ impl Venue {
     /// # Panics
     /// When it does not.
     pub async fn settled_through(&self, seq: Seq) {
-        soon(self.node.settlement.captured_through(seq)).await.expect("it runs");
+        soon(self.node.settlement.captured_through(ShardId::FIRST, seq)).await.expect("it runs");
     }
 
     /// How a party reaches the exchange. Its certificate is issued when it has none yet.
@@ -205,21 +213,22 @@ impl Venue {
     }
 
     /// Stops the exchange and starts it again over the same files. Returns the digest of the state
-    /// at which it stopped.
+    /// at which its first shard stopped.
     ///
     /// # Panics
     /// When it does not stop or start.
     pub async fn restart(self) -> (Self, Digest) {
         let Self { layout, node, clock, config, registry, slots, dir } = self;
-        let digest = soon(node.shut_down()).await.expect("it stops").digest();
+        let engines = soon(node.shut_down()).await.expect("it stops");
+        let digest = engines.first().expect("an exchange has a shard").digest();
         let node = start(&layout, &config, &registry, &clock, &slots).await;
         (Self { layout, node, clock, config, registry, slots, dir }, digest)
     }
 
-    /// Stops the exchange; its journal must replay to the state at which it stopped.
+    /// Stops the exchange; its journals must replay to the states at which it stopped.
     ///
     /// # Panics
-    /// When it does not stop, or the journal says something else.
+    /// When it does not stop, or a journal says something else.
     pub async fn close(self) {
         self.stop().await.close().expect("the directory can be removed");
     }
@@ -229,10 +238,13 @@ impl Venue {
     /// # Panics
     /// As [`Venue::close`].
     pub async fn stop(self) -> TempDir {
-        let engine = soon(self.node.shut_down()).await.expect("it stops");
-        let verified = replay::verify(&self.layout.journal(), Limits::default(), &mut |_| {})
-            .expect("the journal replays");
-        assert_eq!(verified.state_digest, engine.digest(), "replay reaches the same state");
+        let engines = soon(self.node.shut_down()).await.expect("it stops");
+        for (shard, engine) in self.config.shards.iter().zip(&engines) {
+            let journal = self.layout.journal_of(shard);
+            let verified = replay::verify(&journal, shard::limits(shard), &mut |_| {})
+                .expect("the journal replays");
+            assert_eq!(verified.state_digest, engine.digest(), "replay reaches the same state");
+        }
         self.dir
     }
 }
