@@ -14,4 +14,5 @@ mod market_view;
 mod order_kinds;
 mod order_refusals;
 mod session_refusals;
+mod shards;
 mod trading;

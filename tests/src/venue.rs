@@ -22,7 +22,9 @@ use gateway::{
     identity,
 };
 use tempfile::TempDir;
-use types::{DeliverySlot, Digest, Party, Role, Seq, ShardId, SlotKey, Timestamp, calendar};
+use types::{
+    DeliverySlot, Digest, Party, Role, Seq, ShardId, ShardMap, SlotKey, Timestamp, calendar,
+};
 use wire::FeedItem;
 
 use crate::cast;
@@ -31,6 +33,7 @@ use crate::cast;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const DATE: &str = "2026-06-24";
+const NEXT_DATE: &str = "2026-06-25";
 const NOON: usize = 48;
 const SECOND_NS: i64 = 1_000_000_000;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
@@ -85,13 +88,26 @@ impl Venue {
     /// # Panics
     /// When it does not start.
     pub async fn open_with(config_text: &str) -> Self {
+        Self::open_days(config_text, &[DATE]).await
+    }
+
+    /// As [`Venue::open_with`], with the slots of the day and the next one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn open_for_two_days(config_text: &str) -> Self {
+        Self::open_days(config_text, &[DATE, NEXT_DATE]).await
+    }
+
+    async fn open_days(config_text: &str, dates: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let layout = Layout::new(dir.path());
         let registry = cast::registry();
         init::write_directory(&layout, &registry, config_text, &cast::ledger_key())
             .expect("the directory is written");
         let config = config::load(&dir.path().join(config::FILE_NAME)).expect("a configuration");
-        let slots = calendar::local_day(DATE, "Europe/Berlin", 15).expect("a day");
+        let day = |date| calendar::local_day(date, "Europe/Berlin", 15).expect("a day");
+        let slots: Vec<_> = dates.iter().copied().flat_map(day).collect();
         let clock = Clock::starting_at(minutes_from(&slots, -140));
         let node = start(&layout, &config, &registry, &clock, &slots).await;
         Self { layout, node, clock, config, registry, slots, dir }
@@ -100,12 +116,39 @@ impl Venue {
     /// A slot, so many quarter hours after noon.
     ///
     /// # Panics
-    /// When it is not on the same day.
+    /// When it is not on a day of the venue.
     #[must_use]
     pub fn slot(&self, quarters: isize) -> SlotKey {
         let index = NOON.checked_add_signed(quarters).expect("a slot of the day");
         let slot = self.slots.get(index).expect("a slot of the day");
         self.config.markets.first().expect("a market").definition.key(*slot)
+    }
+
+    /// The shard of a slot.
+    ///
+    /// # Panics
+    /// When its market is none of the venue's.
+    #[must_use]
+    pub fn shard_of(&self, key: SlotKey) -> ShardId {
+        self.shard_map().of(key).expect("a slot of the market")
+    }
+
+    /// Which shard a slot belongs to.
+    ///
+    /// # Panics
+    /// When the configuration has an unknown time zone.
+    #[must_use]
+    pub fn shard_map(&self) -> ShardMap {
+        let markets = self.config.markets.iter().map(|market| &market.definition);
+        ShardMap::new(self.config.shards, markets).expect("known time zones")
+    }
+
+    /// Waits until settlement has seen everything that is durable.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn settled(&self) {
+        soon(self.node.captured()).await.expect("it runs");
     }
 
     /// What the clock shows.
