@@ -210,6 +210,10 @@ mod tests {
         let of = |market, day| shards.of_day(MarketId::new(market), day).index();
         assert_eq!([of(1, 0), of(1, 1), of(1, 2), of(1, 3)], [1, 2, 0, 1]);
         assert_eq!([of(2, 0), of(3, 0), of(4, 0)], [2, 0, 1]);
+        // The example of the protocol's document.
+        let slot = calendar::local_day("2026-06-24", "Europe/Berlin", 15).unwrap()[0];
+        let key = SlotKey { market: MarketId::new(1), slot };
+        assert_eq!(map(2, 1, "Europe/Berlin").of(key), ShardId::new(1));
         assert_eq!(of(1, -2), 2, "days before 1970 are days too");
         assert_eq!(of(u16::MAX, i64::MAX), of(u16::MAX, i64::MAX), "nothing overflows");
     }
