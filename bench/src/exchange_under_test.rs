@@ -63,9 +63,7 @@ impl Exchange {
         };
         let node = runtime.block_on(async {
             let node = Node::start(options).await?;
-            let scheduled =
-                |progress: &exchange::progress::Progress| progress.scheduled >= market.opened_at;
-            node.progress().wait_for(scheduled).await?;
+            node.scheduled_through(market.opened_at).await?;
             Ok::<_, Failure>(node)
         })?;
         Ok(Self { folder, layout, runtime, node })
@@ -96,7 +94,8 @@ impl Exchange {
     /// # Errors
     /// When it failed meanwhile, or its files cannot be read.
     pub fn shut_down(self) -> Result<Stopped, Failure> {
-        let engine = self.runtime.block_on(self.node.shut_down())?;
+        let engines = self.runtime.block_on(self.node.shut_down())?;
+        let engine = engines.first().ok_or("the exchange has no shard")?;
         Ok(Stopped {
             state_digest: engine.digest(),
             commands: engine.last_seq().get(),

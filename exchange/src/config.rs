@@ -12,7 +12,7 @@ use serde::Deserialize;
 use settlement::Policy;
 use types::{
     Code, CreditLimit, Currency, Energy, Lead, MarketControls, MarketDefinition, MarketError,
-    MarketId, Price, PriceRule,
+    MarketId, Price, PriceRule, Shards, shard::SHARDS_MAX,
 };
 
 use self::controls::ControlsTable;
@@ -61,6 +61,8 @@ pub enum ConfigError {
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// How many engines share the slots.
+    pub shards: Shards,
     /// Where the gateway listens.
     pub listen: SocketAddr,
     /// Threads that verify signatures.
@@ -99,6 +101,8 @@ struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExchangeTable {
+    #[serde(default = "default_shards")]
+    shards: u8,
     listen: SocketAddr,
     verifier_threads: usize,
     ring_commands: u32,
@@ -131,6 +135,11 @@ struct MarketTable {
     #[serde(default = "default_call_extension_minutes")]
     call_extension_minutes: u32,
     controls: Option<ControlsTable>,
+}
+
+/// One engine for all slots.
+const fn default_shards() -> u8 {
+    Shards::ONE.count()
 }
 
 /// Five minutes of a call after an interruption or an extension.
@@ -179,6 +188,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             Err(value(key, format!("is {got}, possible are {least} to {most}")))
         }
     };
+    let shards = Shards::new(file.exchange.shards).ok_or_else(|| {
+        let got = file.exchange.shards;
+        value("exchange.shards", format!("is {got}, possible are 1 to {SHARDS_MAX}"))
+    })?;
     let threads = u64::try_from(file.exchange.verifier_threads).unwrap_or(u64::MAX);
     range("exchange.verifier_threads", threads, 1, 256)?;
     range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
@@ -208,6 +221,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let policy = Policy::from_json(&policy)
         .map_err(|error| value("settlement.policy", error.to_string()))?;
     Ok(Config {
+        shards,
         listen: file.exchange.listen,
         verifier_threads: file.exchange.verifier_threads,
         ring_commands: file.exchange.ring_commands,
@@ -345,6 +359,8 @@ mod tests {
     fn the_template_is_a_configuration() {
         let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
         assert_eq!(config.markets[0].definition.levels(), 401);
+        assert_eq!(config.shards, Shards::ONE);
+        assert_eq!(with("# shards = 1", "shards = 16").unwrap().shards, Shards::new(16).unwrap());
     }
 
     #[test]
@@ -356,6 +372,10 @@ mod tests {
         );
         assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
         assert!(refused("segment_mib = 64", "segment_mib = 1").contains("64 to 1024"));
+        for count in ["0", "17", "300"] {
+            let shards = refused("# shards = 1", &format!("shards = {count}"));
+            assert!(shards.contains("shards") || shards.contains("u8"), "{shards}");
+        }
         assert!(refused("Europe/Berlin", "Europe/Bärlin").contains("time_zone"));
         assert!(refused("Europe/Berlin", "Europe/Berlyn").contains("unknown"));
     }
@@ -405,7 +425,9 @@ mod tests {
             Some(_) | None => format!("{line}\n"),
         };
         let text: String = init::CONFIG_TEMPLATE.lines().map(uncommented).collect();
-        for key in ["call_extension_minutes = 5", "\nfreeze_max_s = 0", "\n[[credit]]"] {
+        for key in
+            ["shards = 1", "call_extension_minutes = 5", "\nfreeze_max_s = 0", "\n[[credit]]"]
+        {
             assert!(text.contains(key), "{key}");
         }
         let config = parse(Path::new("g.toml"), &text).unwrap();

@@ -96,9 +96,10 @@ impl Failure {
             NodeError::Gateway(GatewayError::Bind { .. }) => Self::new(Kind::Runtime, &error)
                 .hint("choose another `listen` address in gridcross.toml, or stop what uses it"),
             NodeError::Replay(_) => Self::new(Kind::Mismatch, &error),
-            NodeError::Contradiction { .. } | NodeError::UnknownPlatform { .. } => {
-                Self::new(Kind::Config, &error)
-            }
+            NodeError::Contradiction { .. }
+            | NodeError::UnknownPlatform { .. }
+            | NodeError::OtherShards { .. }
+            | NodeError::Calendar(_) => Self::new(Kind::Config, &error),
             NodeError::Journal(JournalError::BatchTooLarge { .. }) => {
                 Self::new(Kind::Runtime, &error)
                     .hint("raise `segment_mib` in gridcross.toml and start again")
@@ -108,6 +109,7 @@ impl Failure {
             | NodeError::Worker(_)
             | NodeError::Gateway(_)
             | NodeError::Thread(_)
+            | NodeError::MakeJournals { .. }
             | NodeError::Seeds(_)
             | NodeError::CoreStopped => Self::new(Kind::Runtime, &error),
         }

@@ -26,17 +26,24 @@ enum FeedError {
     Write(#[from] WriteError),
 }
 
-/// Serves subscribers as they come, until the sender is gone.
-pub async fn serve(
-    journal: PathBuf,
-    mut subscribers: mpsc::Receiver<FeedSubscriber>,
-    progress: watch::Receiver<Progress>,
-) {
+/// What a shard's feed is read from.
+#[derive(Debug, Clone)]
+pub struct ShardFeed {
+    /// Its journal.
+    pub journal: PathBuf,
+    /// How far it is.
+    pub progress: watch::Receiver<Progress>,
+}
+
+/// Serves subscribers as they come, until the sender is gone. `feeds` are those of all shards, by
+/// index.
+pub async fn serve(feeds: Vec<ShardFeed>, mut subscribers: mpsc::Receiver<FeedSubscriber>) {
     while let Some(subscriber) = subscribers.recv().await {
-        let journal = journal.clone();
-        let progress = progress.clone();
+        // The edge has turned away who asked for a shard that does not exist.
+        let feed = feeds.get(usize::from(subscriber.shard.index()));
+        let Some(ShardFeed { journal, progress }) = feed.cloned() else { continue };
         tokio::spawn(async move {
-            let FeedSubscriber { party, after, mut stream, connection } = subscriber;
+            let FeedSubscriber { party, after, mut stream, connection, .. } = subscriber;
             let code = match stream_feed(&journal, after, &mut stream, progress).await {
                 Ok(()) => CloseCode::GoingAway,
                 Err(FeedError::Write(_)) => return,

@@ -1,6 +1,7 @@
 //! Composition, configuration and commands: everything below becomes the `gridcross` program.
 //!
-//! [`node`] puts the parts together; [`core_loop`] (stop 5) is the spine of the exchange, with the
+//! [`node`] puts the parts together, of which each [`shard`] has its own: [`core_loop`] (stop 5) is the
+//! spine of the exchange, with the
 //! [`sequencer`] (stop 6), the [`schedule`] and the [`seeds`] beside it; [`feed`] (stop 11) streams what became
 //! durable; [`settlement_worker`] follows that feed. [`config`] and [`registry`] read files; [`cli`]
 //! is what people see; [`demo`] plays a whole day.
@@ -19,9 +20,11 @@ pub mod market_data;
 pub mod node;
 pub mod output;
 pub mod progress;
+mod registrations;
 pub mod registry;
 pub mod schedule;
 pub mod seeds;
 pub mod sequencer;
 pub mod serve;
 pub mod settlement_worker;
+pub mod shard;

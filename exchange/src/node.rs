@@ -1,7 +1,7 @@
-//! Composition: gateway, core loop, journal, feed and settlement of one process.
+//! Composition: the shards of one process, and what they have together: gateway, feed, settlement.
 
 use std::{
-    collections::BTreeMap,
+    fs::{self, File},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,36 +9,31 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use engine::{Engine, Limits};
+use engine::Engine;
 use gateway::{
-    ClientVerifier, Directory, Egress, Gateway, GatewayError, GatewayOptions, Identity,
-    IdentityError, Incoming, Ingress, Sessions, authority, client::Connector, identity, quic,
-    tls::TlsError,
+    ClientVerifier, Directory, Gateway, GatewayError, GatewayOptions, Identity, IdentityError,
+    Incoming, authority, client::Connector, identity, quic, tls::TlsError,
 };
-use journal::{JournalError, Writer};
+use journal::JournalError;
 use settlement::{Pipeline, Settings, SettlementError};
 use tokio::sync::{mpsc, watch};
-use types::{Command, Event, MarketControls, Party, PlatformId, Role, Seq, SlotKey};
+use types::{
+    Party, PlatformId, Role, Seq, ShardId, ShardMap, Shards, SlotKey, Timestamp,
+    calendar::CalendarError, shard::SHARDS_MAX,
+};
 
 use crate::{
     clock::Clock,
     config::Config,
-    core_loop::CoreLoop,
-    exit::{Failure, Kind},
     feed,
-    market_data::MarketData,
-    progress::{Progress, ProgressWriter},
     registry::{self, Registry},
-    schedule::Schedule,
-    seeds::{self, Seeds},
-    sequencer::Sequencer,
+    seeds,
     settlement_worker::{Settlement, SettlementWorker, WorkerError},
+    shard::{self, Ready, Shard},
 };
-use market_view::MarketReader;
 
 /// The settlement pipeline's own party, which its feed certificate names.
 pub const SETTLEMENT: Party = Party { role: Role::Settlement, number: 1 };
@@ -66,10 +61,20 @@ impl Layout {
         &self.root
     }
 
-    /// The journal's segments.
+    /// The journal's segments; of several shards, the first one's.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.root.join("journal")
+        self.journal_of(ShardId::FIRST)
+    }
+
+    /// The segments of a shard's journal.
+    #[must_use]
+    pub fn journal_of(&self, shard: ShardId) -> PathBuf {
+        if shard == ShardId::FIRST {
+            self.root.join("journal")
+        } else {
+            self.root.join(format!("journal-{shard}"))
+        }
     }
 
     /// The settlement database.
@@ -127,6 +132,31 @@ pub enum NodeError {
     /// A thread cannot be started.
     #[error("cannot start the core thread")]
     Thread(#[source] io::Error),
+    /// The time zone of a market.
+    #[error("cannot tell the local days of a market")]
+    Calendar(#[source] CalendarError),
+    /// The directories of the journals cannot be made.
+    #[error("cannot make the journals' directories in `{}`", path.display())]
+    MakeJournals {
+        /// Where.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The directory was made with another number of shards.
+    #[error(
+        "`{}` holds the journals of {found} shards, and `exchange.shards` of the configuration is \
+         {configured}; set it to {found}, or start with another number in a new directory",
+        path.display()
+    )]
+    OtherShards {
+        /// The data directory.
+        path: PathBuf,
+        /// Journals in it.
+        found: u8,
+        /// What the configuration says.
+        configured: u8,
+    },
     /// The configuration or the registry contradicts what the journal holds.
     #[error(
         "{what} is in the journal with other content; give it a new number, or restore the file"
@@ -145,24 +175,9 @@ pub enum NodeError {
         /// Which.
         platform: PlatformId,
     },
-    /// The core loop ended by itself; its own error was logged.
+    /// A core loop ended by itself; its own error was logged.
     #[error("the core loop has stopped")]
     CoreStopped,
-}
-
-/// What a restart found.
-#[derive(Debug, Clone, Copy)]
-pub struct Recovered {
-    /// Commands re-executed from the journal.
-    pub commands: u64,
-    /// The last of them.
-    pub last_seq: Seq,
-    /// Bytes of a torn tail that were dropped.
-    pub torn_bytes: u64,
-    /// Everything up to here is settled's knowledge.
-    pub captured: Seq,
-    /// How long it took.
-    pub took: Duration,
 }
 
 /// What a node is started with.
@@ -182,47 +197,19 @@ pub struct NodeOptions<'a> {
     pub slots: &'a [SlotKey],
 }
 
-/// A running exchange with its settlement.
+/// A running exchange with its settlement: its shards, and what it has once.
 #[derive(Debug)]
 pub struct Node {
     /// Where it listens.
     pub address: SocketAddr,
     /// The settlement pipeline.
     pub settlement: Settlement,
-    /// What the start found.
-    pub recovered: Recovered,
-    /// The books, as of the last turn.
-    pub market: MarketReader,
-    ingress: Ingress,
-    progress: watch::Receiver<Progress>,
+    /// By index; at least one.
+    pub shards: Vec<Shard>,
     gateway: Gateway,
     worker: SettlementWorker,
-    core: thread::JoinHandle<Result<Engine, JournalError>>,
-    stop_core: Arc<AtomicBool>,
+    stop_cores: Arc<AtomicBool>,
     stop_worker: watch::Sender<bool>,
-}
-
-/// Everything that was read from files before anything runs.
-struct Opened {
-    pipeline: Pipeline,
-    captured: Seq,
-    journal: Writer,
-    recovery: journal::Recovery,
-    engine: Engine,
-    schedule: Schedule,
-    directory: Arc<Directory>,
-}
-
-impl Opened {
-    fn recovered(&self, took: Duration) -> Recovered {
-        Recovered {
-            commands: self.recovery.entries,
-            last_seq: self.recovery.last_seq,
-            torn_bytes: self.recovery.torn_bytes,
-            captured: self.captured,
-            took,
-        }
-    }
 }
 
 impl Node {
@@ -231,28 +218,28 @@ impl Node {
     /// # Errors
     /// When a file is missing or damaged, another process holds them, or the address is taken.
     pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
-        let began = Instant::now();
-        let NodeOptions { layout, config, registry, clock, .. } = &options;
+        let NodeOptions { layout, config, clock, .. } = &options;
         let keys = layout.keys();
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
-        let opened = open_files(layout, config)?;
-        let recovered = opened.recovered(began.elapsed());
-        let opening = missing_registrations(&opened.engine, config, registry)?;
-        let opening_done = opening.iter().fold(recovered.last_seq, |seq, _| seq.next());
-        let schedule = timetable(opened.schedule, &options);
+        check_journals(layout, config.shards)?;
+        let markets = config.markets.iter().map(|market| &market.definition);
+        let map = Arc::new(ShardMap::new(config.shards, markets).map_err(NodeError::Calendar)?);
+        let settings = settlement_settings(layout, config)?;
+        let pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
+        let directory = Arc::new(Directory::default());
+        let mut ready = Vec::new();
+        for opened in shard::open_all(layout, config, &pipeline, &map, &directory)? {
+            ready.push(opened.prepare(&options, &directory)?);
+        }
 
-        let (ingress, receiver) = Ingress::new(config.ring_commands);
-        let sessions = Arc::new(Sessions::default());
-        let (progress_writer, progress) = ProgressWriter::start_at(recovered.last_seq);
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
         let parts = quic::Parts {
             identity: &Identity::load(&keys, "server")?,
             verifier: ClientVerifier::load(&authority, &keys.join(authority::REVOCATION_FILE))?,
-            directory: &opened.directory,
-            sessions: &sessions,
-            ingress: &ingress,
-            durable: durable_only(progress.clone()),
+            directory: &directory,
+            map: &map,
+            ports: ready.iter().map(Ready::port).collect(),
             incoming: Incoming { feed: feed_sender, data: data_sender },
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
@@ -263,95 +250,96 @@ impl Node {
             identity: Identity::load(&keys, &authority::file_name(SETTLEMENT))?,
             authority,
         };
-        let stop_core = Arc::new(AtomicBool::new(false));
-        let (market_data, market) = MarketData::new(Limits::default().slots_max);
-        let core_loop = CoreLoop {
-            market_data,
-            ingress: receiver,
-            sequencer: Sequencer::after(recovered.last_seq, opened.recovery.last_time),
-            engine: opened.engine,
-            journal: opened.journal,
-            egress: Egress::new(sessions, opened.directory),
-            progress: progress_writer,
-            schedule,
-            clock: clock.clone(),
-            seeds: Seeds::beside(clock).map_err(NodeError::Seeds)?,
-            batch_commands_max: config.batch_commands,
-            opening,
-        };
-        let core = spawn_core(core_loop, &stop_core)?;
-        tokio::spawn(feed::serve(layout.journal(), feed_receiver, progress.clone()));
+        let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
+        let stop_cores = Arc::new(AtomicBool::new(false));
+        let mut shards = Vec::new();
+        for ready in ready {
+            shards.push(ready.run(&stop_cores)?);
+        }
+        tokio::spawn(feed::serve(feeds, feed_receiver));
         let (stop_worker, stopped) = watch::channel(false);
-        let clock = clock.clone();
-        let worker =
-            SettlementWorker::start(opened.pipeline, clock, connector, data_receiver, stopped)?;
+        let worker = SettlementWorker::start(
+            pipeline,
+            config.shards,
+            clock.clone(),
+            connector,
+            data_receiver,
+            stopped,
+        )?;
         let settlement = worker.handle.clone();
-        durable_through(progress.clone(), opening_done).await?;
-        Ok(Self {
-            address,
-            settlement,
-            recovered,
-            market,
-            ingress,
-            progress,
-            gateway,
-            worker,
-            core,
-            stop_core,
-            stop_worker,
-        })
+        for shard in &shards {
+            shard.opened().await?;
+        }
+        Ok(Self { address, settlement, shards, gateway, worker, stop_cores, stop_worker })
     }
 
-    /// How far the core loop is, to wait on.
-    #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.clone()
+    /// Waits until every shard has done what was due at an instant.
+    ///
+    /// # Errors
+    /// When a core loop has stopped.
+    pub async fn scheduled_through(&self, instant: Timestamp) -> Result<(), NodeError> {
+        for shard in &self.shards {
+            let mut progress = shard.progress();
+            let reached = progress.wait_for(|progress| progress.scheduled >= instant).await;
+            reached.map_err(|_| NodeError::CoreStopped)?;
+        }
+        Ok(())
     }
 
-    /// Makes the core loop look at its clock now.
+    /// Waits until settlement has captured what every shard has made durable by now.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped.
+    pub async fn captured(&self) -> Result<(), WorkerError> {
+        for shard in &self.shards {
+            self.settlement.captured_through(shard.id, shard.durable()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the core loops look at their clock now.
     pub fn wake(&self) {
-        self.ingress.wake();
+        self.shards.iter().for_each(Shard::wake);
     }
 
-    /// Whether core loop and settlement still run.
+    /// Whether every core loop and settlement still run.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !self.core.is_finished() && self.worker.is_running()
+        self.shards.iter().all(Shard::is_running) && self.worker.is_running()
     }
 
     /// Stops reading, answers what was read, settles what is captured, says goodbye. Gives the
-    /// engine back.
+    /// shards' engines back.
     ///
     /// # Errors
-    /// When the journal or settlement failed meanwhile.
-    pub async fn shut_down(self) -> Result<Engine, NodeError> {
-        // Settlement's own subscription may still be on its way in: it must not be turned away.
-        let durable = self.progress.borrow().durable;
-        let caught_up = self.settlement.captured_through(durable);
-        if tokio::time::timeout(SETTLE_MAX, caught_up).await.is_err() {
+    /// When a journal or settlement failed meanwhile.
+    pub async fn shut_down(self) -> Result<Vec<Engine>, NodeError> {
+        // Settlement's own subscriptions may still be on their way in: they must not be turned away.
+        if tokio::time::timeout(SETTLE_MAX, self.captured()).await.is_err() {
             tracing::warn!(
                 "settlement is more than {SETTLE_MAX:?} behind; it goes on at the next start"
             );
         }
         self.gateway.stop_reading().await;
-        self.stop_core.store(true, Ordering::Release);
-        self.ingress.wake();
-        let core = self.core;
-        let ended = tokio::task::spawn_blocking(move || core.join()).await;
-        let engine = match ended {
-            Ok(Ok(result)) => result.map_err(NodeError::from),
-            Ok(Err(_)) | Err(_) => Err(NodeError::CoreStopped),
-        };
-        // Whatever failed, everyone is told what is known and that the exchange goes away.
-        let captured = match &engine {
-            Ok(engine) => {
-                let captured = self.settlement.captured_through(engine.last_seq());
-                tokio::time::timeout(SETTLE_MAX, captured).await.unwrap_or_else(|_| {
-                    tracing::warn!("settlement did not catch up; it goes on at the next start");
-                    Ok(())
-                })
+        self.stop_cores.store(true, Ordering::Release);
+        self.shards.iter().for_each(Shard::wake);
+        let mut engines = Vec::new();
+        let mut failed = None;
+        let mut stopped = Vec::new();
+        for shard in self.shards {
+            let id = shard.id;
+            match shard.join().await {
+                Ok(engine) => {
+                    stopped.push((id, engine.last_seq()));
+                    engines.push(engine);
+                }
+                Err(error) => failed = failed.or(Some(error)),
             }
-            Err(_) => Ok(()),
+        }
+        // Whatever failed, everyone is told what is known and that the exchange goes away.
+        let captured = match failed {
+            None => settle_rest(&self.settlement, &stopped).await,
+            Some(_) => Ok(()),
         };
         self.stop_worker.send_replace(true);
         self.gateway.say_goodbye().await;
@@ -359,8 +347,56 @@ impl Node {
         let worker = self.worker;
         tokio::task::spawn_blocking(move || worker.join()).await.ok();
         captured?;
-        engine
+        failed.map_or(Ok(engines), Err)
     }
+}
+
+/// Gives settlement some time for what is durable of the shards that stopped.
+async fn settle_rest(
+    settlement: &Settlement,
+    stopped: &[(ShardId, Seq)],
+) -> Result<(), WorkerError> {
+    let all = async {
+        for &(shard, last) in stopped {
+            settlement.captured_through(shard, last).await?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(SETTLE_MAX, all).await.unwrap_or_else(|_| {
+        tracing::warn!("settlement did not catch up; it goes on at the next start");
+        Ok(())
+    })
+}
+
+/// The directory has journals of as many shards as the configuration says, or none yet. What is in
+/// one shard's journal stays there, so their number never changes.
+fn check_journals(layout: &Layout, shards: Shards) -> Result<(), NodeError> {
+    let every = (0..SHARDS_MAX).filter_map(ShardId::new);
+    let found: Vec<_> = every.filter(|&shard| layout.journal_of(shard).is_dir()).collect();
+    // The first is made last: a start that broke off before has left others, and nothing in them.
+    let whole = found.first() == Some(&ShardId::FIRST);
+    let last = found.last().copied();
+    let fits = if whole { last == Some(shards.last()) } else { last <= Some(shards.last()) };
+    if !fits {
+        return Err(NodeError::OtherShards {
+            path: layout.root().to_owned(),
+            found: last.map_or(0, |last| last.index().saturating_add(1)),
+            configured: shards.count(),
+        });
+    }
+    if !whole && shards != Shards::ONE {
+        let every: Vec<_> = shards.iter().map(|shard| layout.journal_of(shard)).collect();
+        make_journals(&every)
+            .map_err(|source| NodeError::MakeJournals { path: layout.root().to_owned(), source })?;
+    }
+    Ok(())
+}
+
+/// Makes the directories, the first one last, and makes them durable.
+fn make_journals(paths: &[PathBuf]) -> io::Result<()> {
+    paths.iter().rev().try_for_each(fs::create_dir_all)?;
+    let above = paths.iter().find_map(|path| path.parent());
+    above.map_or(Ok(()), |above| File::open(above)?.sync_all())
 }
 
 const fn gateway_options(config: &Config) -> GatewayOptions {
@@ -377,166 +413,6 @@ pub fn settlement_settings(layout: &Layout, config: &Config) -> Result<Settings,
         ledger_origin: config.ledger_origin.clone(),
         ledger_key_seed: identity::load_signing_key(&layout.ledger_key())?.to_bytes(),
     })
-}
-
-/// Opens settlement and journal and rebuilds state, comparing every event on the way. What
-/// settlement has captured was durable once: a journal that ends before it is damaged.
-fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
-    let settings = settlement_settings(layout, config)?;
-    let pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
-    let captured = pipeline.cursor();
-    let mut engine = Engine::new(Limits::default());
-    let mut schedule = Schedule::default();
-    let directory = Arc::new(Directory::default());
-    let options = journal::Options {
-        segment_bytes: config.segment_bytes,
-        // A batch must fit into an empty segment; and one entry into a batch, of which the largest
-        // cancels every order: 1,048,576 × 40 bytes = 40 MiB, of segments of at least 64 MiB.
-        batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(4).saturating_mul(3))
-            .unwrap_or(u32::MAX),
-    };
-    let mut events = Vec::new();
-    let mut different = None;
-    let opened = Writer::open_expecting(&layout.journal(), options, captured, &mut |entry| {
-        if different.is_some() {
-            return;
-        }
-        events.clear();
-        engine.apply(&entry.command, &mut events);
-        different = replay::compare(&entry, &events);
-        for event in &events {
-            schedule.observe(&entry.command, event);
-            if let Event::MeterRegistered(registration) = event {
-                directory.enrol(registration);
-            }
-        }
-    });
-    if let Some(difference) = different {
-        return Err(NodeError::Replay(difference));
-    }
-    let (journal, recovery) = opened?;
-    Ok(Opened { pipeline, captured, journal, recovery, engine, schedule, directory })
-}
-
-/// Enters what is open from before and what is asked for.
-fn timetable(mut schedule: Schedule, options: &NodeOptions<'_>) -> Schedule {
-    let now = options.clock.now();
-    for market in &options.config.markets {
-        let open = schedule.open_slots().map(|(key, _)| key);
-        let slots: Vec<_> = open
-            .chain(options.slots.iter().copied())
-            .filter(|key| key.market == market.definition.market)
-            .collect();
-        slots.into_iter().for_each(|key| schedule.add_slot(market, key, now));
-        if options.trades_every_day {
-            schedule.follow(*market);
-        }
-    }
-    schedule
-}
-
-/// What the configuration and the registry name and the journal does not hold yet. What it holds
-/// must be the same: rules and participants never change under a number.
-fn missing_registrations(
-    engine: &Engine,
-    config: &Config,
-    registry: &Registry,
-) -> Result<Vec<Command>, NodeError> {
-    let contradiction = |what| Err(NodeError::Contradiction { what });
-    let mut commands = Vec::new();
-    for market in &config.markets {
-        let definition = market.definition;
-        match engine.market(definition.market) {
-            None => commands.push(Command::DefineMarket(definition)),
-            Some(known) if *known == definition => {}
-            Some(_) => return contradiction(format!("market {}", definition.market)),
-        }
-    }
-    let parties: BTreeMap<_, _> = engine.parties().map(|known| (known.party, known)).collect();
-    for line in &registry.parties {
-        match parties.get(&line.party) {
-            None => commands.push(Command::RegisterParty(*line)),
-            Some(known) if *known == line => {}
-            Some(_) => return contradiction(format!("party {}", line.party)),
-        }
-    }
-    let meters: BTreeMap<_, _> = engine.registrations().map(|m| (m.meter, m)).collect();
-    let mut lines: Vec<_> = registry.meters.iter().collect();
-    lines.sort_by_key(|line| line.meter);
-    for line in lines {
-        match meters.get(&line.meter) {
-            None => commands.push(Command::RegisterMeter(*line)),
-            Some(known) if *known == line => {}
-            Some(_) => return contradiction(format!("meter {}", line.meter)),
-        }
-    }
-    commands.extend(changed_settings(engine, config, registry)?);
-    Ok(commands)
-}
-
-/// Controls and credit limits of the configuration that are not what the journal left. What the
-/// configuration does not name stays as it is.
-fn changed_settings(
-    engine: &Engine,
-    config: &Config,
-    registry: &Registry,
-) -> Result<Vec<Command>, NodeError> {
-    let mut commands = Vec::new();
-    for controls in &config.controls {
-        let standard = MarketControls::standard(controls.market);
-        if *controls != engine.controls(controls.market).copied().unwrap_or(standard) {
-            commands.push(Command::SetControls(*controls));
-        }
-    }
-    for limit in &config.credit {
-        let party = Party { role: Role::Platform, number: limit.platform.get() };
-        let mut parties = engine.parties().chain(&registry.parties);
-        if !parties.any(|known| known.party == party) {
-            return Err(NodeError::UnknownPlatform { platform: limit.platform });
-        }
-        if engine.credit(limit.platform, limit.market) != Some(*limit) {
-            commands.push(Command::SetCredit(*limit));
-        }
-    }
-    Ok(commands)
-}
-
-fn spawn_core(
-    core_loop: CoreLoop,
-    stop: &Arc<AtomicBool>,
-) -> Result<thread::JoinHandle<Result<Engine, JournalError>>, NodeError> {
-    let stop = Arc::clone(stop);
-    thread::Builder::new()
-        .name("core".to_owned())
-        .spawn(move || {
-            let result = core_loop.run(&stop);
-            if let Err(error) = &result {
-                let cause = Failure::new(Kind::Runtime, error);
-                tracing::error!("the core loop stops: {}", cause.message());
-            }
-            result
-        })
-        .map_err(NodeError::Thread)
-}
-
-/// The durable position alone, for those who need no more.
-fn durable_only(mut progress: watch::Receiver<Progress>) -> watch::Receiver<Seq> {
-    let (sender, receiver) = watch::channel(progress.borrow().durable);
-    tokio::spawn(async move {
-        while progress.changed().await.is_ok() {
-            sender.send_replace(progress.borrow_and_update().durable);
-        }
-    });
-    receiver
-}
-
-/// Waits until a position is durable.
-async fn durable_through(
-    mut progress: watch::Receiver<Progress>,
-    seq: Seq,
-) -> Result<(), NodeError> {
-    let reached = progress.wait_for(|progress| progress.durable >= seq).await;
-    reached.map(|_| ()).map_err(|_| NodeError::CoreStopped)
 }
 
 /// An address to connect to, where the bound one is "any".

@@ -4,11 +4,14 @@
 //! it. The timetable is a value; it learns from events what has already happened, also before a
 //! restart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use types::{
     Command, Event, FreezeSlot, Lead, MarketControls, MarketDefinition, MarketId, Phase,
-    RejectReason, Sequenced, SlotFrozen, SlotKey, SlotPhaseChanged, Timestamp,
+    RejectReason, Sequenced, ShardId, ShardMap, SlotFrozen, SlotKey, SlotPhaseChanged, Timestamp,
     calendar::{self, CalendarError},
 };
 
@@ -30,6 +33,8 @@ pub struct ScheduledMarket {
 /// these before openings.
 #[derive(Debug, Default)]
 pub struct Schedule {
+    /// Whose slots are entered; without it, all.
+    shard: Option<(ShardId, Arc<ShardMap>)>,
     timers: BTreeSet<(Timestamp, Step, SlotKey)>,
     slots: BTreeMap<SlotKey, Slot>,
     /// Markets with slots that are entered. Others are remembered, and have no timers.
@@ -90,6 +95,12 @@ impl Slot {
 }
 
 impl Schedule {
+    /// The timetable of a shard: slots of others are not entered.
+    #[must_use]
+    pub fn of_shard(shard: ShardId, map: Arc<ShardMap>) -> Self {
+        Self { shard: Some((shard, map)), ..Self::default() }
+    }
+
     /// Enters every slot that starts on a local day (`YYYY-MM-DD`) of a market, except what has
     /// already happened and what is too late at `now`.
     ///
@@ -153,6 +164,9 @@ impl Schedule {
 
     /// Enters one slot, as [`Schedule::add_day`] does.
     pub fn add_slot(&mut self, market: &ScheduledMarket, key: SlotKey, now: Timestamp) {
+        if self.shard.as_ref().is_some_and(|(own, map)| map.of(key) != Some(*own)) {
+            return;
+        }
         self.markets.insert(key.market, *market);
         let definition = &market.definition;
         // The gate's instant is the last that is accepted.

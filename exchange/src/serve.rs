@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use market_view::MarketReader;
 use tokio::signal::unix::{SignalKind, signal};
+use types::{ShardId, Shards};
 
 use crate::{
     clock::Clock,
@@ -43,15 +44,19 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         slots: &[],
     };
     let node = Node::start(options).await.map_err(Failure::node)?;
-    let recovered = node.recovered;
-    tracing::info!(
-        "recovered {} commands up to sequence {} in {:?} (torn bytes dropped: {}, settled up to {})",
-        recovered.commands,
-        recovered.last_seq,
-        recovered.took,
-        recovered.torn_bytes,
-        recovered.captured
-    );
+    for shard in &node.shards {
+        let recovered = shard.recovered;
+        tracing::info!(
+            "{}recovered {} commands up to sequence {} in {:?} (torn bytes dropped: {}, settled up \
+             to {})",
+            prefix(config.shards, shard.id),
+            recovered.commands,
+            recovered.last_seq,
+            recovered.took,
+            recovered.torn_bytes,
+            recovered.captured
+        );
+    }
     tracing::info!("listening on {}", node.address);
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
@@ -66,7 +71,11 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                     break Some(NodeError::CoreStopped);
                 }
             }
-            _ = status.tick() => log_status(&node.market),
+            _ = status.tick() => {
+                for shard in &node.shards {
+                    log_status(&prefix(config.shards, shard.id), &shard.market);
+                }
+            }
             _ = cycle.tick() => {
                 tokio::spawn(verify(node.settlement.clone(), clock.now()));
             }
@@ -77,16 +86,28 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     if let Some(error) = failed {
         return Err(Failure::node(ended.err().unwrap_or(error)));
     }
-    let engine = ended.map_err(Failure::node)?;
-    tracing::info!("stopped at sequence {}, state {}", engine.last_seq(), engine.digest());
+    let engines = ended.map_err(Failure::node)?;
+    for (shard, engine) in config.shards.iter().zip(&engines) {
+        let prefix = prefix(config.shards, shard);
+        tracing::info!(
+            "{prefix}stopped at sequence {}, state {}",
+            engine.last_seq(),
+            engine.digest()
+        );
+    }
     Ok(())
 }
 
+/// What a line about one shard begins with, where there are several.
+fn prefix(shards: Shards, shard: ShardId) -> String {
+    if shards == Shards::ONE { String::new() } else { format!("shard {shard}: ") }
+}
+
 /// One line for operators. Reading does not disturb the core loop; a moment later will do as well.
-fn log_status(market: &MarketReader) {
+fn log_status(prefix: &str, market: &MarketReader) {
     if let Ok(counters) = market.counters() {
         tracing::info!(
-            "{} commands, {} orders accepted, {} requests refused, {} trades of {} Wh since the \
+            "{prefix}{} commands, {} orders accepted, {} requests refused, {} trades of {} Wh since the \
              start; {} books",
             counters.commands,
             counters.accepted,

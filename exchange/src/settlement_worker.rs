@@ -1,6 +1,6 @@
 //! The settlement pipeline in its own thread, fed by the trade feed over QUIC like any subscriber.
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use gateway::{
@@ -11,7 +11,7 @@ use settlement::{
     Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{MeterId, Money, Seq, Timestamp};
+use types::{MeterId, Money, Seq, ShardId, Shards, Timestamp};
 use wire::{
     data::{Answer, P2pQuery, QueryResult, Receipt, RequestKind},
     field::Field,
@@ -28,7 +28,7 @@ const RESUBSCRIBE_AFTER: Duration = Duration::from_millis(200);
 
 /// What the pipeline's thread is asked to do.
 enum Work {
-    Capture(FeedBatch),
+    Capture(ShardId, FeedBatch),
     Data(DataRequest),
     Deposits(
         Vec<(u64, MeterId, Money)>,
@@ -43,8 +43,11 @@ enum Work {
 #[derive(Debug, Clone)]
 pub struct Settlement {
     work: Sender<Work>,
-    captured: watch::Receiver<Seq>,
+    captured: watch::Receiver<Captures>,
 }
+
+/// How far the feed of each shard is captured.
+type Captures = BTreeMap<ShardId, Seq>;
 
 /// Why a question to the pipeline has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,25 +72,32 @@ pub struct SettlementWorker {
 }
 
 impl SettlementWorker {
-    /// Starts the thread, the feed subscription and the data port, on the current tokio runtime.
+    /// Starts the thread, a subscription to the feed of every shard and the data port, on the current
+    /// tokio runtime.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(
         pipeline: Pipeline,
+        shards: Shards,
         clock: Clock,
         feed: Connector,
         data: mpsc::Receiver<DataRequest>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
         let (work, queue) = channel::bounded(WORK_MAX);
-        let (captured_sender, captured) = watch::channel(pipeline.cursor());
+        let cursors: Captures =
+            shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
+        let (captured_sender, captured) = watch::channel(cursors);
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || run(pipeline, &clock, &queue, &captured_sender))
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
-        tokio::spawn(follow_feed(feed, captured, work.clone(), stop.clone()));
+        for shard in shards.iter() {
+            let (feed, captured) = (feed.clone(), captured.clone());
+            tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
+        }
         tokio::spawn(forward_data(data, work, stop));
         Ok(Self { handle, thread })
     }
@@ -108,14 +118,14 @@ impl SettlementWorker {
 }
 
 impl Settlement {
-    /// Waits until everything up to `seq` is captured.
+    /// Waits until everything of a shard up to `seq` is captured.
     ///
     /// # Errors
     /// When the pipeline has stopped.
-    pub async fn captured_through(&self, seq: Seq) -> Result<(), WorkerError> {
+    pub async fn captured_through(&self, shard: ShardId, seq: Seq) -> Result<(), WorkerError> {
         let mut captured = self.captured.clone();
         captured
-            .wait_for(|&through| through >= seq)
+            .wait_for(|captured| captured.get(&shard).is_some_and(|&through| through >= seq))
             .await
             .map(|_| ())
             .map_err(|_| WorkerError::Stopped)
@@ -183,15 +193,15 @@ fn run(
     mut pipeline: Pipeline,
     clock: &Clock,
     queue: &Receiver<Work>,
-    captured: &watch::Sender<Seq>,
+    captured: &watch::Sender<Captures>,
 ) {
     let mut waiting = None;
     while let Some(work) = waiting.take().or_else(|| queue.recv().ok()) {
         let outcome = match work {
-            Work::Capture(batch) => {
-                let (batch, next) = gather(batch, queue);
+            Work::Capture(shard, batch) => {
+                let (batch, next) = gather(shard, batch, queue);
                 waiting = next;
-                capture(&mut pipeline, batch, captured).map(|_| ())
+                capture(&mut pipeline, shard, batch, captured).map(|_| ())
             }
             Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
             Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
@@ -206,11 +216,15 @@ fn run(
     }
 }
 
-/// Joins captures that wait behind each other, so that one transaction serves them all.
-fn gather(mut batch: FeedBatch, queue: &Receiver<Work>) -> (FeedBatch, Option<Work>) {
+/// Joins captures of a shard that wait behind each other, so that one transaction serves them all.
+fn gather(
+    shard: ShardId,
+    mut batch: FeedBatch,
+    queue: &Receiver<Work>,
+) -> (FeedBatch, Option<Work>) {
     while batch.items.len() < CAPTURE_ITEMS_MAX {
         match queue.try_recv() {
-            Ok(Work::Capture(next)) => {
+            Ok(Work::Capture(of, next)) if of == shard => {
                 batch.items.extend(next.items);
                 batch.through = next.through;
             }
@@ -223,11 +237,14 @@ fn gather(mut batch: FeedBatch, queue: &Receiver<Work>) -> (FeedBatch, Option<Wo
 
 fn capture(
     pipeline: &mut Pipeline,
+    shard: ShardId,
     batch: FeedBatch,
-    captured: &watch::Sender<Seq>,
+    captured: &watch::Sender<Captures>,
 ) -> Result<Captured, SettlementError> {
-    let done = pipeline.capture(batch.through, &batch.items)?;
-    captured.send_replace(pipeline.cursor());
+    let done = pipeline.capture_from(shard, batch.through, &batch.items)?;
+    captured.send_modify(|captured| {
+        captured.insert(shard, done.cursor);
+    });
     Ok(done)
 }
 
@@ -280,17 +297,18 @@ fn whole_query(mut body: &[u8]) -> Option<P2pQuery> {
     body.is_empty().then_some(query)
 }
 
-/// Keeps the feed subscribed from where the pipeline stands until told to stop.
+/// Keeps the feed of a shard subscribed from where the pipeline stands until told to stop.
 async fn follow_feed(
     connector: Connector,
-    captured: watch::Receiver<Seq>,
+    shard: ShardId,
+    captured: watch::Receiver<Captures>,
     work: Sender<Work>,
     mut stop: watch::Receiver<bool>,
 ) {
     while !*stop.borrow() {
-        let after = *captured.borrow();
+        let after = captured.borrow().get(&shard).copied().unwrap_or_default();
         let followed = tokio::select! {
-            followed = follow_once(&connector, after, &work) => followed,
+            followed = follow_once(&connector, shard, after, &work) => followed,
             _ = stop.wait_for(|&stop| stop) => return,
         };
         match followed {
@@ -298,7 +316,7 @@ async fn follow_feed(
             // The exchange said goodbye.
             Err(FollowError::Client(ClientError::Ended)) => {}
             Err(FollowError::Client(error)) => {
-                tracing::warn!(%error, "the feed is lost and is subscribed again")
+                tracing::warn!(%shard, %error, "the feed is lost and is subscribed again")
             }
             Ok(()) => {}
         }
@@ -313,13 +331,15 @@ enum FollowError {
 
 async fn follow_once(
     connector: &Connector,
+    shard: ShardId,
     after: Seq,
     work: &Sender<Work>,
 ) -> Result<(), FollowError> {
-    let mut feed = FeedClient::subscribe(connector, after).await.map_err(FollowError::Client)?;
+    let subscribed = FeedClient::subscribe_at(connector, shard, after).await;
+    let mut feed = subscribed.map_err(FollowError::Client)?;
     loop {
         let batch = feed.next_batch().await.map_err(FollowError::Client)?;
-        hand_over(work, Work::Capture(batch)).await.map_err(|_| FollowError::Stopped)?;
+        hand_over(work, Work::Capture(shard, batch)).await.map_err(|_| FollowError::Stopped)?;
     }
 }
 

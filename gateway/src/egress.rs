@@ -80,7 +80,7 @@ impl SessionHandle {
     }
 }
 
-/// Every open session by its platform: replaced as a whole when one opens or ends, read without
+/// Every open session at one shard by its platform: replaced as a whole when one opens or ends, read without
 /// locks by the core loop.
 #[derive(Debug, Default)]
 pub struct Sessions {

@@ -23,5 +23,5 @@ pub use directory::Directory;
 pub use egress::{Egress, Published, Sessions};
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressReceiver};
-pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming};
+pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming, ShardPort};
 pub use revocation::ClientVerifier;

@@ -5,7 +5,8 @@
 
 use types::{
     ClientOrderId, Command, MassCancel, NewOrder, OrderRequest, Origin, PlatformId, ReduceOrder,
-    RejectReason, ReplaceOrder, Seq, SessionId, Signature, SignedNewOrder, SignedReplaceOrder,
+    RejectReason, ReplaceOrder, Seq, SessionId, ShardId, Shards, Signature, SignedNewOrder,
+    SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
@@ -95,23 +96,33 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Session {
     origin: Origin,
+    /// Every shard it can choose from, and the one it has chosen.
+    shards: Shards,
+    shard: ShardId,
     last_frame: u64,
     heartbeat_ms: u32,
     logged_on: bool,
 }
 
 impl Session {
-    /// Before its logon.
+    /// Before its logon, at an exchange with so many shards.
     #[must_use]
-    pub const fn new(platform: PlatformId, session: SessionId) -> Self {
+    pub const fn new(platform: PlatformId, session: SessionId, shards: Shards) -> Self {
         let origin = Origin { platform, session };
-        Self { origin, last_frame: 0, heartbeat_ms: HEARTBEAT_MS_MAX, logged_on: false }
+        let (shard, heartbeat_ms) = (ShardId::FIRST, HEARTBEAT_MS_MAX);
+        Self { origin, shards, shard, last_frame: 0, heartbeat_ms, logged_on: false }
     }
 
     /// Whose messages these are.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// The shard whose slots it trades: what its logon asked for.
+    #[must_use]
+    pub const fn shard(&self) -> ShardId {
+        self.shard
     }
 
     /// Agreed heartbeat interval, in milliseconds.
@@ -126,8 +137,8 @@ impl Session {
         self.logged_on
     }
 
-    /// Takes one frame. `last_seq` is the last durable position, told at logon.
-    pub fn handle_frame(&mut self, frame: &Frame, last_seq: Seq) -> Handled {
+    /// Takes one frame. `last_seq` gives the last durable position of a shard, told at logon.
+    pub fn handle_frame(&mut self, frame: &Frame, last_seq: impl Fn(ShardId) -> Seq) -> Handled {
         let mut handled = Handled::default();
         if self.last_frame.checked_add(1) != Some(frame.header.number) {
             self.refuse(frame, 0, RejectReason::SequenceGap, &mut handled);
@@ -137,7 +148,7 @@ impl Session {
         let messages = InboundMessages::new(&frame.payload, frame.header.messages);
         for (index, message) in (0_u16..).zip(messages) {
             match message {
-                Ok(message) => self.handle_message(frame, index, message, last_seq, &mut handled),
+                Ok(message) => self.handle_message(frame, index, message, &last_seq, &mut handled),
                 Err(_) if self.logged_on => {
                     // One answer for every message: none after the damage can be read.
                     let unread = index..frame.header.messages.max(index.saturating_add(1));
@@ -177,7 +188,7 @@ impl Session {
         frame: &Frame,
         index: u16,
         message: Inbound,
-        last_seq: Seq,
+        last_seq: &impl Fn(ShardId) -> Seq,
         handled: &mut Handled,
     ) {
         if self.logged_on == matches!(message, Inbound::Logon(_)) {
@@ -186,15 +197,22 @@ impl Session {
         }
         let origin = self.origin;
         let command = match message {
+            Inbound::Logon(logon) if !self.shards.contains(logon.shard) => {
+                self.refuse(frame, index, RejectReason::WrongShard, handled);
+                return;
+            }
             Inbound::Logon(logon) => {
                 self.logged_on = true;
+                self.shard = logon.shard;
                 self.heartbeat_ms = logon.heartbeat_ms.clamp(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX);
                 handled.replies.push(Outbound::SessionAccepted(SessionAccepted {
                     session: origin.session,
                     platform: origin.platform,
                     frame_messages_max: FRAME_MESSAGES_MAX,
                     heartbeat_ms: self.heartbeat_ms,
-                    last_seq,
+                    shard: self.shard,
+                    last_shard: self.shards.last(),
+                    last_seq: last_seq(self.shard),
                 }));
                 return;
             }
@@ -276,7 +294,15 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        Session::new(PlatformId::new(7), SessionId::new(1))
+        Session::new(PlatformId::new(7), SessionId::new(1), Shards::ONE)
+    }
+
+    fn nothing_yet(_: ShardId) -> Seq {
+        Seq::ZERO
+    }
+
+    const fn logon(shard: ShardId) -> Inbound {
+        Inbound::Logon(Logon { heartbeat_ms: 1_000, shard })
     }
 
     fn frame(number: u64, messages: &[Inbound]) -> Frame {
@@ -291,7 +317,7 @@ mod tests {
         decoder.next_frame().unwrap().unwrap()
     }
 
-    const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 1_000 });
+    const LOGON: Inbound = logon(ShardId::FIRST);
     const ABOUT: inbound::OrderRequest =
         inbound::OrderRequest { client_order: ClientOrderId::new(5), order: OrderId::new(9) };
     const CANCEL: Inbound = Inbound::CancelOrder(ABOUT);
@@ -299,7 +325,7 @@ mod tests {
     #[test]
     fn logon_comes_first_and_once() {
         let mut first = session();
-        let handled = first.handle_frame(&frame(1, &[CANCEL]), Seq::ZERO);
+        let handled = first.handle_frame(&frame(1, &[CANCEL]), nothing_yet);
         assert_eq!(
             handled.replies,
             [Outbound::SessionRejected(SessionRejected {
@@ -309,7 +335,7 @@ mod tests {
         assert_eq!(handled.ended, Some(Ended::Refused));
 
         let mut twice = session();
-        let handled = twice.handle_frame(&frame(1, &[LOGON, LOGON]), Seq::ZERO);
+        let handled = twice.handle_frame(&frame(1, &[LOGON, LOGON]), nothing_yet);
         assert!(matches!(handled.replies[0], Outbound::SessionAccepted(_)));
         assert!(matches!(
             handled.replies[1],
@@ -320,6 +346,25 @@ mod tests {
             })
         ));
         assert_eq!(handled.ended, Some(Ended::ProtocolError));
+    }
+
+    #[test]
+    fn a_session_is_of_the_shard_it_asks_for_if_there_is_one() {
+        let shards = Shards::new(3).unwrap();
+        let at = |index| {
+            let mut session = Session::new(PlatformId::new(7), SessionId::new(1), shards);
+            let logon = logon(ShardId::new(index).unwrap());
+            let last = |shard: ShardId| Seq::new(100 + u64::from(shard.index()));
+            (session.handle_frame(&frame(1, &[logon]), last), session.shard().index())
+        };
+        let (handled, shard) = at(2);
+        let Outbound::SessionAccepted(accepted) = handled.replies[0] else { panic!("{handled:?}") };
+        assert_eq!((shard, accepted.shard.index(), accepted.last_shard.index()), (2, 2, 2));
+        assert_eq!(accepted.last_seq, Seq::new(102), "of its shard");
+        let (handled, _) = at(3);
+        let reason = RejectReason::WrongShard;
+        let refused = Outbound::SessionRejected(SessionRejected { reason });
+        assert_eq!((&handled.replies[..], handled.ended), (&[refused][..], Some(Ended::Refused)));
     }
 
     #[test]
@@ -341,7 +386,7 @@ mod tests {
                 scope: Scope::All,
             }),
         ];
-        let handled = session.handle_frame(&frame(1, &messages), Seq::ZERO);
+        let handled = session.handle_frame(&frame(1, &messages), nothing_yet);
         let request = OrderRequest { origin, client_order, order };
         let expected = [
             Command::CancelOrder(request),
@@ -367,8 +412,8 @@ mod tests {
     #[test]
     fn a_gap_in_numbers_ends_the_session() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[LOGON]), Seq::ZERO);
-        let handled = session.handle_frame(&frame(3, &[CANCEL]), Seq::ZERO);
+        session.handle_frame(&frame(1, &[LOGON]), nothing_yet);
+        let handled = session.handle_frame(&frame(3, &[CANCEL]), nothing_yet);
         assert!(handled.requests.is_empty());
         assert!(matches!(
             handled.replies[..],
@@ -379,24 +424,24 @@ mod tests {
     #[test]
     fn every_message_of_a_damaged_frame_is_answered() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[LOGON]), Seq::ZERO);
+        session.handle_frame(&frame(1, &[LOGON]), nothing_yet);
         let mut damaged = frame(2, &[CANCEL, CANCEL, CANCEL, CANCEL]);
         damaged.payload[24] = 99;
-        let handled = session.handle_frame(&damaged, Seq::ZERO);
+        let handled = session.handle_frame(&damaged, nothing_yet);
         assert_eq!(handled.requests.len(), 1);
         assert_eq!(handled.replies.len(), 3);
         assert_eq!(handled.ended, None);
-        let handled = session.handle_frame(&frame(3, &[CANCEL]), Seq::ZERO);
+        let handled = session.handle_frame(&frame(3, &[CANCEL]), nothing_yet);
         assert_eq!(handled.requests.len(), 1, "the session goes on");
     }
 
     #[test]
     fn trailing_bytes_are_answered_too() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[LOGON]), Seq::ZERO);
+        session.handle_frame(&frame(1, &[LOGON]), nothing_yet);
         let mut longer = frame(2, &[CANCEL]);
         longer.payload.push(0);
-        let handled = session.handle_frame(&longer, Seq::ZERO);
+        let handled = session.handle_frame(&longer, nothing_yet);
         assert_eq!((handled.requests.len(), handled.replies.len()), (1, 1));
     }
 }

@@ -6,7 +6,9 @@
 use std::{io, sync::Arc, thread};
 
 use tokio::sync::{mpsc, oneshot};
-use types::{Command, MeterId, PlatformId, RejectReason, Signature};
+use types::{
+    Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature, SlotKey,
+};
 use wire::signing;
 
 use crate::{
@@ -24,6 +26,8 @@ const JOBS_MAX: usize = 64;
 pub enum Job {
     /// The requests of one frame.
     Requests {
+        /// The session's shard.
+        shard: ShardId,
         /// Who asked, and who is told of refusals.
         session: SessionHandle,
         /// What is asked, in order.
@@ -33,6 +37,17 @@ pub enum Job {
     Fence(oneshot::Sender<()>),
 }
 
+/// What every verifier works with.
+#[derive(Debug)]
+pub struct Admission {
+    /// Known meters.
+    pub directory: Arc<Directory>,
+    /// Which shard a slot belongs to.
+    pub map: Arc<ShardMap>,
+    /// The ring of every shard.
+    pub rings: Vec<Ingress>,
+}
+
 /// Running verifier threads. They end when every sender is gone.
 #[derive(Debug, Clone)]
 pub struct Verifiers {
@@ -40,25 +55,21 @@ pub struct Verifiers {
 }
 
 impl Verifiers {
-    /// Starts `threads` verifiers that push into `ingress`.
+    /// Starts `threads` verifiers that push into the shards' rings.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(
-        threads: usize,
-        directory: &Arc<Directory>,
-        ingress: &Ingress,
-    ) -> io::Result<Self> {
+    pub fn start(threads: usize, admission: Admission) -> io::Result<Self> {
+        let admission = Arc::new(admission);
         let mut senders = Vec::new();
         for number in 0..threads.max(1) {
             let (sender, mut jobs) = mpsc::channel::<Job>(JOBS_MAX);
-            let directory = Arc::clone(directory);
-            let ingress = ingress.clone();
+            let admission = Arc::clone(&admission);
             thread::Builder::new().name(format!("verifier-{number}")).spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
                     match job {
-                        Job::Requests { session, requests } => {
-                            handle_requests(&session, &requests, &directory, &ingress);
+                        Job::Requests { shard, session, requests } => {
+                            handle_requests(shard, &session, &requests, &admission);
                         }
                         // Whoever waited may have gone.
                         Job::Fence(passed) => passed.send(()).unwrap_or_default(),
@@ -95,21 +106,57 @@ impl Verifiers {
 }
 
 fn handle_requests(
+    shard: ShardId,
     session: &SessionHandle,
     requests: &[Request],
-    directory: &Directory,
-    ingress: &Ingress,
+    admission: &Admission,
 ) {
+    // The shard of a session that logged on exists.
+    let Some(ring) = admission.rings.get(usize::from(shard.index())) else { return };
     let mut refused = OutboundBatch::default();
     let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES_MAX);
     for request in requests {
-        let outcome = check(&request.command, directory, &mut signed_bytes)
-            .and_then(|()| ingress.push(request.command).map_err(|_| RejectReason::Busy));
+        let outcome = check_shard(&request.command, shard, &admission.map)
+            .and_then(|()| check(&request.command, &admission.directory, &mut signed_bytes))
+            .and_then(|()| ring.push(request.command).map_err(|_| RejectReason::Busy));
         if let Err(reason) = outcome {
             session.push(&mut refused, &request.rejected(reason));
         }
     }
     session.send(refused);
+}
+
+/// Whether the session's shard is the one that knows the slot or the order. What no shard knows is
+/// the engine's to refuse.
+fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), RejectReason> {
+    let of_slot = |key: SlotKey| map.of(key);
+    let of_order =
+        |order: OrderId| ShardId::of_number(order.get()).filter(|&of| map.shards().contains(of));
+    let belongs_to = match command {
+        Command::NewOrder(signed) => of_slot(signed.order.key),
+        Command::ReplaceOrder(signed) => of_order(signed.replace.order),
+        Command::CancelOrder(request)
+        | Command::HibernateOrder(request)
+        | Command::ActivateOrder(request) => of_order(request.order),
+        Command::ReduceOrder(reduce) => of_order(reduce.order),
+        Command::MassCancel(cancel) => cancel.slot.and_then(of_slot),
+        Command::DefineMarket(_)
+        | Command::RegisterParty(_)
+        | Command::RegisterMeter(_)
+        | Command::SetControls(_)
+        | Command::OpenSlot(_)
+        | Command::FreezeSlot(_)
+        | Command::UncrossSlot(_)
+        | Command::CloseSlot(_)
+        | Command::SetTrading(_)
+        | Command::SetCredit(_)
+        | Command::ReleaseCredit(_)
+        | Command::PassTime => None,
+    };
+    match belongs_to {
+        Some(other) if other != shard => Err(RejectReason::WrongShard),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The edge's part of admission: is the meter known, may the platform speak for it, and did its key

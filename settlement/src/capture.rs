@@ -5,8 +5,8 @@
 //! the registry and the cursor are arguments.
 
 use types::{
-    Energy, MeterId, OrderId, PlatformId, Price, RetailerId, Seq, SlotKey, Timestamp, Trade,
-    TradeId, TradeSide, UtilityId,
+    Energy, MeterId, OrderId, PlatformId, Price, RetailerId, Seq, ShardId, SlotKey, Timestamp,
+    Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
 };
 use wire::FeedItem;
 
@@ -24,11 +24,12 @@ pub const ENERGY_WH_MAX: u64 = 10_000_000_000;
 /// Largest price of a contract, either sign: one million per kWh.
 pub const PRICE_MICROS_MAX: u64 = 1_000_000_000_000;
 
-/// Largest trade number: transfer numbers hold it in 39 bits.
-pub const TRADE_MAX: u64 = (1 << 39) - 1;
+/// Bits of a transfer's number that hold what a shard counted of its trades.
+pub(crate) const TRADE_BITS: u32 = 35;
 
-/// The same as a mask.
-pub(crate) const TRADE_MASK: i64 = (1 << 39) - 1;
+/// Most trades of one shard, 34 billion: transfer numbers hold the shard in 4 bits and its count in
+/// 35.
+pub const SHARD_TRADES_MAX: u64 = (1 << TRADE_BITS) - 1;
 
 /// One side of a contract, as registered when the trade was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,13 @@ pub struct ContractSide {
     pub order: OrderId,
 }
 
-/// The bilateral result of a trade. Its number is the trade's.
+/// The bilateral result of a trade. Its number is the trade's, which names the shard too: so no two
+/// shards make a contract of one number, and within a shard numbers rise with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contract {
     /// Its number.
     pub id: TradeId,
-    /// Position of the command that traded it.
+    /// Position of the command that traded it, in the journal of its shard.
     pub seq: Seq,
     /// Which of that command's events it is.
     pub index: u32,
@@ -81,7 +83,8 @@ impl Contract {
     }
 }
 
-/// The items after `cursor`, each once, in the order of the journal.
+/// The items after `cursor`, each once, in the order of the journal. All are of one shard: positions
+/// of different shards are not comparable.
 ///
 /// # Errors
 /// When an item lies beyond `through`, or two different events have one place.
@@ -108,11 +111,13 @@ pub fn in_order(
     Ok(new)
 }
 
-/// Makes the contract of a trade.
+/// Makes the contract of a trade that the feed of a shard told.
 ///
 /// # Errors
-/// When the feed never named its market or a meter, or a number is beyond the proven range.
+/// When the feed never named its market or a meter, the trade has a number of another shard, or a
+/// number is beyond the proven range.
 pub fn contract(
+    shard: ShardId,
     item: &FeedItem,
     trade: &Trade,
     registry: &Registry,
@@ -122,10 +127,13 @@ pub fn contract(
     if registry.market(market).is_none() {
         return Err(SettlementError::UnknownMarket { trade: id, market });
     }
+    if ShardId::of_number(id.get()) != Some(shard) {
+        return Err(SettlementError::OtherShard { trade: id, shard });
+    }
     let range = [
         (trade.quantity.wh() <= ENERGY_WH_MAX, "the energy"),
         (trade.price.micros().unsigned_abs() <= PRICE_MICROS_MAX, "the price"),
-        (id.get() <= TRADE_MAX, "the number"),
+        (id.get() & NUMBER_MASK <= SHARD_TRADES_MAX, "the number"),
     ];
     if let Some((_, what)) = range.into_iter().find(|(fits, _)| !fits) {
         return Err(SettlementError::OutOfRange { what, contract: id });

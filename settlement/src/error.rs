@@ -3,7 +3,7 @@
 
 use std::{io, path::PathBuf};
 
-use types::{MarketId, MeterId, Seq, TradeId};
+use types::{MarketId, MeterId, Seq, ShardId, TradeId};
 
 use crate::policy::PolicyError;
 
@@ -69,6 +69,14 @@ pub enum SettlementError {
     /// A trade number came twice, at two positions of the feed.
     #[error("trade {0} came twice, at two positions of the feed")]
     TradeTwice(TradeId),
+    /// A trade of one shard came by the feed of another.
+    #[error("trade {trade} came by the feed of shard {shard}, which did not number it")]
+    OtherShard {
+        /// The trade.
+        trade: TradeId,
+        /// Whose feed.
+        shard: ShardId,
+    },
     /// A trade names a meter the feed never registered.
     #[error("trade {trade} names meter {meter}, which the feed never registered")]
     UnknownMeter {

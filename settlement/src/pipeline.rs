@@ -19,7 +19,7 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use types::{Digest, Seq};
+use types::{Digest, Seq, ShardId, shard::SHARDS_MAX};
 
 pub use audit::{AccountTotal, Audit, Summary, TransferLine};
 pub use capturing::Captured;
@@ -37,6 +37,7 @@ use crate::{
     tlog::{Frontier, note},
 };
 
+/// Cursor of the first shard; of the others with their number after it: `cursor-2`.
 const CURSOR: &str = "cursor";
 const LEDGER: &str = "ledger";
 
@@ -69,9 +70,16 @@ pub struct Pipeline {
     origin: String,
     key: SigningKey,
     registry: Registry,
-    cursor: Seq,
+    cursors: Cursors,
     frontier: Frontier,
     stopped: bool,
+}
+
+/// How far each shard's feed is captured; a shard that is not in it, not at all.
+type Cursors = BTreeMap<ShardId, Seq>;
+
+fn cursor_key(shard: ShardId) -> String {
+    if shard == ShardId::FIRST { CURSOR.to_owned() } else { format!("{CURSOR}-{shard}") }
 }
 
 impl core::fmt::Debug for Pipeline {
@@ -79,7 +87,7 @@ impl core::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Pipeline")
             .field("origin", &self.origin)
-            .field("cursor", &self.cursor)
+            .field("cursors", &self.cursors)
             .field("leaves", &self.frontier.size())
             .finish_non_exhaustive()
     }
@@ -93,7 +101,7 @@ struct Work<'c> {
     posting: Posting<'c>,
     ledger: Appender<'c>,
     totals: BTreeMap<State, Total>,
-    cursor: Seq,
+    cursors: Cursors,
 }
 
 /// Changes of the number and energy of contracts in one state.
@@ -164,16 +172,22 @@ impl Pipeline {
             origin,
             key,
             registry: Registry::default(),
-            cursor: Seq::ZERO,
+            cursors: Cursors::new(),
             frontier: Frontier::default(),
             stopped: false,
         })
     }
 
-    /// Everything up to here is captured.
+    /// Everything of the first shard up to here is captured.
     #[must_use]
-    pub const fn cursor(&self) -> Seq {
-        self.cursor
+    pub fn cursor(&self) -> Seq {
+        self.cursor_of(ShardId::FIRST)
+    }
+
+    /// Everything of a shard up to here is captured.
+    #[must_use]
+    pub fn cursor_of(&self, shard: ShardId) -> Seq {
+        self.cursors.get(&shard).copied().unwrap_or_default()
     }
 
     /// The rules in force.
@@ -218,13 +232,13 @@ impl Pipeline {
     /// Reads what is kept in memory from the database.
     fn reload(&mut self) -> Result<(), SettlementError> {
         self.registry = store::registry(&self.connection)?;
-        self.cursor = match store::meta(&self.connection, CURSOR)? {
-            None => Seq::ZERO,
-            Some(bytes) => {
+        self.cursors.clear();
+        for shard in (0..SHARDS_MAX).filter_map(ShardId::new) {
+            if let Some(bytes) = store::meta(&self.connection, &cursor_key(shard))? {
                 let bytes: [u8; 8] = fit(bytes, "the cursor")?;
-                Seq::new(u64::from_le_bytes(bytes))
+                self.cursors.insert(shard, Seq::new(u64::from_le_bytes(bytes)));
             }
-        };
+        }
         self.frontier = match store::meta(&self.connection, store::ledger::FRONTIER)? {
             None => Frontier::default(),
             Some(bytes) => Frontier::from_bytes(&bytes)
@@ -267,17 +281,17 @@ impl Pipeline {
             posting: Posting::new(&transaction),
             ledger: Appender::new(&transaction, self.frontier.clone()),
             totals: BTreeMap::new(),
-            cursor: self.cursor,
+            cursors: self.cursors.clone(),
         };
         let result = work(&mut desk)?;
-        let (frontier, cursor) = desk.finish(self.cursor)?;
+        let (frontier, cursors) = desk.finish(&self.cursors)?;
         if let Err(source) = transaction.commit() {
             // What is durable is unknown now; a sync that failed is never retried.
             self.stopped = true;
             return Err(SettlementError::Store { doing: "commit", source });
         }
         self.frontier = frontier;
-        self.cursor = cursor;
+        self.cursors = cursors;
         Ok(result)
     }
 }
@@ -289,8 +303,8 @@ impl Work<'_> {
         total.settled_wh = total.settled_wh.saturating_add(settled_wh);
     }
 
-    /// Writes what was gathered: balances, totals, frontier, cursor.
-    fn finish(self, cursor_before: Seq) -> Result<(Frontier, Seq), SettlementError> {
+    /// Writes what was gathered: balances, totals, frontier, cursors.
+    fn finish(self, before: &Cursors) -> Result<(Frontier, Cursors), SettlementError> {
         self.posting.finish()?;
         let mut put = self
             .connection
@@ -304,9 +318,12 @@ impl Work<'_> {
             put.execute(params![state.code(), total.contracts, total.settled_wh])
                 .doing("write totals")?;
         }
-        if self.cursor != cursor_before {
-            store::set_meta(self.connection, CURSOR, &self.cursor.get().to_le_bytes())?;
+        for (shard, cursor) in &self.cursors {
+            if before.get(shard) != Some(cursor) {
+                let bytes = cursor.get().to_le_bytes();
+                store::set_meta(self.connection, &cursor_key(*shard), &bytes)?;
+            }
         }
-        Ok((self.ledger.finish()?, self.cursor))
+        Ok((self.ledger.finish()?, self.cursors))
     }
 }

@@ -16,7 +16,7 @@ use tests::{
 use types::{Party, Role, Side};
 use wire::{ALPN_DATA, ALPN_FEED, ALPN_ORDERS, Inbound, inbound::Logon};
 
-const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 60_000 });
+const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 60_000, shard: types::ShardId::FIRST });
 const ROLES: [Role; 5] =
     [Role::Platform, Role::Retailer, Role::Utility, Role::Operator, Role::Settlement];
 
@@ -253,6 +253,21 @@ async fn a_certificate_to_sign_with_does_not_connect() {
     venue.close().await;
 }
 
+/// Connects again and again until that is refused; says how.
+async fn shut_out(connector: &Connector) -> String {
+    loop {
+        let line = Line::connect(connector, ALPN_DATA).await;
+        match line {
+            Ok(line) if line.is_heard().await => {}
+            other => match refusal(other).await {
+                // The exchange has not yet seen all the earlier ones go.
+                end if end == "6 refused" => {}
+                end => return end,
+            },
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_certificate_ends_its_connections_and_opens_none() {
     let venue = Venue::open().await;
@@ -283,13 +298,7 @@ async fn a_revoked_certificate_ends_its_connections_and_opens_none() {
     let branch = Holder::Branch(Branch::Role(Role::Retailer));
     authority.revoke(branch, Purpose::Signing, revoked, lists).unwrap();
     let retailer = venue.connector(cast::party(Role::Retailer, 1));
-    let end = loop {
-        let line = Line::connect(&retailer, ALPN_DATA).await;
-        match line {
-            Ok(line) if line.is_heard().await => {}
-            other => break refusal(other).await,
-        }
-    };
+    let end = shut_out(&retailer).await;
     assert!(["TLS alert 44", "7 revoked"].contains(&end.as_str()), "{end}");
     bystander.goes_on(SECOND).await;
     venue.close().await;
@@ -302,13 +311,7 @@ async fn expired_lists_let_nobody_in() {
     let long_ago = jiff::Timestamp::from_second(1_700_000_000).unwrap();
     let mut authority = Authority::open(&venue.layout.keys()).unwrap();
     authority.write_lists(Validity::days(long_ago, 7)).unwrap();
-    let end = loop {
-        let line = Line::connect(&connector, ALPN_DATA).await;
-        match line {
-            Ok(line) if line.is_heard().await => {}
-            other => break refusal(other).await,
-        }
-    };
+    let end = shut_out(&connector).await;
     assert!(["TLS alert 46", "TLS alert 45", "7 revoked"].contains(&end.as_str()), "{end}");
     authority.write_lists(Validity::development()).unwrap();
     loop {

@@ -119,8 +119,8 @@ async fn restarts_at_one_instant_keep_the_state() {
     let (venue, before) = venue.restart().await;
     let durable = venue.durable();
     let (venue, once) = venue.restart().await;
-    assert_eq!(venue.node.recovered.last_seq, durable);
-    assert_eq!(venue.node.recovered.torn_bytes, 0);
+    assert_eq!(venue.first().recovered.last_seq, durable);
+    assert_eq!(venue.first().recovered.torn_bytes, 0);
     let (venue, twice) = venue.restart().await;
     assert_eq!((once, twice), (before, before));
     venue.close().await;

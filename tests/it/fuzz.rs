@@ -19,7 +19,7 @@ use tests::{
 use types::{
     ClientOrderId, Command, Conditions, DeliverySlot, Energy, MarketId, MeterId, NewOrder, OrderId,
     OrderKind, OrderList, PlatformId, Price, RejectReason, ReplaceOrder, Scope, Seq, SessionId,
-    Side, Signature, SlotKey, TimeInForce, Timestamp,
+    ShardId, Shards, Side, Signature, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     FrameBuilder, FrameDecoder, Inbound, Outbound,
@@ -113,7 +113,7 @@ fn signed_replacement() -> Inbound {
 fn streams() -> Vec<Vec<u8>> {
     let client_order = ClientOrderId::new(7);
     let request = inbound::OrderRequest { client_order, order: OrderId::new(1) };
-    let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000 });
+    let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000, shard: ShardId::FIRST });
     let requests = [
         signed_order(1),
         signed_replacement(),
@@ -204,11 +204,11 @@ fn every_message_of_a_damaged_session_is_answered() {
         damage(&mut bytes, &samples, random);
         let mut decoder = FrameDecoder::default();
         decoder.extend(&bytes);
-        let mut session = Session::new(PlatformId::new(1), SessionId::new(1));
+        let mut session = Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE);
         loop {
             let (handled, messages, heartbeats) = match decoder.next_frame() {
                 Ok(Some(frame)) => {
-                    let handled = session.handle_frame(&frame, Seq::new(3));
+                    let handled = session.handle_frame(&frame, |_| Seq::new(3));
                     let messages = InboundMessages::new(&frame.payload, frame.header.messages);
                     let heartbeats =
                         messages.filter(|message| matches!(message, Ok(Inbound::Heartbeat(_))));

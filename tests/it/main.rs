@@ -18,4 +18,5 @@ mod order_refusals;
 mod python;
 mod security;
 mod session_refusals;
+mod shards;
 mod trading;

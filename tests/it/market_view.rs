@@ -14,7 +14,7 @@ async fn who_has_a_report_finds_its_effect_in_the_books() {
     venue.clock_to(-29).await;
     let mut first = Platform::log_on(&venue, 1).await;
     let mut second = Platform::log_on(&venue, 2).await;
-    let market = venue.node.market.clone();
+    let market = venue.first().market.clone();
 
     let sell = first.order(FIRST, Side::Sell, 120, 500);
     first.accepted(sell).await;

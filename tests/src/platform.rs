@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use gateway::client::{self, Connector, TradingSession, sign_new, sign_replace};
 use types::{
     CancelReason, ClientOrderId, Conditions, Energy, MeterId, NewOrder, OrderId, OrderKind,
-    OrderList, Price, RejectReason, ReplaceOrder, Role, Scope, Side, SlotKey, TimeInForce,
+    OrderList, Price, RejectReason, ReplaceOrder, Role, Scope, ShardId, Side, SlotKey, TimeInForce,
     Timestamp,
 };
 use wire::{
@@ -46,12 +46,31 @@ impl Platform {
         Self::connect(&connector, venue.slot(0), venue.minutes_from_noon(0)).await
     }
 
-    /// Logs on as the connector says.
+    /// Logs on at the shard of a slot. Orders go to that slot and are valid until it starts.
+    ///
+    /// # Panics
+    /// When the exchange does not accept the session.
+    pub async fn log_on_at(venue: &Venue, number: u16, key: SlotKey) -> Self {
+        let connector = venue.connector(cast::party(Role::Platform, number));
+        Self::connect_at(&connector, venue.shard_of(key), key, key.slot.start()).await
+    }
+
+    /// Logs on as the connector says, at the first shard.
     ///
     /// # Panics
     /// When the exchange does not accept the session.
     pub async fn connect(connector: &Connector, key: SlotKey, valid_until: Timestamp) -> Self {
-        let session = soon(TradingSession::open(connector, HEARTBEAT_MS)).await.expect("a session");
+        Self::connect_at(connector, ShardId::FIRST, key, valid_until).await
+    }
+
+    async fn connect_at(
+        connector: &Connector,
+        shard: ShardId,
+        key: SlotKey,
+        valid_until: Timestamp,
+    ) -> Self {
+        let opening = TradingSession::open_at(connector, shard, HEARTBEAT_MS);
+        let session = soon(opening).await.expect("a session");
         let inbox = VecDeque::new();
         Self { session, key, valid_until, next_client_order: 1, inbox }
     }

@@ -8,13 +8,13 @@
 
 use std::{future::Future, time::Duration};
 
-use engine::Limits;
 use exchange::{
     clock::Clock,
     config::{self, Config},
     init,
     node::{Layout, Node, NodeOptions},
     registry::Registry,
+    shard::{self, Shard},
 };
 use gateway::{
     Identity,
@@ -23,7 +23,9 @@ use gateway::{
     identity,
 };
 use tempfile::TempDir;
-use types::{DeliverySlot, Digest, Party, Role, Seq, SlotKey, Timestamp, calendar};
+use types::{
+    DeliverySlot, Digest, Party, Role, Seq, ShardId, ShardMap, SlotKey, Timestamp, calendar,
+};
 use wire::FeedItem;
 
 use crate::cast;
@@ -32,6 +34,7 @@ use crate::cast;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const DATE: &str = "2026-06-24";
+const NEXT_DATE: &str = "2026-06-25";
 const NOON: usize = 48;
 const SECOND_NS: i64 = 1_000_000_000;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
@@ -86,13 +89,26 @@ impl Venue {
     /// # Panics
     /// When it does not start.
     pub async fn open_with(config_text: &str) -> Self {
+        Self::open_days(config_text, &[DATE]).await
+    }
+
+    /// As [`Venue::open_with`], with the slots of the day and the next one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn open_for_two_days(config_text: &str) -> Self {
+        Self::open_days(config_text, &[DATE, NEXT_DATE]).await
+    }
+
+    async fn open_days(config_text: &str, dates: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let layout = Layout::new(dir.path());
         let registry = cast::registry();
         init::write_directory(&layout, &registry, config_text, &cast::ledger_key())
             .expect("the directory is written");
         let config = config::load(&dir.path().join(config::FILE_NAME)).expect("a configuration");
-        let slots = calendar::local_day(DATE, "Europe/Berlin", 15).expect("a day");
+        let day = |date| calendar::local_day(date, "Europe/Berlin", 15).expect("a day");
+        let slots: Vec<_> = dates.iter().copied().flat_map(day).collect();
         let clock = Clock::starting_at(minutes_from(&slots, -140));
         let node = start(&layout, &config, &registry, &clock, &slots).await;
         Self { layout, node, clock, config, registry, slots, dir }
@@ -101,12 +117,39 @@ impl Venue {
     /// A slot, so many quarter hours after noon.
     ///
     /// # Panics
-    /// When it is not on the same day.
+    /// When it is not on a day of the venue.
     #[must_use]
     pub fn slot(&self, quarters: isize) -> SlotKey {
         let index = NOON.checked_add_signed(quarters).expect("a slot of the day");
         let slot = self.slots.get(index).expect("a slot of the day");
         self.config.markets.first().expect("a market").definition.key(*slot)
+    }
+
+    /// The shard of a slot.
+    ///
+    /// # Panics
+    /// When its market is none of the venue's.
+    #[must_use]
+    pub fn shard_of(&self, key: SlotKey) -> ShardId {
+        self.shard_map().of(key).expect("a slot of the market")
+    }
+
+    /// Which shard a slot belongs to.
+    ///
+    /// # Panics
+    /// When the configuration has an unknown time zone.
+    #[must_use]
+    pub fn shard_map(&self) -> ShardMap {
+        let markets = self.config.markets.iter().map(|market| &market.definition);
+        ShardMap::new(self.config.shards, markets).expect("known time zones")
+    }
+
+    /// Waits until settlement has seen everything that is durable.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn settled(&self) {
+        soon(self.node.captured()).await.expect("it runs");
     }
 
     /// What the clock shows.
@@ -136,8 +179,7 @@ impl Venue {
     pub async fn set_clock(&self, now: Timestamp) {
         self.clock.set(now);
         self.node.wake();
-        let mut progress = self.node.progress();
-        soon(progress.wait_for(|progress| progress.scheduled >= now)).await.expect("it runs");
+        soon(self.node.scheduled_through(now)).await.expect("it runs");
     }
 
     /// An instant so many minutes from noon.
@@ -146,10 +188,19 @@ impl Venue {
         minutes_from(&self.slots, minute)
     }
 
+    /// The first shard, which is the only one unless the configuration says otherwise.
+    ///
+    /// # Panics
+    /// Never: an exchange has one.
+    #[must_use]
+    pub fn first(&self) -> &Shard {
+        self.node.shards.first().expect("an exchange has a shard")
+    }
+
     /// The last durable position.
     #[must_use]
     pub fn durable(&self) -> Seq {
-        self.node.progress().borrow().durable
+        self.first().durable()
     }
 
     /// Waits until settlement has seen everything up to a position.
@@ -157,7 +208,7 @@ impl Venue {
     /// # Panics
     /// When it does not.
     pub async fn settled_through(&self, seq: Seq) {
-        soon(self.node.settlement.captured_through(seq)).await.expect("it runs");
+        soon(self.node.settlement.captured_through(ShardId::FIRST, seq)).await.expect("it runs");
     }
 
     /// How a party reaches the exchange. Its certificate is issued when it has none yet.
@@ -210,21 +261,22 @@ impl Venue {
     }
 
     /// Stops the exchange and starts it again over the same files. Returns the digest of the state
-    /// at which it stopped.
+    /// at which its first shard stopped.
     ///
     /// # Panics
     /// When it does not stop or start.
     pub async fn restart(self) -> (Self, Digest) {
         let Self { layout, node, clock, config, registry, slots, dir } = self;
-        let digest = soon(node.shut_down()).await.expect("it stops").digest();
+        let engines = soon(node.shut_down()).await.expect("it stops");
+        let digest = engines.first().expect("an exchange has a shard").digest();
         let node = start(&layout, &config, &registry, &clock, &slots).await;
         (Self { layout, node, clock, config, registry, slots, dir }, digest)
     }
 
-    /// Stops the exchange; its journal must replay to the state at which it stopped.
+    /// Stops the exchange; its journals must replay to the states at which it stopped.
     ///
     /// # Panics
-    /// When it does not stop, or the journal says something else.
+    /// When it does not stop, or a journal says something else.
     pub async fn close(self) {
         self.stop().await.close().expect("the directory can be removed");
     }
@@ -234,10 +286,13 @@ impl Venue {
     /// # Panics
     /// As [`Venue::close`].
     pub async fn stop(self) -> TempDir {
-        let engine = soon(self.node.shut_down()).await.expect("it stops");
-        let verified = replay::verify(&self.layout.journal(), Limits::default(), &mut |_| {})
-            .expect("the journal replays");
-        assert_eq!(verified.state_digest, engine.digest(), "replay reaches the same state");
+        let engines = soon(self.node.shut_down()).await.expect("it stops");
+        for (shard, engine) in self.config.shards.iter().zip(&engines) {
+            let journal = self.layout.journal_of(shard);
+            let verified = replay::verify(&journal, shard::limits(shard), &mut |_| {})
+                .expect("the journal replays");
+            assert_eq!(verified.state_digest, engine.digest(), "replay reaches the same state");
+        }
         self.dir
     }
 }

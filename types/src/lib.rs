@@ -18,6 +18,7 @@ pub mod market;
 pub mod order;
 pub mod participant;
 pub mod reject;
+pub mod shard;
 pub mod slot;
 pub mod time;
 pub mod units;
@@ -49,6 +50,7 @@ pub use order::{
 };
 pub use participant::{MeterRegistration, Party, PartyRegistration, Role};
 pub use reject::RejectReason;
+pub use shard::{ShardId, ShardMap, Shards};
 pub use slot::{DeliverySlot, SlotError, SlotKey};
 pub use time::{Lead, Timestamp};
 pub use units::{Currency, CurrencyError, Energy, Money, Notional, Power, Price};

@@ -54,6 +54,9 @@ reasons! {
     Busy = 4, "busy", true;
     /// The exchange is shutting down; nothing was done with the request.
     GoingAway = 5, "going_away", true;
+    /// The slot or the order is of another shard than the session, or there is no such shard: open a
+    /// session at the slot's shard and send the request there.
+    WrongShard = 6, "wrong_shard", false;
 
     /// No meter of this number is registered.
     UnknownMeter = 20, "unknown_meter", false;

@@ -39,7 +39,7 @@ impl core::error::Error for SlotError {}
 
 /// The last minute at which a slot may start: in 2260, so that no instant of a slot is beyond what
 /// 64 bits of nanoseconds since 1970 can hold.
-const START_MINUTE_MAX: u32 = 153_000_000;
+pub(crate) const START_MINUTE_MAX: u32 = 153_000_000;
 
 impl DeliverySlot {
     /// From minutes since the epoch and a duration in minutes.

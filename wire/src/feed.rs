@@ -3,11 +3,14 @@
 use types::{
     AuctionResult, Code, Currency, Digest, Energy, Event, Lead, MarketDefinition, MarketId,
     MeterId, MeterRegistration, OrderId, OwnerId, Party, PartyRegistration, Phase, PlatformId,
-    Power, Price, PriceRule, PublicKey, RetailerId, Seq, Side, SlotKey, SlotPhaseChanged,
-    Timestamp, Trade, TradeId, TradeSide, UtilityId,
+    Power, Price, PriceRule, PublicKey, RetailerId, Seq, ShardId, Side, SlotKey, SlotPhaseChanged,
+    Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
 };
 
-use crate::inbound::Empty;
+use crate::{
+    field::{DecodeError, Field},
+    inbound::Empty,
+};
 
 /// An event with its place: what a subscriber stores to know where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,13 +123,35 @@ layout! {
 layout! { At<AuctionResult> { place: Place, body: AuctionResult, } }
 layout! { At<Trade> { place: Place, body: Trade, } }
 
-/// Asks for everything after a position.
+/// Asks for everything after a position of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscribe {
+    /// Whose feed.
+    pub shard: ShardId,
     /// The last position the subscriber has; 0 for everything.
     pub after: Seq,
 }
-layout! { Subscribe { after: Seq, } }
+
+/// One number, made as numbers of orders are: the shard above the position.
+impl Field for Subscribe {
+    const SIZE: usize = 8;
+    const NAME: &'static str = "u64";
+    fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
+        vec![
+            ("after".to_owned(), 6, "u48"),
+            ("shard".to_owned(), 1, "u8"),
+            ("(zero)".to_owned(), 1, "zero"),
+        ]
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.shard.number_base() | (self.after.get() & NUMBER_MASK)).put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let number = u64::take(bytes)?;
+        let shard = ShardId::of_number(number).ok_or(DecodeError::BadField("ShardId"))?;
+        Ok(Self { shard, after: Seq::new(number & NUMBER_MASK) })
+    }
+}
 
 /// Everything up to here was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

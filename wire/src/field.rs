@@ -3,8 +3,8 @@
 use types::{
     ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead, ListKind,
     MarketId, MeterId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power, Price,
-    PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, Side, Signature,
-    SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
+    PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
+    Signature, SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -261,6 +261,18 @@ impl Field for ConditionFlags {
         let (post_only, all_or_none) =
             Conditions::from_flags(u8::take(bytes)?).ok_or(DecodeError::BadField("Conditions"))?;
         Ok(Self { post_only, all_or_none })
+    }
+}
+
+/// Its index, from 0.
+impl Field for ShardId {
+    const SIZE: usize = 1;
+    const NAME: &'static str = "u8";
+    fn put(&self, out: &mut Vec<u8>) {
+        self.index().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        Self::new(u8::take(bytes)?).ok_or(DecodeError::BadField("ShardId"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use types::{
     ClientOrderId, Conditions, Energy, ListKind, MeterId, NewOrder, OrderId, OrderKind, OrderList,
-    Price, ReplaceOrder, Scope, Side, Signature, SlotKey, TimeInForce, Timestamp,
+    Price, ReplaceOrder, Scope, ShardId, Side, Signature, SlotKey, TimeInForce, Timestamp,
 };
 
 use crate::field::{ConditionFlags, DecodeError, Field};
@@ -127,8 +127,10 @@ const _: () = assert!(ReplaceOrder::SIZE == 48);
 pub struct Logon {
     /// Longest silence the client promises and expects, in milliseconds.
     pub heartbeat_ms: u32,
+    /// The shard whose slots the session trades.
+    pub shard: ShardId,
 }
-layout! { Logon { heartbeat_ms: u32, zero 4, } }
+layout! { Logon { heartbeat_ms: u32, shard: ShardId, zero 3, } }
 
 /// A message without content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

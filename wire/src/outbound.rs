@@ -1,8 +1,8 @@
 //! What a client is told on a trading session.
 
 use types::{
-    ClientOrderId, Energy, MeterId, OrderId, Price, RejectReason, Scope, Seq, SessionId, Side,
-    Timestamp, TradeId,
+    ClientOrderId, Energy, MeterId, OrderId, Price, RejectReason, Scope, Seq, SessionId, ShardId,
+    Side, Timestamp, TradeId,
 };
 
 use crate::{
@@ -21,7 +21,11 @@ pub struct SessionAccepted {
     pub frame_messages_max: u16,
     /// Longest silence either side may keep, in milliseconds.
     pub heartbeat_ms: u32,
-    /// Last durable position of the journal.
+    /// The shard whose slots it trades.
+    pub shard: ShardId,
+    /// The exchange's last shard: the first one where it has no other.
+    pub last_shard: ShardId,
+    /// Last durable position of the shard's journal.
     pub last_seq: Seq,
 }
 layout! {
@@ -30,7 +34,9 @@ layout! {
         platform: types::PlatformId,
         frame_messages_max: u16,
         heartbeat_ms: u32,
-        zero 4,
+        shard: ShardId,
+        last_shard: ShardId,
+        zero 2,
         last_seq: Seq,
     }
 }

@@ -36,6 +36,9 @@ pub struct Options {
     /// Quarter-hour slots to trade, in the middle of the day
     #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(1..=96))]
     pub slots: u32,
+    /// Shards of the exchange; the day is traded at one of them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub shards: u8,
     /// Decides everything that is random
     #[arg(long, default_value_t = 20_160_725)]
     pub seed: u64,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gateway::client::{ClientError, Connector, FeedClient};
-use types::{Energy, Event, Price, Seq, SlotKey};
+use types::{Energy, Event, Price, Seq, ShardId, SlotKey};
 
 /// What a slot traded.
 #[derive(Debug, Default, Clone, Copy)]
@@ -27,15 +27,16 @@ pub struct Observed {
     pub cleared_wh: u64,
 }
 
-/// Follows the feed from the beginning up to a position.
+/// Follows the feed of a shard from the beginning up to a position.
 ///
 /// # Errors
 /// When the feed is lost before it.
 pub async fn observe(
     connector: &Connector,
+    shard: ShardId,
     through: tokio::sync::oneshot::Receiver<Seq>,
 ) -> Result<Observed, ClientError> {
-    let mut feed = FeedClient::subscribe(connector, Seq::ZERO).await?;
+    let mut feed = FeedClient::subscribe_at(connector, shard, Seq::ZERO).await?;
     let mut observed = Observed::default();
     let mut reached = Seq::ZERO;
     let mut through = std::pin::pin!(through);

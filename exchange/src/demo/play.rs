@@ -13,8 +13,8 @@ use indicatif::ProgressBar;
 use settlement::Summary;
 use tokio::sync::oneshot;
 use types::{
-    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq, Side,
-    SlotKey, calendar,
+    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq, ShardId,
+    ShardMap, Side, SlotKey, calendar,
 };
 
 use super::{
@@ -29,7 +29,9 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    config::Config,
     node::{Layout, Node, NodeOptions},
+    shard::Shard,
 };
 
 /// Steps after the last slot opened, until it is delivered and reported.
@@ -58,9 +60,9 @@ pub(super) struct Played {
     pub(super) summary: Summary,
     /// Signed head of the ledger.
     pub(super) checkpoint: settlement::Checkpoint,
-    /// State of the engine at the end.
+    /// State of the day's engine at the end.
     pub(super) state_digest: Digest,
-    /// Commands in the journal.
+    /// Commands in the journals.
     pub(super) commands: u64,
     /// Orders of the call nearest to noon.
     pub(super) noon: Vec<Intent>,
@@ -75,6 +77,8 @@ pub(super) struct Played {
 /// Everything that takes part in the day.
 struct Day96<'a> {
     node: &'a Node,
+    /// The shard that has the day.
+    shard: &'a Shard,
     clock: Clock,
     market: MarketDefinition,
     slots: &'a [DeliverySlot],
@@ -97,7 +101,7 @@ pub(super) async fn play(
     let day = Day::load(usize::try_from(options.meters)?)?;
     let cast = Cast::new(&day, options.seed)?;
     let layout = Layout::new(dir);
-    let config = cast.write_directory(&layout)?;
+    let config = cast.write_directory(&layout, options.shards)?;
     let market = config.markets.first().ok_or("the configuration has no market")?.definition;
     let (slots, first_quarter) = traded_slots(&market, usize::try_from(options.slots)?)?;
     let first = slots.first().ok_or("no slot")?;
@@ -111,21 +115,23 @@ pub(super) async fn play(
         trades_every_day: false,
     })
     .await?;
+    let shard = shard_of_day(&node, &config, market.key(*first))?;
     let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;
-    let (observe_through, observer) = start_observer(operator);
+    let (observe_through, observer) = start_observer(operator, shard.id);
 
     let files = u32::try_from(slots.len().div_ceil(FILE_SLOTS))?;
     let retailers = cast.desks(Role::Retailer, &layout, &node).await?;
     let utilities = cast.desks(Role::Utility, &layout, &node).await?;
     let mut playing = Day96 {
         node: &node,
+        shard,
         clock,
         market,
         slots: &slots,
         first_quarter,
         actuals: Actuals { day: &day, dice, caps: BTreeMap::new() },
         cast: &cast,
-        traders: log_on(&layout, &node).await?,
+        traders: log_on(&layout, &node, shard.id).await?,
         desks: Desks::new(retailers, utilities, dice, files),
         noon: Vec::new(),
     };
@@ -134,14 +140,15 @@ pub(super) async fn play(
 
     let summary = node.settlement.summary().await?;
     let checkpoint = node.settlement.checkpoint().await?;
-    let durable = node.progress().borrow().durable;
-    observe_through.send(durable).map_err(|_| "the observer has stopped")?;
+    observe_through.send(shard.durable()).map_err(|_| "the observer has stopped")?;
     let observed = observer.await??;
     let Day96 { traders, desks, noon, .. } = playing;
     let (counts, latency) = log_out(traders).await?;
     let desk_counts = desks.counts;
     drop(desks);
-    let engine = node.shut_down().await?;
+    let shard = usize::from(shard.id.index());
+    let engines = node.shut_down().await?;
+    let engine = engines.get(shard).ok_or("the shard did not stop")?;
     let noon_slot = slots.get(slots.len().div_euclid(2)).copied().unwrap_or(*first);
     Ok(Played {
         meters: day.households.len(),
@@ -153,12 +160,24 @@ pub(super) async fn play(
         summary,
         checkpoint,
         state_digest: engine.digest(),
-        commands: engine.last_seq().get(),
+        commands: engines.iter().map(|engine| engine.last_seq().get()).sum(),
         noon,
         noon_key: market.key(noon_slot),
         keys: slots.iter().map(|&slot| market.key(slot)).collect(),
         market,
     })
+}
+
+/// All slots of a day have one shard.
+fn shard_of_day<'a>(
+    node: &'a Node,
+    config: &Config,
+    key: SlotKey,
+) -> Result<&'a Shard, Box<dyn Error>> {
+    let markets = config.markets.iter().map(|market| &market.definition);
+    let shard = ShardMap::new(config.shards, markets)?.of(key);
+    let found = node.shards.iter().find(|one| Some(one.id) == shard);
+    Ok(found.ok_or("no shard has the day")?)
 }
 
 /// The middle of the day, as many slots as asked for, and the quarter hour of the first.
@@ -177,18 +196,22 @@ fn traded_slots(
 
 type Observer = tokio::task::JoinHandle<Result<Observed, gateway::client::ClientError>>;
 
-fn start_observer(connector: Connector) -> (oneshot::Sender<Seq>, Observer) {
+fn start_observer(connector: Connector, shard: ShardId) -> (oneshot::Sender<Seq>, Observer) {
     let (through, goal) = oneshot::channel();
-    (through, tokio::spawn(async move { observer::observe(&connector, goal).await }))
+    (through, tokio::spawn(async move { observer::observe(&connector, shard, goal).await }))
 }
 
-async fn log_on(layout: &Layout, node: &Node) -> Result<Vec<Trader>, Box<dyn Error>> {
+async fn log_on(
+    layout: &Layout,
+    node: &Node,
+    shard: ShardId,
+) -> Result<Vec<Trader>, Box<dyn Error>> {
     let mut traders = Vec::new();
     for number in 1..=PLATFORMS {
         let party = Party { role: Role::Platform, number };
         let connector = setup::connector(party, layout, node)?;
         let blotter = setup::blotter(layout.root(), number)?;
-        traders.push(Trader::log_on(&connector, blotter).await?);
+        traders.push(Trader::log_on(&connector, shard, blotter).await?);
     }
     Ok(traders)
 }
@@ -251,9 +274,7 @@ impl Day96<'_> {
             .plus_ns(1_000_000_000);
         self.clock.set(now);
         self.node.wake();
-        let mut progress = self.node.progress();
-        progress.wait_for(|progress| progress.scheduled >= now).await?;
-        Ok(())
+        Ok(self.node.scheduled_through(now).await?)
     }
 
     /// Every platform in turn: orders for the slot that opened, then second thoughts for the slot
@@ -289,7 +310,7 @@ impl Day96<'_> {
         trader.carry_out(intents, &self.cast.meter_keys, valid_until).await?;
         // Its own answers may arrive before the other side of a trade is told: wait for both.
         let told = trader.last_seq;
-        let mut progress = self.node.progress();
+        let mut progress = self.shard.progress();
         progress.wait_for(|progress| progress.durable >= told).await?;
         Ok(())
     }
@@ -409,8 +430,6 @@ impl Day96<'_> {
 
     /// Waits until settlement has captured everything that is durable.
     async fn settle_up(&self) -> Result<(), Box<dyn Error>> {
-        let durable = self.node.progress().borrow().durable;
-        self.node.settlement.captured_through(durable).await?;
-        Ok(())
+        Ok(self.node.captured().await?)
     }
 }

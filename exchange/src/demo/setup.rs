@@ -77,8 +77,15 @@ impl Cast {
     }
 
     /// Writes the directory of an exchange in which this cast takes part, and its configuration.
-    pub(super) fn write_directory(&self, layout: &Layout) -> Result<Config, Box<dyn Error>> {
-        let text = init::CONFIG_TEMPLATE.replace("127.0.0.1:7400", "127.0.0.1:0");
+    pub(super) fn write_directory(
+        &self,
+        layout: &Layout,
+        shards: u8,
+    ) -> Result<Config, Box<dyn Error>> {
+        let mut text = init::CONFIG_TEMPLATE.replace("127.0.0.1:7400", "127.0.0.1:0");
+        if shards > 1 {
+            text = text.replace("# shards = 1 ", &format!("shards = {shards} "));
+        }
         let ledger_key = init::derive_key(&self.secret, "ledger");
         init::write_directory(layout, &self.registry, &text, &ledger_key)?;
         fs::create_dir_all(layout.root().join("blotter"))?;

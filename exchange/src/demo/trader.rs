@@ -13,7 +13,7 @@ use gateway::client::{self, ClientError, Connector, TradingSession, sign_new, si
 use hdrhistogram::Histogram;
 use types::{
     ClientOrderId, Conditions, Energy, MeterId, NewOrder, OrderId, OrderKind, OrderList, Price,
-    ReplaceOrder, Seq, Side, SlotKey, TimeInForce, Timestamp,
+    ReplaceOrder, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
@@ -136,12 +136,16 @@ pub enum TraderError {
 }
 
 impl Trader {
-    /// Connects and logs on. `blotter` takes a line for every report.
+    /// Connects and logs on at the shard it trades at. `blotter` takes a line for every report.
     ///
     /// # Errors
     /// When the exchange cannot be reached.
-    pub async fn log_on(connector: &Connector, blotter: File) -> Result<Self, TraderError> {
-        let session = TradingSession::open(connector, HEARTBEAT_MS).await?;
+    pub async fn log_on(
+        connector: &Connector,
+        shard: ShardId,
+        blotter: File,
+    ) -> Result<Self, TraderError> {
+        let session = TradingSession::open_at(connector, shard, HEARTBEAT_MS).await?;
         let mut blotter = BufWriter::new(blotter);
         writeln!(blotter, "report,client_order,order,trade,price,quantity,leaves")?;
         Ok(Self {

@@ -369,6 +369,32 @@ fn a_followed_market_trades_every_day_once() {
 }
 
 #[test]
+fn every_slot_of_a_followed_market_is_opened_by_one_shard() {
+    let shards = types::Shards::new(3).unwrap();
+    let map = Arc::new(ShardMap::new(shards, [&market().definition]).unwrap());
+    let mut opened = BTreeMap::new();
+    for shard in shards.iter() {
+        let mut schedule = Schedule::of_shard(shard, Arc::clone(&map));
+        schedule.follow(market());
+        // 2026-03-27 and the days after it, among them one of 23 hours.
+        for day in 0..5 {
+            schedule.extend(Timestamp::from_seconds(1_774_600_000).plus_ns(day * DAY_NS));
+        }
+        for &(_, step, key) in &schedule.timers {
+            if step == Step::Open {
+                assert_eq!(opened.insert(key, shard), None, "{key} has two shards");
+            }
+        }
+    }
+    let minutes: Vec<_> = opened.keys().map(|key| key.slot.start_minute()).collect();
+    assert!(minutes.windows(2).all(|pair| pair[1] - pair[0] == 15), "no slot is left out");
+    assert!(minutes.len() > 5 * 92, "{}", minutes.len());
+    let changes = opened.values().collect::<Vec<_>>();
+    let changes = changes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!((5..=7).contains(&changes), "a day has one shard: {changes} changes");
+}
+
+#[test]
 fn a_day_with_a_clock_change_has_92_slots() {
     let mut schedule = Schedule::default();
     schedule.add_day(&market(), "2026-03-29", Timestamp::from_minutes(0)).unwrap();

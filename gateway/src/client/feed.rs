@@ -1,7 +1,7 @@
 //! A subscriber of the trade feed.
 
 use quinn::{Connection, Endpoint, RecvStream};
-use types::Seq;
+use types::{Seq, ShardId};
 use wire::{ALPN_FEED, FeedItem, FeedMessage, FrameBuilder, FrameDecoder, feed::Subscribe};
 
 use super::{ClientError, Connector};
@@ -25,15 +25,27 @@ pub struct FeedClient {
 }
 
 impl FeedClient {
-    /// Subscribes to everything after `after`.
+    /// Subscribes to everything of the first shard after `after`.
     ///
     /// # Errors
     /// When the exchange cannot be reached.
     pub async fn subscribe(connector: &Connector, after: Seq) -> Result<Self, ClientError> {
+        Self::subscribe_at(connector, ShardId::FIRST, after).await
+    }
+
+    /// Subscribes to everything of a shard after `after`.
+    ///
+    /// # Errors
+    /// When the exchange cannot be reached.
+    pub async fn subscribe_at(
+        connector: &Connector,
+        shard: ShardId,
+        after: Seq,
+    ) -> Result<Self, ClientError> {
         let (endpoint, connection) = connector.connect(ALPN_FEED).await?;
         let (mut send, stream) = connection.open_bi().await?;
         let mut builder = FrameBuilder::default();
-        builder.push(|out| FeedMessage::Subscribe(Subscribe { after }).encode(out));
+        builder.push(|out| FeedMessage::Subscribe(Subscribe { shard, after }).encode(out));
         let mut bytes = Vec::new();
         builder.seal(1, &mut bytes);
         send.write_all(&bytes).await?;

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use ed25519_dalek::{Signer, SigningKey};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use types::{ClientOrderId, Energy, NewOrder, OrderId, ReplaceOrder, Scope, Signature, SlotKey};
+use types::{
+    ClientOrderId, Energy, NewOrder, OrderId, ReplaceOrder, Scope, ShardId, Signature, SlotKey,
+};
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
     inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace},
@@ -99,11 +101,23 @@ pub struct TradingReceiver {
 }
 
 impl TradingSession {
-    /// Connects and logs on.
+    /// Connects and logs on at the first shard, which is the only one of most exchanges.
     ///
     /// # Errors
     /// When the exchange cannot be reached, or refuses the session.
     pub async fn open(connector: &Connector, heartbeat_ms: u32) -> Result<Self, ClientError> {
+        Self::open_at(connector, ShardId::FIRST, heartbeat_ms).await
+    }
+
+    /// Connects and logs on at a shard.
+    ///
+    /// # Errors
+    /// When the exchange cannot be reached, or refuses the session.
+    pub async fn open_at(
+        connector: &Connector,
+        shard: ShardId,
+        heartbeat_ms: u32,
+    ) -> Result<Self, ClientError> {
         let (endpoint, connection) = connector.connect(ALPN_ORDERS).await?;
         let (send, recv) = connection.open_bi().await?;
         let mut sender = TradingSender {
@@ -120,7 +134,7 @@ impl TradingSession {
             _connection: connection,
             _endpoint: endpoint,
         };
-        sender.send(&[Inbound::Logon(Logon { heartbeat_ms })]).await?;
+        sender.send(&[Inbound::Logon(Logon { heartbeat_ms, shard })]).await?;
         let first = tokio::time::timeout(CONNECT_MAX, receiver.next())
             .await
             .map_err(|_| ClientError::Timeout)??;

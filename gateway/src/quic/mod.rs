@@ -22,7 +22,7 @@ use quinn::{
 };
 use rustls_pki_types::CertificateDer;
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{Party, Seq};
+use types::{Party, Seq, ShardId, ShardMap, Shards};
 use wire::{
     ALPN_DATA, ALPN_FEED, ALPN_ORDERS,
     data::{Answer, RequestKind},
@@ -36,7 +36,7 @@ use crate::{
     ingress::Ingress,
     revocation::ClientVerifier,
     tls::{self, TlsError},
-    verifier::Verifiers,
+    verifier::{Admission, Verifiers},
 };
 
 /// Longest time a handshake and the first message after it may take.
@@ -45,7 +45,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Connections at once: 1,024 × (1.25 MB stream window + 64 KiB frame) = 1.4 GB at worst.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Connections of one party at once: one in use, one taking over, and some to spare.
+/// Connections of one party at once and for each shard: one in use, one taking over, and some to
+/// spare.
 const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
 /// Kernel buffer of the socket in each direction; the default drops datagrams under load.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
@@ -131,6 +132,8 @@ pub enum GatewayError {
 pub struct FeedSubscriber {
     /// Who.
     pub party: Party,
+    /// Which shard's feed. It exists.
+    pub shard: ShardId,
     /// The last position it has.
     pub after: Seq,
     /// Where the feed is written.
@@ -188,14 +191,25 @@ impl Drop for Present {
     }
 }
 
+/// The edge's way to one shard.
+#[derive(Debug, Clone)]
+pub struct ShardPort {
+    /// Open sessions at the shard.
+    pub sessions: Arc<Sessions>,
+    /// The ring to its core loop.
+    pub ingress: Ingress,
+    /// Last durable position of its journal.
+    pub durable: watch::Receiver<Seq>,
+}
+
 /// What every connection shares.
 #[derive(Debug)]
 struct Shared {
-    sessions: Arc<Sessions>,
+    /// By index: as many as `shards` says.
+    ports: Vec<ShardPort>,
+    shards: Shards,
     verifiers: Verifiers,
     incoming: Incoming,
-    /// Last durable position of the journal.
-    durable: watch::Receiver<Seq>,
     /// Turns true once, when nothing more is to be read.
     stop_reading: watch::Receiver<bool>,
     /// Turns true once, when everything read is answered.
@@ -207,6 +221,12 @@ struct Shared {
     /// Open connections, whose certificates may be revoked.
     live: Arc<Live>,
     next_session: AtomicU32,
+}
+
+impl Shared {
+    fn port(&self, shard: ShardId) -> Option<&ShardPort> {
+        self.ports.get(usize::from(shard.index()))
+    }
 }
 
 /// A listening gateway.
@@ -229,12 +249,10 @@ pub struct Parts<'a> {
     pub verifier: Arc<ClientVerifier>,
     /// Known meters.
     pub directory: &'a Arc<Directory>,
-    /// Open sessions.
-    pub sessions: &'a Arc<Sessions>,
-    /// The ring to the core loop.
-    pub ingress: &'a Ingress,
-    /// Last durable position.
-    pub durable: watch::Receiver<Seq>,
+    /// Which shard a slot belongs to.
+    pub map: &'a Arc<ShardMap>,
+    /// The way to every shard, by index.
+    pub ports: Vec<ShardPort>,
     /// Takes what is not an order.
     pub incoming: Incoming,
 }
@@ -258,15 +276,20 @@ impl Gateway {
         let (stop_reading, stop_reading_seen) = watch::channel(false);
         let (going_away, going_away_seen) = watch::channel(false);
         let readers = Presence::new();
-        let verifiers = Verifiers::start(options.verifier_threads, parts.directory, parts.ingress)
-            .map_err(GatewayError::Thread)?;
+        let admission = Admission {
+            directory: Arc::clone(parts.directory),
+            map: Arc::clone(parts.map),
+            rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
+        };
+        let verifiers =
+            Verifiers::start(options.verifier_threads, admission).map_err(GatewayError::Thread)?;
         let live = Arc::new(Live::new(parts.verifier));
         tokio::spawn(Arc::clone(&live).watch(going_away_seen.clone()));
         let shared = Arc::new(Shared {
-            sessions: Arc::clone(parts.sessions),
+            ports: parts.ports,
+            shards: parts.map.shards(),
             verifiers: verifiers.clone(),
             incoming: parts.incoming,
-            durable: parts.durable,
             stop_reading: stop_reading_seen,
             going_away: going_away_seen,
             readers: readers.clone(),
@@ -361,7 +384,8 @@ impl<'a> Counted<'a> {
     fn enter(party: Party, shared: &'a Shared) -> Option<Self> {
         let mut connections = shared.connections.lock().ok()?;
         let count = connections.entry(party).or_default();
-        if *count >= CONNECTIONS_OF_PARTY_MAX {
+        let most = CONNECTIONS_OF_PARTY_MAX.saturating_mul(shared.shards.count().into());
+        if *count >= most {
             return None;
         }
         *count = count.saturating_add(1);

@@ -6,6 +6,7 @@ use types::{Party, RejectReason, Role};
 use wire::{
     FeedMessage, FrameDecoder,
     data::{Answer, BODY_BYTES_MAX, QueryResult, REQUEST_HEAD_BYTES, RequestHead, RequestKind},
+    feed::Subscribe,
     field::Field,
 };
 
@@ -22,28 +23,30 @@ pub(super) async fn serve_feed(
     }
     let subscribed = timeout(HANDSHAKE_MAX, async {
         let (send, mut recv) = connection.accept_bi().await.ok()?;
-        let after = read_subscription(&mut recv).await?;
-        Some((send, after))
+        let subscribe = read_subscription(&mut recv).await?;
+        Some((send, subscribe))
     });
-    let Ok(Some((stream, after))) = subscribed.await else {
+    let Ok(Some((stream, Subscribe { shard, after }))) = subscribed.await else {
         return Some(CloseCode::ProtocolError);
     };
-    let subscriber = FeedSubscriber { party, after, stream, connection: connection.clone() };
+    if !shared.shards.contains(shard) {
+        return Some(CloseCode::ProtocolError);
+    }
+    let connection = connection.clone();
+    let subscriber = FeedSubscriber { party, shard, after, stream, connection };
     match shared.incoming.feed.send(subscriber).await {
         Ok(()) => None,
         Err(_) => Some(CloseCode::GoingAway),
     }
 }
 
-async fn read_subscription(recv: &mut RecvStream) -> Option<types::Seq> {
+async fn read_subscription(recv: &mut RecvStream) -> Option<Subscribe> {
     let mut decoder = FrameDecoder::default();
     loop {
         if let Some(frame) = decoder.next_frame().ok()? {
             let mut payload = frame.payload.as_slice();
             return match FeedMessage::decode(&mut payload) {
-                Ok(FeedMessage::Subscribe(subscribe)) if payload.is_empty() => {
-                    Some(subscribe.after)
-                }
+                Ok(FeedMessage::Subscribe(subscribe)) if payload.is_empty() => Some(subscribe),
                 _ => None,
             };
         }

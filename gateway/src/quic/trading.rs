@@ -13,7 +13,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use types::{Origin, Party, PlatformId, RejectReason, Role, SessionId};
+use types::{Origin, Party, PlatformId, RejectReason, Role, Seq, SessionId};
 use wire::{
     FrameDecoder, Outbound, field::Field, frame::FrameHeader, inbound::Empty,
     outbound::SessionRejected,
@@ -52,7 +52,7 @@ pub(super) async fn serve(
     let mut going_away = shared.going_away.clone();
     let writer = tokio::spawn(write(send, batches, Arc::clone(&heartbeat_ms), going_away.clone()));
     let code = if party.role == Role::Platform {
-        let session = Session::new(origin.platform, origin.session);
+        let session = Session::new(origin.platform, origin.session, shared.shards);
         let mut reader = Reader { session, handle, heartbeat_ms };
         let reading = shared.readers.enter();
         let code = reader.run(recv, shared).await;
@@ -61,7 +61,9 @@ pub(super) async fn serve(
             // Answers to what was read are still on their way.
             going_away.wait_for(|&gone| gone).await.ok();
         }
-        shared.sessions.close(origin);
+        if let Some(port) = shared.port(reader.session.shard()) {
+            port.sessions.close(origin);
+        }
         code
     } else {
         let reason = RejectReason::NotAuthorised;
@@ -107,7 +109,9 @@ impl Reader {
                 let handled = match decoder.next_frame() {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
-                        let last_seq = *shared.durable.borrow();
+                        let last_seq = |shard| {
+                            shared.port(shard).map_or(Seq::ZERO, |port| *port.durable.borrow())
+                        };
                         self.session.handle_frame(&frame, last_seq)
                     }
                     Err(error) => self.session.handle_frame_error(error),
@@ -131,12 +135,14 @@ impl Reader {
             self.heartbeat_ms.store(self.session.heartbeat_ms(), Ordering::Relaxed);
         }
         reply(&self.handle, &handled.replies);
-        if logged_on {
+        let shard = self.session.shard();
+        if logged_on && let Some(port) = shared.port(shard) {
             // After `SessionAccepted` is queued, so that it is the first message.
-            shared.sessions.open(&self.handle);
+            port.sessions.open(&self.handle);
         }
         if !handled.requests.is_empty() {
-            let job = Job::Requests { session: self.handle.clone(), requests: handled.requests };
+            let (session, requests) = (self.handle.clone(), handled.requests);
+            let job = Job::Requests { shard, session, requests };
             shared.verifiers.submit(job).await;
         }
         match handled.ended {

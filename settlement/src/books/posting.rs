@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use types::TradeId;
+use types::{ShardId, TradeId};
 
 use super::accounts::Account;
 use crate::{
+    capture::{SHARD_TRADES_MAX, TRADE_BITS},
     error::{Doing as _, SettlementError},
     mechanism::{Leg, LegKind},
 };
 
-/// The number of a transfer: contract, run and leg, one after the other. The same leg of the same
-/// run can be written only once.
+/// The number of a transfer: the contract's shard and count, run and leg, one after the other. The
+/// same leg of the same run can be written only once.
 #[must_use]
 pub fn transfer_number(contract: TradeId, run: u16, code: u8) -> i64 {
-    let contract = i64::try_from(contract.get()).unwrap_or(i64::MAX) & crate::capture::TRADE_MASK;
+    let shard = ShardId::of_number(contract.get()).unwrap_or_default();
+    // Captured contracts have no larger one.
+    let count = contract.get() & SHARD_TRADES_MAX;
+    let contract = (i64::from(shard.index()) << TRADE_BITS) | i64::try_from(count).unwrap_or(0);
     (contract << 24) | (i64::from(run) << 8) | i64::from(code)
 }
 
@@ -167,5 +171,20 @@ impl<'c> Posting<'c> {
                 Ok(entry.insert(Balance { minor: stored.unwrap_or(0), changed: false }))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_of_different_shards_have_different_numbers() {
+        let trade = |shard: u64, count: u64| TradeId::new((shard << 48) + count);
+        assert_eq!(transfer_number(trade(0, 7), 3, 1), (7 << 24) + (3 << 8) + 1);
+        let last = transfer_number(trade(15, SHARD_TRADES_MAX), u16::MAX, u8::MAX);
+        assert_eq!(last, i64::MAX, "all bits are used, the sign is left to deposits");
+        let before = transfer_number(trade(1, SHARD_TRADES_MAX), u16::MAX, u8::MAX);
+        assert_eq!(transfer_number(trade(2, 0), 0, 0), before + 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::params;
-use types::{Event, MarketDefinition, Seq, Side, SlotKey, Trade};
+use types::{Event, MarketDefinition, Seq, ShardId, Side, SlotKey, Trade};
 use wire::FeedItem;
 
 use super::{Pipeline, Work};
@@ -25,32 +25,48 @@ pub struct Captured {
     pub contracts: u64,
     /// Items seen before, or saying nothing to settlement.
     pub ignored: u64,
-    /// Everything up to here is captured now.
+    /// Everything of the feed's shard up to here is captured now.
     pub cursor: Seq,
 }
 
 impl Pipeline {
-    /// Captures everything the feed says up to `through`, in one transaction. Items at or before
-    /// the cursor are ignored, so a batch may be delivered any number of times.
-    ///
-    /// The caller promises that `items` is everything relevant between the cursor and `through`.
+    /// [`Pipeline::capture_from`] the first shard, which is the only one of most exchanges.
     ///
     /// # Errors
-    /// When the feed contradicts itself or the database refuses. Nothing is captured then.
+    /// As there.
     pub fn capture(
         &mut self,
         through: Seq,
         items: &[FeedItem],
     ) -> Result<Captured, SettlementError> {
-        let cursor = self.cursor();
+        self.capture_from(ShardId::FIRST, through, items)
+    }
+
+    /// Captures everything the feed of a shard says up to `through`, in one transaction with the
+    /// shard's cursor. Items at or before the cursor are ignored, so a batch may be delivered any
+    /// number of times. Feeds of different shards may be captured in any order: a slot, and so all
+    /// that is decided together, is of one shard; only who gets the last of a payer's money depends
+    /// on it.
+    ///
+    /// The caller promises that `items` is everything relevant between the cursor and `through`.
+    ///
+    /// # Errors
+    /// When the feed contradicts itself or the database refuses. Nothing is captured then.
+    pub fn capture_from(
+        &mut self,
+        shard: ShardId,
+        through: Seq,
+        items: &[FeedItem],
+    ) -> Result<Captured, SettlementError> {
+        let cursor = self.cursor_of(shard);
         if through <= cursor {
             let ignored = u64::try_from(items.len()).unwrap_or(u64::MAX);
             return Ok(Captured { contracts: 0, ignored, cursor });
         }
         let new = capture::in_order(cursor, through, items)?;
         self.transact(|work| {
-            let contracts = work.capture_items(&new)?;
-            work.cursor = through;
+            let contracts = work.capture_items(shard, &new)?;
+            work.cursors.insert(shard, through);
             let seen = u64::try_from(items.len()).unwrap_or(u64::MAX);
             let used = new.iter().filter(|item| is_relevant(&item.event)).count();
             let used = u64::try_from(used).unwrap_or(u64::MAX);
@@ -89,7 +105,11 @@ const fn is_relevant(event: &Event) -> bool {
 }
 
 impl Work<'_> {
-    fn capture_items(&mut self, items: &[FeedItem]) -> Result<u64, SettlementError> {
+    fn capture_items(
+        &mut self,
+        shard: ShardId,
+        items: &[FeedItem],
+    ) -> Result<u64, SettlementError> {
         let mut slots = BTreeSet::new();
         let mut contracts = 0_u64;
         for item in items {
@@ -106,7 +126,7 @@ impl Work<'_> {
                     self.registry.add_meter(meter);
                 }
                 Event::Trade(trade) => {
-                    self.capture_trade(item, trade)?;
+                    self.capture_trade(shard, item, trade)?;
                     slots.insert(trade.key);
                     contracts = contracts.saturating_add(1);
                 }
@@ -149,8 +169,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn capture_trade(&mut self, item: &FeedItem, trade: &Trade) -> Result<(), SettlementError> {
-        let contract = capture::contract(item, trade, self.registry)?;
+    fn capture_trade(
+        &mut self,
+        shard: ShardId,
+        item: &FeedItem,
+        trade: &Trade,
+    ) -> Result<(), SettlementError> {
+        let contract = capture::contract(shard, item, trade, self.registry)?;
         let due = capture::hold_due(&contract, self.policy)?;
         let payer = contract.parties().payer();
         let available = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;

@@ -78,7 +78,8 @@ CREATE TABLE accounts (
     balance INTEGER NOT NULL
 ) STRICT;
 
--- Append-only. id = contract * 2^24 + run * 2^8 + leg; of a deposit, -1 - reference.
+-- Append-only. id = shard * 2^59 + count * 2^24 + run * 2^8 + leg, of the contract shard * 2^48 + count;
+-- of a deposit, -1 - reference.
 CREATE TABLE transfers (
     id INTEGER PRIMARY KEY,
     debit INTEGER NOT NULL,
@@ -91,7 +92,7 @@ CREATE TRIGGER transfers_are_kept BEFORE DELETE ON transfers
 BEGIN SELECT RAISE(ABORT, 'transfers are append-only'); END;
 CREATE VIEW transfer_details AS
 SELECT id,
-    CASE WHEN id < 0 THEN NULL ELSE id >> 24 END AS contract,
+    CASE WHEN id < 0 THEN NULL ELSE (id >> 59 << 48) | (id >> 24 & 34359738367) END AS contract,
     CASE WHEN id < 0 THEN NULL ELSE (id >> 8) & 65535 END AS run,
     CASE WHEN id < 0 THEN 13 ELSE id & 127 END AS leg,
     CASE WHEN id < 0 THEN 0 ELSE (id >> 7) & 1 END AS reversal,

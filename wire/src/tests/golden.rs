@@ -5,14 +5,17 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use types::{
     ClientOrderId, Conditions, Energy, ListKind, MarketId, MeterId, NewOrder, OrderKind, OrderList,
-    Price, Side, SlotKey, TimeInForce, Timestamp,
+    Price, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
 };
 
 use super::{Message, encoded, framed, sample, tables};
 use crate::{
     FeedMessage, Inbound, Outbound,
     data::{Answer, P2pQuery, RequestHead, RequestKind},
+    feed::Subscribe,
     field::Field,
+    inbound::Logon,
+    outbound::SessionAccepted,
 };
 
 /// What to do when a generated file or table is not as the code has it.
@@ -168,4 +171,28 @@ fn every_part_of_an_order_is_signed() {
     let mut all: BTreeSet<Vec<u8>> = changed.iter().map(signed).collect();
     assert!(all.insert(signed(&order)));
     assert_eq!(all.len(), changed.len() + 1);
+}
+
+/// What stands at a shard beyond the first differs from what stands at the first in these bytes.
+fn differs<M: Message>(first: &M, other: &M) -> Vec<(usize, u8)> {
+    let (first, other) = (encoded(first), encoded(other));
+    let pairs = first.iter().zip(&other).enumerate();
+    pairs.filter(|(_, (one, two))| one != two).map(|(at, (_, &byte))| (at, byte)).collect()
+}
+
+#[test]
+fn another_shard_stands_where_the_first_has_zero() {
+    let [shard, last_shard] = [2, 5].map(|index| ShardId::new(index).unwrap());
+    let logon = |shard| Inbound::Logon(Logon { heartbeat_ms: 5_000, shard });
+    assert_eq!(differs(&logon(ShardId::FIRST), &logon(shard)), [(12, 2)]);
+    let after = Seq::new(9_000);
+    let subscribe = |shard| FeedMessage::Subscribe(Subscribe { shard, after });
+    assert_eq!(differs(&subscribe(ShardId::FIRST), &subscribe(shard)), [(14, 2)]);
+    let samples = sample::outbound();
+    let accepted = samples.iter().find_map(|sample| {
+        if let Outbound::SessionAccepted(accepted) = sample { Some(*accepted) } else { None }
+    });
+    let first = accepted.unwrap();
+    let other = Outbound::SessionAccepted(SessionAccepted { shard, last_shard, ..first });
+    assert_eq!(differs(&Outbound::SessionAccepted(first), &other), [(20, 2), (21, 5)]);
 }

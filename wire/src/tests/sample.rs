@@ -6,7 +6,7 @@ use types::{
     AuctionResult, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead,
     ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
     OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, Side,
+    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
     Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
     UtilityId,
 };
@@ -107,7 +107,7 @@ fn order_request(client_order: u64) -> OrderRequest {
 
 pub(super) fn inbound() -> Vec<Inbound> {
     vec![
-        Inbound::Logon(Logon { heartbeat_ms: 5_000 }),
+        Inbound::Logon(Logon { heartbeat_ms: 5_000, shard: ShardId::FIRST }),
         Inbound::Logout(Empty),
         Inbound::Heartbeat(Empty),
         Inbound::NewOrder(signed_new()),
@@ -153,6 +153,8 @@ pub(super) fn outbound() -> Vec<Outbound> {
             platform: PlatformId::new(7),
             frame_messages_max: 256,
             heartbeat_ms: 5_000,
+            shard: ShardId::FIRST,
+            last_shard: ShardId::FIRST,
             last_seq: Seq::new(9_000),
         }),
         Outbound::SessionRejected(SessionRejected { reason: RejectReason::UnexpectedMessage }),
@@ -264,7 +266,7 @@ fn auction() -> AuctionResult {
 pub(super) fn feed() -> Vec<FeedMessage> {
     let closed = SlotPhaseChanged { key: slot(), phase: Phase::Closed };
     vec![
-        FeedMessage::Subscribe(Subscribe { after: Seq::new(9_000) }),
+        FeedMessage::Subscribe(Subscribe { shard: ShardId::FIRST, after: Seq::new(9_000) }),
         FeedMessage::Progress(Progress { through: Seq::new(9_001) }),
         FeedMessage::GoingAway(Empty),
         FeedMessage::MarketDefined(at(0, market())),

@@ -5,9 +5,10 @@ use types::{
     AuctionResult, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead,
     ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
     OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, Side,
+    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
     Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
     UtilityId,
+    shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
 use crate::{
@@ -24,6 +25,10 @@ use crate::{
 /// A number of any value in a type of its own.
 fn number<Raw: Arbitrary, T: std::fmt::Debug>(new: fn(Raw) -> T) -> impl Strategy<Value = T> {
     any::<Raw>().prop_map(new)
+}
+
+fn shard() -> impl Strategy<Value = ShardId> {
+    (0..SHARDS_MAX).prop_map(|index| ShardId::new(index).unwrap())
 }
 
 fn code<const N: usize>() -> impl Strategy<Value = Code<N>> {
@@ -161,7 +166,8 @@ prop_compose! {
 
 pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     prop_oneof![
-        any::<u32>().prop_map(|heartbeat_ms| Inbound::Logon(Logon { heartbeat_ms })),
+        (any::<u32>(), shard())
+            .prop_map(|(heartbeat_ms, shard)| Inbound::Logon(Logon { heartbeat_ms, shard })),
         Just(Inbound::Logout(Empty)),
         Just(Inbound::Heartbeat(Empty)),
         (new_order(), bytes(Signature::new))
@@ -184,10 +190,12 @@ prop_compose! {
         platform in number(PlatformId::new),
         frame_messages_max in any::<u16>(),
         heartbeat_ms in any::<u32>(),
+        shard in shard(),
+        last_shard in shard(),
         last_seq in number(Seq::new),
     ) -> Outbound {
         Outbound::SessionAccepted(SessionAccepted {
-            session, platform, frame_messages_max, heartbeat_ms, last_seq,
+            session, platform, frame_messages_max, heartbeat_ms, shard, last_shard, last_seq,
         })
     }
 }
@@ -362,7 +370,9 @@ fn at<T: std::fmt::Debug>(body: impl Strategy<Value = T>) -> impl Strategy<Value
 
 pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
     prop_oneof![
-        number(Seq::new).prop_map(|after| FeedMessage::Subscribe(Subscribe { after })),
+        (shard(), 0..=NUMBER_MASK).prop_map(|(shard, after)| {
+            FeedMessage::Subscribe(Subscribe { shard, after: Seq::new(after) })
+        }),
         number(Seq::new).prop_map(|through| FeedMessage::Progress(Progress { through })),
         Just(FeedMessage::GoingAway(Empty)),
         at(market()).prop_map(FeedMessage::MarketDefined),
