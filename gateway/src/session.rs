@@ -159,6 +159,12 @@ impl Session {
                 Err(_) => self.refuse(frame, index, RejectReason::MalformedMessage, &mut handled),
             }
             if handled.ended.is_some() {
+                // One answer for every message, also behind the one that ended the session.
+                let behind = index.saturating_add(1)..frame.header.messages;
+                let answer = |index| rejected(frame, index, RejectReason::UnexpectedMessage);
+                if handled.ended != Some(Ended::Refused) {
+                    handled.replies.extend(behind.map(answer));
+                }
                 break;
             }
         }
@@ -407,6 +413,19 @@ mod tests {
             assert_eq!(refused.client_order, client_order, "a refusal names its request");
         }
         assert_eq!(handled.requests.len(), 5);
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_is_answered() {
+        let mut session = session();
+        session.handle_frame(&frame(1, &[logon(ShardId::FIRST)]), nothing_yet);
+        let handled =
+            session.handle_frame(&frame(2, &[Inbound::Logout(Empty), CANCEL]), nothing_yet);
+        assert_eq!(handled.ended, Some(Ended::LoggedOut));
+        let [Outbound::MessageRejected(behind)] = handled.replies[..] else {
+            panic!("{:?}", handled.replies)
+        };
+        assert_eq!((behind.index, behind.reason), (1, RejectReason::UnexpectedMessage));
     }
 
     #[test]
