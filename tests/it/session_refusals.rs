@@ -212,8 +212,10 @@ async fn logon_comes_first_and_once() {
 
     let (line, mut stream) = session(&venue).await;
     stream.frame(&[Inbound::Logout(Empty), probe(1)]).await;
+    let behind = (2, 1, "unexpected_message".to_owned());
+    assert_eq!(place(stream.next().await), behind, "nothing behind a logout is done");
     assert_eq!(stream.next().await, Some(Outbound::LoggedOut(Empty)));
-    assert_eq!(stream.next().await, None, "nothing after a logout is done");
+    assert_eq!(stream.next().await, None);
     assert_eq!(line.end().await, "0 done");
     venue.close().await;
 }
