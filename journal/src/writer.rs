@@ -11,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use types::{Command, Digest, Event, Seq, Sequenced};
+use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 
 use crate::{
-    Entry, Options, Recovery,
+    BatchEnd, Entry, Options, Recovery,
     directory::{Directory, SegmentFile, allocate, list_segments},
     error::JournalError,
     format::{
@@ -41,8 +41,12 @@ pub struct Writer {
     chain: Digest,
     /// Last sequence of the last durable batch.
     durable: Seq,
+    /// Time of the entry with that sequence.
+    durable_time: Timestamp,
     /// Last sequence appended; above `durable` while a batch is open.
     appended: Seq,
+    /// Time of the entry with that sequence.
+    appended_time: Timestamp,
     /// Records in the open batch.
     records: u32,
     /// Where the open batch starts in the segment.
@@ -95,17 +99,33 @@ impl Writer {
         durable: Seq,
         each: &mut dyn FnMut(Entry),
     ) -> Result<(Self, Recovery), JournalError> {
+        Self::open_after(dir, options, BatchEnd::START, durable, each)
+    }
+
+    /// As [`Writer::open_expecting`], for the entries after a batch that is trusted, such as the one
+    /// at which a snapshot stands. Segments that end before it are not read and may be missing.
+    ///
+    /// # Errors
+    /// As [`Writer::open_expecting`], and [`Damage::Chain`](crate::Damage::Chain) when the journal
+    /// does not continue from `after`.
+    pub fn open_after(
+        dir: &Path,
+        options: Options,
+        after: BatchEnd,
+        durable: Seq,
+        each: &mut dyn FnMut(Entry),
+    ) -> Result<(Self, Recovery), JournalError> {
         options.check(dir)?;
         let directory = Directory::lock(dir)?;
         let segments = list_segments(dir)?;
         if let Some(last) = segments.last() {
             settle(last)?;
         }
-        let walked = walk(&segments, &mut |entry, _| {
+        let walked = walk(&segments, after, &mut |entry, _| {
             each(core::mem::take(entry));
             ControlFlow::Continue(())
         })?;
-        walked.check_watermark(dir, durable)?;
+        walked.check_watermark(dir, durable.max(after.seq))?;
         let recovery = walked.recovery;
         let writer = Self::position(directory, options, walked)?;
         Ok((writer, recovery))
@@ -141,6 +161,7 @@ impl Writer {
         self.cursor += bytes;
         self.records += records;
         self.appended = command.seq;
+        self.appended_time = command.time;
         Ok(())
     }
 
@@ -169,6 +190,7 @@ impl Writer {
         self.sync(self.offset, end)?;
         self.chain = hash;
         self.durable = self.appended;
+        self.durable_time = self.appended_time;
         self.start_batch(end);
         Ok(self.durable)
     }
@@ -177,6 +199,12 @@ impl Writer {
     #[must_use]
     pub fn last_durable(&self) -> Seq {
         self.durable
+    }
+
+    /// The end of the last durable batch, at which a snapshot of that state stands.
+    #[must_use]
+    pub fn batch_end(&self) -> BatchEnd {
+        BatchEnd { seq: self.durable, time: self.durable_time, chain: self.chain }
     }
 
     /// Takes over where a walk over the journal ended.
@@ -206,7 +234,9 @@ impl Writer {
             epoch,
             chain,
             durable: last,
+            durable_time: walked.recovery.last_time,
             appended: last,
+            appended_time: walked.recovery.last_time,
             records: 0,
             offset,
             cursor: offset,

@@ -5,6 +5,7 @@ mod following;
 mod golden;
 mod recovery;
 mod round_trip;
+mod snapshots;
 mod values;
 
 use std::{
