@@ -53,6 +53,9 @@ pub struct Writer {
     offset: usize,
     /// Where the next record goes: behind the place of the open batch's header.
     cursor: usize,
+    /// Where the records of the open batch must end, for the batch to stay within its largest size
+    /// and the segment to keep room for its end marker.
+    records_end: usize,
     /// Set by the first failure. Nothing is ever retried.
     poisoned: bool,
 }
@@ -154,10 +157,11 @@ impl Writer {
             command.seq,
             self.appended
         );
-        let bytes = record::entry_bytes(&command.value, events);
-        self.make_room(command.seq, bytes)?;
-        let area = self.segment.map.area(self.cursor..self.cursor + bytes);
-        let records = record::encode_entry(command, events, area);
+        if self.cursor + record::entry_bytes_max(events.len()) > self.records_end {
+            self.make_room(command.seq, record::entry_bytes(&command.value, events))?;
+        }
+        let area = self.segment.map.area(self.cursor..self.records_end);
+        let (records, bytes) = record::encode_entry(command, events, area);
         self.cursor += bytes;
         self.records += records;
         self.appended = command.seq;
@@ -240,6 +244,7 @@ impl Writer {
             records: 0,
             offset,
             cursor: offset,
+            records_end: offset,
             poisoned: false,
         };
         writer.start_batch(offset);
@@ -249,6 +254,9 @@ impl Writer {
     fn start_batch(&mut self, offset: usize) {
         self.offset = offset;
         self.cursor = offset + BATCH_HEADER_BYTES;
+        let segment = narrow(self.segment.header.segment_bytes) - END_MARKER_BYTES;
+        let batch = offset + narrow(u64::from(self.options.batch_bytes_max));
+        self.records_end = segment.min(batch).saturating_sub(BATCH_TRAILER_BYTES);
         self.records = 0;
     }
 
@@ -263,13 +271,10 @@ impl Writer {
                 max: self.options.batch_bytes_max,
             });
         }
-        let limit = narrow(self.segment.header.segment_bytes) - END_MARKER_BYTES;
-        let end = self.cursor + bytes + BATCH_TRAILER_BYTES;
-        if self.records > 0 && (end > limit || end - self.offset > batch_bytes_max) {
+        if self.records > 0 && self.cursor + bytes > self.records_end {
             self.commit()?;
         }
-        let end = self.cursor + bytes + BATCH_TRAILER_BYTES;
-        if end > limit {
+        if self.cursor + bytes > self.records_end {
             self.roll()?;
         }
         Ok(())
