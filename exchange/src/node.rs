@@ -390,6 +390,7 @@ fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
         // cancels every order: 1,048,576 × 40 bytes = 40 MiB, of segments of at least 64 MiB.
         batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(4).saturating_mul(3))
             .unwrap_or(u32::MAX),
+        ..journal::Options::default()
     };
     let mut events = Vec::new();
     let mut different = None;

@@ -6,15 +6,15 @@
 //! tells a torn tail from damage, and the faults that are covered.
 #![deny(unsafe_code)]
 
+mod ahead;
 mod directory;
 mod error;
 mod format;
-#[expect(unsafe_code, reason = "docs/decisions/0002-unsafe-mapping.md")]
-mod mapping;
 mod reader;
 mod record;
 mod scan;
 pub mod snapshots;
+mod storage;
 mod writer;
 
 #[cfg(test)]
@@ -27,6 +27,7 @@ use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 pub use error::{Damage, JournalError};
 pub use reader::Reader;
 pub use scan::{scan, scan_after, scan_expecting};
+pub use storage::SyncMethod;
 pub use writer::Writer;
 
 /// Largest segment: offsets and batch lengths stay within 31 bits.
@@ -44,13 +45,15 @@ pub struct Options {
     /// Largest batch, header and trailer included. A batch must fit into an empty segment. An
     /// entry that would make the open batch larger commits it first.
     pub batch_bytes_max: u32,
+    /// How a batch is made durable. A journal can be opened with another way each time.
+    pub sync: SyncMethod,
 }
 
 impl Default for Options {
     /// 64 MiB segments. Half a segment for a batch holds the 320,000 trades of one uncross:
     /// 33,554,432 bytes / 104-byte trade records.
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, batch_bytes_max: 32 << 20 }
+        Self { segment_bytes: 64 << 20, batch_bytes_max: 32 << 20, sync: SyncMethod::default() }
     }
 }
 
