@@ -181,6 +181,7 @@ impl Opened {
             // 64 MiB.
             batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(4).saturating_mul(3))
                 .unwrap_or(u32::MAX),
+            ..journal::Options::default()
         };
         let mut events = Vec::new();
         let mut different = None;

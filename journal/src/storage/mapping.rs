@@ -5,20 +5,17 @@
 
 use std::{fs::File, io, ops::Range};
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::{Advice, MmapMut, MmapOptions};
 
 /// A segment in memory, shared with its file.
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub(super) struct Mapping {
     map: MmapMut,
-    /// How many syncs succeed before one fails.
-    #[cfg(test)]
-    pub(crate) syncs_before_failure: Option<u32>,
 }
 
 impl Mapping {
     /// Maps the first `bytes` bytes of `file`, which must be that long and allocated on disk.
-    pub(crate) fn new(file: &File, bytes: usize) -> io::Result<Self> {
+    pub(super) fn new(file: &File, bytes: usize) -> io::Result<Self> {
         // SAFETY: the caller holds the exclusive lock of the journal, and each segment is mapped
         // once, so no other reference to this memory exists in this process and no cooperating
         // process writes the file. Another process of this crate only reads the file with system
@@ -26,11 +23,7 @@ impl Mapping {
         // writes or truncates the file is outside the contract; truncation raises SIGBUS, which
         // ends the process. The map outlives the file handle by definition of mmap.
         let map = unsafe { MmapOptions::new().len(bytes).map_mut(file)? };
-        Ok(Self {
-            map,
-            #[cfg(test)]
-            syncs_before_failure: None,
-        })
+        Ok(Self { map })
     }
 
     /// The bytes of `range`.
@@ -38,19 +31,21 @@ impl Mapping {
     /// # Panics
     /// When `range` is not within the segment.
     #[expect(clippy::indexing_slicing, reason = "an offset outside the segment is a bug here")]
-    pub(crate) fn area(&mut self, range: Range<usize>) -> &mut [u8] {
+    pub(super) fn area(&mut self, range: Range<usize>) -> &mut [u8] {
         &mut self.map[range]
     }
 
-    /// Makes the pages that hold `range` durable. After an error nothing is known about them.
-    pub(crate) fn sync(&mut self, range: Range<usize>) -> io::Result<()> {
-        #[cfg(test)]
-        if let Some(left) = self.syncs_before_failure.as_mut() {
-            match left.checked_sub(1) {
-                Some(fewer) => *left = fewer,
-                None => return Err(io::Error::other("injected")),
-            }
+    /// Brings every page into memory, ready to be written.
+    pub(super) fn populate(&self) -> io::Result<()> {
+        match self.map.advise(Advice::PopulateWrite) {
+            // A kernel before 5.14: the pages come when they are touched.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            populated => populated,
         }
+    }
+
+    /// Makes the pages that hold `range` durable. After an error nothing is known about them.
+    pub(super) fn sync(&mut self, range: Range<usize>) -> io::Result<()> {
         self.map.flush_range(range.start, range.len())
     }
 }
