@@ -73,6 +73,8 @@ pub struct Config {
     pub batch_commands: usize,
     /// Size of a journal segment.
     pub segment_bytes: u64,
+    /// Commands between two snapshots; zero for none at all.
+    pub snapshot_commands: u64,
     /// The markets.
     pub markets: Vec<ScheduledMarket>,
     /// Controls of the markets that state some.
@@ -113,6 +115,8 @@ struct ExchangeTable {
 #[serde(deny_unknown_fields)]
 struct JournalTable {
     segment_mib: u64,
+    #[serde(default = "default_snapshot_commands")]
+    snapshot_commands: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +144,11 @@ struct MarketTable {
 /// One engine for all slots.
 const fn default_shards() -> u8 {
     Shards::ONE.count()
+}
+
+/// About a second of re-execution.
+const fn default_snapshot_commands() -> u64 {
+    1_000_000
 }
 
 /// Five minutes of a call after an interruption or an extension.
@@ -226,6 +235,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         verifier_threads: file.exchange.verifier_threads,
         ring_commands: file.exchange.ring_commands,
         batch_commands: file.exchange.batch_commands,
+        snapshot_commands: file.journal.snapshot_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
         markets,
         controls,

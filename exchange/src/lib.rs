@@ -28,3 +28,4 @@ pub mod sequencer;
 pub mod serve;
 pub mod settlement_worker;
 pub mod shard;
+mod snapshots;

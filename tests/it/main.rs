@@ -15,4 +15,5 @@ mod order_kinds;
 mod order_refusals;
 mod session_refusals;
 mod shards;
+mod snapshots;
 mod trading;
