@@ -28,7 +28,7 @@ use crate::{
     config::Config,
     core_loop::CoreLoop,
     exit::{Failure, Kind},
-    feed,
+    feed, journal_options,
     market_data::MarketData,
     progress::{Progress, ProgressWriter},
     registry::{self, Registry},
@@ -384,14 +384,7 @@ fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
     let mut engine = Engine::new(Limits::default());
     let mut schedule = Schedule::default();
     let directory = Arc::new(Directory::default());
-    let options = journal::Options {
-        segment_bytes: config.segment_bytes,
-        // A batch must fit into an empty segment; and one entry into a batch, of which the largest
-        // cancels every order: 1,048,576 × 40 bytes = 40 MiB, of segments of at least 64 MiB.
-        batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(4).saturating_mul(3))
-            .unwrap_or(u32::MAX),
-        ..journal::Options::default()
-    };
+    let options = journal_options::of(config);
     let mut events = Vec::new();
     let mut different = None;
     let opened = Writer::open_expecting(&layout.journal(), options, captured, &mut |entry| {
@@ -412,6 +405,7 @@ fn open_files(layout: &Layout, config: &Config) -> Result<Opened, NodeError> {
         return Err(NodeError::Replay(difference));
     }
     let (journal, recovery) = opened?;
+    journal_options::tell(journal.sync_choice());
     Ok(Opened { pipeline, captured, journal, recovery, engine, schedule, directory })
 }
 
