@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
 use settlement::Policy;
@@ -16,7 +17,7 @@ use types::{
 };
 
 use self::controls::ControlsTable;
-use crate::schedule::ScheduledMarket;
+use crate::{journal_options, schedule::ScheduledMarket};
 
 mod controls;
 
@@ -75,6 +76,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Commands between two snapshots; zero for none at all.
     pub snapshot_commands: u64,
+    /// How the journal makes batches durable; `None` for what is fastest where it lies.
+    pub sync: Option<SyncMethod>,
     /// The markets.
     pub markets: Vec<ScheduledMarket>,
     /// Controls of the markets that state some.
@@ -117,6 +120,7 @@ struct JournalTable {
     segment_mib: u64,
     #[serde(default = "default_snapshot_commands")]
     snapshot_commands: u64,
+    sync: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -207,6 +211,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
     range("exchange.batch_commands", batch, 1, 32_768)?;
     range("journal.segment_mib", file.journal.segment_mib, 64, 1_024)?;
+    let sync = journal_options::sync_named(file.journal.sync.as_deref())
+        .map_err(|message| value("journal.sync", message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
     if file.markets.is_empty() {
@@ -237,6 +243,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         batch_commands: file.exchange.batch_commands,
         snapshot_commands: file.journal.snapshot_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
+        sync,
         markets,
         controls,
         credit,

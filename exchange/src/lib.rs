@@ -16,6 +16,7 @@ pub mod demo;
 pub mod exit;
 pub mod feed;
 pub mod init;
+pub mod journal_options;
 pub mod market_data;
 pub mod node;
 pub mod output;

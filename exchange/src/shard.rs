@@ -21,6 +21,7 @@ use crate::{
     core_loop::CoreLoop,
     exit::{Failure, Kind},
     feed::ShardFeed,
+    journal_options,
     market_data::MarketData,
     node::{Layout, NodeError, NodeOptions},
     progress::{Progress, ProgressWriter},
@@ -221,16 +222,7 @@ impl Files<'_> {
         began: Instant,
     ) -> Result<Opened, NodeError> {
         let snapshot = state.end.seq;
-        let segment_bytes = self.config.segment_bytes;
-        let options = journal::Options {
-            segment_bytes,
-            // A batch must fit into an empty segment; and one entry into a batch, of which the
-            // largest cancels every order: 1,048,576 × 40 bytes = 40 MiB, of segments of at least
-            // 64 MiB.
-            batch_bytes_max: u32::try_from(segment_bytes.div_euclid(4).saturating_mul(3))
-                .unwrap_or(u32::MAX),
-            ..journal::Options::default()
-        };
+        let options = journal_options::of(self.config);
         let mut different = None;
         let (path, after) = (&self.journal, state.end);
         let opened = Writer::open_after(path, options, after, durable, &mut |entry| {
@@ -242,6 +234,7 @@ impl Files<'_> {
             return Err(NodeError::Replay(difference));
         }
         let (journal, recovery) = opened?;
+        journal_options::tell(journal.sync_choice());
         let recovered = Recovered {
             snapshot,
             commands: recovery.entries,

@@ -2,8 +2,6 @@
 //! makes them durable. All ways leave the same bytes in the file.
 
 mod mapped;
-#[expect(unsafe_code, reason = "docs/decisions/0002-unsafe-mapping.md")]
-mod mapping;
 mod written;
 
 use std::{
@@ -18,8 +16,8 @@ use std::{
 use crate::{
     directory::allocate,
     format::{END_MARKER_BYTES, narrow, wide},
+    mapping::Mapping,
 };
-use mapping::Mapping;
 
 /// A way to make a batch durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +43,12 @@ impl SyncMethod {
             Self::MappedFdatasync => "mapped-fdatasync",
             Self::WriteFdatasync => "write-fdatasync",
         }
+    }
+
+    /// The method of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
     const fn is_mapped(self) -> bool {

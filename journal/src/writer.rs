@@ -24,9 +24,10 @@ use crate::{
         BATCH_HEADER_BYTES, BATCH_TRAILER_BYTES, BatchHeader, END_MARKER_BYTES, EndMarker,
         SEGMENT_HEADER_BYTES, SegmentHeader, narrow, wide,
     },
+    probe::{self, SyncChoice},
     record,
     scan::{Tail, Walked, walk},
-    storage::{self, Opened, Storage},
+    storage::{self, Opened, Storage, SyncMethod},
 };
 
 /// The next segment is made ready when this part of the current one is used: one of so many.
@@ -45,6 +46,7 @@ pub struct Writer {
     ahead: Option<Ahead>,
     directory: Directory,
     options: Options,
+    sync: SyncChoice,
     /// Rises each time the journal is opened for writing.
     epoch: u64,
     /// Hash of the last sealed batch.
@@ -214,6 +216,12 @@ impl Writer {
         self.durable
     }
 
+    /// How batches are made durable, and what was measured to decide it.
+    #[must_use]
+    pub fn sync_choice(&self) -> &SyncChoice {
+        &self.sync
+    }
+
     /// The end of the last durable batch, at which a snapshot of that state stands.
     #[must_use]
     pub fn batch_end(&self) -> BatchEnd {
@@ -229,7 +237,13 @@ impl Writer {
         let last = walked.recovery.last_seq;
         let epoch = walked.epoch + 1;
         let chain = walked.recovery.chain;
-        let create = |index| create(&directory, options, index, last, epoch, chain);
+        let sync = match options.sync {
+            Some(method) => SyncChoice::given(method),
+            None => probe::measure(directory.path()),
+        };
+        let method = sync.method;
+        let end = walked.recovery.end();
+        let create = |index| create(&directory, options, method, (index, epoch), end);
         let ((segment, opened), offset) = match walked.tail {
             None => (create(1)?, SEGMENT_HEADER_BYTES),
             Some(tail) if tail.full => (create(tail.header.index + 1)?, SEGMENT_HEADER_BYTES),
@@ -238,10 +252,11 @@ impl Writer {
             Some(tail) if tail.is_empty() && tail.header.segment_bytes != options.segment_bytes => {
                 (create(tail.header.index)?, SEGMENT_HEADER_BYTES)
             }
-            Some(tail) => (reopen(&tail, options, last)?, tail.end),
+            Some(tail) => (reopen(&tail, method, last)?, tail.end),
         };
         let mut writer = Self {
-            storage: storage::open(options.sync, opened, options.batch_bytes_max),
+            storage: storage::open(method, opened, options.batch_bytes_max),
+            sync,
             segment,
             ahead: None,
             directory,
@@ -283,8 +298,8 @@ impl Writer {
     }
 
     fn prepare_ahead(&mut self) -> Result<(), JournalError> {
-        let Options { segment_bytes, sync, .. } = self.options;
-        let started = Ahead::start(self.directory.path(), segment_bytes, sync);
+        let bytes = self.options.segment_bytes;
+        let started = Ahead::start(self.directory.path(), bytes, self.sync.method);
         self.ahead = Some(started.map_err(|source| self.cannot_create(source))?);
         Ok(())
     }
@@ -381,7 +396,7 @@ fn settle(segment: &SegmentFile) -> Result<(), JournalError> {
 }
 
 /// Opens the last segment again and zeroes its torn tail, so that nothing of it can come back.
-fn reopen(tail: &Tail, options: Options, last: Seq) -> Result<(Segment, Opened), JournalError> {
+fn reopen(tail: &Tail, method: SyncMethod, last: Seq) -> Result<(Segment, Opened), JournalError> {
     let path = tail.path.clone();
     let opened = OpenOptions::new().read(true).write(true).open(&path);
     let file = opened.map_err(|source| JournalError::ReadSegment { path: path.clone(), source })?;
@@ -392,7 +407,7 @@ fn reopen(tail: &Tail, options: Options, last: Seq) -> Result<(Segment, Opened),
     let torn = vec![0; tail.used.saturating_sub(tail.end)];
     file.write_all_at(&torn, wide(tail.end)).map_err(synced)?;
     file.sync_all().map_err(synced)?;
-    let opened = Opened::existing(file, tail.header.segment_bytes, options.sync)
+    let opened = Opened::existing(file, tail.header.segment_bytes, method)
         .map_err(|source| JournalError::MapSegment { path: path.clone(), source })?;
     Ok((Segment { path, header: tail.header }, opened))
 }
@@ -402,22 +417,21 @@ fn reopen(tail: &Tail, options: Options, last: Seq) -> Result<(Segment, Opened),
 fn create(
     directory: &Directory,
     options: Options,
-    index: u32,
-    last: Seq,
-    epoch: u64,
-    previous: Digest,
+    method: SyncMethod,
+    (index, epoch): (u32, u64),
+    end: BatchEnd,
 ) -> Result<(Segment, Opened), JournalError> {
     let header = SegmentHeader {
         index,
         segment_bytes: options.segment_bytes,
-        first_seq: last.next(),
+        first_seq: end.seq.next(),
         epoch,
-        previous,
+        previous: end.chain,
     };
     let path = segment_path(directory.path(), header.first_seq);
     let unnamed = path.with_extension("seg.new");
     let created = ahead::create(&unnamed)
-        .and_then(|file| Opened::allocated(file, options.segment_bytes, options.sync))
+        .and_then(|file| Opened::allocated(file, options.segment_bytes, method))
         .and_then(|opened| {
             directory.name_segment(&header, &opened.file, &unnamed)?;
             Ok(opened)

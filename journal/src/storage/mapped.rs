@@ -2,7 +2,8 @@
 
 use std::{fs::File, io, ops::Range};
 
-use super::{Opened, Storage, mapping::Mapping};
+use super::{Opened, Storage};
+use crate::mapping::Mapping;
 
 /// Which call makes pages durable.
 #[derive(Debug, Clone, Copy)]

@@ -234,8 +234,11 @@ fn losses(lie: Lie, runs: u64, seed: u64) -> u64 {
     let all = entries(seed, 1, 60);
     let mut losses = 0;
     let mut torn = BTreeSet::new();
+    // The disk is ours; what is beneath it may as well be memory.
+    let memory = Path::new("/dev/shm");
+    let memory = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
     for run_seed in seed..seed + runs {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(&memory).unwrap();
         let outcome = run(dir.path(), &all, lie, run_seed);
         let recovered = u64::try_from(outcome.recovered.len()).unwrap();
         torn.insert(outcome.sent - recovered.min(outcome.sent));

@@ -21,8 +21,11 @@ use types::Seq;
 use crate::{Entry, JournalError, Options, Recovery, SyncMethod, Writer, scan};
 
 /// The smallest segments, so that few entries fill one.
-const SMALL: Options =
-    Options { segment_bytes: 8_192, batch_bytes_max: 4_072, sync: SyncMethod::WriteFdatasync };
+const SMALL: Options = Options {
+    segment_bytes: 8_192,
+    batch_bytes_max: 4_072,
+    sync: Some(SyncMethod::WriteFdatasync),
+};
 
 /// Writes `entries` with a commit after each `batch` of them.
 fn write(dir: &Path, options: Options, entries: &[Entry], batch: usize) -> Recovery {

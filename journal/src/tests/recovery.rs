@@ -102,7 +102,7 @@ fn what_was_not_committed_is_zeroed() {
     let dir = tempfile::tempdir().unwrap();
     let all = orders(1, 2);
     // Through a mapping it reaches the file all the same.
-    let mapped = Options { sync: SyncMethod::Msync, ..SMALL };
+    let mapped = Options { sync: Some(SyncMethod::Msync), ..SMALL };
     let (mut writer, _) = Writer::open(dir.path(), mapped, &mut |_| {}).unwrap();
     writer.append(&all[0].command, &all[0].events).unwrap();
     writer.commit().unwrap();

@@ -9,13 +9,13 @@ use memmap2::{Advice, MmapMut, MmapOptions};
 
 /// A segment in memory, shared with its file.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     map: MmapMut,
 }
 
 impl Mapping {
     /// Maps the first `bytes` bytes of `file`, which must be that long and allocated on disk.
-    pub(super) fn new(file: &File, bytes: usize) -> io::Result<Self> {
+    pub(crate) fn new(file: &File, bytes: usize) -> io::Result<Self> {
         // SAFETY: the caller holds the exclusive lock of the journal, and each segment is mapped
         // once, so no other reference to this memory exists in this process and no cooperating
         // process writes the file. Another process of this crate only reads the file with system
@@ -31,12 +31,12 @@ impl Mapping {
     /// # Panics
     /// When `range` is not within the segment.
     #[expect(clippy::indexing_slicing, reason = "an offset outside the segment is a bug here")]
-    pub(super) fn area(&mut self, range: Range<usize>) -> &mut [u8] {
+    pub(crate) fn area(&mut self, range: Range<usize>) -> &mut [u8] {
         &mut self.map[range]
     }
 
     /// Brings every page into memory, ready to be written.
-    pub(super) fn populate(&self) -> io::Result<()> {
+    pub(crate) fn populate(&self) -> io::Result<()> {
         match self.map.advise(Advice::PopulateWrite) {
             // A kernel before 5.14: the pages come when they are touched.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -45,7 +45,7 @@ impl Mapping {
     }
 
     /// Makes the pages that hold `range` durable. After an error nothing is known about them.
-    pub(super) fn sync(&mut self, range: Range<usize>) -> io::Result<()> {
+    pub(crate) fn sync(&mut self, range: Range<usize>) -> io::Result<()> {
         self.map.flush_range(range.start, range.len())
     }
 }
