@@ -31,7 +31,8 @@ pub struct SyncProbe {
 /// When the journal cannot be written.
 pub fn probe(dir: &Path) -> Result<SyncProbe, Failure> {
     let folder = tempfile::tempdir_in(dir)?;
-    let options = Options { segment_bytes: 1 << 20, batch_bytes_max: 1 << 19 };
+    let options =
+        Options { segment_bytes: 1 << 20, batch_bytes_max: 1 << 19, ..Options::default() };
     let history = History::of_orders(&Setup::new(1, 64), COMMITS, 1)?;
     let (mut writer, _) = Writer::open(folder.path(), options, &mut |_| {})?;
     let mut latencies = Latencies::new()?;

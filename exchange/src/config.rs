@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
 use settlement::Policy;
@@ -16,7 +17,7 @@ use types::{
 };
 
 use self::controls::ControlsTable;
-use crate::schedule::ScheduledMarket;
+use crate::{journal_options, schedule::ScheduledMarket};
 
 mod controls;
 
@@ -73,6 +74,10 @@ pub struct Config {
     pub batch_commands: usize,
     /// Size of a journal segment.
     pub segment_bytes: u64,
+    /// Commands between two snapshots; zero for none at all.
+    pub snapshot_commands: u64,
+    /// How the journal makes batches durable; `None` for what is fastest where it lies.
+    pub sync: Option<SyncMethod>,
     /// The markets.
     pub markets: Vec<ScheduledMarket>,
     /// Controls of the markets that state some.
@@ -113,6 +118,9 @@ struct ExchangeTable {
 #[serde(deny_unknown_fields)]
 struct JournalTable {
     segment_mib: u64,
+    #[serde(default = "default_snapshot_commands")]
+    snapshot_commands: u64,
+    sync: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +148,11 @@ struct MarketTable {
 /// One engine for all slots.
 const fn default_shards() -> u8 {
     Shards::ONE.count()
+}
+
+/// About a second of re-execution.
+const fn default_snapshot_commands() -> u64 {
+    1_000_000
 }
 
 /// Five minutes of a call after an interruption or an extension.
@@ -198,6 +211,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
     range("exchange.batch_commands", batch, 1, 32_768)?;
     range("journal.segment_mib", file.journal.segment_mib, 64, 1_024)?;
+    let sync = journal_options::sync_named(file.journal.sync.as_deref())
+        .map_err(|message| value("journal.sync", message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
     if file.markets.is_empty() {
@@ -226,7 +241,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         verifier_threads: file.exchange.verifier_threads,
         ring_commands: file.exchange.ring_commands,
         batch_commands: file.exchange.batch_commands,
+        snapshot_commands: file.journal.snapshot_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
+        sync,
         markets,
         controls,
         credit,

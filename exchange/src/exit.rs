@@ -110,6 +110,7 @@ impl Failure {
             | NodeError::Gateway(_)
             | NodeError::Thread(_)
             | NodeError::MakeJournals { .. }
+            | NodeError::ListSnapshots { .. }
             | NodeError::Seeds(_)
             | NodeError::CoreStopped => Self::new(Kind::Runtime, &error),
         }

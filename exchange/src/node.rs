@@ -135,6 +135,14 @@ pub enum NodeError {
     /// The time zone of a market.
     #[error("cannot tell the local days of a market")]
     Calendar(#[source] CalendarError),
+    /// The snapshots beside a journal cannot be listed.
+    #[error("cannot list the snapshots in `{}`", path.display())]
+    ListSnapshots {
+        /// Where.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
     /// The directories of the journals cannot be made.
     #[error("cannot make the journals' directories in `{}`", path.display())]
     MakeJournals {
@@ -254,7 +262,7 @@ impl Node {
         let stop_cores = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::new();
         for ready in ready {
-            shards.push(ready.run(&stop_cores)?);
+            shards.push(ready.run(layout, &map, &stop_cores)?);
         }
         tokio::spawn(feed::serve(feeds, feed_receiver));
         let (stop_worker, stopped) = watch::channel(false);
@@ -326,11 +334,13 @@ impl Node {
         let mut engines = Vec::new();
         let mut failed = None;
         let mut stopped = Vec::new();
+        let mut snapshotters = Vec::new();
         for shard in self.shards {
             let id = shard.id;
             match shard.join().await {
-                Ok(engine) => {
+                Ok((engine, snapshotter)) => {
                     stopped.push((id, engine.last_seq()));
+                    snapshotters.extend(snapshotter.map(|one| (one, engine.last_seq())));
                     engines.push(engine);
                 }
                 Err(error) => failed = failed.or(Some(error)),
@@ -346,6 +356,9 @@ impl Node {
         drop(self.settlement);
         let worker = self.worker;
         tokio::task::spawn_blocking(move || worker.join()).await.ok();
+        for (snapshotter, last) in snapshotters {
+            snapshotter.finish(last).await;
+        }
         captured?;
         failed.map_or(Ok(engines), Err)
     }

@@ -17,6 +17,8 @@ use types::{
 
 use crate::seeds::Seeds;
 
+mod kept;
+
 /// A market and what the timetable adds to its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduledMarket {

@@ -47,12 +47,13 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     for shard in &node.shards {
         let recovered = shard.recovered;
         tracing::info!(
-            "{}recovered {} commands up to sequence {} in {:?} (torn bytes dropped: {}, settled up \
-             to {})",
+            "{}recovered {} commands up to sequence {} in {:?} (snapshot at {}, torn bytes dropped: \
+             {}, settled up to {})",
             prefix(config.shards, shard.id),
             recovered.commands,
             recovered.last_seq,
             recovered.took,
+            recovered.snapshot,
             recovered.torn_bytes,
             recovered.captured
         );

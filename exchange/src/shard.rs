@@ -10,17 +10,18 @@ use std::{
 
 use engine::{Engine, Limits};
 use gateway::{Directory, Egress, Ingress, Sessions, ShardPort};
-use journal::{JournalError, Writer};
+use journal::{JournalError, Reader, Writer};
 use market_view::MarketReader;
 use settlement::Pipeline;
 use tokio::sync::watch;
-use types::{Event, Seq, ShardId, ShardMap, Shards};
+use types::{Seq, ShardId, ShardMap, Shards};
 
 use crate::{
     config::Config,
     core_loop::CoreLoop,
     exit::{Failure, Kind},
     feed::ShardFeed,
+    journal_options,
     market_data::MarketData,
     node::{Layout, NodeError, NodeOptions},
     progress::{Progress, ProgressWriter},
@@ -28,6 +29,7 @@ use crate::{
     schedule::Schedule,
     seeds::Seeds,
     sequencer::Sequencer,
+    snapshots::{self, Snapshotter, State},
 };
 
 /// A running shard.
@@ -44,12 +46,15 @@ pub struct Shard {
     /// Where everybody is entered.
     opening_done: Seq,
     core: thread::JoinHandle<Result<Engine, JournalError>>,
+    snapshotter: Option<Snapshotter>,
 }
 
 /// What a restart found.
 #[derive(Debug, Clone, Copy)]
 pub struct Recovered {
-    /// Commands re-executed from the journal.
+    /// Where the snapshot stands that was restored; zero without one.
+    pub snapshot: Seq,
+    /// Commands re-executed from the journal after it.
     pub commands: u64,
     /// The last of them.
     pub last_seq: Seq,
@@ -97,11 +102,12 @@ impl Shard {
         reached.map(|_| ()).map_err(|_| NodeError::CoreStopped)
     }
 
-    /// Waits until its core loop has stopped. Gives its engine back.
-    pub(crate) async fn join(self) -> Result<Engine, NodeError> {
+    /// Waits until its core loop has stopped. Gives its engine back, and what may make a last
+    /// snapshot.
+    pub(crate) async fn join(self) -> Result<(Engine, Option<Snapshotter>), NodeError> {
         let core = self.core;
         match tokio::task::spawn_blocking(move || core.join()).await {
-            Ok(Ok(result)) => result.map_err(NodeError::from),
+            Ok(Ok(result)) => Ok((result?, self.snapshotter)),
             Ok(Err(_)) | Err(_) => Err(NodeError::CoreStopped),
         }
     }
@@ -131,6 +137,8 @@ pub(crate) struct Ready {
     core_loop: CoreLoop,
     /// Whether there are others, from which its log lines must differ.
     is_one_of_many: bool,
+    /// Commands between snapshots; zero for none.
+    snapshot_commands: u64,
 }
 
 /// Opens the journals of all shards at once and rebuilds their state.
@@ -142,74 +150,108 @@ pub(crate) fn open_all(
     directory: &Directory,
 ) -> Result<Vec<Opened>, NodeError> {
     let open = |shard, captured| {
-        let journal = layout.journal_of(shard);
-        let schedule = Schedule::of_shard(shard, Arc::clone(map));
-        Opened::read(shard, journal, config, captured, schedule, directory)
+        Files { shard, journal: layout.journal_of(shard), config, captured, map }.open(directory)
     };
-    let (first, others) = (ShardId::FIRST, config.shards.iter().skip(1));
-    let others: Vec<_> = others.map(|shard| (shard, pipeline.cursor_of(shard))).collect();
-    let captured = pipeline.cursor_of(first);
+    let others: Vec<_> =
+        config.shards.iter().skip(1).map(|shard| (shard, pipeline.cursor_of(shard))).collect();
+    let first = pipeline.cursor_of(ShardId::FIRST);
     thread::scope(|scope| {
-        let opening =
-            others.into_iter().map(|(shard, captured)| scope.spawn(move || open(shard, captured)));
-        let opening: Vec<_> = opening.collect();
-        let joined = opening.into_iter().map(|thread| thread.join());
-        let others: Vec<_> = joined
-            .map(|opened| opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let opening: Vec<_> = others
+            .into_iter()
+            .map(|(shard, captured)| scope.spawn(move || open(shard, captured)))
             .collect();
-        std::iter::once(open(first, captured)).chain(others).collect()
+        let first = open(ShardId::FIRST, first);
+        let others = opening
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(first).chain(others).collect()
     })
 }
 
-impl Opened {
-    /// Opens a journal and rebuilds state, comparing every event on the way. What settlement has
-    /// captured was durable once: a journal that ends before it is damaged.
-    fn read(
-        id: ShardId,
-        path: PathBuf,
-        config: &Config,
-        captured: Seq,
-        mut schedule: Schedule,
-        directory: &Directory,
-    ) -> Result<Self, NodeError> {
+/// Where a shard's state is rebuilt from.
+struct Files<'a> {
+    shard: ShardId,
+    journal: PathBuf,
+    config: &'a Config,
+    /// What settlement has captured was durable once.
+    captured: Seq,
+    map: &'a Arc<ShardMap>,
+}
+
+impl Files<'_> {
+    /// Restores the newest snapshot that the journal goes on from, and re-executes the rest of the
+    /// journal, comparing every event; at worst, the whole of it.
+    fn open(&self, directory: &Directory) -> Result<Opened, NodeError> {
         let began = Instant::now();
-        let mut engine = Engine::new(limits(id));
-        let options = journal::Options {
-            segment_bytes: config.segment_bytes,
-            // A batch must fit into an empty segment; and one entry into a batch, of which the
-            // largest cancels every order: 1,048,576 × 40 bytes = 40 MiB, of segments of at least
-            // 64 MiB.
-            batch_bytes_max: u32::try_from(config.segment_bytes.div_euclid(4).saturating_mul(3))
-                .unwrap_or(u32::MAX),
-        };
-        let mut events = Vec::new();
-        let mut different = None;
-        let opened = Writer::open_expecting(&path, options, captured, &mut |entry| {
-            if different.is_some() {
-                return;
+        // A journal that ends before what was known to be durable is damaged.
+        let mut durable = self.captured;
+        let states = snapshots::states(&self.journal, self.shard, self.map);
+        for state in states
+            .map_err(|source| NodeError::ListSnapshots { path: self.journal.clone(), source })?
+        {
+            let at = state.end.seq;
+            durable = durable.max(at);
+            // A snapshot makes a start short; it does not stand in for a journal that is gone.
+            if let Err(error) = Reader::open(&self.journal, Seq::ZERO) {
+                let cause = Failure::new(Kind::Runtime, &error);
+                tracing::warn!("no snapshot is used: {}", cause.message());
+                break;
             }
-            events.clear();
-            engine.apply(&entry.command, &mut events);
-            different = replay::compare(&entry, &events);
-            for event in &events {
-                schedule.observe(&entry.command, event);
-                if let Event::MeterRegistered(registration) = event {
-                    directory.enrol(registration);
+            match self.open_after(state, durable, began) {
+                Err(
+                    error @ (NodeError::Replay(_)
+                    | NodeError::Journal(JournalError::Damaged { .. })),
+                ) => {
+                    let cause = Failure::new(Kind::Runtime, &error);
+                    tracing::warn!(
+                        "the journal does not go on from the snapshot at {at}: {}",
+                        cause.message()
+                    );
                 }
+                result => return result.inspect(|opened| opened.enrol(directory)),
+            }
+        }
+        let state = State::beginning(self.shard, self.map);
+        self.open_after(state, durable, began).inspect(|opened| opened.enrol(directory))
+    }
+
+    fn open_after(
+        &self,
+        mut state: State,
+        durable: Seq,
+        began: Instant,
+    ) -> Result<Opened, NodeError> {
+        let snapshot = state.end.seq;
+        let options = journal_options::of(self.config);
+        let mut different = None;
+        let (path, after) = (&self.journal, state.end);
+        let opened = Writer::open_after(path, options, after, durable, &mut |entry| {
+            if different.is_none() {
+                different = state.follow(&entry).err();
             }
         });
         if let Some(difference) = different {
             return Err(NodeError::Replay(difference));
         }
         let (journal, recovery) = opened?;
+        journal_options::tell(journal.sync_choice());
         let recovered = Recovered {
+            snapshot,
             commands: recovery.entries,
             last_seq: recovery.last_seq,
             torn_bytes: recovery.torn_bytes,
-            captured,
+            captured: self.captured,
             took: began.elapsed(),
         };
-        Ok(Self { id, recovered, journal, recovery, engine, schedule })
+        let State { engine, schedule, .. } = state;
+        Ok(Opened { id: self.shard, recovered, journal, recovery, engine, schedule })
+    }
+}
+
+impl Opened {
+    /// Tells the edge of every meter.
+    fn enrol(&self, directory: &Directory) {
+        self.engine.registrations().for_each(|registration| directory.enrol(registration));
     }
 
     /// Puts everything around the engine. Nothing runs yet but the relay of its progress.
@@ -251,6 +293,7 @@ impl Opened {
             opening_done,
             core_loop,
             is_one_of_many,
+            snapshot_commands: config.snapshot_commands,
         })
     }
 }
@@ -270,9 +313,22 @@ impl Ready {
         ShardFeed { journal: layout.journal_of(self.id), progress: self.progress.clone() }
     }
 
-    /// Starts its thread.
-    pub(crate) fn run(self, stop: &Arc<AtomicBool>) -> Result<Shard, NodeError> {
+    /// Starts its threads.
+    pub(crate) fn run(
+        self,
+        layout: &Layout,
+        map: &Arc<ShardMap>,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Shard, NodeError> {
         let Self { id, recovered, market, ingress, progress, opening_done, .. } = self;
+        let snapshotter = match self.snapshot_commands {
+            0 => None,
+            every => {
+                let (journal, last) = (layout.journal_of(id), recovered.snapshot);
+                let started = Snapshotter::start(id, journal, map, every, last, progress.clone());
+                Some(started.map_err(NodeError::Thread)?)
+            }
+        };
         let (core_loop, stop) = (self.core_loop, Arc::clone(stop));
         let (name, span) = if self.is_one_of_many {
             (format!("core-{id}"), tracing::info_span!("shard", number = %id))
@@ -291,7 +347,7 @@ impl Ready {
                 result
             })
             .map_err(NodeError::Thread)?;
-        Ok(Shard { id, recovered, market, ingress, progress, opening_done, core })
+        Ok(Shard { id, recovered, market, ingress, progress, opening_done, core, snapshotter })
     }
 }
 

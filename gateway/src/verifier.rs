@@ -6,9 +6,7 @@
 use std::{io, sync::Arc, thread};
 
 use tokio::sync::{mpsc, oneshot};
-use types::{
-    Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature, SlotKey,
-};
+use types::{Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature};
 use wire::signing;
 
 use crate::{
@@ -129,17 +127,16 @@ fn handle_requests(
 /// Whether the session's shard is the one that knows the slot or the order. What no shard knows is
 /// the engine's to refuse.
 fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), RejectReason> {
-    let of_slot = |key: SlotKey| map.of(key);
     let of_order =
         |order: OrderId| ShardId::of_number(order.get()).filter(|&of| map.shards().contains(of));
     let belongs_to = match command {
-        Command::NewOrder(signed) => of_slot(signed.order.key),
+        Command::NewOrder(signed) => map.of(signed.order.key),
         Command::ReplaceOrder(signed) => of_order(signed.replace.order),
         Command::CancelOrder(request)
         | Command::HibernateOrder(request)
         | Command::ActivateOrder(request) => of_order(request.order),
         Command::ReduceOrder(reduce) => of_order(reduce.order),
-        Command::MassCancel(cancel) => cancel.slot.and_then(of_slot),
+        Command::MassCancel(cancel) => cancel.slot.and_then(|key| map.of(key)),
         Command::DefineMarket(_)
         | Command::RegisterParty(_)
         | Command::RegisterMeter(_)

@@ -1,7 +1,7 @@
 //! The directory of a journal: its lock, its list of segments, and how a segment comes into being.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -56,29 +56,18 @@ impl Directory {
         &self.path
     }
 
-    /// Creates a segment: allocated, zero-filled, with its header, durable, and only then named.
-    /// A file with a segment's name therefore always has a whole header.
-    pub(crate) fn create_segment(
+    /// Makes a segment of a prepared file at `unnamed`: with its header, durable, and only then
+    /// named. A file with a segment's name therefore always has a whole header.
+    pub(crate) fn name_segment(
         &self,
         header: &SegmentHeader,
-    ) -> Result<(File, PathBuf), JournalError> {
-        let path = segment_path(&self.path, header.first_seq);
-        match self.try_create(header, &path) {
-            Ok(file) => Ok((file, path)),
-            Err(source) => Err(JournalError::CreateSegment { path, source }),
-        }
-    }
-
-    fn try_create(&self, header: &SegmentHeader, path: &Path) -> io::Result<File> {
-        let unnamed = path.with_extension("seg.new");
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unnamed)?;
-        allocate(&file, header.segment_bytes)?;
+        file: &File,
+        unnamed: &Path,
+    ) -> io::Result<()> {
         file.write_all_at(&header.encode(), 0)?;
         file.sync_all()?;
-        fs::rename(&unnamed, path)?;
-        self.handle.sync_all()?;
-        Ok(file)
+        fs::rename(unnamed, segment_path(&self.path, header.first_seq))?;
+        self.handle.sync_all()
     }
 }
 

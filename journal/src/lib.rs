@@ -6,14 +6,18 @@
 //! tells a torn tail from damage, and the faults that are covered.
 #![deny(unsafe_code)]
 
+mod ahead;
 mod directory;
 mod error;
 mod format;
 #[expect(unsafe_code, reason = "docs/decisions/0002-unsafe-mapping.md")]
 mod mapping;
+mod probe;
 mod reader;
 mod record;
 mod scan;
+pub mod snapshots;
+mod storage;
 mod writer;
 
 #[cfg(test)]
@@ -24,8 +28,10 @@ use std::path::PathBuf;
 use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 
 pub use error::{Damage, JournalError};
+pub use probe::{MethodFigures, SyncChoice};
 pub use reader::Reader;
-pub use scan::{scan, scan_expecting};
+pub use scan::{scan, scan_after, scan_expecting};
+pub use storage::SyncMethod;
 pub use writer::Writer;
 
 /// Largest segment: offsets and batch lengths stay within 31 bits.
@@ -43,13 +49,20 @@ pub struct Options {
     /// Largest batch, header and trailer included. A batch must fit into an empty segment. An
     /// entry that would make the open batch larger commits it first.
     pub batch_bytes_max: u32,
+    /// How a batch is made durable; `None` for the way that is fastest in the journal's directory,
+    /// which takes some 100 ms to measure. A journal can be opened with another way each time.
+    pub sync: Option<SyncMethod>,
 }
 
 impl Default for Options {
     /// 64 MiB segments. Half a segment for a batch holds the 320,000 trades of one uncross:
     /// 33,554,432 bytes / 104-byte trade records.
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, batch_bytes_max: 32 << 20 }
+        Self {
+            segment_bytes: 64 << 20,
+            batch_bytes_max: 32 << 20,
+            sync: Some(SyncMethod::default()),
+        }
     }
 }
 
@@ -107,6 +120,32 @@ pub struct Recovery {
     pub chain: Digest,
 }
 
+impl Recovery {
+    /// The end of the last batch that was found.
+    #[must_use]
+    pub const fn end(&self) -> BatchEnd {
+        BatchEnd { seq: self.last_seq, time: self.last_time, chain: self.chain }
+    }
+}
+
+/// The end of a batch: a place between two entries that the hash chain vouches for. A snapshot
+/// stands at one, and a journal can be read on from one without what lies before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchEnd {
+    /// Sequence of the last entry of the batch.
+    pub seq: Seq,
+    /// Time of that entry.
+    pub time: Timestamp,
+    /// Hash of the batch.
+    pub chain: Digest,
+}
+
+impl BatchEnd {
+    /// Before the first batch of all.
+    pub const START: Self =
+        Self { seq: Seq::ZERO, time: Timestamp::from_ns(0), chain: Digest::new([0; 32]) };
+}
+
 /// Where an entry lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -114,4 +153,15 @@ pub struct Position {
     pub segment: u32,
     /// Byte in the segment's file at which the entry's command record starts.
     pub offset: u64,
+    /// Hash of its batch, where it is the last entry of one.
+    pub batch_end: Option<Digest>,
+}
+
+impl Position {
+    /// The end of the batch of which `entry`, which lies here, is the last.
+    #[must_use]
+    pub fn end_after(&self, entry: &Entry) -> Option<BatchEnd> {
+        let Sequenced { seq, time, .. } = entry.command;
+        self.batch_end.map(|chain| BatchEnd { seq, time, chain })
+    }
 }

@@ -5,15 +5,12 @@
 
 use std::{fs::File, io, ops::Range};
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::{Advice, MmapMut, MmapOptions};
 
 /// A segment in memory, shared with its file.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     map: MmapMut,
-    /// How many syncs succeed before one fails.
-    #[cfg(test)]
-    pub(crate) syncs_before_failure: Option<u32>,
 }
 
 impl Mapping {
@@ -26,11 +23,7 @@ impl Mapping {
         // writes or truncates the file is outside the contract; truncation raises SIGBUS, which
         // ends the process. The map outlives the file handle by definition of mmap.
         let map = unsafe { MmapOptions::new().len(bytes).map_mut(file)? };
-        Ok(Self {
-            map,
-            #[cfg(test)]
-            syncs_before_failure: None,
-        })
+        Ok(Self { map })
     }
 
     /// The bytes of `range`.
@@ -42,15 +35,17 @@ impl Mapping {
         &mut self.map[range]
     }
 
+    /// Brings every page into memory, ready to be written.
+    pub(crate) fn populate(&self) -> io::Result<()> {
+        match self.map.advise(Advice::PopulateWrite) {
+            // A kernel before 5.14: the pages come when they are touched.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            populated => populated,
+        }
+    }
+
     /// Makes the pages that hold `range` durable. After an error nothing is known about them.
     pub(crate) fn sync(&mut self, range: Range<usize>) -> io::Result<()> {
-        #[cfg(test)]
-        if let Some(left) = self.syncs_before_failure.as_mut() {
-            match left.checked_sub(1) {
-                Some(fewer) => *left = fewer,
-                None => return Err(io::Error::other("injected")),
-            }
-        }
         self.map.flush_range(range.start, range.len())
     }
 }

@@ -19,10 +19,10 @@ use std::{
 };
 
 use rkyv::util::AlignedVec;
-use types::{Digest, Seq};
+use types::{Digest, Seq, Timestamp};
 
 use crate::{
-    Entry,
+    BatchEnd, Entry,
     directory::{SegmentFile, damaged_header, list_segments, read_header, segment_path},
     error::{Damage, JournalError},
     format::{
@@ -49,6 +49,8 @@ pub struct Reader {
     epoch: u64,
     /// The next entry.
     next_seq: Seq,
+    /// Time of the entry before it; none was read yet at first.
+    last_time: Option<Timestamp>,
     /// The batch that holds `next_seq`, while there are records left in it.
     batch: AlignedVec,
     /// Where in `batch` the next entry starts.
@@ -84,6 +86,7 @@ impl Reader {
             chain: header.previous,
             epoch: header.epoch,
             next_seq: header.first_seq,
+            last_time: None,
             batch: AlignedVec::new(),
             record: 0,
         })
@@ -110,6 +113,15 @@ impl Reader {
         Ok(false)
     }
 
+    /// The end of the batch of which the entry that was read last is the last; `None` inside a
+    /// batch, and before the first entry.
+    #[must_use]
+    pub fn batch_end(&self) -> Option<BatchEnd> {
+        let time = self.last_time.filter(|_| self.record == 0)?;
+        let seq = Seq::new(self.next_seq.get().saturating_sub(1));
+        Some(BatchEnd { seq, time, chain: self.chain })
+    }
+
     /// Decodes the entry at `record`, in a batch that is proven.
     fn decode(&mut self, entry: &mut Entry) -> Result<(), JournalError> {
         let end = self.batch.len() - BATCH_TRAILER_BYTES;
@@ -122,6 +134,7 @@ impl Reader {
         };
         self.record += taken;
         self.next_seq = self.next_seq.next();
+        self.last_time = Some(entry.command.time);
         if self.record == end {
             self.record = 0;
         }

@@ -12,10 +12,10 @@ use std::{
 };
 
 use rkyv::util::AlignedVec;
-use types::{Digest, Seq, Timestamp};
+use types::{Digest, Seq};
 
 use crate::{
-    Entry, Position, Recovery,
+    BatchEnd, Entry, Position, Recovery,
     directory::{SegmentFile, damaged_header, list_segments, read_header, segment_path},
     error::{Damage, JournalError},
     format::{self, Batch, END_MARKER_BYTES, EndMarker, SEGMENT_HEADER_BYTES, SegmentHeader, wide},
@@ -51,13 +51,27 @@ pub fn scan_expecting(
     durable: Seq,
     each: &mut dyn FnMut(&Entry, Position) -> ControlFlow<()>,
 ) -> Result<Recovery, JournalError> {
+    scan_after(dir, BatchEnd::START, durable, each)
+}
+
+/// As [`scan_expecting`], for the entries after a batch that is trusted, such as the one at which a
+/// snapshot stands. Segments that end before it are not read and may be missing.
+///
+/// # Errors
+/// As [`scan_expecting`], and [`Damage::Chain`] when the journal does not continue from `after`.
+pub fn scan_after(
+    dir: &Path,
+    after: BatchEnd,
+    durable: Seq,
+    each: &mut dyn FnMut(&Entry, Position) -> ControlFlow<()>,
+) -> Result<Recovery, JournalError> {
     let segments = list_segments(dir)?;
     if segments.is_empty() {
         return Err(JournalError::NotAJournal { path: dir.to_owned() });
     }
-    let walked = walk(&segments, &mut |entry, position| each(entry, position))?;
+    let walked = walk(&segments, after, &mut |entry, position| each(entry, position))?;
     if !walked.stopped {
-        walked.check_watermark(dir, durable)?;
+        walked.check_watermark(dir, durable.max(after.seq))?;
     }
     Ok(walked.recovery)
 }
@@ -117,21 +131,24 @@ impl Walked {
     }
 }
 
-/// Validates `segments`, which are in order, and visits every entry.
+/// Validates `segments`, which are in order, from the one that holds the entry after `after`, and
+/// visits every entry after it.
 pub(crate) fn walk(
     segments: &[SegmentFile],
+    after: BatchEnd,
     visit: &mut Visit<'_>,
 ) -> Result<Walked, JournalError> {
     let recovery = Recovery {
-        last_seq: Seq::ZERO,
-        last_time: Timestamp::default(),
+        last_seq: after.seq,
+        last_time: after.time,
         entries: 0,
         segments: 0,
         torn_bytes: 0,
-        chain: Digest::new([0; 32]),
+        chain: after.chain,
     };
     let walked = Walked { recovery, epoch: 0, tail: None, stopped: false };
-    let mut walk = Walk { walked, entry: Entry::default(), visit };
+    let mut walk = Walk { walked, after, index: None, entry: Entry::default(), visit };
+    let segments = from_holder_of(segments, after)?;
     let mut image = AlignedVec::new();
     for (at, segment) in segments.iter().enumerate() {
         let last = at + 1 == segments.len();
@@ -143,6 +160,19 @@ pub(crate) fn walk(
         }
     }
     Ok(walk.walked)
+}
+
+/// The segments from the one that holds the entry after `after`.
+fn from_holder_of(
+    segments: &[SegmentFile],
+    after: BatchEnd,
+) -> Result<&[SegmentFile], JournalError> {
+    let Some(first) = segments.first().filter(|_| after != BatchEnd::START) else {
+        return Ok(segments);
+    };
+    let begun = segments.partition_point(|segment| segment.first_seq <= after.seq.next());
+    let holder = begun.checked_sub(1).and_then(|holder| segments.get(holder..));
+    holder.ok_or_else(|| damaged_header(first, Damage::SegmentOrder))
 }
 
 /// Reads a segment into `image`. The last segment may be shorter than its header says: what is
@@ -174,6 +204,10 @@ fn load(
 
 struct Walk<'v, 'w> {
     walked: Walked,
+    /// Entries up to here are not visited.
+    after: BatchEnd,
+    /// Index of the segment before; unknown to a walk that does not begin at the first.
+    index: Option<u32>,
     entry: Entry,
     visit: &'v mut Visit<'w>,
 }
@@ -183,9 +217,17 @@ impl Walk<'_, '_> {
     fn enter(&mut self, segment: &SegmentFile, header: &SegmentHeader) -> Result<(), JournalError> {
         let recovery = &mut self.walked.recovery;
         let damaged = |what| Err(damaged_header(segment, what));
-        if header.index != recovery.segments + 1 {
+        if self.index.is_none() && header.first_seq <= self.after.seq {
+            // The batches before the trusted one hang together, and lead to it.
+            recovery.last_seq = Seq::new(header.first_seq.get().saturating_sub(1));
+            recovery.chain = header.previous;
+        }
+        let first_index = (self.after == BatchEnd::START).then_some(0);
+        let before = self.index.or(first_index);
+        if before.is_some_and(|before| header.index != before + 1) {
             return damaged(Damage::SegmentOrder);
         }
+        self.index = Some(header.index);
         if header.first_seq != recovery.last_seq.next() {
             return damaged(Damage::Sequence);
         }
@@ -218,7 +260,8 @@ impl Walk<'_, '_> {
         };
         while tail.end < used && !self.walked.stopped {
             let (_, area) = image.split_at(tail.end);
-            let at = Position { segment: header.index, offset: wide(tail.end) };
+            let (segment_index, offset) = (header.index, wide(tail.end));
+            let at = Position { segment: segment_index, offset, batch_end: None };
             if let Some(marker) = EndMarker::at(area) {
                 self.end_marker(marker, &mut tail)?;
                 break;
@@ -286,6 +329,11 @@ impl Walk<'_, '_> {
         check_link(batch, recovery.chain, recovery.last_seq.next(), at.segment, self.walked.epoch)
             .map_err(damaged)?;
         self.walked.epoch = batch.header.epoch;
+        if batch.header.first_seq <= self.after.seq {
+            return self
+                .pass_over(batch)
+                .map_err(|what| self.damaged(&segment.path, at.offset, what));
+        }
         let mut seq = batch.header.first_seq;
         let mut records = batch.records;
         let mut count = 0_u64;
@@ -299,7 +347,8 @@ impl Walk<'_, '_> {
             records = rest;
             count += 1 + wide(self.entry.events.len());
             let time = self.entry.command.time;
-            let flow = (self.visit)(&mut self.entry, Position { offset, ..at });
+            let batch_end = (seq == batch.header.last_seq).then_some(batch.hash);
+            let flow = (self.visit)(&mut self.entry, Position { offset, batch_end, ..at });
             let recovery = &mut self.walked.recovery;
             recovery.last_seq = seq;
             recovery.last_time = time;
@@ -316,6 +365,17 @@ impl Walk<'_, '_> {
         if !records.is_empty() || count != u64::from(batch.header.records) {
             return Err(self.damaged(&segment.path, at.offset, Damage::Record));
         }
+        self.walked.recovery.chain = batch.hash;
+        Ok(())
+    }
+
+    /// Takes note of a batch that begins before the trusted end, and must not go beyond it.
+    fn pass_over(&mut self, batch: &Batch<'_>) -> Result<(), Damage> {
+        let last = batch.header.last_seq;
+        if last > self.after.seq || (last == self.after.seq && batch.hash != self.after.chain) {
+            return Err(Damage::Chain);
+        }
+        self.walked.recovery.last_seq = last;
         self.walked.recovery.chain = batch.hash;
         Ok(())
     }

@@ -19,4 +19,5 @@ mod python;
 mod security;
 mod session_refusals;
 mod shards;
+mod snapshots;
 mod trading;

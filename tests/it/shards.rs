@@ -64,13 +64,12 @@ async fn pair(venue: &Venue, key: SlotKey) -> [Platform; 2] {
     [Platform::log_on_at(venue, 1, key).await, Platform::log_on_at(venue, 2, key).await]
 }
 
-/// Trades once. Returns the number of the resting order.
-async fn trade([seller, buyer]: &mut [Platform; 2], wh: u64) -> OrderId {
+/// Trades once. Returns the number of the resting order and the position of the other.
+async fn trade([seller, buyer]: &mut [Platform; 2], wh: u64) -> (OrderId, Seq) {
     let sell = seller.order(FIRST, Side::Sell, 100, wh);
     let order = seller.accepted(sell).await.order;
     let buy = buyer.order(SECOND, Side::Buy, 100, wh);
-    buyer.accepted(buy).await;
-    order
+    (order, buyer.accepted(buy).await.seq)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +83,7 @@ async fn orders_for_two_days_go_to_two_journals() {
         let mut pair = pair(&venue, key).await;
         let accepted = pair[0].session.accepted;
         assert_eq!((accepted.shard, accepted.last_shard.index()), (shard, 1));
-        numbers.push(trade(&mut pair, 100).await);
+        numbers.push(trade(&mut pair, 100).await.0);
         for entry in entries(&venue, shard) {
             if let Command::OpenSlot(key) = entry.command.value {
                 assert_eq!(venue.shard_of(key), shard, "a shard opens its own slots only");
@@ -159,7 +158,7 @@ async fn a_platform_has_a_session_at_every_shard_and_a_newer_one_takes_over_ther
     let mut there = pair(&venue, tomorrow).await;
     // The same numbers of the platform at both: each shard counts for itself.
     for pair in [&mut here, &mut there] {
-        let order = trade(pair, 100).await;
+        let (order, _) = trade(pair, 100).await;
         assert_eq!(told(&pair[0].cancel(order).await), "cancel rejected unknown_order");
         let open = pair[0].order(FIRST, Side::Sell, 390, 70);
         let open = pair[0].accepted(open).await.order;
@@ -189,7 +188,8 @@ async fn a_restart_recovers_both_and_settlement_has_every_trade_once() {
             let numbers = 1 + round * 10;
             let mut pair = [one.counting_from(numbers), two.counting_from(numbers)];
             trade(&mut pair, 100).await;
-            trade(&mut pair, 50).await;
+            let (_, end) = trade(&mut pair, 50).await;
+            venue.durable_through(venue.shard_of(key), end).await;
         }
         venue.settled().await;
         let summary = venue.node.settlement.summary().await.unwrap();
@@ -399,7 +399,7 @@ async fn everybody_is_entered_everywhere_and_credit_is_split() {
 
 fn entries_now(venue: &Venue) -> usize {
     let found = venue.node.shards.iter().find(|shard| shard.id == second()).unwrap();
-    usize::try_from(found.recovered.commands).unwrap()
+    usize::try_from(found.recovered.last_seq.get()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

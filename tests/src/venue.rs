@@ -11,8 +11,9 @@ use std::{future::Future, time::Duration};
 use exchange::{
     clock::Clock,
     config::{self, Config},
+    exit::Failure,
     init,
-    node::{Layout, Node, NodeOptions},
+    node::{Layout, Node, NodeError, NodeOptions},
     registry::Registry,
     shard::{self, Shard},
 };
@@ -75,6 +76,40 @@ pub struct Venue {
     dir: TempDir,
 }
 
+/// An exchange that stopped and can be started again.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Digest of the state of its first shard.
+    pub digest: Digest,
+    layout: Layout,
+    clock: Clock,
+    config: Config,
+    registry: Registry,
+    slots: Vec<DeliverySlot>,
+    dir: TempDir,
+}
+
+impl Stopped {
+    /// Starts it again over the same files.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(self) -> Venue {
+        self.try_start().await.expect("the exchange starts")
+    }
+
+    /// Starts it again over the same files, or says why it does not start.
+    ///
+    /// # Errors
+    /// What it says.
+    pub async fn try_start(self) -> Result<Venue, String> {
+        let Self { layout, clock, config, registry, slots, dir, .. } = self;
+        let started = start(&layout, &config, &registry, &clock, &slots).await;
+        let node = started.map_err(|error| Failure::node(error).message().to_owned())?;
+        Ok(Venue { layout, node, clock, config, registry, slots, dir })
+    }
+}
+
 impl Venue {
     /// Starts an exchange 140 minutes before noon, before any slot is open.
     ///
@@ -110,7 +145,8 @@ impl Venue {
         let day = |date| calendar::local_day(date, "Europe/Berlin", 15).expect("a day");
         let slots: Vec<_> = dates.iter().copied().flat_map(day).collect();
         let clock = Clock::starting_at(minutes_from(&slots, -140));
-        let node = start(&layout, &config, &registry, &clock, &slots).await;
+        let started = start(&layout, &config, &registry, &clock, &slots).await;
+        let node = started.expect("the exchange starts");
         Self { layout, node, clock, config, registry, slots, dir }
     }
 
@@ -142,6 +178,16 @@ impl Venue {
     pub fn shard_map(&self) -> ShardMap {
         let markets = self.config.markets.iter().map(|market| &market.definition);
         ShardMap::new(self.config.shards, markets).expect("known time zones")
+    }
+
+    /// Waits until a position of a shard is durable and everyone knows.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub async fn durable_through(&self, shard: ShardId, seq: Seq) {
+        let shard = self.node.shards.iter().find(|one| one.id == shard).expect("a shard");
+        let mut progress = shard.progress();
+        soon(progress.wait_for(|progress| progress.durable >= seq)).await.expect("it runs");
     }
 
     /// Waits until settlement has seen everything that is durable.
@@ -266,11 +312,20 @@ impl Venue {
     /// # Panics
     /// When it does not stop or start.
     pub async fn restart(self) -> (Self, Digest) {
+        let stopped = self.closed_for_repair().await;
+        let digest = stopped.digest;
+        (stopped.start().await, digest)
+    }
+
+    /// Stops the exchange, so that its files can be changed before it is started again.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub async fn closed_for_repair(self) -> Stopped {
         let Self { layout, node, clock, config, registry, slots, dir } = self;
         let engines = soon(node.shut_down()).await.expect("it stops");
         let digest = engines.first().expect("an exchange has a shard").digest();
-        let node = start(&layout, &config, &registry, &clock, &slots).await;
-        (Self { layout, node, clock, config, registry, slots, dir }, digest)
+        Stopped { digest, layout, clock, config, registry, slots, dir }
     }
 
     /// Stops the exchange; its journals must replay to the states at which it stopped.
@@ -321,14 +376,14 @@ async fn start(
     registry: &Registry,
     clock: &Clock,
     slots: &[DeliverySlot],
-) -> Node {
+) -> Result<Node, NodeError> {
     let market = config.markets.first().expect("a market").definition;
     let slots: Vec<_> = slots.iter().map(|&slot| market.key(slot)).collect();
     let layout = layout.clone();
     let clock = clock.clone();
     let options =
         NodeOptions { layout, config, registry, clock, trades_every_day: false, slots: &slots };
-    soon(Node::start(options)).await.expect("the exchange starts")
+    soon(Node::start(options)).await
 }
 
 fn minutes_from(slots: &[DeliverySlot], minute: i64) -> Timestamp {

@@ -400,3 +400,25 @@ fn a_day_with_a_clock_change_has_92_slots() {
     schedule.add_day(&market(), "2026-03-29", Timestamp::from_minutes(0)).unwrap();
     assert_eq!(schedule.timers.len(), 92 * 3);
 }
+
+#[test]
+fn what_a_timetable_learned_is_kept_in_a_snapshot() {
+    let mut desk = Desk::freezing();
+    desk.phase(instant(60, 0), Phase::Call);
+    desk.extended(instant(90, 0));
+    let frozen = SlotFrozen { key: key(), uncross_at: instant(96, 7) };
+    desk.caused(instant(95, 0), Command::PassTime, Event::SlotFrozen(frozen));
+    let mut kept = Vec::new();
+    desk.schedule.keep(&mut kept);
+
+    let mut learned = Schedule::default();
+    let mut rest = kept.as_slice();
+    learned.learn(&mut rest).unwrap();
+    assert!(rest.is_empty());
+    assert_eq!((&learned.slots, &learned.freezes), (&desk.schedule.slots, &desk.schedule.freezes));
+    assert_eq!(learned.slots[&key()].called_again, Some(instant(90, 0)));
+    assert!(learned.timers.is_empty(), "timers are entered anew");
+    for end in 0..kept.len() {
+        assert!(Schedule::default().learn(&mut &kept[..end]).is_err(), "{end} bytes");
+    }
+}

@@ -61,7 +61,7 @@ pub enum CloseCode {
     Done = 0,
     /// The peer broke the protocol; the last message said how.
     ProtocolError = 1,
-    /// A newer session of the same platform took over.
+    /// A newer session of the same platform at the same shard took over.
     TakenOver = 2,
     /// The peer did not read its messages fast enough.
     SlowReader = 3,

@@ -8,18 +8,12 @@ mod convert;
 mod layout;
 
 use rkyv::{
-    Archive, Archived, Portable,
-    api::low::LowValidator,
-    bytecheck::CheckBytes,
-    rancor::{Failure, Strategy},
-    ser::writer::Buffer,
+    Archive, Archived, Portable, api::low::LowValidator, bytecheck::CheckBytes, rancor::Failure,
 };
 use types::{Command, Event, Seq, Sequenced, Timestamp};
 
-use crate::{
-    Entry,
-    format::{Fields, Fill},
-};
+use crate::{Entry, format::Fields};
+use layout::{LAYOUT_BYTES_MAX, Layout};
 
 /// Kind 1, zero 1, length 2, count 4.
 const HEAD_BYTES: usize = 8;
@@ -28,9 +22,9 @@ const TIME_BYTES: usize = 8;
 
 /// A value of the exchange with its layout in a record.
 trait Stored: Sized {
-    /// The layout: written into a buffer without allocating, checked where it lies.
-    type Layout: Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Failure>>>
-        + for<'a> rkyv::SerializeUnsized<Strategy<Buffer<'a>, Failure>>;
+    /// The layout: written where it stays, checked where it lies.
+    type Layout: Layout
+        + Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Failure>>>;
 
     /// The value as it is stored.
     fn layout(&self) -> Self::Layout;
@@ -54,14 +48,18 @@ macro_rules! kinds {
             }
         }
 
-        /// Writes the layout of this value over all of `area` and returns its kind.
-        fn $put(value: &$family, area: &mut [u8]) -> u8 {
+        /// Writes the layout of this value to the front of `area`. Returns its kind, its length
+        /// and what is left of `area`.
+        #[inline]
+        fn $put<'a>(value: &$family, area: &'a mut [u8]) -> (u8, usize, &'a mut [u8]) {
             match value {
                 $($family::$variant(value) => {
-                    put_layout(value, area);
-                    $code
+                    const BYTES: usize = layout_bytes::<$value>();
+                    let (layout, rest) = front::<BYTES>(area);
+                    value.layout().put(layout);
+                    ($code, BYTES, rest)
                 })*
-                $($($family::$bare => $bare_code,)*)?
+                $($($family::$bare => ($bare_code, 0, area),)*)?
             }
         }
 
@@ -131,28 +129,42 @@ pub(crate) fn entry_bytes(command: &Command, events: &[Event]) -> usize {
     events.iter().fold(command_bytes, |sum, event| sum + HEAD_BYTES + event_layout_bytes(event))
 }
 
-/// Writes the records of an entry over all of `area`, which is [`entry_bytes`] long, and returns
-/// how many there are.
-pub(crate) fn encode_entry(command: &Sequenced<Command>, events: &[Event], area: &mut [u8]) -> u32 {
+/// At least the bytes of the records of any entry with this many events.
+pub(crate) fn entry_bytes_max(events: usize) -> usize {
+    HEAD_BYTES + TIME_BYTES + LAYOUT_BYTES_MAX + events * (HEAD_BYTES + LAYOUT_BYTES_MAX)
+}
+
+/// Writes the records of an entry to the front of `area`, which has room for their
+/// [`entry_bytes`]. Returns how many records and how many bytes they are.
+pub(crate) fn encode_entry(
+    command: &Sequenced<Command>,
+    events: &[Event],
+    area: &mut [u8],
+) -> (u32, usize) {
     let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
     assert!(count < u32::MAX, "events of one command fit their count");
-    let bytes = TIME_BYTES + command_layout_bytes(&command.value);
-    let (record, mut rest) = area.split_at_mut(HEAD_BYTES + bytes);
-    let (head, body) = record.split_at_mut(HEAD_BYTES);
-    let (time, layout) = body.split_at_mut(TIME_BYTES);
-    time.copy_from_slice(&command.time.ns().to_le_bytes());
-    let kind = put_command(&command.value, layout);
-    put_head(head, kind, bytes, count);
+    let room = area.len();
+    let (head, rest) = front::<HEAD_BYTES>(area);
+    let (time, rest) = front::<TIME_BYTES>(rest);
+    *time = command.time.ns().to_le_bytes();
+    let (kind, bytes, mut rest) = put_command(&command.value, rest);
+    put_head(head, kind, TIME_BYTES + bytes, count);
     for event in events {
-        let bytes = event_layout_bytes(event);
-        let (record, next) = rest.split_at_mut(HEAD_BYTES + bytes);
-        let (head, layout) = record.split_at_mut(HEAD_BYTES);
-        let kind = put_event(event, layout);
+        let (head, body) = front::<HEAD_BYTES>(rest);
+        let (kind, bytes, next) = put_event(event, body);
         put_head(head, kind, bytes, 0);
         rest = next;
     }
-    assert!(rest.is_empty(), "an entry fills its area");
-    count + 1
+    (count + 1, room - rest.len())
+}
+
+/// The first `N` bytes of an area that is known to be as long, and the others.
+#[inline]
+fn front<const N: usize>(area: &mut [u8]) -> (&mut [u8; N], &mut [u8]) {
+    let Some(parts) = area.split_first_chunk_mut::<N>() else {
+        unreachable!("the area has room for the entry")
+    };
+    parts
 }
 
 /// Reads the entry at the front of `records`, which must be proven to be what was written, into
@@ -180,13 +192,12 @@ struct Head {
     count: u32,
 }
 
-fn put_head(area: &mut [u8], kind: u8, bytes: usize, count: u32) {
+#[inline]
+fn put_head(head: &mut [u8; HEAD_BYTES], kind: u8, bytes: usize, count: u32) {
     let bytes = u16::try_from(bytes).unwrap_or(0);
     assert!(bytes > 0, "layouts are short");
-    let mut fields = Fill(area);
-    fields.put(&[kind, 0]);
-    fields.put(&bytes.to_le_bytes());
-    fields.put(&count.to_le_bytes());
+    let low = u64::from(kind) | u64::from(bytes) << 16;
+    *head = (low | u64::from(count) << 32).to_le_bytes();
 }
 
 fn split_record(records: &[u8]) -> Option<(Head, &[u8], &[u8])> {
@@ -199,16 +210,8 @@ fn split_record(records: &[u8]) -> Option<(Head, &[u8], &[u8])> {
     (zero == 0).then_some((Head { kind, count }, body, rest))
 }
 
-fn layout_bytes<T: Stored>() -> usize {
-    size_of::<Archived<T::Layout>>()
-}
-
-fn put_layout<T: Stored>(value: &T, area: &mut [u8]) {
-    let bytes = area.len();
-    let mut buffer = Buffer::from(area);
-    let written = rkyv::api::serialize_using::<_, Failure>(&value.layout(), &mut buffer);
-    assert!(written.is_ok(), "the area is aligned and as long as the layout");
-    assert!(buffer.len() == bytes, "a layout fills its area");
+const fn layout_bytes<T: Stored>() -> usize {
+    <T::Layout as Layout>::BYTES
 }
 
 fn take_layout<T: Stored>(area: &[u8]) -> Option<T> {

@@ -3,8 +3,11 @@
 mod faults;
 mod following;
 mod golden;
+mod lying_disk;
+mod methods;
 mod recovery;
 mod round_trip;
+mod snapshots;
 mod values;
 
 use std::{
@@ -15,10 +18,14 @@ use std::{
 
 use types::Seq;
 
-use crate::{Entry, JournalError, Options, Recovery, Writer, scan};
+use crate::{Entry, JournalError, Options, Recovery, SyncMethod, Writer, scan};
 
 /// The smallest segments, so that few entries fill one.
-const SMALL: Options = Options { segment_bytes: 8_192, batch_bytes_max: 4_072 };
+const SMALL: Options = Options {
+    segment_bytes: 8_192,
+    batch_bytes_max: 4_072,
+    sync: Some(SyncMethod::WriteFdatasync),
+};
 
 /// Writes `entries` with a commit after each `batch` of them.
 fn write(dir: &Path, options: Options, entries: &[Entry], batch: usize) -> Recovery {
@@ -46,6 +53,7 @@ fn read(dir: &Path) -> (Vec<Entry>, Result<Recovery, JournalError>) {
 
 fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
     paths.sort();
     paths
 }

@@ -5,9 +5,15 @@ use std::{fs, ops::ControlFlow, path::Path};
 use expect_test::expect;
 use types::{Digest, Seq};
 
-use super::{SMALL, damage, read, segments, values::orders, write};
+use super::{
+    SMALL, damage,
+    lying_disk::{Lie, LyingDisk},
+    read, segments,
+    values::orders,
+    write,
+};
 use crate::{
-    JournalError, Options, Writer,
+    JournalError, Options, SyncMethod, Writer,
     format::{SEGMENT_HEADER_BYTES, SegmentHeader, batch_at},
     scan, scan_expecting,
 };
@@ -56,10 +62,11 @@ fn a_failed_sync_poisons_the_writer() {
     let dir = tempfile::tempdir().unwrap();
     let all = orders(1, 3);
     let (mut writer, _) = Writer::open(dir.path(), SMALL, &mut |_| {}).unwrap();
-    writer.segment.map.syncs_before_failure = Some(1);
+    let disk = LyingDisk::beneath(&mut writer, dir.path(), Lie::None, 1);
     writer.append(&all[0].command, &all[0].events).unwrap();
     assert_eq!(writer.commit().unwrap(), Seq::new(1));
     writer.append(&all[1].command, &all[1].events).unwrap();
+    disk.fail_next_sync();
     let error = writer.commit().unwrap_err();
     assert!(matches!(error, JournalError::Sync { .. }), "{error}");
     assert_eq!(writer.last_durable(), Seq::new(1));
@@ -94,13 +101,15 @@ fn sequences_have_no_gaps() {
 fn what_was_not_committed_is_zeroed() {
     let dir = tempfile::tempdir().unwrap();
     let all = orders(1, 2);
-    let (mut writer, _) = Writer::open(dir.path(), SMALL, &mut |_| {}).unwrap();
+    // Through a mapping it reaches the file all the same.
+    let mapped = Options { sync: Some(SyncMethod::Msync), ..SMALL };
+    let (mut writer, _) = Writer::open(dir.path(), mapped, &mut |_| {}).unwrap();
     writer.append(&all[0].command, &all[0].events).unwrap();
     writer.commit().unwrap();
     writer.append(&all[1].command, &all[1].events).unwrap();
     drop(writer);
     assert!(read(dir.path()).1.unwrap().torn_bytes > 0);
-    let (_, recovery) = Writer::open(dir.path(), SMALL, &mut |_| {}).unwrap();
+    let (_, recovery) = Writer::open(dir.path(), mapped, &mut |_| {}).unwrap();
     assert_eq!(recovery.last_seq, Seq::new(1));
     assert!(recovery.torn_bytes > 0);
     assert_eq!(read(dir.path()).1.unwrap().torn_bytes, 0);
@@ -140,7 +149,7 @@ fn an_entry_larger_than_a_batch_is_refused_and_does_no_harm() {
 fn an_empty_segment_takes_the_size_that_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     drop(Writer::open(dir.path(), SMALL, &mut |_| {}).unwrap());
-    let wide = Options { segment_bytes: 65_536, batch_bytes_max: 60_000 };
+    let wide = Options { segment_bytes: 65_536, batch_bytes_max: 60_000, ..SMALL };
     let order = &orders(1, 1)[0];
     let events = vec![order.events[0]; 500];
     let (mut writer, _) = Writer::open(dir.path(), wide, &mut |_| {}).unwrap();

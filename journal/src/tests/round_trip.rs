@@ -24,7 +24,9 @@ proptest! {
             let bytes = record::entry_bytes(&entry.command.value, &entry.events);
             let mut area = rkyv::util::AlignedVec::<16>::new();
             area.resize(bytes, 0xFF);
-            prop_assert_eq!(record::encode_entry(&entry.command, &entry.events, &mut area), 22);
+            let (records, written) = record::encode_entry(&entry.command, &entry.events, &mut area);
+            prop_assert_eq!((records, written), (22, bytes));
+            prop_assert!(bytes <= record::entry_bytes_max(entry.events.len()));
             let mut back = Entry::default();
             let taken = record::decode_entry(&area, entry.command.seq, &mut back);
             prop_assert_eq!(taken, Some(bytes));

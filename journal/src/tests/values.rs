@@ -19,6 +19,7 @@ pub(super) const COMMAND_KINDS: u64 = 19;
 pub(super) const EVENT_KINDS: u64 = 21;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
+#[derive(Debug)]
 pub(super) struct Source(pub(super) u64);
 
 impl Source {

@@ -1,0 +1,277 @@
+//! Snapshots of a shard, so that a start re-executes only what came after the newest.
+//!
+//! They are made beside the core loop and never by it: a thread restores the newest snapshot into an
+//! engine of its own, follows the journal as a replay does, comparing every event, and writes the
+//! state it arrives at. So a snapshot is a replay that was done early. The journal stays whole and
+//! stays what decides: a snapshot that cannot be used is passed over.
+
+use std::{
+    fs, io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use engine::Engine;
+use journal::{BatchEnd, Entry, JournalError, Reader, snapshots};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
+use types::{Event, Seq, ShardId, ShardMap};
+use wire::{DecodeError, field::Field};
+
+use crate::{
+    exit::{Failure, Kind},
+    progress::Progress,
+    schedule::Schedule,
+    shard::limits,
+};
+
+/// First bytes of a snapshot's payload: then the length of the timetable's part, that, and the
+/// engine's.
+const TITLE: [u8; 16] = *b"gridcross shard1";
+/// Snapshots that stay: the newest, and one to fall back to.
+const KEPT: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
+
+/// What a shard's journal makes of its shard, as far as it was followed.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Decides.
+    pub(crate) engine: Engine,
+    /// Knows what happened to slots.
+    pub(crate) schedule: Schedule,
+    /// The batch that was followed last.
+    pub(crate) end: BatchEnd,
+    events: Vec<Event>,
+}
+
+/// Why a sound snapshot is not of this shard and program.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoreError {
+    #[error("it is not a snapshot of a shard of this version")]
+    Title,
+    #[error("its timetable cannot be: {0}")]
+    Schedule(#[from] DecodeError),
+    #[error(transparent)]
+    Engine(#[from] engine::snapshot::SnapshotError),
+    #[error("it is of another state than its header says")]
+    OtherState,
+}
+
+/// Why no snapshot could be made.
+#[derive(Debug, thiserror::Error)]
+enum TakeError {
+    #[error("the journal cannot be followed")]
+    Journal(#[from] JournalError),
+    #[error("the journal does not replay")]
+    Different(#[source] replay::VerifyError),
+    #[error(transparent)]
+    Store(#[from] snapshots::SnapshotError),
+    #[error("sequence {0} is not the end of a batch")]
+    InsideBatch(Seq),
+}
+
+impl State {
+    /// Before the first command.
+    pub(crate) fn beginning(shard: ShardId, map: &Arc<ShardMap>) -> Self {
+        let schedule = Schedule::of_shard(shard, Arc::clone(map));
+        let engine = Engine::new(limits(shard));
+        Self { engine, schedule, end: BatchEnd::START, events: Vec::new() }
+    }
+
+    /// As a snapshot has it.
+    fn restore(
+        shard: ShardId,
+        map: &Arc<ShardMap>,
+        snapshot: &snapshots::Snapshot,
+    ) -> Result<Self, RestoreError> {
+        let mut rest = snapshot.payload.strip_prefix(&TITLE).ok_or(RestoreError::Title)?;
+        let kept_bytes = usize::try_from(u64::take(&mut rest)?).unwrap_or(usize::MAX);
+        let (mut kept, rest) = rest.split_at_checked(kept_bytes).ok_or(DecodeError::Truncated)?;
+        let mut schedule = Schedule::of_shard(shard, Arc::clone(map));
+        schedule.learn(&mut kept)?;
+        if !kept.is_empty() {
+            return Err(DecodeError::TrailingBytes.into());
+        }
+        let engine = Engine::restore(limits(shard), rest)?;
+        // The engine's part ends with its digest, to which it was compared.
+        let is_stated = rest.ends_with(snapshot.state.as_bytes());
+        if !is_stated || engine.last_seq() != snapshot.end.seq {
+            return Err(RestoreError::OtherState);
+        }
+        Ok(Self { engine, schedule, end: snapshot.end, events: Vec::new() })
+    }
+
+    /// Does what an entry did, and compares. An entry that does something else is the error.
+    pub(crate) fn follow(&mut self, entry: &Entry) -> Result<(), replay::VerifyError> {
+        self.events.clear();
+        self.engine.apply(&entry.command, &mut self.events);
+        if let Some(difference) = replay::compare(entry, &self.events) {
+            return Err(difference);
+        }
+        for event in &self.events {
+            self.schedule.observe(&entry.command, event);
+        }
+        Ok(())
+    }
+
+    fn payload(&self) -> Vec<u8> {
+        let mut kept = Vec::new();
+        self.schedule.keep(&mut kept);
+        let mut payload = TITLE.to_vec();
+        u64::try_from(kept.len()).unwrap_or(u64::MAX).put(&mut payload);
+        payload.extend_from_slice(&kept);
+        payload.extend_from_slice(&self.engine.snapshot());
+        payload
+    }
+}
+
+/// The states that the snapshots of a journal hold, newest first. What cannot be used is passed over
+/// with a warning.
+pub(crate) fn states<'a>(
+    journal: &Path,
+    shard: ShardId,
+    map: &'a Arc<ShardMap>,
+) -> io::Result<impl Iterator<Item = State> + use<'a>> {
+    let mut paths = Vec::new();
+    match fs::read_dir(journal) {
+        Ok(files) => {
+            for file in files {
+                let path = file?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                // Those that were not finished have an extension.
+                if name.is_some_and(|name| name.starts_with("snapshot-") && !name.contains('.')) {
+                    paths.push(path);
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // Names end with the sequence, in as many digits each.
+    paths.sort_unstable();
+    Ok(paths.into_iter().rev().filter_map(move |path| {
+        let fault = match snapshots::read(&path) {
+            Ok(snapshot) => match State::restore(shard, map, &snapshot) {
+                Ok(state) => return Some(state),
+                Err(error) => Failure::new(Kind::Runtime, &error),
+            },
+            Err(fault) => Failure::new(Kind::Runtime, &fault),
+        };
+        let (path, why) = (path.display(), fault.message());
+        tracing::warn!("snapshot `{path}` is passed over: {why}");
+        None
+    }))
+}
+
+/// The thread that makes a shard's snapshots.
+#[derive(Debug)]
+pub(crate) struct Snapshotter {
+    finish: oneshot::Sender<Seq>,
+    thread: thread::JoinHandle<()>,
+}
+
+/// What the thread works with.
+struct Worker {
+    shard: ShardId,
+    journal: PathBuf,
+    map: Arc<ShardMap>,
+    /// Commands between snapshots.
+    every: u64,
+    progress: watch::Receiver<Progress>,
+    finish: oneshot::Receiver<Seq>,
+}
+
+impl Snapshotter {
+    /// Starts it, on the current tokio runtime. `last` is where the newest snapshot stands.
+    pub(crate) fn start(
+        shard: ShardId,
+        journal: PathBuf,
+        map: &Arc<ShardMap>,
+        every: u64,
+        last: Seq,
+        progress: watch::Receiver<Progress>,
+    ) -> io::Result<Self> {
+        let (finish, finishing) = oneshot::channel();
+        let map = Arc::clone(map);
+        let mut worker = Worker { shard, journal, map, every, progress, finish: finishing };
+        let runtime = Handle::current();
+        let thread = thread::Builder::new()
+            .name(format!("snapshots-{shard}"))
+            .spawn(move || worker.run(&runtime, last))?;
+        Ok(Self { finish, thread })
+    }
+
+    /// Makes a last snapshot, of everything up to `last`, and ends.
+    pub(crate) async fn finish(self, last: Seq) {
+        // If it has ended, it has said why.
+        self.finish.send(last).ok();
+        let thread = self.thread;
+        let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("a thread that makes snapshots panicked");
+        }
+    }
+}
+
+impl Worker {
+    fn run(&mut self, runtime: &Handle, mut last: Seq) {
+        while let Some((through, is_final)) = runtime.block_on(self.goal(last)) {
+            match self.take(through) {
+                Ok(()) => {}
+                Err(error @ TakeError::Different(_)) => {
+                    let cause = Failure::new(Kind::Mismatch, &error);
+                    tracing::error!(shard = %self.shard, "no more snapshots: {}", cause.message());
+                    return;
+                }
+                Err(error) => {
+                    let cause = Failure::new(Kind::Runtime, &error);
+                    tracing::warn!(shard = %self.shard, "no snapshot: {}", cause.message());
+                }
+            }
+            if is_final {
+                return;
+            }
+            // After a failure the next one is tried as late as after a success.
+            last = through;
+        }
+    }
+
+    /// Waits until there is enough for a snapshot, or the last one is asked for. `None` when the
+    /// exchange failed or is gone.
+    async fn goal(&mut self, last: Seq) -> Option<(Seq, bool)> {
+        let enough = last.get().saturating_add(self.every);
+        tokio::select! {
+            biased;
+            asked = &mut self.finish => asked.ok().map(|last| (last, true)),
+            Ok(progress) = self.progress.wait_for(|progress| progress.durable.get() >= enough) => {
+                Some((progress.durable, false))
+            }
+        }
+    }
+
+    /// Makes a snapshot of everything up to a durable position.
+    fn take(&self, through: Seq) -> Result<(), TakeError> {
+        let newest = states(&self.journal, self.shard, &self.map);
+        let newest = newest.map_err(|source| snapshots::SnapshotError::List {
+            path: self.journal.clone(),
+            source,
+        })?;
+        let begun = { newest }.next();
+        let mut state = begun.unwrap_or_else(|| State::beginning(self.shard, &self.map));
+        if state.end.seq >= through {
+            return Ok(());
+        }
+        let mut reader = Reader::open(&self.journal, state.end.seq)?;
+        let mut entry = Entry::default();
+        while reader.next(through, &mut entry)? {
+            state.follow(&entry).map_err(TakeError::Different)?;
+        }
+        let end = reader.batch_end().ok_or(TakeError::InsideBatch(through))?;
+        snapshots::write(&self.journal, end, state.engine.digest(), &state.payload())?;
+        snapshots::retain(&self.journal, KEPT)?;
+        Ok(())
+    }
+}
