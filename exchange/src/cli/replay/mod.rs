@@ -1,0 +1,44 @@
+//! `gridcross replay`: what can be done with a journal, a file for each command.
+
+mod diff;
+mod inspect;
+mod parts;
+mod verify;
+
+use clap::Subcommand;
+use journal::JournalError;
+
+use crate::exit::{Failure, Kind};
+
+/// What can be done with a journal.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Re-execute a journal and compare every event; exit code 4 at the first difference
+    Verify(verify::Options),
+    /// Show what is in a journal: files, batches, commands, events, refusals
+    Inspect(inspect::Options),
+    /// Find where two journals part; exit code 4 when they do
+    Diff(diff::Options),
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// With code 4 when the journal is damaged or is not what it should be.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Verify(options) => verify::run(options),
+        Command::Inspect(options) => inspect::run(options),
+        Command::Diff(options) => diff::run(options),
+    }
+}
+
+/// A journal that cannot be read, or is damaged.
+fn journal_failure(error: &JournalError) -> Failure {
+    if let JournalError::Damaged { .. } = error {
+        Failure::new(Kind::Mismatch, error)
+            .hint("restore the journal from a copy; what follows the damage cannot be trusted")
+    } else {
+        Failure::new(Kind::Runtime, error)
+    }
+}
