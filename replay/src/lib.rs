@@ -6,6 +6,7 @@
 //! | [`mod@verify`] | executes a journal again and compares every event |
 //! | [`mod@inspect`] | counts what is in a journal and its files |
 //! | [`mod@diff`] | finds where two journals part |
+//! | [`mod@trace`] | tells the life of an order or trade, stop by stop |
 //! | [`fields`] | commands and events as named fields, and back |
 //! | [`mod@shards`] | which journals a data directory holds |
 //! | [`flow`], [`stage`] | canonical order flows; an engine without an exchange around it |
@@ -17,6 +18,7 @@ pub mod flow;
 pub mod inspect;
 pub mod shards;
 pub mod stage;
+pub mod trace;
 pub mod verify;
 
 pub use shards::{Shard, shards};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use engine::Limits;
 
 /// Shards whose orders the engine can tell apart. Journals of further shards are not looked for.
-const SHARDS_MAX: u16 = 1;
+const SHARDS_MAX: usize = 1;
 
 /// A shard and where its journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub fn shards(dir: &Path) -> Vec<Shard> {
     if !first.is_dir() {
         return vec![Shard { number: 1, journal: dir.to_owned() }];
     }
-    let others = (2..=SHARDS_MAX)
+    let others = (2..)
+        .take(SHARDS_MAX - 1)
         .map(|number| Shard { number, journal: dir.join(format!("journal-{number}")) })
         .take_while(|shard| shard.journal.is_dir());
     std::iter::once(Shard { number: 1, journal: first }).chain(others).collect()

@@ -224,5 +224,19 @@ pub fn differing(left: &Object, right: &Object) -> Vec<(String, Value, Value)> {
         .collect()
 }
 
+/// Fields for people, on one line: what is not there is left out.
+#[must_use]
+pub fn words<'a>(fields: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
+    let words: Vec<_> = fields
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| match (name.as_str(), value) {
+            ("command" | "event", Value::String(kind)) => kind.clone(),
+            (name, Value::String(text)) => format!("{name}={text}"),
+            (name, value) => format!("{name}={value}"),
+        })
+        .collect();
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests;

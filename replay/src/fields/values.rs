@@ -89,11 +89,10 @@ impl<T: Field> Field for Option<T> {
     }
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Null => Some(None),
-            Value::String(text) if text.is_empty() => Some(None),
-            some => T::from_value(some).map(Some),
+        if value.is_null() || value.as_str() == Some("") {
+            return Some(None);
         }
+        T::from_value(value).map(Some)
     }
 }
 

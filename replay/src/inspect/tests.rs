@@ -12,7 +12,7 @@ fn records_and_batches_add_up_to_the_bytes_used() {
     assert_eq!((entries, found.recovery.entries), (60, 60));
     assert_eq!(found.segments.len(), 3);
     let batches: u64 = found.segments.iter().map(|segment| segment.batches).sum();
-    assert_eq!(batches, found.batches.entries.len() as u64);
+    assert_eq!(batches, u64::try_from(found.batches.entries.len()).unwrap());
     assert_eq!(found.batches.entries.iter().sum::<u32>(), 60);
     // Header of 4,096 a segment, 120 around the records of a batch, 24 at the end of a full segment.
     let around = 3 * 4_096 + batches * 120 + 2 * 24;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ::replay::{
-    fields::{Object, command_fields, event_fields},
+    fields::{Object, command_fields, event_fields, words},
     inspect::{Count, InspectError, Inspection},
     shards,
 };
@@ -235,7 +235,7 @@ fn print_entry(
 ) -> io::Result<()> {
     let command = command_fields(&entry.command);
     let (seq, time) = (entry.command.seq, entry.command.time);
-    let events = entry.events.iter().enumerate().map(|(index, event)| {
+    let mut events = entry.events.iter().enumerate().map(|(index, event)| {
         // Place and time are the command's.
         let fields = event_fields(seq, time, index, event);
         fields.into_iter().skip(2).collect::<Object>()
@@ -243,7 +243,7 @@ fn print_entry(
     match format {
         Format::Human => {
             writeln!(out, "{seq} {time} {}", words(command.iter().skip(2)))?;
-            events.map(|event| writeln!(out, "    {}", words(event.iter()))).collect()
+            events.try_for_each(|event| writeln!(out, "    {}", words(event.iter())))
         }
         Format::Csv => {
             let mut line = |index: &str, fields: &Object, skip: usize| {
@@ -266,17 +266,4 @@ fn print_entry(
             write!(out, "{separator}{}{end}", Value::Object(object))
         }
     }
-}
-
-/// Fields for people: what is not there is left out.
-fn words<'a>(fields: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
-    let words: Vec<_> = fields
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| match (name.as_str(), value) {
-            ("command" | "event", Value::String(kind)) => kind.clone(),
-            (name, Value::String(text)) => format!("{name}={text}"),
-            (name, value) => format!("{name}={value}"),
-        })
-        .collect();
-    words.join(" ")
 }

@@ -3,6 +3,7 @@
 mod diff;
 mod inspect;
 mod parts;
+mod trace;
 mod verify;
 
 use clap::Subcommand;
@@ -19,6 +20,8 @@ pub enum Command {
     Inspect(inspect::Options),
     /// Find where two journals part; exit code 4 when they do
     Diff(diff::Options),
+    /// Tell the life of an order or a trade, stop by stop
+    Trace(trace::Options),
 }
 
 /// Carries the command out.
@@ -30,6 +33,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Verify(options) => verify::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Diff(options) => diff::run(options),
+        Command::Trace(options) => trace::run(options),
     }
 }
 
