@@ -7,6 +7,7 @@
 //! | [`mod@inspect`] | counts what is in a journal and its files |
 //! | [`mod@diff`] | finds where two journals part |
 //! | [`mod@trace`] | tells the life of an order or trade, stop by stop |
+//! | [`mod@run`], [`import`] | drives logs of orders through an engine, ours and those of others |
 //! | [`fields`] | commands and events as named fields, and back |
 //! | [`mod@shards`] | which journals a data directory holds |
 //! | [`flow`], [`stage`] | canonical order flows; an engine without an exchange around it |
@@ -15,7 +16,9 @@
 pub mod diff;
 pub mod fields;
 pub mod flow;
+pub mod import;
 pub mod inspect;
+pub mod run;
 pub mod shards;
 pub mod stage;
 pub mod trace;

@@ -3,6 +3,7 @@
 mod diff;
 mod inspect;
 mod parts;
+mod run;
 mod trace;
 mod verify;
 
@@ -22,6 +23,8 @@ pub enum Command {
     Diff(diff::Options),
     /// Tell the life of an order or a trade, stop by stop
     Trace(trace::Options),
+    /// Drive a log of orders through the engine: ours, CSV, NDJSON, flows, LOBSTER, ITCH
+    Run(run::Options),
 }
 
 /// Carries the command out.
@@ -34,6 +37,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Inspect(options) => inspect::run(options),
         Command::Diff(options) => diff::run(options),
         Command::Trace(options) => trace::run(options),
+        Command::Run(options) => run::run(options),
     }
 }
 
