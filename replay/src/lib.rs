@@ -7,6 +7,7 @@
 //! | [`mod@inspect`] | counts what is in a journal and its files |
 //! | [`mod@diff`] | finds where two journals part |
 //! | [`mod@trace`] | tells the life of an order or trade, stop by stop |
+//! | [`mod@export`] | writes a journal as a table |
 //! | [`mod@run`], [`import`] | drives logs of orders through an engine, ours and those of others |
 //! | [`fields`] | commands and events as named fields, and back |
 //! | [`mod@shards`] | which journals a data directory holds |
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod diff;
+pub mod export;
 pub mod fields;
 pub mod flow;
 pub mod import;

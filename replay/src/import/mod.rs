@@ -29,6 +29,9 @@ pub use self::{
     text::TextRows,
 };
 
+#[cfg(test)]
+pub(crate) use text::split;
+
 /// Prices and quantities are read in billionths of their unit.
 pub const UNIT: i64 = 1_000_000_000;
 

@@ -1,6 +1,7 @@
 //! `gridcross replay`: what can be done with a journal, a file for each command.
 
 mod diff;
+mod export;
 mod inspect;
 mod parts;
 mod run;
@@ -9,6 +10,7 @@ mod verify;
 
 use clap::Subcommand;
 use journal::JournalError;
+use types::Timestamp;
 
 use crate::exit::{Failure, Kind};
 
@@ -25,6 +27,8 @@ pub enum Command {
     Trace(trace::Options),
     /// Drive a log of orders through the engine: ours, CSV, NDJSON, flows, LOBSTER, ITCH
     Run(run::Options),
+    /// Write orders, trades, events or commands as CSV or NDJSON
+    Export(export::Options),
 }
 
 /// Carries the command out.
@@ -38,6 +42,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Diff(options) => diff::run(options),
         Command::Trace(options) => trace::run(options),
         Command::Run(options) => run::run(options),
+        Command::Export(options) => export::run(options),
     }
 }
 
@@ -49,4 +54,17 @@ fn journal_failure(error: &JournalError) -> Failure {
     } else {
         Failure::new(Kind::Runtime, error)
     }
+}
+
+/// An instant, or a time of a day without a date.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        let ns = i64::try_from(instant.as_nanosecond()).map_err(|error| error.to_string())?;
+        return Ok(Timestamp::from_ns(ns));
+    }
+    let time: jiff::civil::Time =
+        text.parse().map_err(|_| "expected 2026-02-06T12:00:00Z or 09:30:00".to_owned())?;
+    let midnight = jiff::civil::Time::midnight();
+    let since = time.duration_since(midnight).as_nanos();
+    i64::try_from(since).map(Timestamp::from_ns).map_err(|error| error.to_string())
 }

@@ -29,10 +29,10 @@ pub struct Options {
     #[arg(long, value_enum, default_value = "max")]
     speed: Speed,
     /// Time from here on: RFC 3339, or HH:MM:SS where the log has no date
-    #[arg(long, value_parser = instant)]
+    #[arg(long, value_parser = super::instant)]
     from: Option<Timestamp>,
     /// Stop after this time
-    #[arg(long, value_parser = instant)]
+    #[arg(long, value_parser = super::instant)]
     to: Option<Timestamp>,
     /// Run so many times, each on a new engine; figures are of the fastest
     #[arg(long = "loop", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1_000))]
@@ -90,19 +90,6 @@ enum Speed {
     Tenfold,
     /// As fast as it goes
     Max,
-}
-
-/// An instant, or a time of a day without a date.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        let ns = i64::try_from(instant.as_nanosecond()).map_err(|error| error.to_string())?;
-        return Ok(Timestamp::from_ns(ns));
-    }
-    let time: jiff::civil::Time =
-        text.parse().map_err(|_| "expected 2026-02-06T12:00:00Z or 09:30:00".to_owned())?;
-    let midnight = jiff::civil::Time::midnight();
-    let since = time.duration_since(midnight).as_nanos();
-    i64::try_from(since).map(Timestamp::from_ns).map_err(|error| error.to_string())
 }
 
 /// A decimal above zero, in billionths.

@@ -13,7 +13,7 @@ use types::{OrderId, TradeId};
 use crate::{
     cli::OutputOptions,
     exit::{Failure, Kind},
-    output,
+    output::{self, Format},
 };
 
 /// Options of `replay trace`.
@@ -58,7 +58,12 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         match trace(&shard.journal, &settlement, subject) {
             Ok(rows) => {
                 let lines: Vec<_> = rows.into_iter().map(line).collect();
-                return output::print_rows(&lines, options.output.output);
+                return match options.output.output {
+                    Format::Human => output::print(&told(&lines)),
+                    format @ (Format::Json | Format::Ndjson | Format::Csv) => {
+                        output::print_rows(&lines, format)
+                    }
+                };
             }
             // Another shard may have it.
             Err(error @ (TraceError::NoOrder { .. } | TraceError::NoTrade { .. })) => {
@@ -69,6 +74,24 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         }
     }
     Err(missing.unwrap_or_else(|| Failure::usage("there is no journal")))
+}
+
+/// For people: a table would be wider than any screen.
+fn told(lines: &[Line]) -> String {
+    let mut text = String::new();
+    let mut before = None;
+    for line in lines {
+        if before != Some((line.seq, line.trade)) {
+            let trade = line.trade.map_or_else(String::new, |trade| format!(", trade {trade}"));
+            text.push_str(&format!("sequence {}{trade}\n", line.seq));
+            before = Some((line.seq, line.trade));
+        }
+        let status = if line.status == "recorded" { "" } else { line.status };
+        let separator = if status.is_empty() { "" } else { ": " };
+        let Line { stop, place, text: what, .. } = line;
+        text.push_str(&format!("  {stop:>2} {place}\n     {status}{separator}{what}\n"));
+    }
+    text
 }
 
 fn line(row: Row) -> Line {
