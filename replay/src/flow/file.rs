@@ -6,12 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use types::Side;
-
-use super::{
-    FlowHeader, FlowKind, FlowOperation, HEADER_BYTES, OPERATION_BYTES, OPERATIONS_MAX,
-    operation::RawOperation,
-};
+use super::{FlowHeader, FlowKind, FlowOperation, HEADER_BYTES, OPERATION_BYTES, OPERATIONS_MAX};
 
 /// A flow in which every operation is possible: prices, books and accounts are within the header's
 /// bounds, ids are dense, and a cancellation names an order sent before it.
@@ -130,7 +125,7 @@ impl Flow {
         let mut operations = Vec::with_capacity(records.len());
         for (number, record) in records.iter().enumerate() {
             check.number = number;
-            operations.push(check.operation(&RawOperation::from_bytes(record), &operations)?);
+            operations.push(check.operation(record, &operations)?);
         }
         let ids = u64::try_from(check.orders.len()).unwrap_or(u64::MAX);
         if ids != header.id_max {
@@ -201,21 +196,15 @@ struct Check {
 impl Check {
     fn operation(
         &mut self,
-        raw: &RawOperation,
+        bytes: &[u8; OPERATION_BYTES],
         before: &[FlowOperation],
     ) -> Result<FlowOperation, FlowError> {
-        let Some(kind) = FlowKind::from_code(raw.kind) else {
-            let expected = "0 (new), 1 (cancel) or 2 (immediate or cancel)";
-            return Err(self.refused("kind", raw.kind.into(), expected.to_owned()));
-        };
-        let Some(side) = Side::from_code(raw.side) else {
-            return Err(self.refused("side", raw.side.into(), "0 (buy) or 1 (sell)".to_owned()));
-        };
-        let &RawOperation { id, price, quantity, account, book, .. } = raw;
+        let operation = FlowOperation::from_bytes(bytes)
+            .map_err(|(field, got, expected)| self.refused(field, got.into(), expected))?;
+        let FlowOperation { price, book, .. } = operation;
         self.within("book", u32::from(book), 0, self.header.book_count.saturating_sub(1))?;
         self.within("price", price, 1, self.header.price_max)?;
-        let operation = FlowOperation { id, price, quantity, account, book, kind, side };
-        match kind {
+        match operation.kind {
             FlowKind::New | FlowKind::ImmediateOrCancel => self.order(&operation)?,
             FlowKind::Cancel => self.cancellation(&operation, before)?,
         }

@@ -35,7 +35,11 @@ pub struct FlowHeader {
 }
 
 impl FlowHeader {
-    pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Result<Self, FlowError> {
+    /// The header in these bytes.
+    ///
+    /// # Errors
+    /// Names the first field that cannot be.
+    pub fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Result<Self, FlowError> {
         let mut rest = bytes.as_slice();
         let magic: [u8; 8] = take(&mut rest);
         if magic != MAGIC {

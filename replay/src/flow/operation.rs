@@ -87,6 +87,23 @@ impl RawOperation {
 }
 
 impl FlowOperation {
+    /// The operation in these bytes, as far as it can be checked alone.
+    ///
+    /// # Errors
+    /// Name, value and possible values of the first field that cannot be.
+    pub fn from_bytes(bytes: &[u8; OPERATION_BYTES]) -> Result<Self, (&'static str, u8, String)> {
+        let raw = RawOperation::from_bytes(bytes);
+        let Some(kind) = FlowKind::from_code(raw.kind) else {
+            let expected = "0 (new), 1 (cancel) or 2 (immediate or cancel)";
+            return Err(("kind", raw.kind, expected.to_owned()));
+        };
+        let Some(side) = Side::from_code(raw.side) else {
+            return Err(("side", raw.side, "0 (buy) or 1 (sell)".to_owned()));
+        };
+        let RawOperation { id, price, quantity, account, book, .. } = raw;
+        Ok(Self { id, price, quantity, account, book, kind, side })
+    }
+
     pub(super) fn to_bytes(self) -> [u8; OPERATION_BYTES] {
         let mut bytes = [0; OPERATION_BYTES];
         let fields = self

@@ -15,6 +15,14 @@ pub struct ReferenceBooks {
     orders: Vec<Option<Resting>>,
 }
 
+/// A match with an order that rested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fill {
+    pub(crate) maker: u64,
+    pub(crate) price: u32,
+    pub(crate) quantity: u32,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Book {
     bids: Levels,
@@ -58,17 +66,24 @@ impl ReferenceBooks {
     /// # Panics
     /// When the book does not exist, or ids are not dense: no checked flow has either.
     pub fn apply(&mut self, operation: &FlowOperation, result: &mut FlowResult) {
+        self.apply_each(operation, &mut |fill| {
+            result.fill(operation.id, fill.maker, fill.price, fill.quantity);
+        });
+    }
+
+    /// As [`Self::apply`], telling of each fill.
+    pub(crate) fn apply_each(&mut self, operation: &FlowOperation, each: &mut dyn FnMut(&Fill)) {
         match operation.kind {
             FlowKind::New => {
                 self.orders.push(None);
-                let left = self.trade(operation, result);
+                let left = self.trade(operation, each);
                 if left > 0 {
                     self.rest(operation, left);
                 }
             }
             FlowKind::ImmediateOrCancel => {
                 self.orders.push(None);
-                self.trade(operation, result);
+                self.trade(operation, each);
             }
             FlowKind::Cancel => self.cancel(operation.id),
         }
@@ -98,7 +113,7 @@ impl ReferenceBooks {
     }
 
     /// Trades while prices meet; returns what is left.
-    fn trade(&mut self, taker: &FlowOperation, result: &mut FlowResult) -> u32 {
+    fn trade(&mut self, taker: &FlowOperation, each: &mut dyn FnMut(&Fill)) -> u32 {
         let mut left = taker.quantity;
         while left > 0 {
             let book = self.book_mut(taker.book);
@@ -113,7 +128,7 @@ impl ReferenceBooks {
             left -= quantity;
             *maker_left -= quantity;
             let (maker, maker_left) = (*maker, *maker_left);
-            result.fill(taker.id, maker, price, quantity);
+            each(&Fill { maker, price, quantity });
             if maker_left == 0 {
                 queue.pop_front();
                 if queue.is_empty() {
@@ -158,6 +173,27 @@ impl ReferenceBooks {
         {
             moved.place = place;
         }
+    }
+
+    /// Makes an order that rests smaller where it stands; what is left of it must be above zero.
+    #[cfg(test)]
+    pub(crate) fn reduce(&mut self, id: u64, by: u32) {
+        let Some(Resting { book, side, price, .. }) = self.order(id) else { return };
+        let queue = self.book_mut(book).levels_mut(side).get_mut(&price);
+        let found = queue.and_then(|queue| queue.iter_mut().find(|(queued, _)| *queued == id));
+        if let Some((_, left)) = found {
+            *left -= by;
+        }
+    }
+
+    /// What is left of an order that rests.
+    #[cfg(test)]
+    pub(crate) fn left(&self, id: u64) -> Option<u32> {
+        let Resting { book, side, price, .. } = self.order(id)?;
+        let book = self.book(book);
+        let levels = if side == Side::Buy { &book.bids } else { &book.asks };
+        let found = levels.get(&price)?.iter().find(|(queued, _)| *queued == id);
+        found.map(|(_, left)| *left)
     }
 
     fn order(&self, id: u64) -> Option<Resting> {

@@ -1,0 +1,184 @@
+//! Stops 1 to 11: what a journal entry says about the order's way through the exchange.
+
+use ed25519_dalek::VerifyingKey;
+use types::{CancelReason, Command, Event, MeterId, Origin, Request, Signature, TradeSide};
+use wire::{FeedItem, FeedMessage, signing};
+
+use super::{Keys, Moment, Row, Status, stops::stop};
+use crate::fields::{command_fields, command_name, event_fields, words};
+
+/// The rows of one entry.
+pub(super) fn rows(moment: &Moment, keys: &Keys) -> Vec<Row> {
+    let row = |number, status, text| Row {
+        stop: stop(number),
+        seq: moment.command.seq,
+        trade: None,
+        status,
+        text,
+    };
+    let recorded = |number, text| row(number, Status::Recorded, text);
+    let mut rows = Vec::new();
+    let sender = sender(&moment.command.value);
+    if let Some(origin) = sender {
+        let nothing = "the edge keeps nothing of what it lets pass".to_owned();
+        rows.push(row(1, Status::NotRecorded, nothing.clone()));
+        rows.push(recorded(2, words(command_fields(&moment.command).iter().skip(2))));
+        rows.push(recorded(3, evidence(&moment.command.value, origin, keys)));
+        rows.push(row(4, Status::NotRecorded, nothing));
+    }
+    rows.push(recorded(5, source(&moment.command.value, sender).to_owned()));
+    rows.push(recorded(6, format!("sequence {}, {}", moment.command.seq, moment.command.time)));
+    let kind = command_name(&moment.command.value);
+    rows.push(recorded(7, format!("{kind} caused {} events", moment.caused)));
+    for (index, event) in &moment.events {
+        let fields = event_fields(moment.command.seq, moment.command.time, *index, event);
+        rows.push(recorded(8, words(fields.iter().skip(2))));
+    }
+    let place = moment.position;
+    rows.push(recorded(9, format!("segment {}, byte {}", place.segment, place.offset)));
+    rows.push(recorded(10, told(moment)));
+    rows.push(recorded(11, fed(moment)));
+    rows
+}
+
+/// The session that sent a command, if one did.
+const fn sender(command: &Command) -> Option<Origin> {
+    match command {
+        Command::NewOrder(signed) => Some(signed.origin),
+        Command::ReplaceOrder(signed) => Some(signed.origin),
+        Command::ReduceOrder(reduce) => Some(reduce.origin),
+        Command::CancelOrder(request)
+        | Command::HibernateOrder(request)
+        | Command::ActivateOrder(request) => Some(request.origin),
+        Command::MassCancel(request) => request.origin,
+        Command::DefineMarket(_)
+        | Command::RegisterParty(_)
+        | Command::RegisterMeter(_)
+        | Command::SetControls(_)
+        | Command::OpenSlot(_)
+        | Command::FreezeSlot(_)
+        | Command::UncrossSlot(_)
+        | Command::CloseSlot(_)
+        | Command::SetTrading(_)
+        | Command::SetCredit(_)
+        | Command::ReleaseCredit(_)
+        | Command::PassTime => None,
+    }
+}
+
+const fn source(command: &Command, sender: Option<Origin>) -> &'static str {
+    if sender.is_some() {
+        return "taken from the ring";
+    }
+    if let Command::OpenSlot(_)
+    | Command::FreezeSlot(_)
+    | Command::UncrossSlot(_)
+    | Command::CloseSlot(_)
+    | Command::PassTime = command
+    {
+        "due by the timetable"
+    } else {
+        "entered by the operator"
+    }
+}
+
+/// What proves that a request is its sender's: checked again here.
+fn evidence(command: &Command, origin: Origin, keys: &Keys) -> String {
+    let mut bytes = Vec::new();
+    let (meter, signature) = if let Command::NewOrder(signed) = command {
+        signing::new_order(&signed.order, &mut bytes);
+        (signed.order.meter, signed.signature)
+    } else if let Command::ReplaceOrder(signed) = command {
+        signing::replace_order(&signed.replace, &mut bytes);
+        (signed.replace.meter, signed.signature)
+    } else {
+        let Origin { platform, session } = origin;
+        return format!("session {session} of platform {platform}; needs no signature");
+    };
+    signed(meter, &signature, &bytes, keys)
+}
+
+fn signed(meter: MeterId, signature: &Signature, bytes: &[u8], keys: &Keys) -> String {
+    let Some((key, registered)) = keys.get(&meter) else {
+        return format!("meter {meter} is not registered");
+    };
+    let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
+    let verifies = VerifyingKey::from_bytes(key.as_bytes())
+        .is_ok_and(|key| key.verify_strict(bytes, &signature).is_ok());
+    let says = if verifies { "verifies" } else { "does NOT verify" };
+    format!("the signature {says} under key {key} of meter {meter}, registered at {registered}")
+}
+
+/// Who has a report of which events.
+fn told(moment: &Moment) -> String {
+    let reports: Vec<_> =
+        moment.events.iter().flat_map(|(_, event)| reports(event)).flatten().collect();
+    if reports.is_empty() { "no report".to_owned() } else { reports.join("; ") }
+}
+
+/// None, one, or one for each side of a trade.
+fn reports(event: &Event) -> [Option<String>; 2] {
+    let (platform, kind) = match event {
+        Event::OrderAccepted(event) => (event.origin.platform, "new"),
+        Event::OrderRestated(event) => (event.origin.platform, "status"),
+        Event::OrderReplaced(event) => (event.origin.platform, "replaced"),
+        Event::OrderHibernated(event) => (event.origin.platform, "hibernated"),
+        Event::OrderActivated(event) => (event.origin.platform, "activated"),
+        Event::OrderCancelled(event) => {
+            let expired = matches!(event.reason, CancelReason::GateClosed | CancelReason::Expired);
+            (event.platform, if expired { "expired" } else { "cancelled" })
+        }
+        Event::OrderRejected(event) => (event.origin.platform, rejection(event.request)),
+        Event::Trade(trade) => return [fill(&trade.buy, "buy"), fill(&trade.sell, "sell")],
+        Event::MarketDefined(_)
+        | Event::PartyRegistered(_)
+        | Event::MeterRegistered(_)
+        | Event::ControlsSet(_)
+        | Event::SlotPhaseChanged(_)
+        | Event::SlotFrozen(_)
+        | Event::CallExtended(_)
+        | Event::AuctionUncrossed(_)
+        | Event::MassCancelled(_)
+        | Event::TradingChanged(_)
+        | Event::CreditSet(_)
+        | Event::CreditReleased(_)
+        | Event::CommandRejected(_) => return [None, None],
+    };
+    [Some(format!("`{kind}` for platform {platform}")), None]
+}
+
+fn fill(side: &TradeSide, word: &str) -> Option<String> {
+    Some(format!("`trade` ({word}) for platform {}", side.platform))
+}
+
+const fn rejection(request: Request) -> &'static str {
+    match request {
+        Request::New => "rejected",
+        Request::Cancel => "cancel rejected",
+        Request::Replace => "replace rejected",
+        Request::Reduce => "reduce rejected",
+        Request::Hibernate => "hibernate rejected",
+        Request::Activate => "activate rejected",
+        Request::MassCancel => "mass cancel rejected",
+    }
+}
+
+/// Which of the events the feed carries.
+fn fed(moment: &Moment) -> String {
+    let (seq, time) = (moment.command.seq, moment.command.time);
+    let items: Vec<_> = moment
+        .events
+        .iter()
+        .filter_map(|&(index, event)| {
+            let index = u32::try_from(index).ok()?;
+            let item = FeedItem { seq, time, index, event };
+            FeedMessage::from_item(&item)
+                .map(|_| format!("{} {seq}/{index}", crate::fields::event_name(&event)))
+        })
+        .collect();
+    if items.is_empty() {
+        "the feed carries none of these events".to_owned()
+    } else {
+        items.join("; ")
+    }
+}
