@@ -11,6 +11,7 @@ mod engine_model;
 mod feed;
 mod market_controls;
 mod market_view;
+mod meter;
 mod order_kinds;
 mod order_refusals;
 mod session_refusals;

@@ -7,3 +7,4 @@ mod histories;
 mod intake;
 mod laws;
 mod ledger;
+mod meter_files;
