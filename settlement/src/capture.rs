@@ -77,7 +77,10 @@ impl Contract {
         Parties {
             buyer: self.buy.meter,
             seller: self.sell.meter,
+            buyer_retailer: self.buy.retailer,
+            seller_retailer: self.sell.retailer,
             seller_utility: self.sell.utility,
+            seller_platform: self.sell.platform,
             price: self.price,
         }
     }
@@ -169,11 +172,16 @@ pub fn contract(
 /// # Errors
 /// When the amount is beyond the range of money.
 pub fn hold_due(contract: &Contract, policy: &Policy) -> Result<i64, SettlementError> {
-    let exact = Exact::from_notional(contract.price.notional(contract.energy));
-    let rounded = exact.and_then(|exact| round(exact, policy.currency, policy.rounding));
-    rounded
-        .map(|rounded| rounded.amount.minor().saturating_abs())
+    value(contract.price, contract.energy, policy)
         .ok_or(SettlementError::OutOfRange { what: "the amount", contract: contract.id })
+}
+
+/// What an energy is worth at a price, whatever its sign, in minor units. `None` when it does not
+/// fit.
+#[must_use]
+pub fn value(price: Price, energy: Energy, policy: &Policy) -> Option<i64> {
+    let exact = Exact::from_notional(price.notional(energy))?;
+    Some(round(exact, policy.currency, policy.rounding)?.amount.minor().saturating_abs())
 }
 
 #[cfg(test)]

@@ -160,7 +160,8 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<P2pEnergy, Settl
         let side = Side::from_code(side).ok_or_else(|| damaged("side"))?;
         let state = State::from_code(state).ok_or_else(|| damaged("state"))?;
         let contracted = Energy::from_wh(fit(energy, "an energy")?);
-        let open = matches!(state, State::AwaitingMeterData | State::Disputed);
+        // A dispute after finality leaves what was settled before.
+        let open = state == State::AwaitingMeterData || (state == State::Disputed && settled == 0);
         Ok(P2pEnergy {
             contract: TradeId::new(fit(trade, "a trade number")?),
             key: SlotKey { market, slot },

@@ -47,7 +47,8 @@ pub use metering::{
 };
 pub use outcome::State;
 pub use pipeline::{
-    AccountTotal, Audit, Captured, DepositOutcome, LeafProof, Pipeline, Settings, Summary,
+    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Captured,
+    DepositOutcome, EnforcementSummary, LeafProof, PaymentOutcome, Pipeline, Settings, Summary,
     TransferLine, VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};

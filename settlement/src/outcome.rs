@@ -27,25 +27,38 @@ pub enum State {
     PartialCurtailed = 3,
     /// No delivery.
     Failed = 4,
-    /// The buys and sells of one of its meters cancel out: people must decide. No money moves.
+    /// The buys and sells of one of its meters cancel out, or its data changed after finality:
+    /// people must decide. No money moves.
     Disputed = 5,
+    /// Both parties agreed, before delivery, that nothing is delivered.
+    Cancelled = 6,
+    /// The payer's rail did not block the money.
+    CancelledUnfunded = 7,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::AwaitingMeterData,
         Self::Complete,
         Self::Partial,
         Self::PartialCurtailed,
         Self::Failed,
         Self::Disputed,
+        Self::Cancelled,
+        Self::CancelledUnfunded,
     ];
 
     /// The state with this code, if there is one.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.code() == code)
+    }
+
+    /// Whether it was ended before delivery.
+    #[must_use]
+    pub const fn is_cancelled(self) -> bool {
+        matches!(self, Self::Cancelled | Self::CancelledUnfunded)
     }
 
     /// The code in leaves and rows.
@@ -65,6 +78,8 @@ impl State {
             Self::PartialCurtailed => "PARTIAL_CURTAILED",
             Self::Failed => "FAILED",
             Self::Disputed => "DISPUTED",
+            Self::Cancelled => "CANCELLED",
+            Self::CancelledUnfunded => "CANCELLED_UNFUNDED",
         }
     }
 }

@@ -5,11 +5,17 @@
 //! That is why redelivery and restarts change nothing. The pipeline has no clock and no thread;
 //! time is an argument.
 
+mod agreement;
+mod amending;
 mod audit;
+mod blocking;
 mod capturing;
 mod checkpointing;
+mod collecting;
 mod deposits;
+mod enforcing;
 mod ingesting;
+mod paying;
 mod verification;
 
 use std::{
@@ -19,12 +25,16 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use types::{Digest, Seq, ShardId, shard::SHARDS_MAX};
+use types::{Digest, Seq, ShardId, Timestamp, shard::SHARDS_MAX};
 
+pub use amending::{Amendment, AmendmentOutcome, Answer};
 pub use audit::{AccountTotal, Audit, Summary, TransferLine};
+pub use blocking::{BlockOutcome, BlockRequest};
 pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
+pub use enforcing::EnforcementSummary;
+pub use paying::PaymentOutcome;
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 
 use crate::{
@@ -36,6 +46,14 @@ use crate::{
     store::{self, ledger::Appender},
     tlog::{Frontier, note},
 };
+
+/// Minutes since 1970 at an instant.
+const fn minute_of(now: Timestamp) -> i64 {
+    now.ns().div_euclid(60_000_000_000)
+}
+
+/// Minutes of a day.
+const DAY_MINUTES: i64 = 1_440;
 
 /// Cursor of the first shard; of the others with their number after it: `cursor-2`.
 const CURSOR: &str = "cursor";

@@ -14,6 +14,9 @@ pub const FRACTION_MAX_PPM: u32 = 10_000_000;
 /// Largest rate per kWh a policy may name: one million currency units.
 pub const RATE_MICROS_MAX: i64 = 1_000_000_000_000;
 
+/// Most days of any term: 27 years.
+pub const DAYS_MAX: u32 = 10_000;
+
 /// Most charges in one policy.
 pub const CHARGES_MAX: usize = 16;
 
@@ -50,11 +53,45 @@ pub enum Rounding {
 }
 
 /// How money moves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mechanism {
     /// The clearing house holds the payer's money and pays on delivery.
     #[default]
     ClearingHouse,
+    /// A payment rail blocks the payer's money and captures it on delivery.
+    Block,
+    /// The payer's prepaid meter is debited, and the retailers pass it on.
+    Prepaid,
+    /// The seller bills the payer.
+    SellerBiller,
+    /// The platform bills the payer and keeps its fee.
+    PlatformBiller,
+}
+
+/// How long a payment rail keeps money blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockRule {
+    /// Days after which a block expires.
+    pub hold_days: u32,
+    /// Days before delivery at which a block is asked for that would expire before it otherwise.
+    pub lead_days: Option<u32>,
+}
+
+/// The ladder of measures against who does not pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enforcement {
+    /// Days in which to pay.
+    pub due_days: u32,
+    /// Days after that until the default is recorded.
+    pub grace_days: u32,
+    /// Days after that until the fine; never, if there are none.
+    pub fine_after_days: Option<u32>,
+    /// The fine as a fraction of what is open.
+    pub fine_rate: Fraction,
+    /// Days within which another default of the same party suspends it; never, if there are none.
+    pub repeat_days: Option<u32>,
 }
 
 /// How metered energy is spread over the contracts of a meter.
@@ -178,6 +215,16 @@ pub struct Policy {
     pub feed_in: Price,
     /// The buyer's retailer's rate for excess withdrawal: a memo.
     pub retail: Price,
+    /// What who asks for a modification pays the other party, of the changed value.
+    pub modification_penalty: Fraction,
+    /// What the seller's platform keeps of what the seller is paid.
+    pub platform_fee: Fraction,
+    /// The payment rail's terms, for [`Mechanism::Block`].
+    pub block: Option<BlockRule>,
+    /// What happens to who does not pay.
+    pub enforcement: Option<Enforcement>,
+    /// Days after delivery through which an outcome may still change by itself.
+    pub finality_days: Option<u32>,
 }
 
 /// Why a policy is refused. The sentence names the field.
@@ -193,12 +240,6 @@ pub enum PolicyError {
         field: &'static str,
         /// Why.
         why: String,
-    },
-    /// A value that is possible, but not here yet.
-    #[error("`{field}` of the policy is not supported")]
-    NotSupported {
-        /// Which field and value.
-        field: String,
     },
 }
 
@@ -217,6 +258,11 @@ impl Policy {
             charges: Vec::new(),
             feed_in: Price::default(),
             retail: Price::default(),
+            modification_penalty: Fraction::ZERO,
+            platform_fee: Fraction::ZERO,
+            block: None,
+            enforcement: None,
+            finality_days: None,
         }
     }
 
@@ -249,7 +295,7 @@ pub(crate) struct PolicyDocument {
     currency: String,
     #[serde(default)]
     rounding: Rounding,
-    mechanism: String,
+    mechanism: Mechanism,
     #[serde(default)]
     allocation: Method,
     #[serde(default)]
@@ -263,13 +309,25 @@ pub(crate) struct PolicyDocument {
     feed_in: Written,
     #[serde(default)]
     retail: Written,
-    /// Read, and used only by contract modifications, which are refused where they occur.
     #[serde(default)]
     modification_penalty: Written,
-    platform_fee: Option<serde_json::Value>,
-    block: Option<serde_json::Value>,
-    enforcement: Option<serde_json::Value>,
-    finality_days: Option<serde_json::Value>,
+    #[serde(default)]
+    platform_fee: Written,
+    block: Option<BlockRule>,
+    enforcement: Option<EnforcementDocument>,
+    finality_days: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnforcementDocument {
+    due_days: u32,
+    #[serde(default)]
+    grace_days: u32,
+    fine_after_days: Option<u32>,
+    #[serde(default)]
+    fine_rate: Written,
+    repeat_days: Option<u32>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -294,17 +352,23 @@ struct ChargeDocument {
 impl PolicyDocument {
     /// Converts and checks every field.
     pub(crate) fn into_policy(self) -> Result<Policy, PolicyError> {
-        self.refuse_unsupported()?;
         let currency = Currency::from_iso(&self.currency)
             .map_err(|error| bad("currency", &error.to_string()))?;
-        fraction("modification_penalty", self.modification_penalty)?;
+        let platform_fee = fraction("platform_fee", self.platform_fee)?;
+        if i128::from(platform_fee.ppm()) > MILLION {
+            return Err(bad("platform_fee", "more than all"));
+        }
+        if self.mechanism == Mechanism::Block && self.block.is_none() {
+            return Err(bad("block", "the mechanism `block` needs it"));
+        }
+        self.check_days()?;
         if self.charges.len() > CHARGES_MAX {
             return Err(bad("charges", "too many"));
         }
         Ok(Policy {
             currency,
             rounding: self.rounding,
-            mechanism: Mechanism::ClearingHouse,
+            mechanism: self.mechanism,
             allocation: self.allocation,
             tolerance: fraction("tolerance", self.tolerance)?,
             shortfall_penalty: self.shortfall_penalty.map(penalty).transpose()?,
@@ -312,25 +376,40 @@ impl PolicyDocument {
             charges: self.charges.into_iter().map(charge).collect::<Result<_, _>>()?,
             feed_in: rate("feed_in", self.feed_in)?,
             retail: rate("retail", self.retail)?,
+            modification_penalty: fraction("modification_penalty", self.modification_penalty)?,
+            platform_fee,
+            block: self.block,
+            enforcement: self.enforcement.map(enforcement).transpose()?,
+            finality_days: self.finality_days,
         })
     }
 
-    fn refuse_unsupported(&self) -> Result<(), PolicyError> {
-        let not_supported = |field: &str| PolicyError::NotSupported { field: field.to_owned() };
-        if self.mechanism != "clearing_house" {
-            return Err(not_supported(&format!("mechanism: {}", self.mechanism)));
-        }
-        let later = [
-            ("platform_fee", &self.platform_fee),
-            ("block", &self.block),
-            ("enforcement", &self.enforcement),
-            ("finality_days", &self.finality_days),
+    /// Every number of days is one that sums of days stay small with.
+    fn check_days(&self) -> Result<(), PolicyError> {
+        let block = self.block.map(|rule| [Some(rule.hold_days), rule.lead_days]);
+        let ladder = self.enforcement.as_ref().map(|rule| {
+            [Some(rule.due_days), Some(rule.grace_days), rule.fine_after_days, rule.repeat_days]
+        });
+        let fields = [
+            ("block", block.into_iter().flatten().flatten().max()),
+            ("enforcement", ladder.into_iter().flatten().flatten().max()),
+            ("finality_days", self.finality_days),
         ];
-        match later.into_iter().find(|(_, value)| value.is_some()) {
-            Some((field, _)) => Err(not_supported(field)),
+        match fields.into_iter().find(|(_, days)| days.is_some_and(|days| days > DAYS_MAX)) {
+            Some((field, _)) => Err(bad(field, "more than ten thousand days")),
             None => Ok(()),
         }
     }
+}
+
+fn enforcement(document: EnforcementDocument) -> Result<Enforcement, PolicyError> {
+    Ok(Enforcement {
+        due_days: document.due_days,
+        grace_days: document.grace_days,
+        fine_after_days: document.fine_after_days,
+        fine_rate: fraction("enforcement", document.fine_rate)?,
+        repeat_days: document.repeat_days,
+    })
 }
 
 fn penalty(document: PenaltyDocument) -> Result<ShortfallPenalty, PolicyError> {
@@ -417,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_and_unsupported_values_are_named() {
+    fn impossible_values_are_named() {
         let read = |extra: &str| {
             Policy::from_json(&format!(
                 r#"{{"currency":"INR","mechanism":"clearing_house"{extra}}}"#
@@ -429,10 +508,16 @@ mod tests {
         assert!(read(r#","tolerance":"0.0000001""#).contains("`tolerance`"));
         assert!(read(r#","tolerance":0.1"#).contains("expected a string"));
         assert!(read(r#","tolerance":"1e-1""#).contains("cannot be read"));
-        assert!(read(r#","platform_fee":"0.015""#).contains("`platform_fee`"));
+        assert!(read(r#","platform_fee":"1.5""#).contains("`platform_fee`"));
+        assert!(read(r#","finality_days":10001"#).contains("`finality_days`"));
+        assert!(read(r#","block":{"hold_days":-1}"#).contains("cannot be read"));
         assert!(read(r#","surprise":1"#).contains("surprise"));
         assert!(read(r#","charges":[{"name":"x","per_kwh":"1"}]"#).contains("`charges`"));
-        let other = Policy::from_json(r#"{"currency":"INR","mechanism":"prepaid"}"#).unwrap_err();
-        assert_eq!(other.to_string(), "`mechanism: prepaid` of the policy is not supported");
+        let mechanism = |name: &str| {
+            Policy::from_json(&format!(r#"{{"currency":"INR","mechanism":"{name}"}}"#))
+        };
+        assert!(mechanism("barter").unwrap_err().to_string().contains("barter"));
+        assert!(mechanism("block").unwrap_err().to_string().contains("`block`"));
+        assert_eq!(mechanism("prepaid").unwrap().mechanism, Mechanism::Prepaid);
     }
 }

@@ -1,26 +1,29 @@
 //! Rehearsal: a written case runs through the real pipeline, in memory and on a virtual clock.
 //!
 //! `docs/settlement.md` describes the format. Back offices rehearse a policy with it; the cases in
-//! `settlement/cases/` are tests. What the pipeline cannot do yet is refused by name.
+//! `settlement/cases/` are tests.
 
 mod cast;
 mod report;
 mod script;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
-use types::{Energy, MeterId, Money, Timestamp, TradeId};
+use types::{Energy, MeterId, Money, Side, Timestamp, TradeId};
 
 pub use report::{ContractReport, Outcome, Refusal};
 
 use crate::{
     allocation::Metered,
+    capture,
     error::SettlementError,
     metering::{Curtailment, CurtailmentReason, Interval, MeterFile, Reading, seal},
-    pipeline::{DepositOutcome, Pipeline},
-    policy::PolicyError,
+    pipeline::{Amendment, Answer, BlockOutcome, BlockRequest, DepositOutcome, Pipeline},
+    policy::{Mechanism, PolicyError},
 };
 use cast::Cast;
-use script::{Case, EventText};
+use script::{AnswerText, Case, EventText, PartyText};
 
 /// Most repetitions of one event.
 pub const REPEATS_MAX: u32 = 10_000;
@@ -31,12 +34,6 @@ pub enum RehearseError {
     /// Not a case.
     #[error("the case cannot be read: {0}")]
     Unreadable(String),
-    /// Something is possible, but not here yet.
-    #[error("not supported: {field}")]
-    NotSupported {
-        /// Which field and value.
-        field: String,
-    },
     /// A value that cannot be.
     #[error("`{field}` is not possible: {why}")]
     Bad {
@@ -56,7 +53,6 @@ impl RehearseError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "unreadable",
-            Self::NotSupported { .. } => "not_supported",
             Self::Bad { .. } => "bad_value",
             Self::Pipeline(_) => "pipeline_failed",
         }
@@ -68,9 +64,6 @@ impl From<PolicyError> for RehearseError {
         match error {
             PolicyError::Unreadable(why) => Self::Unreadable(why),
             PolicyError::Bad { field, why } => Self::Bad { field: format!("policy.{field}"), why },
-            PolicyError::NotSupported { field } => {
-                Self::NotSupported { field: format!("policy.{field}") }
-            }
         }
     }
 }
@@ -99,6 +92,10 @@ enum Action {
     Deposit { reference: u64, meter: MeterId, amount: Money },
     Document { event: &'static str, bytes: Vec<u8> },
     Verify,
+    Block(BlockRequest),
+    Amend { reference: u64, request: Amendment, now: Timestamp },
+    Pay { reference: u64, contract: TradeId, amount: Money },
+    Recover { reference: u64, party: MeterId, amount: Money },
 }
 
 fn run(case: Case) -> Result<Outcome, RehearseError> {
@@ -108,15 +105,27 @@ fn run(case: Case) -> Result<Outcome, RehearseError> {
         cast: &cast,
         case: &case,
         refusals: Vec::new(),
-        day: 0,
-        deposits: 0,
+        day: BEFORE_DELIVERY,
+        references: 0,
+        depositors: BTreeSet::new(),
     };
     let mut last = None;
-    for event in &case.events {
-        stage.turn(event, &mut last)?;
+    for (event, number) in case.events.iter().zip(0_usize..) {
+        stage.turn(event, &mut last).map_err(|error| match error {
+            RehearseError::Bad { field, why } => {
+                RehearseError::Bad { field: format!("events[{number}].{field}"), why }
+            }
+            other @ (RehearseError::Unreadable(_) | RehearseError::Pipeline(_)) => other,
+        })?;
     }
     report::report(&case.name, &cast, &stage.pipeline, stage.refusals)
 }
+
+/// A case begins the day before delivery.
+const BEFORE_DELIVERY: i64 = -1;
+
+/// Furthest day of a case, either side of delivery: 27 years.
+const DAYS_MAX: i64 = 10_000;
 
 struct Stage<'a> {
     pipeline: Pipeline,
@@ -124,7 +133,8 @@ struct Stage<'a> {
     case: &'a Case,
     refusals: Vec<Refusal>,
     day: i64,
-    deposits: u64,
+    references: u64,
+    depositors: BTreeSet<MeterId>,
 }
 
 impl Stage<'_> {
@@ -137,56 +147,134 @@ impl Stage<'_> {
             EventText::RepeatLast { times } => {
                 if *times > REPEATS_MAX {
                     let why = format!("at most {REPEATS_MAX}");
-                    return Err(RehearseError::Bad { field: "repeat_last.times".to_owned(), why });
+                    return Err(RehearseError::Bad { field: "times".to_owned(), why });
                 }
                 for action in (0..*times).flat_map(|_| last.clone().unwrap_or_default()) {
                     self.act(&action)?;
                 }
-                Ok(())
             }
             EventText::Day { to } => {
-                self.day = *to;
-                Ok(())
+                self.day = day("to", *to)?;
+                self.ask_for_blocks()?;
             }
             EventText::Deposit { .. }
             | EventText::Reading(_)
             | EventText::Curtailment { .. }
             | EventText::Verify
-            | EventText::Hold(_)
-            | EventText::Modification(_)
-            | EventText::Payment(_)
-            | EventText::Recovery(_) => {
+            | EventText::Hold { .. }
+            | EventText::Modification { .. }
+            | EventText::Payment { .. }
+            | EventText::Recovery { .. } => {
                 let actions = self.decide(event)?;
                 for action in &actions {
                     self.act(action)?;
                 }
                 *last = Some(actions);
-                Ok(())
+            }
+        }
+        self.pipeline.enforce(self.now())?;
+        Ok(())
+    }
+
+    fn decide(&mut self, event: &EventText) -> Result<Vec<Action>, RehearseError> {
+        match event {
+            EventText::Deposit { account, minor } => {
+                let amount = Money::from_minor(*minor);
+                let meter = self.cast.meter(account)?;
+                self.depositors.insert(meter);
+                Ok(vec![Action::Deposit { reference: self.reference(), meter, amount }])
+            }
+            EventText::Reading(reading) => {
+                self.delivered()?;
+                self.readings(reading)
+            }
+            EventText::Curtailment { meter, cap_wh, revision } => {
+                self.curtailments(meter, *cap_wh, *revision)
+            }
+            EventText::Verify => {
+                self.delivered()?;
+                Ok(vec![Action::Verify])
+            }
+            EventText::RepeatLast { .. } | EventText::Day { .. } => Ok(Vec::new()),
+            EventText::Hold { contract, minor, day: asked } => {
+                let contract = self.cast.contract(contract)?;
+                let asked = self.at(day("day", *asked)?);
+                Ok(vec![Action::Block(self.block(contract, *minor, asked))])
+            }
+            EventText::Modification { contract, by, version, energy_wh, answer } => {
+                let request = Amendment {
+                    contract: self.cast.contract(contract)?,
+                    by: match by {
+                        PartyText::Buyer => Side::Buy,
+                        PartyText::Seller => Side::Sell,
+                    },
+                    version: *version,
+                    energy: Energy::from_wh(*energy_wh),
+                    answer: match answer {
+                        AnswerText::Accept => Answer::Accept,
+                        AnswerText::Reject => Answer::Reject,
+                    },
+                };
+                let (reference, now) = (self.reference(), self.now());
+                Ok(vec![Action::Amend { reference, request, now }])
+            }
+            EventText::Payment { contract, minor } => {
+                let (contract, amount) = (self.cast.contract(contract)?, Money::from_minor(*minor));
+                Ok(vec![Action::Pay { reference: self.reference(), contract, amount }])
+            }
+            EventText::Recovery { party, minor } => {
+                let (party, amount) = (self.cast.meter(party)?, Money::from_minor(*minor));
+                Ok(vec![Action::Recover { reference: self.reference(), party, amount }])
             }
         }
     }
 
-    fn decide(&mut self, event: &EventText) -> Result<Vec<Action>, RehearseError> {
-        let not_supported =
-            |name: &str| Err(RehearseError::NotSupported { field: format!("events.type: {name}") });
-        match event {
-            EventText::Deposit { account, minor } => {
-                self.deposits = self.deposits.saturating_add(1);
-                let amount = Money::from_minor(*minor);
-                let meter = self.cast.meter(account)?;
-                Ok(vec![Action::Deposit { reference: self.deposits, meter, amount }])
-            }
-            EventText::Reading(reading) => self.readings(reading),
-            EventText::Curtailment { meter, cap_wh, revision } => {
-                self.curtailments(meter, *cap_wh, *revision)
-            }
-            EventText::Verify => Ok(vec![Action::Verify]),
-            EventText::RepeatLast { .. } | EventText::Day { .. } => Ok(Vec::new()),
-            EventText::Hold(_) => not_supported("hold"),
-            EventText::Modification(_) => not_supported("modification"),
-            EventText::Payment(_) => not_supported("payment"),
-            EventText::Recovery(_) => not_supported("recovery"),
+    /// Each event has a reference of its own; only its redelivery has the same.
+    fn reference(&mut self) -> u64 {
+        self.references = self.references.saturating_add(1);
+        self.references
+    }
+
+    /// Readings come, and are verified, after delivery.
+    fn delivered(&mut self) -> Result<(), RehearseError> {
+        self.day = self.day.max(0);
+        self.ask_for_blocks()
+    }
+
+    /// At a payment rail, what the case does not say of holds is asked of the payers' deposits,
+    /// when delivery comes near.
+    fn ask_for_blocks(&mut self) -> Result<(), RehearseError> {
+        let Some(rule) = self.cast.policy().block else { return Ok(()) };
+        let lead = i64::from(rule.lead_days.unwrap_or(0));
+        if self.cast.policy().mechanism != Mechanism::Block || self.day < -lead {
+            return Ok(());
         }
+        let mut told: Vec<&str> = Vec::new();
+        for event in &self.case.events {
+            if let EventText::Hold { contract, .. } = event {
+                told.push(contract);
+            }
+        }
+        let names = self.cast.contract_names();
+        for (_, id) in names.iter().filter(|(name, _)| !told.contains(&name.as_str())) {
+            let Some(trade) = self.cast.trades().find(|trade| trade.trade == *id) else { continue };
+            let payer = if trade.price.micros() < 0 { trade.sell.meter } else { trade.buy.meter };
+            let value = capture::value(trade.price, trade.quantity, self.cast.policy());
+            if self.depositors.contains(&payer) && value.is_some_and(|value| value > 0) {
+                let request = self.block(*id, value.unwrap_or(0), self.at(-lead));
+                self.pipeline.block(&request)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A rail knows of a payer's money what was deposited, if anything was.
+    fn block(&self, contract: TradeId, minor: i64, asked: Timestamp) -> BlockRequest {
+        let payer = self.cast.meters_of(contract).map(|(buyer, seller)| {
+            if self.cast.price_of(contract).micros() < 0 { seller } else { buyer }
+        });
+        let from_deposits = payer.is_some_and(|payer| self.depositors.contains(&payer));
+        BlockRequest { contract, amount: Money::from_minor(minor), from_deposits, asked }
     }
 
     /// One signed file per slot of the meter. A file holds both registers: the one the event names,
@@ -255,6 +343,30 @@ impl Stage<'_> {
             Action::Verify => {
                 self.pipeline.verify(self.now())?;
             }
+            Action::Block(request) => {
+                let outcome = self.pipeline.block(request)?;
+                if matches!(outcome, BlockOutcome::NotBlocking | BlockOutcome::TooLate) {
+                    self.refuse("hold", outcome.name());
+                }
+            }
+            Action::Amend { reference, request, now } => {
+                let outcome = self.pipeline.amend(*reference, request, *now)?;
+                if !outcome.is_answered() {
+                    self.refuse("modification", outcome.name());
+                }
+            }
+            Action::Pay { reference, contract, amount } => {
+                let outcome = self.pipeline.pay(*reference, *contract, *amount)?;
+                if !outcome.is_taken() {
+                    self.refuse("payment", outcome.name());
+                }
+            }
+            Action::Recover { reference, party, amount } => {
+                let outcome = self.pipeline.recover(*reference, *party, *amount)?;
+                if !outcome.is_taken() {
+                    self.refuse("recovery", outcome.name());
+                }
+            }
         }
         Ok(())
     }
@@ -263,11 +375,24 @@ impl Stage<'_> {
         self.refusals.push(Refusal { event, reason });
     }
 
-    /// The end of delivery, and days after.
     fn now(&self) -> Timestamp {
-        const DAY_NS: i64 = 86_400_000_000_000;
-        self.cast.delivery_end().plus_ns(self.day.saturating_mul(DAY_NS))
+        self.at(self.day)
     }
+
+    /// The end of delivery, and days after.
+    fn at(&self, day: i64) -> Timestamp {
+        const DAY_NS: i64 = 86_400_000_000_000;
+        self.cast.delivery_end().plus_ns(day.saturating_mul(DAY_NS))
+    }
+}
+
+/// A day within the range of cases.
+fn day(field: &str, day: i64) -> Result<i64, RehearseError> {
+    if day.saturating_abs() <= DAYS_MAX {
+        return Ok(day);
+    }
+    let why = format!("got {day}, expected at most {DAYS_MAX} days before or after delivery");
+    Err(RehearseError::Bad { field: field.to_owned(), why })
 }
 
 /// The contract numbers of a case by name.

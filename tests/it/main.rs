@@ -13,6 +13,7 @@ mod feed;
 mod fuzz;
 mod market_controls;
 mod market_view;
+mod meter;
 mod order_kinds;
 mod order_refusals;
 mod python;

@@ -5,6 +5,7 @@ pub mod ca;
 pub mod declare;
 pub mod dry_run;
 mod dry_run_book;
+pub mod meter;
 pub mod replay;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
@@ -20,6 +21,7 @@ Examples:
   gridcross replay verify day                     prove that the journal replays
   gridcross init exchange && gridcross serve --data-dir exchange
   gridcross bench book --workload 2               the engine on a canonical flow of orders
+  gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
@@ -56,6 +58,9 @@ enum Command {
     /// Measure the engine on this machine
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Read meter files
+    #[command(subcommand)]
+    Meter(meter::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -114,6 +119,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ca(command) => ca::run(&command),
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
+        Command::Meter(command) => meter::run(&command),
         Command::DryRun(command) => dry_run::run(&command),
         Command::Bench(command) => bench::run(&command),
     }

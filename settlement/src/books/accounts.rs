@@ -92,11 +92,13 @@ pub enum AccountKind {
     External = 7,
     /// Always zero; here so that it can be seen to be.
     Rounding = 8,
+    /// Passing through between retailers. Zero after every transaction.
+    Clearing = 9,
 }
 
 impl AccountKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Available,
         Self::Escrow,
         Self::Earned,
@@ -105,6 +107,7 @@ impl AccountKind {
         Self::Pool,
         Self::External,
         Self::Rounding,
+        Self::Clearing,
     ];
 
     /// The code in account numbers.
@@ -126,6 +129,7 @@ impl AccountKind {
             Self::Pool => "pool",
             Self::External => "external",
             Self::Rounding => "rounding",
+            Self::Clearing => "clearing",
         }
     }
 
@@ -135,7 +139,7 @@ impl AccountKind {
         match self {
             Self::Available | Self::Escrow | Self::Earned | Self::Owed | Self::Pool => balance >= 0,
             Self::Owes | Self::External => balance <= 0,
-            Self::Rounding => balance == 0,
+            Self::Rounding | Self::Clearing => balance == 0,
         }
     }
 }

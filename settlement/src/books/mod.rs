@@ -11,7 +11,7 @@ use types::{Currency, Money, Notional};
 
 use crate::{
     outcome::{Amounts, ExactCharge},
-    policy::{Policy, Rounding},
+    policy::{Fraction, Policy, Rounding},
 };
 
 /// Zepto-currency in one nano-currency.
@@ -130,6 +130,29 @@ pub fn due(amounts: &Amounts, policy: &Policy) -> Option<Due> {
         feed_in: minor(amounts.feed_in)?,
         retail: minor(amounts.retail)?,
     })
+}
+
+/// What the platform keeps of what the seller is paid for energy, taken or not. `None` when it
+/// does not fit.
+#[must_use]
+pub fn platform_fee(due: &Due, policy: &Policy) -> Option<i64> {
+    let paid = due.energy.checked_add(due.take_or_pay)?;
+    fraction_of(paid.minor().max(0), policy.platform_fee, policy)
+}
+
+/// A fraction of an amount in minor units, rounded once.
+#[must_use]
+pub fn fraction_of(minor: i64, part: Fraction, policy: &Policy) -> Option<i64> {
+    let nanos = i128::from(minor).checked_mul(policy.currency.nanos_per_minor())?;
+    fraction_of_nanos(nanos, part, policy)
+}
+
+/// A fraction of an exact amount in nano-currency, rounded once to minor units.
+#[must_use]
+pub fn fraction_of_nanos(nanos: i128, part: Fraction, policy: &Policy) -> Option<i64> {
+    // A nano is 10^-9 and a millionth 10^-6; a million of their product is 10^-21.
+    let zepto = nanos.checked_mul(1_000_000)?.checked_mul(i128::from(part.ppm()))?;
+    Some(round(Exact::from_zepto(zepto), policy.currency, policy.rounding)?.amount.minor())
 }
 
 /// The buyer's and the seller's half; the odd minor unit is the seller's.

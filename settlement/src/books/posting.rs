@@ -1,5 +1,6 @@
 //! Writing transfers and balances, within one transaction.
 
+use core::ops::RangeInclusive;
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -76,19 +77,19 @@ impl<'c> Posting<'c> {
         self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
     }
 
-    /// Posts the opposite of every leg of run `undone`, as part of `run`.
+    /// Posts the opposite of every leg of the runs `undone` as part of `run`, and returns what was
+    /// taken back. Legs that belong to no run stay.
     ///
     /// # Errors
     /// As [`Posting::post`].
     pub fn reverse(
         &mut self,
         contract: TradeId,
-        undone: u16,
+        undone: RangeInclusive<u16>,
         run: u16,
-    ) -> Result<(), SettlementError> {
-        // Holds belong to the contract, not to a settlement run: their code is the lowest.
-        let first = transfer_number(contract, undone, LegKind::Hold.code().saturating_add(1));
-        let last = transfer_number(contract, undone, LegKind::REVERSAL.saturating_sub(1));
+    ) -> Result<Vec<Leg>, SettlementError> {
+        let first = transfer_number(contract, *undone.start(), 0);
+        let last = transfer_number(contract, *undone.end(), u8::MAX);
         let legs: Vec<[i64; 4]> = self
             .connection
             .prepare_cached(
@@ -101,11 +102,28 @@ impl<'c> Posting<'c> {
                 rows.collect()
             })
             .doing("read the transfers of a run")?;
+        // Debts may have been collected in parts: one reversal takes all parts back.
+        let mut sums: BTreeMap<(LegKind, i64, i64), i64> = BTreeMap::new();
         for [id, debit, credit, amount] in legs {
-            let code = u8::try_from(id & 0x7f).unwrap_or(0) | LegKind::REVERSAL;
-            self.write(transfer_number(contract, run, code), credit, debit, amount)?;
+            let code = u8::try_from(id & 0xff).unwrap_or(0);
+            if let Some(kind) = LegKind::from_code(code)
+                && kind.is_of_run()
+            {
+                let sum = sums.entry((kind, debit, credit)).or_default();
+                *sum = sum.saturating_add(amount);
+            }
         }
-        Ok(())
+        let mut reversed = Vec::with_capacity(sums.len());
+        for ((kind, debit, credit), amount) in sums {
+            let code = kind.code() | LegKind::REVERSAL;
+            self.write(transfer_number(contract, run, code), credit, debit, amount)?;
+            let account = |number| {
+                Account::from_number(number)
+                    .ok_or_else(|| SettlementError::Damaged(format!("account {number}")))
+            };
+            reversed.push(Leg::new(kind, account(debit)?, account(credit)?, amount));
+        }
+        Ok(reversed)
     }
 
     /// Writes the balances that changed, after checking that each is on its side of zero.

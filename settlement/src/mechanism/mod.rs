@@ -1,116 +1,28 @@
 //! Stop 16 of an order's life: a mechanism turns what is due into legs between accounts.
 //!
-//! A mechanism is a pure function from what is due and what funds there are to a list of
-//! [`Leg`]s. The clearing house is the one there is.
+//! A mechanism is a [`Rail`]: a pure function from what is due and what funds there are to a list
+//! of [`Leg`]s. [`clearing_house`] holds the payer's money, [`block`] lets a payment rail do so,
+//! [`prepaid`] debits a prepaid meter, [`biller`] sends a bill. What a rail cannot pay is owed;
+//! collecting it later is the pipeline's business and the same for all.
 
+pub mod biller;
+pub mod block;
 pub mod clearing_house;
+mod desk;
+mod leg;
+pub mod prepaid;
 
-use types::{MeterId, Money, Price, UtilityId};
+use types::{MeterId, PlatformId, Price, RetailerId, UtilityId};
+
+pub use leg::{Leg, LegKind};
 
 use crate::{
-    books::{Due, accounts::Account},
-    policy::{Mechanism, PenaltyTo},
+    books::{
+        Due,
+        accounts::{Account, AccountKind, Owner},
+    },
+    policy::{Mechanism, PenaltyTo, Policy},
 };
-
-/// What a transfer is for. Codes are part of transfer numbers: appended to, never renumbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum LegKind {
-    /// Payer's available → payer's escrow, when the contract is captured or a deposit covers it.
-    Hold = 1,
-    /// Payer's escrow → payee's earnings, for settled energy.
-    Energy = 2,
-    /// Payer's available → payee's earnings: settled energy the hold did not cover.
-    EnergyUncovered = 3,
-    /// Payer owes → payee is owed: settled energy nobody could pay yet.
-    EnergyOwed = 4,
-    /// Buyer's escrow → seller's earnings, for energy delivered and not taken.
-    TakeOrPay = 5,
-    /// Buyer's available → seller's earnings, likewise.
-    TakeOrPayUncovered = 6,
-    /// Buyer owes → seller is owed, likewise.
-    TakeOrPayOwed = 7,
-    /// Payer's escrow → payer's available: what the contract did not need.
-    Refund = 8,
-    /// Seller's earnings → beneficiary.
-    Penalty = 9,
-    /// Seller's available → beneficiary: what the earnings did not cover.
-    PenaltyUncovered = 10,
-    /// Seller owes → beneficiary is owed.
-    PenaltyOwed = 11,
-    /// Payer's escrow → payer's available, after a reversal took back a refund already in use.
-    Uncover = 12,
-    /// The world → meter's available.
-    Deposit = 13,
-}
-
-impl LegKind {
-    /// Added to the code of a leg in the transfer that reverses it.
-    pub const REVERSAL: u8 = 128;
-
-    /// Every kind.
-    pub const ALL: [Self; 13] = [
-        Self::Hold,
-        Self::Energy,
-        Self::EnergyUncovered,
-        Self::EnergyOwed,
-        Self::TakeOrPay,
-        Self::TakeOrPayUncovered,
-        Self::TakeOrPayOwed,
-        Self::Refund,
-        Self::Penalty,
-        Self::PenaltyUncovered,
-        Self::PenaltyOwed,
-        Self::Uncover,
-        Self::Deposit,
-    ];
-
-    /// The kind with this code, if there is one.
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code)
-    }
-
-    /// The name in output.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hold => "hold",
-            Self::Energy => "energy",
-            Self::EnergyUncovered => "energy_uncovered",
-            Self::EnergyOwed => "energy_owed",
-            Self::TakeOrPay => "take_or_pay",
-            Self::TakeOrPayUncovered => "take_or_pay_uncovered",
-            Self::TakeOrPayOwed => "take_or_pay_owed",
-            Self::Refund => "refund",
-            Self::Penalty => "penalty",
-            Self::PenaltyUncovered => "penalty_uncovered",
-            Self::PenaltyOwed => "penalty_owed",
-            Self::Uncover => "uncover",
-            Self::Deposit => "deposit",
-        }
-    }
-
-    /// The code in transfers.
-    #[must_use]
-    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-}
-
-/// One movement of money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leg {
-    /// What for.
-    pub kind: LegKind,
-    /// Whose balance falls.
-    pub debit: Account,
-    /// Whose balance rises.
-    pub credit: Account,
-    /// By how much; above zero.
-    pub amount: Money,
-}
 
 /// Who pays whom under a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +31,14 @@ pub struct Parties {
     pub buyer: MeterId,
     /// Gives the energy.
     pub seller: MeterId,
+    /// Who serves the buyer.
+    pub buyer_retailer: RetailerId,
+    /// Who serves the seller.
+    pub seller_retailer: RetailerId,
     /// The seller's utility.
     pub seller_utility: UtilityId,
+    /// The seller's platform.
+    pub seller_platform: PlatformId,
     /// Decides by its sign who pays for the energy.
     pub price: Price,
 }
@@ -137,13 +55,52 @@ impl Parties {
     pub const fn payee(&self) -> MeterId {
         if self.price.micros() < 0 { self.buyer } else { self.seller }
     }
+
+    /// The accounts through which prepaid money passes: the payer's retailer's and the payee's.
+    #[must_use]
+    pub const fn retailers(&self) -> (Account, Account) {
+        let buyer =
+            Account { owner: Owner::Retailer(self.buyer_retailer), kind: AccountKind::Clearing };
+        let seller =
+            Account { owner: Owner::Retailer(self.seller_retailer), kind: AccountKind::Clearing };
+        if self.price.micros() < 0 { (seller, buyer) } else { (buyer, seller) }
+    }
+}
+
+/// What a contract's settlement comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Who pays whom.
+    pub parties: Parties,
+    /// How much for what.
+    pub due: Due,
+    /// Who receives the penalty.
+    pub penalty_to: PenaltyTo,
+    /// What the platform keeps once the seller is paid in full.
+    pub fee: i64,
+}
+
+/// The payer's money at a payment rail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BlockState {
+    /// There is none, or it was captured or given free before.
+    #[default]
+    Used,
+    /// It is blocked and may be captured.
+    Blocked,
+    /// The block expired before it was captured.
+    Expired,
 }
 
 /// What there is to pay with, in minor units. None is negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Funds {
-    /// Held for this contract.
+    /// Held for this contract: by the house, or at a payment rail; or paid for it.
     pub escrow: i64,
+    /// Whether the rail still blocks it.
+    pub block: BlockState,
+    /// Where money goes that the rail gives free.
+    pub freed_to: Account,
     /// Free money of the payer.
     pub payer_available: i64,
     /// Free money of the seller. The same money as the payer's when the seller pays.
@@ -169,16 +126,50 @@ pub struct Settled {
     pub penalty_owed: i64,
 }
 
-/// Settles what is due by the policy's mechanism; the legs are appended to `legs`.
-pub fn settle(
-    mechanism: Mechanism,
-    parties: &Parties,
-    due: &Due,
-    penalty_to: PenaltyTo,
-    funds: Funds,
-    legs: &mut Vec<Leg>,
-) -> Settled {
-    match mechanism {
-        Mechanism::ClearingHouse => clearing_house::settle(parties, due, penalty_to, funds, legs),
+/// When a mechanism wants the payer's money set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cover {
+    /// From the payer's deposits, as soon as the contract is captured.
+    AtTrade,
+    /// By a payment rail, before delivery; without it the contract is cancelled.
+    ByRail,
+    /// Never.
+    Never,
+}
+
+/// A way in which money moves.
+pub trait Rail {
+    /// When the payer's money is set aside.
+    fn cover(&self) -> Cover;
+
+    /// Pays what is due from the funds, writes down as owed what they do not cover, and gives the
+    /// rest back; the legs are appended to `legs`.
+    fn settle(&self, claim: &Claim, funds: Funds, legs: &mut Vec<Leg>) -> Settled;
+
+    /// Whether debts are paid as soon as the payer has free money again.
+    fn draws_free_money(&self) -> bool;
+
+    /// Brings money that pays a debt on its way from the payer's escrow to the payee; the account
+    /// where it arrives.
+    fn route(&self, parties: &Parties, _total: i64, _legs: &mut Vec<Leg>) -> Account {
+        Account::of_meter(parties.payer(), AccountKind::Escrow)
     }
+}
+
+/// The rail of a mechanism.
+#[must_use]
+pub fn rail(mechanism: Mechanism) -> &'static dyn Rail {
+    match mechanism {
+        Mechanism::ClearingHouse => &clearing_house::ClearingHouse,
+        Mechanism::Block => &block::Block,
+        Mechanism::Prepaid => &prepaid::Prepaid,
+        Mechanism::SellerBiller | Mechanism::PlatformBiller => &biller::Biller,
+    }
+}
+
+/// Whether the policy's platform fee is charged: not where the seller sends the bill, because
+/// then no money passes the platform.
+#[must_use]
+pub fn has_fee(policy: &Policy) -> bool {
+    policy.mechanism != Mechanism::SellerBiller
 }

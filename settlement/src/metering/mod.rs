@@ -7,6 +7,7 @@
 
 pub mod document;
 pub mod envelope;
+pub mod formats;
 mod reject;
 
 use types::{DeliverySlot, Digest, Energy, MeterId, Party, Role};

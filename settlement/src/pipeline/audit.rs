@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::OptionalExtension as _;
 use types::{Digest, TradeId};
 
 use super::Pipeline;
@@ -10,7 +11,7 @@ use crate::{
     error::{Doing as _, SettlementError, fit},
     outcome::State,
     store,
-    tlog::leaf::{self, KIND_CONTRACT, OutcomeRecord},
+    tlog::leaf::{self, KIND_AMENDMENT, KIND_CONTRACT, OutcomeRecord},
 };
 
 /// All accounts of one kind together.
@@ -213,8 +214,11 @@ impl Pipeline {
         if own == newest {
             return Ok(None);
         }
-        let bytes = store::ledger::leaf(self.connection(), newest)?;
-        let record = bytes.and_then(|bytes| leaf::decode_outcome(&bytes));
+        let bytes = store::ledger::leaf(self.connection(), newest)?.unwrap_or_default();
+        if bytes.first() == Some(&KIND_AMENDMENT) {
+            return Ok(None);
+        }
+        let record = leaf::decode_outcome(&bytes);
         let damaged = || SettlementError::Damaged(format!("leaf {newest} is no outcome"));
         record.ok_or_else(damaged).map(Some)
     }
@@ -241,6 +245,26 @@ impl Pipeline {
             })
             .and_then(Iterator::collect)
             .doing("read the transfers of a contract")
+    }
+
+    /// Where a contract stands and which version of it, if it was captured.
+    ///
+    /// # Errors
+    /// When the database refuses or the state cannot be.
+    pub fn standing(&self, contract: TradeId) -> Result<Option<(State, u32)>, SettlementError> {
+        let key = i64::try_from(contract.get()).unwrap_or(-1);
+        let row: Option<(u8, u32)> = self
+            .connection()
+            .prepare_cached("SELECT state, version FROM contracts WHERE trade = ?1")
+            .and_then(|mut select| {
+                select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .doing("look for a contract")?;
+        row.map(|(state, version)| {
+            let damaged = || SettlementError::Damaged(format!("state {state}"));
+            Ok((State::from_code(state).ok_or_else(damaged)?, version))
+        })
+        .transpose()
     }
 
     fn state_totals(&self) -> Result<BTreeMap<State, (u64, u64)>, SettlementError> {

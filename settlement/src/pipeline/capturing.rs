@@ -11,7 +11,7 @@ use crate::{
     books::accounts::{Account, AccountKind},
     capture::{self, Contract},
     error::{Doing as _, SettlementError},
-    mechanism::clearing_house,
+    mechanism::{self, Cover, clearing_house},
     outcome::State,
     registry::{Market, Meter, Signer},
     store::{self, signed},
@@ -176,7 +176,10 @@ impl Work<'_> {
         trade: &Trade,
     ) -> Result<(), SettlementError> {
         let contract = capture::contract(shard, item, trade, self.registry)?;
-        let due = capture::hold_due(&contract, self.policy)?;
+        let due = match mechanism::rail(self.policy.mechanism).cover() {
+            Cover::AtTrade => capture::hold_due(&contract, self.policy)?,
+            Cover::ByRail | Cover::Never => 0,
+        };
         let payer = contract.parties().payer();
         let available = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
         let escrowed = due.min(available);

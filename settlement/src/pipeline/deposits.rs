@@ -104,19 +104,16 @@ impl Work<'_> {
             .prepare_cached("INSERT INTO deposits (reference, meter, amount) VALUES (?1, ?2, ?3)")
             .and_then(|mut put| put.execute(params![reference, meter.get(), amount.minor()]))
             .doing("write a deposit")?;
-        let leg = Leg {
-            kind: LegKind::Deposit,
-            debit: Account::EXTERNAL,
-            credit: Account::of_meter(meter, AccountKind::Available),
-            amount,
-        };
+        let to = Account::of_meter(meter, AccountKind::Available);
+        let leg = Leg::new(LegKind::Deposit, Account::EXTERNAL, to, amount.minor());
         self.posting.post_deposit(reference, &leg)?;
         self.cover(meter)?;
+        self.draw_for_debts(meter)?;
         Ok(DepositOutcome::Credited)
     }
 
     /// Holds free money for the payer's contracts that are not covered yet, the earliest first.
-    fn cover(&mut self, payer: MeterId) -> Result<(), SettlementError> {
+    pub(super) fn cover(&mut self, payer: MeterId) -> Result<(), SettlementError> {
         let rows: Vec<(i64, i64, u16)> = self
             .connection
             .prepare_cached(

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::params;
 use types::{DeliverySlot, Energy, MarketId, MeterId, Price, Side, SlotKey, Timestamp, TradeId};
 
-use super::{Pipeline, Work};
+use super::{DAY_MINUTES, Pipeline, Work, blocking, minute_of};
 use crate::{
     allocation::{self, ALLOCATION_VERSION, Metered, Position, Share},
     books::{
@@ -17,11 +17,15 @@ use crate::{
         accounts::{Account, AccountKind},
     },
     error::{Doing as _, SettlementError, fit},
-    mechanism::{self, Funds, Leg, Parties, Settled, clearing_house},
+    mechanism::{self, BlockState, Claim, Cover, Funds, Leg, LegKind, Settled, clearing_house},
     metering,
-    outcome::{self, Excess, State, Verified},
-    policy::{PenaltyTo, ShortfallPenalty},
-    store::{self, intake, signed},
+    outcome::{self, Excess, Outcome, State, Verified},
+    policy::{PenaltyTo, Policy, ShortfallPenalty},
+    store::{
+        self,
+        debts::{self, Blocked, Of},
+        intake, signed,
+    },
     tlog::leaf::{self, OutcomeRecord},
 };
 
@@ -63,7 +67,8 @@ impl Pipeline {
             self.transact(|work| {
                 let mut contracts = 0_usize;
                 for key in slots {
-                    contracts = contracts.saturating_add(work.verify_slot(key, &mut summary)?);
+                    contracts =
+                        contracts.saturating_add(work.verify_slot(key, now, &mut summary)?);
                     if contracts >= CYCLE_CONTRACTS_MAX {
                         break;
                     }
@@ -147,9 +152,12 @@ impl Work<'_> {
     fn verify_slot(
         &mut self,
         key: SlotKey,
+        now: Timestamp,
         summary: &mut VerificationSummary,
     ) -> Result<usize, SettlementError> {
         let mut rows = self.contracts_of(key)?;
+        self.drop_cancelled(&mut rows)?;
+        let cycle = Cycle { now, slot: key.slot };
         let groups = self.groups(key.slot, &rows)?;
         self.allocate(key.slot, &groups, &mut rows)?;
         for group in &groups {
@@ -161,7 +169,7 @@ impl Work<'_> {
             summary.examined = summary.examined.saturating_add(1);
             match row.verified() {
                 None => summary.awaiting = summary.awaiting.saturating_add(1),
-                Some(verified) => self.conclude(row, &verified, &mut legs, summary)?,
+                Some(verified) => self.conclude(cycle, (row, &verified), &mut legs, summary)?,
             }
         }
         self.connection
@@ -259,8 +267,8 @@ impl Work<'_> {
     /// Compares a contract's outcome with the one before and, if it differs, makes it a new run.
     fn conclude(
         &mut self,
-        row: &Row,
-        verified: &Verified,
+        cycle: Cycle,
+        (row, verified): (&Row, &Verified),
         legs: &mut Vec<Leg>,
         summary: &mut VerificationSummary,
     ) -> Result<(), SettlementError> {
@@ -272,11 +280,21 @@ impl Work<'_> {
         if before.as_ref().is_some_and(|before| before.says_the_same(&candidate)) {
             return Ok(());
         }
-        let (settled, posted_run) = match &before {
-            Some(before) if same_money(before, &candidate) => (before.settled, row.posted_run),
-            Some(_) | None => (self.repost(row, &candidate, legs)?, candidate.run),
+        let (record, posted_run) = match &before {
+            Some(before) if cycle.is_final(self.policy) => {
+                if before.outcome.state == State::Disputed {
+                    return Ok(());
+                }
+                (disputed(before, &candidate), row.posted_run)
+            }
+            Some(before) if same_money(before, &candidate) => {
+                (OutcomeRecord { settled: before.settled, ..candidate }, row.posted_run)
+            }
+            Some(_) | None => {
+                let settled = self.repost(cycle.now, row, &candidate, legs)?;
+                (OutcomeRecord { settled, ..candidate }, candidate.run)
+            }
         };
-        let record = OutcomeRecord { settled, ..candidate };
         let leaf = self.ledger.append(&leaf::encode_outcome(&record))?;
         let settled_wh = signed(record.outcome.settled.wh())?;
         let state = record.outcome.state;
@@ -326,36 +344,34 @@ impl Work<'_> {
         })
     }
 
-    fn outcome_at(&self, index: u64) -> Result<OutcomeRecord, SettlementError> {
+    pub(super) fn outcome_at(&self, index: u64) -> Result<OutcomeRecord, SettlementError> {
         store::ledger::leaf(self.connection, index)?
             .and_then(|bytes| leaf::decode_outcome(&bytes))
             .ok_or_else(|| SettlementError::Damaged(format!("leaf {index} is no outcome")))
     }
 
-    /// Reverses the transfers of the live run, if any, and posts those of the new one.
+    /// Reverses the transfers of the live runs, if any, and posts those of the new one.
     fn repost(
         &mut self,
+        now: Timestamp,
         row: &Row,
         record: &OutcomeRecord,
         legs: &mut Vec<Leg>,
     ) -> Result<Settled, SettlementError> {
+        let meters = (row.buyer, row.seller);
         if row.posted_run > 0 {
-            self.posting.reverse(row.id, row.posted_run, record.run)?;
+            let undone = row.posted_run..=row.run;
+            let reversed = self.posting.reverse(row.id, undone, record.run)?;
+            self.reopen(row.id, &reversed)?;
         }
         legs.clear();
-        let seller = self
-            .registry
-            .meter(row.seller)
-            .ok_or(SettlementError::UnknownMeter { trade: row.id, meter: row.seller })?;
-        let parties = Parties {
-            buyer: row.buyer,
-            seller: row.seller,
-            seller_utility: seller.utility,
-            price: row.price,
-        };
+        let parties = self.parties(row.id, meters, row.price)?;
         let payer = parties.payer();
+        let (block, freed_to) = self.block_state(row.id, payer, now)?;
         let mut funds = Funds {
             escrow: row.escrowed,
+            block,
+            freed_to,
             payer_available: self.available(payer)?,
             seller_available: self.available(row.seller)?,
         };
@@ -371,17 +387,130 @@ impl Work<'_> {
             Settled::default()
         } else {
             let rule = self.policy.shortfall_penalty.as_ref();
-            let to = rule.map_or(PenaltyTo::Pool, |rule: &ShortfallPenalty| rule.to);
-            mechanism::settle(self.policy.mechanism, &parties, &record.due, to, funds, legs)
+            let penalty_to = rule.map_or(PenaltyTo::Pool, |rule: &ShortfallPenalty| rule.to);
+            let fee = self.fee(row.id, &record.due)?;
+            let claim = Claim { parties, due: record.due, penalty_to, fee };
+            let settled = mechanism::rail(self.policy.mechanism).settle(&claim, funds, legs);
+            self.use_block(row.id, funds.block, legs)?;
+            self.pay_modification(&claim, &settled, (row.id, row.seller), legs)?;
+            settled
         };
-        for leg in legs.iter() {
+        self.write_debts(row.id, meters, legs, now)?;
+        for leg in legs.iter().filter(|leg| leg.kind.is_of_run()) {
             self.posting.post(row.id, record.run, leg)?;
         }
+        let once: Vec<Leg> = legs.iter().filter(|leg| !leg.kind.is_of_run()).copied().collect();
+        self.post_once(row.id, &once)?;
         Ok(settled)
+    }
+
+    /// What a seller still owes for a modification is paid from what this run earned.
+    fn pay_modification(
+        &self,
+        claim: &Claim,
+        settled: &Settled,
+        (contract, seller): (TradeId, MeterId),
+        legs: &mut Vec<Leg>,
+    ) -> Result<(), SettlementError> {
+        let open = debts::open(self.connection, Of::Contract(contract))?;
+        let own: Vec<_> =
+            open.into_iter().filter(|debt| debt.leg == LegKind::ModificationOwed).collect();
+        let owes = settled.energy_owed > 0 || settled.take_or_pay_owed > 0;
+        if own.is_empty() || owes || claim.parties.payee() != seller {
+            return Ok(());
+        }
+        let paid = settled.energy_paid.saturating_add(settled.take_or_pay_paid);
+        let left = paid.saturating_sub(settled.penalty_paid).saturating_sub(claim.fee).max(0);
+        self.pay_from_earnings(seller, left, &own, legs)
+    }
+
+    /// What the rail has blocked for a contract, and where it goes when it is given free.
+    fn block_state(
+        &self,
+        id: TradeId,
+        payer: MeterId,
+        now: Timestamp,
+    ) -> Result<(BlockState, Account), SettlementError> {
+        let block = match mechanism::rail(self.policy.mechanism).cover() {
+            Cover::ByRail => debts::block(self.connection, id)?,
+            Cover::AtTrade | Cover::Never => None,
+        };
+        let Some(block) = block else { return Ok((BlockState::Used, Account::EXTERNAL)) };
+        let state = if block.is_used {
+            BlockState::Used
+        } else if minute_of(now) <= block.expires {
+            BlockState::Blocked
+        } else {
+            BlockState::Expired
+        };
+        Ok((state, blocking::source(block.is_deposited, payer)))
+    }
+
+    /// Notes that a block is used up, and what of it was given free.
+    fn use_block(
+        &self,
+        id: TradeId,
+        state: BlockState,
+        legs: &[Leg],
+    ) -> Result<(), SettlementError> {
+        if state == BlockState::Used {
+            return Ok(());
+        }
+        if let Some(block) = debts::block(self.connection, id)? {
+            debts::put_block(self.connection, id, Blocked { is_used: true, ..block })?;
+        }
+        let freed = legs.iter().filter(|leg| leg.kind == LegKind::BlockRelease);
+        let freed = freed.map(|leg| leg.amount.minor()).fold(0, i64::saturating_add);
+        self.add_hold(id, freed.saturating_neg())
+    }
+
+    /// Leaves out what was cancelled; where a rail should have blocked money and did not, the
+    /// contract is cancelled now.
+    fn drop_cancelled(&mut self, rows: &mut Vec<Row>) -> Result<(), SettlementError> {
+        rows.retain(|row| !row.state.is_cancelled());
+        if mechanism::rail(self.policy.mechanism).cover() != Cover::ByRail {
+            return Ok(());
+        }
+        let mut funded = Vec::with_capacity(rows.len());
+        for row in rows.drain(..) {
+            if debts::block(self.connection, row.id)?.is_some() {
+                funded.push(row);
+            } else {
+                self.cancel_unfunded(row.id)?;
+            }
+        }
+        *rows = funded;
+        Ok(())
     }
 
     fn available(&mut self, meter: MeterId) -> Result<i64, SettlementError> {
         self.posting.balance(Account::of_meter(meter, AccountKind::Available))
+    }
+}
+
+/// What a slot is verified against.
+#[derive(Debug, Clone, Copy)]
+struct Cycle {
+    now: Timestamp,
+    slot: DeliverySlot,
+}
+
+impl Cycle {
+    /// Whether outcomes no longer change by themselves.
+    fn is_final(self, policy: &Policy) -> bool {
+        let past = minute_of(self.now).saturating_sub(minute_of(self.slot.end()));
+        let days = past.div_euclid(DAY_MINUTES);
+        policy.finality_days.is_some_and(|finality| days > i64::from(finality))
+    }
+}
+
+/// The outcome stands as it was; that the data says otherwise is for people to decide.
+fn disputed(before: &OutcomeRecord, candidate: &OutcomeRecord) -> OutcomeRecord {
+    OutcomeRecord {
+        run: candidate.run,
+        previous: candidate.previous,
+        outcome: Outcome { state: State::Disputed, ..before.outcome },
+        ..*before
     }
 }
 

@@ -69,13 +69,13 @@ impl Cast {
             EventText::Deposit { account, .. } => Some(account),
             EventText::Reading(reading) => Some(&reading.meter),
             EventText::Curtailment { meter, .. } => Some(meter),
+            EventText::Recovery { party, .. } => Some(party),
             EventText::Verify
             | EventText::RepeatLast { .. }
             | EventText::Day { .. }
-            | EventText::Hold(_)
-            | EventText::Modification(_)
-            | EventText::Payment(_)
-            | EventText::Recovery(_) => None,
+            | EventText::Hold { .. }
+            | EventText::Modification { .. }
+            | EventText::Payment { .. } => None,
         });
         let mut retailers: Vec<&str> = Vec::new();
         for name in case.meters.keys().chain(of_contracts).chain(of_events) {
@@ -197,7 +197,10 @@ impl Cast {
     }
 
     pub(super) fn meter(&self, name: &str) -> Result<MeterId, RehearseError> {
-        self.meters.get(name).copied().ok_or_else(|| bad("meter", name))
+        self.meters
+            .get(name)
+            .copied()
+            .ok_or_else(|| bad("meter", &format!("`{name}` is not known")))
     }
 
     pub(super) fn meter_name(&self, meter: MeterId) -> Option<&str> {
@@ -206,6 +209,27 @@ impl Cast {
 
     pub(super) fn contract_names(&self) -> Names {
         self.contracts.iter().map(|(name, trade)| (name.clone(), trade.trade)).collect()
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(super) fn contract(&self, name: &str) -> Result<TradeId, RehearseError> {
+        let found = self.contracts.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, trade)| trade.trade)
+            .ok_or_else(|| bad("contract", &format!("`{name}` is not among the contracts")))
+    }
+
+    /// Buyer and seller.
+    pub(super) fn meters_of(&self, contract: TradeId) -> Option<(MeterId, MeterId)> {
+        let found = self.contracts.iter().find(|(_, trade)| trade.trade == contract);
+        found.map(|(_, trade)| (trade.buy.meter, trade.sell.meter))
+    }
+
+    pub(super) fn trades(&self) -> impl Iterator<Item = &Trade> {
+        self.contracts.iter().map(|(_, trade)| trade)
     }
 
     pub(super) fn price_of(&self, contract: TradeId) -> Price {

@@ -7,11 +7,14 @@ use types::{Price, TradeId};
 
 use super::{RehearseError, cast::Cast};
 use crate::{
-    books::accounts::{AccountKind, Owner},
-    mechanism::LegKind,
+    books::{
+        self, Due,
+        accounts::{AccountKind, Owner},
+    },
+    mechanism::{self, LegKind},
     outcome::State,
     pipeline::{Pipeline, TransferLine},
-    tlog::leaf::OutcomeRecord,
+    policy::Mechanism,
 };
 
 /// What became of a case.
@@ -88,6 +91,10 @@ pub(super) fn report(
             Owner::Retailer(_) | Owner::Utility(_) | Owner::Platform(_) | Owner::Exchange => None,
         };
         let name = match (meter, account.kind) {
+            (None, AccountKind::Pool) => "pool".to_owned(),
+            (None, AccountKind::Earned) if matches!(account.owner, Owner::Platform(_)) => {
+                "platform".to_owned()
+            }
             (Some(meter), AccountKind::Available | AccountKind::Earned) => meter.to_owned(),
             (Some(meter), kind) => format!("{meter}:{}", kind.name()),
             (None, _) => account.to_string(),
@@ -99,62 +106,111 @@ pub(super) fn report(
     Ok(Outcome { name: name.to_owned(), contracts, accounts, rejected })
 }
 
+/// What was posted of each kind under a contract, less what was reversed.
+struct Posted(BTreeMap<LegKind, i64>);
+
+impl Posted {
+    fn new(lines: &[TransferLine]) -> Self {
+        let mut sums: BTreeMap<LegKind, i64> = BTreeMap::new();
+        for line in lines {
+            if let Some(kind) = LegKind::from_code(line.leg) {
+                let minor = if line.is_reversal { line.minor.saturating_neg() } else { line.minor };
+                let sum = sums.entry(kind).or_default();
+                *sum = sum.saturating_add(minor);
+            }
+        }
+        Self(sums)
+    }
+
+    fn sum(&self, kinds: &[LegKind]) -> i64 {
+        let of = |kind| self.0.get(kind).copied().unwrap_or(0);
+        kinds.iter().map(of).fold(0, i64::saturating_add)
+    }
+}
+
 fn contract(
     cast: &Cast,
     pipeline: &Pipeline,
     trade: TradeId,
 ) -> Result<ContractReport, RehearseError> {
-    let Some(record) = pipeline.outcome_of(trade)? else {
-        let state = State::AwaitingMeterData.name();
-        return Ok(ContractReport { state, version: 1, ..ContractReport::default() });
-    };
+    let (state, version) = pipeline.standing(trade)?.unwrap_or((State::AwaitingMeterData, 1));
     let lines = pipeline.transfers_of(trade)?;
+    let posted = Posted::new(&lines);
+    let is_block = cast.policy().mechanism == Mechanism::Block;
+    let open = pipeline.debts_of(trade)?;
+    let meters = cast.meters_of(trade);
+    let owed_by = |meter| {
+        let own = open.iter().filter(|debt| Some(debt.debtor) == meter && !debt.is_fine());
+        own.map(|debt| debt.open).fold(0, i64::saturating_add)
+    };
+    let back = if state == State::Cancelled { posted.sum(&[LegKind::Release]) } else { 0 };
+    let common = ContractReport {
+        state: state.name(),
+        version,
+        modification_penalty: posted
+            .sum(&[LegKind::ModificationPenalty, LegKind::ModificationOwed]),
+        refund: posted.sum(&[LegKind::Refund]).saturating_add(back),
+        released: posted.sum(&[LegKind::BlockRelease]),
+        receivable_from_buyer: owed_by(meters.map(|(buyer, _)| buyer)),
+        receivable_from_seller: owed_by(meters.map(|(_, seller)| seller)),
+        payment: (state == State::CancelledUnfunded).then_some("unfunded"),
+        enforcement: pipeline.enforcement_level(trade)?,
+        ..ContractReport::default()
+    };
+    let Some(record) = pipeline.outcome_of(trade)? else { return Ok(common) };
     let price = cast.price_of(trade);
-    let seller_pays = price.micros() < 0;
-    let settled = &record.settled;
-    let owed = settled.energy_owed.saturating_add(settled.take_or_pay_owed);
-    let disputed = record.outcome.state == State::Disputed;
+    // A wash moves no money; a dispute after finality leaves what was settled.
+    let is_wash = state == State::Disputed && record.due == Due::default();
+    let owes =
+        open.iter().any(|debt| matches!(debt.leg, LegKind::EnergyOwed | LegKind::TakeOrPayOwed));
+    let captured = posted.sum(&[LegKind::Energy, LegKind::TakeOrPay]);
+    let fee = if mechanism::has_fee(cast.policy()) && price.micros() >= 0 {
+        books::platform_fee(&record.due, cast.policy()).unwrap_or(0)
+    } else {
+        0
+    };
     Ok(ContractReport {
-        state: record.outcome.state.name(),
-        version: 1,
         settled_wh: record.outcome.settled.wh(),
         shortfall_wh: record.outcome.shortfall.wh(),
         breach: record.outcome.breach,
         energy: record.due.energy.minor(),
         take_or_pay: record.due.take_or_pay.minor(),
         penalty: record.due.penalty.minor(),
+        platform_fee: fee,
         charge_buyer: record.due.charge_buyer.minor(),
         charge_seller: record.due.charge_seller.minor(),
-        refund: settled.refund,
-        receivable_from_buyer: if seller_pays { 0 } else { owed },
-        receivable_from_seller: settled.penalty_owed.saturating_add(if seller_pays {
-            owed
-        } else {
-            0
-        }),
-        seller_net: seller_net(&record, price),
+        captured: if is_block { captured } else { 0 },
+        seller_net: seller_net(&posted, price),
         memo_feed_in: record.due.feed_in.minor(),
         memo_retail: record.due.retail.minor(),
         excess_injected_wh: record.excess.injected.wh(),
         excess_withdrawn_wh: record.excess.withdrawn.wh(),
-        live_settlements: u32::from(!disputed),
+        live_settlements: u32::from(!is_wash),
         postings: energy_history(&lines, price),
-        payment: if disputed {
-            None
-        } else if owed > 0 {
-            Some("owed")
-        } else {
-            Some("paid")
+        payment: match (is_wash, owes) {
+            (true, _) => None,
+            (false, true) if is_block => Some("invoiced"),
+            (false, true) => Some("owed"),
+            (false, false) => Some("paid"),
         },
-        ..ContractReport::default()
+        ..common
     })
 }
 
 /// What the seller was paid, less what the seller paid.
-fn seller_net(record: &OutcomeRecord, price: Price) -> i64 {
-    let settled = &record.settled;
-    let energy = settled.energy_paid.saturating_mul(if price.micros() < 0 { -1 } else { 1 });
-    energy.saturating_add(settled.take_or_pay_paid).saturating_sub(settled.penalty_paid)
+fn seller_net(posted: &Posted, price: Price) -> i64 {
+    let energy = posted.sum(&[LegKind::Energy, LegKind::EnergyUncovered, LegKind::EnergyCollected]);
+    let not_taken =
+        posted.sum(&[LegKind::TakeOrPay, LegKind::TakeOrPayUncovered, LegKind::TakeOrPayCollected]);
+    let paid = posted.sum(&[
+        LegKind::Penalty,
+        LegKind::PenaltyUncovered,
+        LegKind::PenaltyCollected,
+        LegKind::PenaltyRecovered,
+        LegKind::Fee,
+    ]);
+    let sign = if price.micros() < 0 { -1 } else { 1 };
+    energy.saturating_mul(sign).saturating_add(not_taken).saturating_sub(paid)
 }
 
 /// The energy leg run by run: each reversal, then what was posted instead.

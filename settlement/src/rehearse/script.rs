@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use crate::policy::{PolicyDocument, Written};
 
@@ -94,10 +94,42 @@ pub(super) enum EventText {
     Day {
         to: i64,
     },
-    Hold(IgnoredAny),
-    Modification(IgnoredAny),
-    Payment(IgnoredAny),
-    Recovery(IgnoredAny),
+    Hold {
+        contract: String,
+        minor: i64,
+        day: i64,
+    },
+    Modification {
+        contract: String,
+        by: PartyText,
+        version: u32,
+        energy_wh: u64,
+        answer: AnswerText,
+    },
+    Payment {
+        contract: String,
+        minor: i64,
+    },
+    Recovery {
+        party: String,
+        minor: i64,
+    },
+}
+
+/// Who asks for a modification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PartyText {
+    Buyer,
+    Seller,
+}
+
+/// What the other party says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AnswerText {
+    Accept,
+    Reject,
 }
 
 const fn first() -> u32 {

@@ -3,6 +3,7 @@
 //! Rows only; what they mean is decided by the stages. Everything here runs inside the transaction
 //! of its caller.
 
+pub mod debts;
 pub mod intake;
 pub mod ledger;
 
@@ -17,10 +18,10 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
-/// Prepared statements kept per connection; the pipeline has about forty.
-const STATEMENTS_MAX: usize = 64;
+/// Prepared statements kept per connection; the pipeline has about seventy.
+const STATEMENTS_MAX: usize = 96;
 
 /// Opens or creates the database.
 ///

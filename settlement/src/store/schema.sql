@@ -1,4 +1,4 @@
--- Schema 1. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 2. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -52,7 +52,8 @@ CREATE TABLE contracts (
     posted_run INTEGER NOT NULL,
     settled INTEGER NOT NULL,
     leaf INTEGER NOT NULL,
-    newest_leaf INTEGER NOT NULL
+    newest_leaf INTEGER NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE INDEX contracts_slot ON contracts (start_minute, market, minutes);
 CREATE INDEX contracts_uncovered
@@ -64,6 +65,47 @@ CREATE TABLE meter_contracts (
     trade INTEGER NOT NULL,
     side INTEGER NOT NULL,
     PRIMARY KEY (meter, start_minute, trade, side)
+) STRICT, WITHOUT ROWID;
+
+-- What is still open under a contract, by the leg that wrote it down as owed.
+CREATE TABLE debts (
+    trade INTEGER NOT NULL,
+    leg INTEGER NOT NULL,
+    debtor INTEGER NOT NULL,
+    creditor INTEGER NOT NULL,
+    open INTEGER NOT NULL CHECK (open > 0),
+    PRIMARY KEY (trade, leg, debtor)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX debts_debtor ON debts (debtor, trade);
+
+-- How long a party has owed something under a contract, and what was done about it. since: NULL
+-- while nothing is open.
+CREATE TABLE arrears (
+    trade INTEGER NOT NULL,
+    debtor INTEGER NOT NULL,
+    since INTEGER,
+    defaulted INTEGER,
+    level INTEGER NOT NULL DEFAULT 0,
+    fined INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (trade, debtor)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX arrears_debtor ON arrears (debtor, defaulted);
+
+-- Money blocked at a payment rail. deposited: it came from the payer's deposits; used: captured or
+-- given free.
+CREATE TABLE blocks (
+    trade INTEGER PRIMARY KEY,
+    expires INTEGER NOT NULL,
+    deposited INTEGER NOT NULL,
+    used INTEGER NOT NULL
+) STRICT;
+
+-- Instructions that were carried out, so that their redelivery is recognised.
+CREATE TABLE instructions (
+    kind INTEGER NOT NULL,
+    reference INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (kind, reference)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE state_totals (

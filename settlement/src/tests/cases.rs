@@ -1,10 +1,15 @@
 //! Written cases, with what must come out.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::rehearse::{RehearseError, rehearse, rehearse_value};
 
 const CLEARING_HOUSE: &str = include_str!("../../cases/clearing_house.json");
+const MECHANISMS: &str = include_str!("../../cases/mechanisms.json");
+const CHANGES: &str = include_str!("../../cases/changes.json");
+const CORNERS: &str = include_str!("../../cases/corners.json");
 
 /// Every field of `expected` is the same in `got`; what is absent in `got` is zero.
 fn compare(path: &str, expected: &Value, got: &Value) {
@@ -23,13 +28,32 @@ fn compare(path: &str, expected: &Value, got: &Value) {
 
 #[test]
 fn written_cases_come_out_as_written() {
-    let cases: Vec<Value> = serde_json::from_str(CLEARING_HOUSE).unwrap();
-    assert!(cases.len() >= 15);
-    for case in cases {
-        let name = case["case"]["name"].as_str().unwrap().to_owned();
-        let outcome = rehearse(&case["case"].to_string()).unwrap();
-        let got = serde_json::to_value(outcome).unwrap();
-        compare(&name, &case["expected"], &got);
+    let mut names = BTreeSet::new();
+    for file in [CLEARING_HOUSE, MECHANISMS, CHANGES, CORNERS] {
+        let cases: Vec<Value> = serde_json::from_str(file).unwrap();
+        for case in cases {
+            let name = case["case"]["name"].as_str().unwrap().to_owned();
+            let outcome = rehearse(&case["case"].to_string()).unwrap();
+            let got = serde_json::to_value(outcome).unwrap();
+            compare(&name, &case["expected"], &got);
+            assert!(names.insert(name), "two cases of one name");
+        }
+    }
+    assert!(names.len() >= 90);
+}
+
+/// Accounts always sum to zero, and rounding leaves nothing.
+#[test]
+fn no_case_makes_or_loses_money() {
+    for file in [CLEARING_HOUSE, MECHANISMS, CHANGES, CORNERS] {
+        let cases: Vec<Value> = serde_json::from_str(file).unwrap();
+        for case in cases {
+            let outcome = rehearse(&case["case"].to_string()).unwrap();
+            let sum: i64 = outcome.accounts.values().sum();
+            assert_eq!(sum, 0, "{}", outcome.name);
+            assert!(!outcome.accounts.keys().any(|name| name.contains("rounding")));
+            assert!(!outcome.accounts.keys().any(|name| name.contains("clearing")));
+        }
     }
 }
 
@@ -39,24 +63,25 @@ fn case() -> Value {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
+fn what_cannot_be_is_named() {
     let refused = |change: fn(&mut Value)| {
         let mut case = case();
         change(&mut case);
         rehearse_value(case).unwrap_err()
     };
-    let prepaid = refused(|case| case["policy"]["mechanism"] = "prepaid".into());
-    assert_eq!(prepaid.code(), "not_supported");
-    assert_eq!(prepaid.to_string(), "not supported: policy.mechanism: prepaid");
-    let fee = refused(|case| case["policy"]["platform_fee"] = "0.015".into());
-    assert_eq!(fee.to_string(), "not supported: policy.platform_fee");
+    let mechanism = refused(|case| case["policy"]["mechanism"] = "barter".into());
+    assert!(mechanism.to_string().contains("barter"), "{mechanism}");
+    let block = refused(|case| case["policy"]["mechanism"] = "block".into());
+    assert_eq!((block.code(), block.to_string().contains("policy.block")), ("bad_value", true));
     let event = refused(|case| {
-        case["events"][0] = serde_json::json!({
-            "type": "modification", "contract": "T1", "by": "buyer", "version": 1,
-            "energy_wh": 1, "answer": "reject",
-        });
+        case["events"][0] = serde_json::json!({"type": "payment", "contract": "T9", "minor": 1});
     });
-    assert_eq!(event.to_string(), "not supported: events.type: modification");
+    assert_eq!(
+        event.to_string(),
+        "`events[0].contract` is not possible: `T9` is not among the contracts"
+    );
+    let far = refused(|case| case["events"][0] = serde_json::json!({"type": "day", "to": 10_001}));
+    assert!(far.to_string().contains("events[0].to"), "{far}");
     let unknown = refused(|case| case["events"][0]["surprise"] = 1.into());
     assert!(matches!(unknown, RehearseError::Unreadable(_)), "{unknown}");
     let price = refused(|case| case["contracts"][0]["price"] = 5.0.into());

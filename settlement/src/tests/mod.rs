@@ -7,4 +7,5 @@ mod histories;
 mod intake;
 mod laws;
 mod ledger;
+mod meter_files;
 mod shards;

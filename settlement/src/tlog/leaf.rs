@@ -1,11 +1,11 @@
-//! What is hashed into the ledger: contracts and outcomes, in fixed layouts.
+//! What is hashed into the ledger: contracts, amendments, outcomes and defaults, in fixed layouts.
 //!
 //! Little-endian, no padding, first a kind and a version. `docs/settlement.md` has the tables. No
 //! leaf holds the time of the machine that wrote it.
 
 use types::{
-    DeliverySlot, Energy, MarketId, MeterId, Money, OrderId, PlatformId, Price, RetailerId, Seq,
-    SlotKey, Timestamp, TradeId, UtilityId,
+    DeliverySlot, Digest, Energy, MarketId, MeterId, Money, OrderId, PlatformId, Price, RetailerId,
+    Seq, Side, SlotKey, Timestamp, TradeId, UtilityId,
 };
 
 use crate::{
@@ -21,7 +21,13 @@ pub const KIND_CONTRACT: u8 = 1;
 /// First byte of an outcome leaf.
 pub const KIND_OUTCOME: u8 = 2;
 
-/// Second byte of both.
+/// First byte of an amendment leaf.
+pub const KIND_AMENDMENT: u8 = 3;
+
+/// First byte of a default leaf.
+pub const KIND_DEFAULT: u8 = 4;
+
+/// Second byte of all.
 pub const VERSION: u8 = 1;
 
 /// Bytes of a contract leaf.
@@ -29,6 +35,50 @@ pub const CONTRACT_BYTES: usize = 90;
 
 /// Bytes of an outcome leaf.
 pub const OUTCOME_BYTES: usize = 200;
+
+/// Bytes of an amendment leaf.
+pub const AMENDMENT_BYTES: usize = 72;
+
+/// Bytes of a default leaf.
+pub const DEFAULT_BYTES: usize = 39;
+
+/// A contract was changed or cancelled before delivery. It hashes the leaf it supersedes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmendmentRecord {
+    /// The contract.
+    pub contract: TradeId,
+    /// Its version from now on.
+    pub version: u32,
+    /// Index of the leaf this one supersedes.
+    pub previous: u64,
+    /// Hash of that leaf.
+    pub previous_hash: Digest,
+    /// Who asked for it; nobody, when it was not funded.
+    pub requester: Option<Side>,
+    /// What is contracted from now on.
+    pub energy: Energy,
+    /// What the requester pays the other party, in minor units.
+    pub penalty: i64,
+    /// Where the contract stands.
+    pub state: State,
+}
+
+/// A party did not pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefaultRecord {
+    /// Under which contract.
+    pub contract: TradeId,
+    /// Who.
+    pub debtor: MeterId,
+    /// The enforcement level reached, from 1.
+    pub level: u8,
+    /// When it was reached, in minutes since 1970.
+    pub minute: i64,
+    /// What was open then, without fines, in minor units.
+    pub open: i64,
+    /// The fine imposed at this level, in minor units.
+    pub fine: i64,
+}
 
 /// What became of a contract in one settlement run. Each run supersedes the leaf `previous`; the
 /// first supersedes the contract's own.
@@ -220,6 +270,34 @@ pub fn decode_outcome(bytes: &[u8]) -> Option<OutcomeRecord> {
         due,
         settled: paid,
     })
+}
+
+/// The leaf of an amendment.
+#[must_use]
+pub fn encode_amendment(record: &AmendmentRecord) -> Vec<u8> {
+    let mut out = Writer::new(KIND_AMENDMENT, AMENDMENT_BYTES);
+    out.u64(record.contract.get());
+    out.u32(record.version);
+    out.u64(record.previous);
+    out.bytes.extend_from_slice(record.previous_hash.as_bytes());
+    out.u8(record.requester.map_or(0, |side| side.code().saturating_add(1)));
+    out.u64(record.energy.wh());
+    out.i64(record.penalty);
+    out.u8(record.state.code());
+    out.bytes
+}
+
+/// The leaf of a default.
+#[must_use]
+pub fn encode_default(record: &DefaultRecord) -> Vec<u8> {
+    let mut out = Writer::new(KIND_DEFAULT, DEFAULT_BYTES);
+    out.u64(record.contract.get());
+    out.u32(record.debtor.get());
+    out.u8(record.level);
+    out.i64(record.minute);
+    out.i64(record.open);
+    out.i64(record.fine);
+    out.bytes
 }
 
 struct Writer {

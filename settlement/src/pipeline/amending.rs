@@ -1,0 +1,319 @@
+//! Modifications: one party asks, the other answers, and the new version hashes the old one.
+
+use rusqlite::params;
+use types::{Energy, MeterId, Price, Side, Timestamp, TradeId};
+
+use super::{Pipeline, Work, agreement::Agreement, blocking};
+use crate::{
+    books::{
+        self,
+        accounts::{Account, AccountKind},
+    },
+    capture::{self, ENERGY_WH_MAX},
+    error::{Doing as _, SettlementError},
+    mechanism::{self, Cover, Leg, LegKind, clearing_house},
+    outcome::State,
+    store::{
+        self,
+        debts::{self, Debt, Known},
+        intake, signed,
+    },
+    tlog::{
+        hash_leaf,
+        leaf::{self, AmendmentRecord},
+    },
+};
+
+/// Kind of instruction in rows.
+const AMENDMENT: u8 = 3;
+
+/// What the other party says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It agrees.
+    Accept,
+    /// It does not; the contract stands as it is.
+    Reject,
+}
+
+/// A request to change a contract before delivery, with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amendment {
+    /// Which contract.
+    pub contract: TradeId,
+    /// Who asks.
+    pub by: Side,
+    /// The version the request is about.
+    pub version: u32,
+    /// What is to be contracted; nothing cancels it.
+    pub energy: Energy,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmendmentOutcome {
+    /// The contract is changed.
+    Amended,
+    /// The other party did not agree.
+    Rejected,
+    /// The same request under the same reference was answered before. Nothing changed.
+    Exists,
+    /// Another request under the same reference was answered before. Nothing changed.
+    Conflict,
+    /// There is no such contract.
+    UnknownContract,
+    /// The contract is settled or cancelled.
+    NotOpen,
+    /// Delivery has begun.
+    GateClosed,
+    /// The contract has another version by now.
+    StaleVersion,
+    /// The energy is larger than any contract's.
+    OutOfRange,
+}
+
+impl AmendmentOutcome {
+    /// The name in machine-readable output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Amended => "amended",
+            Self::Rejected => "rejected",
+            Self::Exists => "exists",
+            Self::Conflict => "conflict",
+            Self::UnknownContract => "unknown_contract",
+            Self::NotOpen => "not_open",
+            Self::GateClosed => "gate_closed",
+            Self::StaleVersion => "stale_version",
+            Self::OutOfRange => "out_of_range",
+        }
+    }
+
+    /// Whether the request was answered, now or before.
+    #[must_use]
+    pub const fn is_answered(self) -> bool {
+        matches!(self, Self::Amended | Self::Rejected | Self::Exists)
+    }
+}
+
+impl Pipeline {
+    /// Changes a contract, if the other party agreed.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn amend(
+        &mut self,
+        reference: u64,
+        request: &Amendment,
+        now: Timestamp,
+    ) -> Result<AmendmentOutcome, SettlementError> {
+        self.transact(|work| work.request_amendment(reference, request, now))
+    }
+}
+
+impl Work<'_> {
+    fn request_amendment(
+        &mut self,
+        reference: u64,
+        request: &Amendment,
+        now: Timestamp,
+    ) -> Result<AmendmentOutcome, SettlementError> {
+        let reference = signed(reference)?;
+        let content = content_of(request);
+        match debts::instruction(self.connection, AMENDMENT, reference, &content)? {
+            Known::Same => return Ok(AmendmentOutcome::Exists),
+            Known::Other => return Ok(AmendmentOutcome::Conflict),
+            Known::No => {}
+        }
+        let Some(agreement) = self.agreement(request.contract)? else {
+            return Ok(AmendmentOutcome::UnknownContract);
+        };
+        if let Some(refusal) = refusal(&agreement, request, now) {
+            return Ok(refusal);
+        }
+        debts::put_instruction(self.connection, AMENDMENT, reference, &content)?;
+        match request.answer {
+            Answer::Reject => Ok(AmendmentOutcome::Rejected),
+            Answer::Accept => {
+                self.accept(&agreement, request, now)?;
+                Ok(AmendmentOutcome::Amended)
+            }
+        }
+    }
+
+    fn accept(
+        &mut self,
+        agreement: &Agreement,
+        request: &Amendment,
+        now: Timestamp,
+    ) -> Result<(), SettlementError> {
+        let out_of_range = |what| SettlementError::OutOfRange { what, contract: request.contract };
+        let changed = agreement.energy.wh().abs_diff(request.energy.wh());
+        let value = exact_value(agreement.price, Energy::from_wh(changed));
+        let penalty =
+            books::fraction_of_nanos(value, self.policy.modification_penalty, self.policy)
+                .ok_or_else(|| out_of_range("the penalty of a modification"))?;
+        let payer = self.parties_of(agreement)?.payer();
+        self.adjust_hold(agreement, request.energy, payer)?;
+        self.charge_requester(agreement, request.by, penalty, now)?;
+        let is_cancelled = request.energy.is_zero();
+        let record = AmendmentRecord {
+            contract: agreement.id,
+            version: agreement.version.saturating_add(1),
+            previous: agreement.newest_leaf,
+            previous_hash: self.leaf_hash(agreement.newest_leaf)?,
+            requester: Some(request.by),
+            energy: request.energy,
+            penalty,
+            state: if is_cancelled { State::Cancelled } else { agreement.state },
+        };
+        self.amend(agreement, &record)?;
+        self.cover(payer)
+    }
+
+    /// Holds what the new version needs: more, as far as there is money, or less.
+    fn adjust_hold(
+        &mut self,
+        agreement: &Agreement,
+        energy: Energy,
+        payer: MeterId,
+    ) -> Result<(), SettlementError> {
+        let of = |kind| Account::of_meter(payer, kind);
+        let held = agreement.escrowed;
+        match mechanism::rail(self.policy.mechanism).cover() {
+            Cover::AtTrade => {
+                let what = "the amount";
+                let needed = capture::value(agreement.price, energy, self.policy)
+                    .ok_or(SettlementError::OutOfRange { what, contract: agreement.id })?;
+                let back = held.saturating_sub(needed);
+                if back > 0 {
+                    let (from, to) = (of(AccountKind::Escrow), of(AccountKind::Available));
+                    self.post_once(agreement.id, &[Leg::new(LegKind::Release, from, to, back)])?;
+                    return self.set_hold(agreement.id, needed, 0);
+                }
+                let missing = needed.saturating_sub(held);
+                let free = self.posting.balance(of(AccountKind::Available))?;
+                let more = missing.min(free);
+                if more > 0 {
+                    self.post_once(agreement.id, &[clearing_house::hold(payer, more)])?;
+                }
+                let uncovered = missing.saturating_sub(more);
+                self.set_hold(agreement.id, held.saturating_add(more), uncovered)
+            }
+            // A rail cannot change a block. One that is too large is captured in part.
+            Cover::ByRail if energy.is_zero() && held > 0 => {
+                let block = debts::block(self.connection, agreement.id)?;
+                let to = blocking::source(block.is_some_and(|b| b.is_deposited), payer);
+                let leg = Leg::new(LegKind::BlockRelease, of(AccountKind::Escrow), to, held);
+                self.post_once(agreement.id, &[leg])?;
+                self.set_hold(agreement.id, 0, 0)
+            }
+            Cover::ByRail | Cover::Never => Ok(()),
+        }
+    }
+
+    /// The requester's penalty: from free money, and the rest as a debt.
+    fn charge_requester(
+        &mut self,
+        agreement: &Agreement,
+        by: Side,
+        penalty: i64,
+        now: Timestamp,
+    ) -> Result<(), SettlementError> {
+        let (requester, other) = match by {
+            Side::Buy => (agreement.buyer, agreement.seller),
+            Side::Sell => (agreement.seller, agreement.buyer),
+        };
+        let from = Account::of_meter(requester, AccountKind::Available);
+        let paid = penalty.min(self.posting.balance(from)?);
+        let owed = penalty.saturating_sub(paid);
+        let mut legs = Vec::new();
+        if paid > 0 {
+            let to = Account::of_meter(other, AccountKind::Earned);
+            legs.push(Leg::new(LegKind::ModificationPenalty, from, to, paid));
+        }
+        let creditor = Account::of_meter(other, AccountKind::Owed);
+        if owed > 0 {
+            let owes = Account::of_meter(requester, AccountKind::Owes);
+            legs.push(Leg::new(LegKind::ModificationOwed, owes, creditor, owed));
+        }
+        self.post_once(agreement.id, &legs)?;
+        if owed == 0 {
+            return Ok(());
+        }
+        // Debts of earlier versions by the other party would need a row of their own: they are
+        // netted into one debt only between the same two.
+        let known = debts::open(self.connection, debts::Of::Contract(agreement.id))?
+            .into_iter()
+            .find(|debt| debt.leg == LegKind::ModificationOwed && debt.debtor == requester);
+        let open = known.map_or(0, |debt| debt.open).saturating_add(owed);
+        let leg = LegKind::ModificationOwed;
+        let debt = Debt { contract: agreement.id, leg, debtor: requester, creditor, open };
+        debts::put(self.connection, &debt)?;
+        self.note_arrears(agreement.id, requester, Some(now))
+    }
+
+    /// Appends an amendment and makes it the contract's state.
+    pub(super) fn amend(
+        &mut self,
+        agreement: &Agreement,
+        record: &AmendmentRecord,
+    ) -> Result<(), SettlementError> {
+        let leaf = self.ledger.append(&leaf::encode_amendment(record))?;
+        let row = params![
+            signed(record.contract.get())?,
+            signed(record.energy.wh())?,
+            record.version,
+            record.state.code(),
+            signed(leaf)?
+        ];
+        self.connection
+            .prepare_cached(
+                "UPDATE contracts SET energy = ?2, version = ?3, state = ?4, newest_leaf = ?5
+                 WHERE trade = ?1",
+            )
+            .and_then(|mut update| update.execute(row))
+            .doing("amend a contract")?;
+        self.count(agreement.state, -1, 0);
+        self.count(record.state, 1, 0);
+        intake::touch_slots(self.connection, agreement.key.slot)
+    }
+
+    /// The hash of a leaf that is there.
+    pub(super) fn leaf_hash(&self, index: u64) -> Result<types::Digest, SettlementError> {
+        store::ledger::leaf(self.connection, index)?
+            .map(|bytes| hash_leaf(&bytes))
+            .ok_or_else(|| SettlementError::Damaged(format!("leaf {index} is missing")))
+    }
+}
+
+/// Why a request cannot be answered.
+fn refusal(agreement: &Agreement, request: &Amendment, now: Timestamp) -> Option<AmendmentOutcome> {
+    if agreement.state != State::AwaitingMeterData || agreement.run > 0 {
+        Some(AmendmentOutcome::NotOpen)
+    } else if now >= agreement.key.slot.start() {
+        Some(AmendmentOutcome::GateClosed)
+    } else if request.version != agreement.version {
+        Some(AmendmentOutcome::StaleVersion)
+    } else if request.energy.wh() > ENERGY_WH_MAX {
+        Some(AmendmentOutcome::OutOfRange)
+    } else {
+        None
+    }
+}
+
+/// What an energy is worth, whatever the price's sign, in nano-currency.
+fn exact_value(price: Price, energy: Energy) -> i128 {
+    price.notional(energy).nanos().saturating_abs()
+}
+
+fn content_of(request: &Amendment) -> Vec<u8> {
+    let mut content = request.contract.get().to_le_bytes().to_vec();
+    content.push(request.by.code());
+    content.extend(request.version.to_le_bytes());
+    content.extend(request.energy.wh().to_le_bytes());
+    content.push(u8::from(request.answer == Answer::Accept));
+    content
+}

@@ -1,0 +1,161 @@
+//! Blocks at a payment rail: asked for before delivery, confirmed or declined by the rail.
+
+use types::{MeterId, Money, Timestamp, TradeId};
+
+use super::{DAY_MINUTES, Pipeline, Work, minute_of};
+use crate::{
+    books::accounts::{Account, AccountKind},
+    error::SettlementError,
+    mechanism::{self, Cover, Leg, LegKind},
+    outcome::State,
+    policy::BlockRule,
+    store::debts::{self, Blocked},
+    tlog::leaf::AmendmentRecord,
+};
+
+/// What a rail said about a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockRequest {
+    /// For which contract.
+    pub contract: TradeId,
+    /// How much the rail blocked; nothing, if it declined.
+    pub amount: Money,
+    /// Whether the rail took it from the payer's deposits, which these books keep.
+    pub from_deposits: bool,
+    /// When it was asked.
+    pub asked: Timestamp,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockOutcome {
+    /// The money is blocked.
+    Blocked,
+    /// The rail declined: the contract is cancelled.
+    Cancelled,
+    /// The contract has had its block before. Nothing changed.
+    Exists,
+    /// There is no such contract.
+    UnknownContract,
+    /// The mechanism blocks no money.
+    NotBlocking,
+    /// The contract is settled or cancelled.
+    TooLate,
+}
+
+impl BlockOutcome {
+    /// The name in machine-readable output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Cancelled => "cancelled",
+            Self::Exists => "exists",
+            Self::UnknownContract => "unknown_contract",
+            Self::NotBlocking => "not_blocking",
+            Self::TooLate => "too_late",
+        }
+    }
+}
+
+/// Where blocked money comes from, and goes when it is given free.
+pub(super) const fn source(is_deposited: bool, payer: MeterId) -> Account {
+    if is_deposited { Account::of_meter(payer, AccountKind::Available) } else { Account::EXTERNAL }
+}
+
+/// When a block that is asked for at `asked` is placed, in minutes: a trade beyond the hold horizon
+/// asks for it late, that many days before delivery.
+#[must_use]
+fn placed(asked: i64, delivery: i64, rule: BlockRule) -> i64 {
+    let days = |days: u32| i64::from(days).saturating_mul(DAY_MINUTES);
+    match rule.lead_days {
+        Some(lead) if asked.saturating_add(days(rule.hold_days)) < delivery => {
+            asked.max(delivery.saturating_sub(days(lead)))
+        }
+        Some(_) | None => asked,
+    }
+}
+
+impl Pipeline {
+    /// Notes what the payer's rail said about the block of a contract.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn block(&mut self, request: &BlockRequest) -> Result<BlockOutcome, SettlementError> {
+        self.transact(|work| work.block(request))
+    }
+}
+
+impl Work<'_> {
+    fn block(&mut self, request: &BlockRequest) -> Result<BlockOutcome, SettlementError> {
+        let Some(agreement) = self.agreement(request.contract)? else {
+            return Ok(BlockOutcome::UnknownContract);
+        };
+        let cover = mechanism::rail(self.policy.mechanism).cover();
+        let (Cover::ByRail, Some(rule)) = (cover, self.policy.block) else {
+            return Ok(BlockOutcome::NotBlocking);
+        };
+        if debts::block(self.connection, agreement.id)?.is_some() {
+            return Ok(BlockOutcome::Exists);
+        }
+        if agreement.state != State::AwaitingMeterData {
+            return Ok(BlockOutcome::TooLate);
+        }
+        if request.amount.minor() <= 0 {
+            self.cancel_unfunded(request.contract)?;
+            return Ok(BlockOutcome::Cancelled);
+        }
+        let payer = self.parties_of(&agreement)?.payer();
+        let amount = request.amount.minor();
+        let from = source(request.from_deposits, payer);
+        if request.from_deposits && self.posting.balance(from)? < amount {
+            self.cancel_unfunded(request.contract)?;
+            return Ok(BlockOutcome::Cancelled);
+        }
+        let to = Account::of_meter(payer, AccountKind::Escrow);
+        self.post_once(agreement.id, &[Leg::new(LegKind::Block, from, to, amount)])?;
+        self.add_hold(agreement.id, amount)?;
+        let delivery = minute_of(agreement.key.slot.end());
+        let life = i64::from(rule.hold_days).saturating_mul(DAY_MINUTES);
+        let block = Blocked {
+            expires: placed(minute_of(request.asked), delivery, rule).saturating_add(life),
+            is_deposited: request.from_deposits,
+            is_used: false,
+        };
+        debts::put_block(self.connection, agreement.id, block)?;
+        Ok(BlockOutcome::Blocked)
+    }
+
+    /// Ends a contract for which the rail blocked nothing.
+    pub(super) fn cancel_unfunded(&mut self, contract: TradeId) -> Result<(), SettlementError> {
+        let Some(agreement) = self.agreement(contract)? else { return Ok(()) };
+        let record = AmendmentRecord {
+            contract,
+            version: agreement.version,
+            previous: agreement.newest_leaf,
+            previous_hash: self.leaf_hash(agreement.newest_leaf)?,
+            requester: None,
+            energy: types::Energy::ZERO,
+            penalty: 0,
+            state: State::CancelledUnfunded,
+        };
+        self.amend(&agreement, &record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trade_beyond_the_horizon_asks_late() {
+        let rule = BlockRule { hold_days: 7, lead_days: Some(2) };
+        let day = |day: i64| day * DAY_MINUTES;
+        assert_eq!(placed(day(-60), 0, rule), day(-2));
+        assert_eq!(placed(day(-8), 0, rule), day(-2));
+        assert_eq!(placed(day(-7), 0, rule), day(-7));
+        assert_eq!(placed(day(-1), 0, rule), day(-1));
+        let never = BlockRule { lead_days: None, ..rule };
+        assert_eq!(placed(day(-60), 0, never), day(-60));
+    }
+}
