@@ -1,8 +1,8 @@
 //! Requests about an open order: cancel, replace, reduce, hibernate, activate.
 
 use types::{
-    CancelReason, Event, OrderId, OrderMoved, OrderReplaced, OrderRequest, ReduceOrder,
-    RejectReason, Request, SignedReplaceOrder, Timestamp,
+    CancelReason, Event, OrderMoved, OrderReplaced, OrderRequest, ReduceOrder, RejectReason,
+    Request, SignedReplaceOrder, Timestamp,
 };
 
 use crate::{
@@ -179,7 +179,7 @@ impl Engine {
         OrderMoved {
             origin: request.origin,
             client_order: request.client_order,
-            order: OrderId::new(u64::from(number)),
+            order: self.orders.id(number),
             leaves: energy(self.orders.get(number).leaves),
         }
     }

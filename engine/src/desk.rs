@@ -3,8 +3,8 @@
 //! totals agree after every step.
 
 use types::{
-    CancelReason, ClientOrderId, Energy, Event, MeterId, OrderCancelled, OrderId, PlatformId,
-    Price, Side, Trade, TradeId, TradeSide,
+    CancelReason, ClientOrderId, Energy, Event, MeterId, OrderCancelled, PlatformId, Price, Side,
+    Trade, TradeSide,
 };
 
 use crate::{
@@ -91,9 +91,9 @@ impl Party {
     }
 
     #[inline]
-    fn after(&self, quantity: u32) -> TradeSide {
+    fn after(&self, orders: &OrderLog, quantity: u32) -> TradeSide {
         TradeSide {
-            order: OrderId::new(u64::from(self.number)),
+            order: orders.id(self.number),
             client_order: self.client_order,
             meter: self.meter,
             platform: self.platform,
@@ -206,7 +206,7 @@ impl Desk<'_> {
         events.push(Event::OrderCancelled(OrderCancelled {
             platform: order.platform,
             client_order: client_order.unwrap_or(order.client_order),
-            order: OrderId::new(u64::from(number)),
+            order: self.orders.id(number),
             leaves: energy(leaves),
             reason,
         }));
@@ -235,12 +235,12 @@ impl Desk<'_> {
             Side::Sell => (b, a),
         };
         events.push(Event::Trade(Trade {
-            trade: TradeId::new(*self.trades),
+            trade: self.orders.trade_id(*self.trades),
             key: self.slot.key,
             price: made.price,
             quantity: energy(made.quantity),
-            buy: buy.after(made.quantity),
-            sell: sell.after(made.quantity),
+            buy: buy.after(self.orders, made.quantity),
+            sell: sell.after(self.orders, made.quantity),
             maker: made.maker,
         }));
     }

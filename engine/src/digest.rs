@@ -10,7 +10,8 @@
 //! count of orders of each.
 //!
 //! **State**: the bytes `gridcross state 2\n`; then
-//! 1. last sequence number, last time, count of orders accepted (`u64`), count of trades (`u64`);
+//! 1. last sequence number, last time, number of the last order accepted (`u64`), number of the
+//!    last trade (`u64`), each the shard's zero before the first;
 //! 2. count of markets and, by number: each definition field by field; one byte for whether there
 //!    is a last auction price and that price or 0; the controls field by field;
 //! 3. count of parties and, by role and number: role, number, code, key;
@@ -31,7 +32,7 @@
 //!    then the limit now, filled and open quantity, the platform's number of the last replacement
 //!    or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0).
 //!
-//! The limit of a market order is 0.
+//! The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
 use sha2::{Digest as _, Sha256};
 use types::{
@@ -79,8 +80,9 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     let mut listing = Listing::new(b"gridcross state 2\n");
     listing.u64(engine.last_seq.get());
     listing.i64(engine.last_time.ns());
-    listing.u64(u64::from(engine.orders.len()));
-    listing.u64(engine.trades);
+    let numbers_from = engine.limits.numbers_from();
+    listing.u64(numbers_from + u64::from(engine.orders.len()));
+    listing.u64(numbers_from + engine.trades);
     listing.registry(engine);
     let mut slots: Vec<&Slot> = engine.slots.iter().collect();
     slots.sort_unstable_by_key(|slot| slot.key);
@@ -240,7 +242,7 @@ impl Listing {
             self.u32(book.ladder(side).orders());
             for rank in book.ladder(side).ranks() {
                 for (number, order) in queue(&engine.orders, book.ladder(side).level(rank)) {
-                    self.u64(u64::from(number));
+                    self.u64(engine.orders.id(number).get());
                     self.price(market.limit_of(book.level(side, rank)));
                     self.u64(u64::from(order.leaves));
                     self.u64(u64::from(engine.orders.in_view(order)));
@@ -249,7 +251,7 @@ impl Listing {
         }
         self.u32(next_index(book.outside.len()));
         for &number in &book.outside {
-            self.u64(u64::from(number));
+            self.u64(engine.orders.id(number).get());
             self.u64(u64::from(engine.orders.get(number).leaves));
         }
         self.u32(next_index(book.all_executions().count()));

@@ -40,7 +40,7 @@ pub struct Indicative {
 pub struct Engine {
     pub(crate) last_seq: Seq,
     pub(crate) last_time: Timestamp,
-    /// How many trades there were; also the number of the last one.
+    /// How many trades there were; with the shard, the number of the last one.
     pub(crate) trades: u64,
     /// The same before the present command.
     pub(crate) trades_before: u64,
@@ -72,7 +72,7 @@ impl Engine {
             registry: Registry::new(limits),
             slots: Slots::new(limits.slots_max),
             limits,
-            orders: OrderLog::default(),
+            orders: OrderLog::new(limits.numbers_from()),
             client_ids: ClientIds::new(limits.orders_max),
             credit: Credit::default(),
             expiries: Expiries::default(),

@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_best_level_is_found_across_words_and_groups() {
-        let mut orders = OrderLog::default();
+        let mut orders = OrderLog::new(0);
         let mut ladder = Ladder::default();
         ladder.reset(1 << 20);
         assert_eq!((ladder.best(), ladder.ranks().next()), (NONE, None));
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn the_dead_stay_linked_and_are_not_seen() {
-        let mut orders = OrderLog::default();
+        let mut orders = OrderLog::new(0);
         let mut ladder = Ladder::default();
         ladder.reset(8);
         for number in 1..=5 {

@@ -18,7 +18,16 @@ pub struct Limits {
     pub markets_max: u16,
     /// Most parties. 1,024 × 68 bytes = 68 KiB.
     pub parties_max: u16,
+    /// Which of the exchange's engines this is. Order and trade numbers are `(shard << 48) + n` with
+    /// n from 1, at most 2^48 − 1 of each; an order number of another shard is an unknown order.
+    pub shard: u8,
 }
+
+/// Bits of an order's or trade's number below the shard.
+const NUMBER_BITS: u32 = 48;
+
+/// Most orders and most trades of one shard.
+pub(crate) const NUMBERS_MAX: u64 = (1 << NUMBER_BITS) - 1;
 
 /// Most icebergs open in one slot.
 pub(crate) const BOOK_ICEBERGS_MAX: u32 = 1_000;
@@ -32,7 +41,7 @@ pub(crate) const METERS_MAX: u32 = 1 << 26;
 
 impl Default for Limits {
     /// One market area of a large city: 2^20 open orders, 2^17 meters, 1,024 slots, 64 markets,
-    /// 1,024 parties. 16 MiB of platforms' numbers at the start + 2 MiB per slot with 131,072 active
+    /// 1,024 parties, shard 0. 16 MiB of platforms' numbers at the start + 2 MiB per slot with 131,072 active
     /// meters (96 slots: 192 MiB) + 64 bytes per accepted order.
     fn default() -> Self {
         Self {
@@ -42,11 +51,17 @@ impl Default for Limits {
             slots_max: 1_024,
             markets_max: 64,
             parties_max: 1_024,
+            shard: 0,
         }
     }
 }
 
 impl Limits {
+    /// What is added to a count from 1 to make an order's or trade's number.
+    pub(crate) fn numbers_from(self) -> u64 {
+        u64::from(self.shard) << NUMBER_BITS
+    }
+
     /// Stops on limits that the engine's number formats cannot hold.
     pub(crate) fn check(&self) {
         assert!(self.orders_max < u32::MAX, "orders_max must be below 2^32 - 1");

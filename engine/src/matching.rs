@@ -5,9 +5,9 @@
 //! iceberg or an order with a minimum in the way, is in `special`.
 
 use types::{
-    CancelReason, ClientOrderId, Event, OrderAccepted, OrderId, OrderKind, OrderRejected,
-    OrderRestated, Origin, Phase, Price, RejectReason, Request, SelfTradeAction, Side,
-    SignedNewOrder, SlotPhaseChanged, TimeInForce, Timestamp,
+    CancelReason, ClientOrderId, Event, OrderAccepted, OrderKind, OrderRejected, OrderRestated,
+    Origin, Phase, Price, RejectReason, Request, SelfTradeAction, Side, SignedNewOrder,
+    SlotPhaseChanged, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -93,7 +93,7 @@ impl Engine {
         Event::OrderRestated(OrderRestated {
             origin,
             client_order,
-            order: OrderId::new(u64::from(number)),
+            order: self.orders.id(number),
             filled: energy(order.filled),
             leaves: energy(order.leaves),
         })
@@ -111,7 +111,7 @@ impl Engine {
         events.push(Event::OrderAccepted(OrderAccepted {
             origin: signed.origin,
             client_order: order.client_order,
-            order: OrderId::new(u64::from(number)),
+            order: self.orders.id(number),
             meter: order.meter,
             key: order.key,
             side: order.side,

@@ -6,12 +6,14 @@
 //! the order and its level and no neighbour.
 
 use types::{
-    ClientOrderId, MeterId, OrderId, OrderKind, PlatformId, SessionId, Side, TimeInForce, Timestamp,
+    ClientOrderId, MeterId, OrderId, OrderKind, PlatformId, SessionId, Side, TimeInForce,
+    Timestamp, TradeId,
 };
 
 use crate::{
     chunked::Chunked,
     index::{NONE, low},
+    limits::NUMBERS_MAX,
 };
 
 /// "No order": the end of a queue. Orders are numbered from 1.
@@ -268,15 +270,21 @@ pub(crate) struct OrderLog {
     extras: Chunked<Extra>,
     /// How many orders are not done.
     open: u32,
-}
-
-impl Default for OrderLog {
-    fn default() -> Self {
-        Self { orders: Chunked::new(Order::UNUSED), extras: Chunked::new(Extra::NONE), open: 0 }
-    }
+    /// See [`crate::limits::Limits::shard`].
+    numbers_from: u64,
 }
 
 impl OrderLog {
+    /// `numbers_from` is what tells the shard's numbers from those of others.
+    pub(crate) const fn new(numbers_from: u64) -> Self {
+        Self {
+            orders: Chunked::new(Order::UNUSED),
+            extras: Chunked::new(Extra::NONE),
+            open: 0,
+            numbers_from,
+        }
+    }
+
     /// How many orders were accepted; also the number of the last one.
     #[inline]
     pub(crate) const fn len(&self) -> u32 {
@@ -355,8 +363,22 @@ impl OrderLog {
     /// The number as a table index, if an order has it.
     #[inline]
     pub(crate) fn number(&self, order: OrderId) -> Option<u32> {
-        let raw = order.get();
-        (raw >= 1 && raw <= u64::from(self.len())).then(|| low(raw))
+        // What is below the shard's numbers wraps to far above them.
+        let number = order.get().wrapping_sub(self.numbers_from);
+        (number >= 1 && number <= u64::from(self.len())).then(|| low(number))
+    }
+
+    /// The number by which everyone else knows an order.
+    #[inline]
+    pub(crate) fn id(&self, number: u32) -> OrderId {
+        OrderId::new(self.numbers_from + u64::from(number))
+    }
+
+    /// The number of a trade: `count` is how many there are with it.
+    #[inline]
+    pub(crate) fn trade_id(&self, count: u64) -> TradeId {
+        assert!(count <= NUMBERS_MAX, "trade numbers are exhausted");
+        TradeId::new(self.numbers_from + count)
     }
 
     /// The order of a number.

@@ -21,6 +21,7 @@ mod refusals;
 mod say;
 mod script;
 mod self_trade;
+mod shards;
 mod snapshots;
 mod stage;
 mod volatility;

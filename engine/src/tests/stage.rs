@@ -66,6 +66,7 @@ impl Stage {
             slots_max: 2,
             markets_max: 2,
             parties_max: 6,
+            shard: 0,
         };
         let mut setup = market_and_parties();
         setup.extend((1..=6).map(|number| Command::RegisterMeter(meter(number))));
@@ -80,6 +81,7 @@ impl Stage {
             slots_max: 6,
             markets_max: 4,
             parties_max: 9,
+            shard: 0,
         })
     }
 

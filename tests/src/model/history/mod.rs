@@ -25,6 +25,7 @@ pub const fn limits() -> Limits {
         slots_max: 9,
         markets_max: 3,
         parties_max: 9,
+        shard: 0,
     }
 }
 
