@@ -5,9 +5,9 @@
 //! before, when nothing of them may be in the cache, and some four before, when the lines of the
 //! first time have arrived and lead to the next.
 
-use types::{Command, NewOrder, SlotKey};
+use types::{Command, NewOrder};
 
-use crate::{book::Book, engine::Engine, index::NONE, orders::Order, prefetch::prefetch};
+use crate::{book::Book, engine::Engine, orders::Order, prefetch::prefetch};
 
 /// Below this many open orders the books are in the cache, and asking for them would only cost. An
 /// order that is cancelled may still be far away: it lies among all that were ever accepted.
@@ -20,7 +20,7 @@ impl Engine {
     pub const NEAR: usize = 5;
 
     /// Says that a command comes in about ten. Changes nothing.
-    #[inline]
+    #[inline(always)]
     pub fn anticipate(&self, coming: &Command) {
         if let Command::CancelOrder(cancel) = coming {
             if let Some(number) = self.orders.number(cancel.order) {
@@ -34,7 +34,7 @@ impl Engine {
     }
 
     /// Says that a command comes in about four. Changes nothing.
-    #[inline]
+    #[inline(always)]
     pub fn expect(&self, coming: &Command) {
         if self.orders.open() >= ORDERS_IN_CACHE {
             self.prefetch_second(coming);
@@ -43,14 +43,9 @@ impl Engine {
 
     /// What a new order touches of its book.
     fn prefetch_level(&self, order: &NewOrder) {
-        if let Some(book) = self.book_of(order.key) {
+        if let Some((book, rank)) = self.place_of(order) {
             book.prefetch_used(order.meter);
-            if let Some(market) = self.registry.market_index(order.key.market)
-                && let Ok(level) = self.registry.market(market).level_of(order.limit)
-            {
-                let rank = book.rank(order.side, level);
-                prefetch(book.ladder(order.side).level(rank));
-            }
+            prefetch(book.ladder(order.side).level(rank));
         }
     }
 
@@ -60,33 +55,27 @@ impl Engine {
                 self.prefetch_place(self.orders.get(number));
             }
         } else if let Command::NewOrder(signed) = coming
-            && let Some(book) = self.book_of(signed.order.key)
-            && let Some(market) = self.registry.market_index(signed.order.key.market)
-            && let Ok(level) = self.registry.market(market).level_of(signed.order.limit)
+            && let Some((book, rank)) = self.place_of(&signed.order)
         {
-            let side = signed.order.side;
-            let tail = book.ladder(side).level(book.rank(side, level)).tail;
-            if tail != crate::orders::NOBODY {
-                prefetch(self.orders.get(tail));
-            }
+            prefetch(self.orders.get(book.ladder(signed.order.side).level(rank).tail));
         }
     }
 
     /// What leaving its book touches of an order.
-    #[inline]
+    #[inline(always)]
     fn prefetch_place(&self, order: &Order) {
-        let book = self.slots.slot(order.slot).book;
-        if book != NONE {
-            let book = self.slots.book(book);
+        if let Some(book) = self.slots.book_if_open(self.slots.slot(order.slot)) {
             book.prefetch_used(order.meter);
             prefetch(book.ladder(order.side()).level(book.rank(order.side(), order.level)));
         }
     }
 
-    #[inline]
-    fn book_of(&self, key: SlotKey) -> Option<&Book> {
-        let index = self.find_slot(key).ok()??;
-        let book = self.slots.slot(index).book;
-        (book != NONE).then(|| self.slots.book(book))
+    /// The book and rank where a limit order would rest.
+    #[inline(always)]
+    fn place_of(&self, order: &NewOrder) -> Option<(&Book, u32)> {
+        let slot = self.slots.slot(self.slots.find(order.key)?);
+        let book = self.slots.book_if_open(slot)?;
+        let level = self.registry.market(slot.market).level_of(order.limit).ok()?;
+        Some((book, book.rank_of_limit(order.side, level)))
     }
 }

@@ -38,8 +38,8 @@ type OpenCounts = Vec<[u32; 2]>;
 /// Open orders and used capacity of one slot.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    buy: Ladder,
-    sell: Ladder,
+    /// Of buys and of sells.
+    ladders: [Ladder; 2],
     /// Highest level of the market's band.
     top: u32,
     /// By meter: open and traded quantity in Wh, of buys and of sells.
@@ -61,8 +61,7 @@ impl Book {
     /// Makes an empty book ready for a slot of a market with `levels` levels.
     pub(crate) fn reset(&mut self, levels: u32) {
         self.top = levels.saturating_sub(1);
-        self.buy.reset(levels.saturating_add(1));
-        self.sell.reset(levels.saturating_add(1));
+        self.ladders.iter_mut().for_each(|ladder| ladder.reset(levels.saturating_add(1)));
         self.used.fill([0, 0]);
         self.open_by_meter.fill([0, 0]);
         self.open_by_owner.fill([0, 0]);
@@ -72,35 +71,38 @@ impl Book {
         self.blocks.clear();
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn ladder(&self, side: Side) -> &Ladder {
-        match side {
-            Side::Buy => &self.buy,
-            Side::Sell => &self.sell,
-        }
+        of(&self.ladders, side)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn ladder_mut(&mut self, side: Side) -> &mut Ladder {
-        match side {
-            Side::Buy => &mut self.buy,
-            Side::Sell => &mut self.sell,
-        }
+        of_mut(&mut self.ladders, side)
     }
 
     /// Rank on `side` of a price level. An order of the other side at this level reaches exactly
     /// the ranks up to this one.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn rank(&self, side: Side, level: u32) -> u32 {
-        match (side, level) {
-            (_, MARKET) => 0,
-            (Side::Buy, level) => self.top - level + 1,
-            (Side::Sell, level) => level + 1,
-        }
+        if level == MARKET { 0 } else { self.rank_of_limit(side, level) }
+    }
+
+    /// As [`Book::rank`] for a level of the band. Without a branch, since sides come as they like.
+    #[inline(always)]
+    pub(crate) const fn rank_of_limit(&self, side: Side, level: u32) -> u32 {
+        let flip = match side {
+            Side::Buy => u32::MAX,
+            Side::Sell => 0,
+        };
+        // Sells count up, level + 1; buys down from the top, top + 1 − level, where −x is !x + 1.
+        // A level is at most the top, so nothing wraps in the end.
+        let from = self.top.wrapping_add(1) & flip;
+        (level ^ flip).wrapping_add(from).wrapping_add(1)
     }
 
     /// The price level of a rank.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn level(&self, side: Side, rank: u32) -> u32 {
         match (side, rank) {
             (_, 0) => MARKET,
@@ -110,27 +112,38 @@ impl Book {
     }
 
     /// The last rank that an order reaches which takes the other side at this level.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn reach(&self, side: Side, level: u32) -> u32 {
         if level == MARKET { self.top + 1 } else { self.rank(side, level) }
     }
 
     /// What the meter has open and traded on `side`, in Wh.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn used(&self, meter: MeterId, side: Side) -> u32 {
         self.used.get(at(meter.get())).map_or(0, |used| *of(used, side))
     }
 
     /// Asks for the line behind [`Book::used`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prefetch_used(&self, meter: MeterId) {
         if let Some(used) = self.used.get(at(meter.get())) {
             prefetch(used);
         }
     }
 
+    /// What the meter has used, of buys and of sells, if it was ever counted.
+    #[inline(always)]
+    pub(crate) fn used_cell(&self, meter: MeterId) -> Option<&[u32; 2]> {
+        self.used.get(at(meter.get()))
+    }
+
+    #[inline(always)]
+    pub(crate) fn used_cell_mut(&mut self, meter: MeterId) -> Option<&mut [u32; 2]> {
+        self.used.get_mut(at(meter.get()))
+    }
+
     /// The counter behind [`Book::used`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn used_mut(&mut self, meter: MeterId, side: Side) -> &mut u32 {
         of_mut(entry(&mut self.used, meter.get()), side)
     }
@@ -145,7 +158,7 @@ impl Book {
     }
 
     /// The counter behind [`Book::open`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open_mut(&mut self, group: u32, side: Side) -> &mut u32 {
         let (table, index) = match group.checked_sub(OWNERS_FROM) {
             Some(owner) => (&mut self.open_by_owner, owner),
@@ -170,15 +183,16 @@ impl Book {
     }
 
     /// Whether an order that comes to rest on `side` may make others possible that wait.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn may_wake(&self, side: Side) -> bool {
         self.ladder(side.opposite()).needy > 0 || !self.blocks.is_empty()
     }
 
     /// Open orders in the queues and outside.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn orders(&self) -> u32 {
-        self.buy.orders() + self.sell.orders() + next_index(self.outside.len())
+        let [buy, sell] = &self.ladders;
+        buy.orders() + sell.orders() + next_index(self.outside.len())
     }
 
     /// The levels that hold limit orders, as far as they are in view.
@@ -213,7 +227,7 @@ impl Book {
     }
 
     /// What a level brings into an auction: all but orders with a minimum, in Wh.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn auction_quantity(&self, orders: &OrderLog, side: Side, rank: u32) -> u64 {
         let ladder = self.ladder(side);
         let level = ladder.level(rank);
@@ -226,31 +240,34 @@ impl Book {
 
     /// Whether the best buy is at or above the best sell.
     pub(crate) fn is_crossed(&self) -> bool {
-        let (buy, sell) = (self.buy.best(), self.sell.best());
+        let [buy, sell] = self.ladders.each_ref().map(Ladder::best);
         buy != NONE
             && sell != NONE
             && self.reach(Side::Sell, self.level(Side::Buy, buy)) >= sell.max(1)
     }
 }
 
-#[inline]
-const fn of(pair: &[u32; 2], side: Side) -> &u32 {
-    match side {
-        Side::Buy => &pair[0],
-        Side::Sell => &pair[1],
-    }
+/// What a pair holds of one side.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a side is 0 or 1")]
+pub(crate) const fn of<T>(pair: &[T; 2], side: Side) -> &T {
+    &pair[side_index(side)]
 }
 
-#[inline]
-const fn of_mut(pair: &mut [u32; 2], side: Side) -> &mut u32 {
-    match side {
-        Side::Buy => &mut pair[0],
-        Side::Sell => &mut pair[1],
-    }
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a side is 0 or 1")]
+pub(crate) const fn of_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
+    &mut pair[side_index(side)]
+}
+
+#[inline(always)]
+#[expect(clippy::as_conversions, reason = "the enum is repr(u8), and widening loses nothing")]
+const fn side_index(side: Side) -> usize {
+    side.code() as usize
 }
 
 /// An entry of a table that grows, in big steps, with the numbers it meets.
-#[inline]
+#[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "hot; grown just before")]
 fn entry<T: Default + Clone>(table: &mut Vec<T>, index: u32) -> &mut T {
     if table.len() <= at(index) {

@@ -15,7 +15,7 @@ use crate::{
 
 impl Engine {
     /// A cancellation. Of one order of a list, it cancels the list.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn cancel_order(
         &mut self,
         time: Timestamp,

@@ -22,13 +22,13 @@ impl<T: Copy + core::fmt::Debug> Chunked<T> {
     }
 
     /// How many entries there are.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn len(&self) -> u32 {
         self.len
     }
 
     /// Appends an entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, entry: T) {
         let index = self.len;
         if at(index >> CHUNK_BITS) == self.chunks.len() {
@@ -46,13 +46,13 @@ impl<T: Copy + core::fmt::Debug> Chunked<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; only indices of entries get here")]
     pub(crate) fn get(&self, index: u32) -> &T {
         &self.chunks[at(index >> CHUNK_BITS)][at(index & MASK)]
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; only indices of entries get here")]
     pub(crate) fn get_mut(&mut self, index: u32) -> &mut T {
         &mut self.chunks[at(index >> CHUNK_BITS)][at(index & MASK)]

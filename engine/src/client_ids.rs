@@ -2,10 +2,15 @@
 //!
 //! Open addressing with a fixed mixing function. 512 successive numbers of a platform share a page
 //! and lie there in order, because that is how platforms count: the next number's cell is in the
-//! cache already. Numbers that come at wide intervals are spread evenly instead. A collision moves
-//! on by a page and a cell. A cell is 32 bits of the mix and the order's number; the order's record
-//! has the last word. Entries stay for as long as the records do, since a repeated number must be
-//! recognised for ever: 8 bytes × at most 4 cells per accepted order.
+//! cache already. A collision moves on by a number of pages that the mix decides. A cell is 32 bits
+//! of the mix and the order's number; the order's record has the last word. Entries stay for as long
+//! as the records do, since a repeated number must be recognised for ever: 8 bytes × at most 4 cells
+//! per accepted order.
+//!
+//! The mixing function is public, so numbers that collide can be made up. A number therefore has 16
+//! cells and no more; what finds them all taken is kept in an ordered map, in logarithmic time.
+
+use std::collections::BTreeMap;
 
 use types::{ClientOrderId, PlatformId};
 
@@ -17,9 +22,11 @@ use crate::{
 /// How many successive numbers lie together: 512 cells × 8 bytes = one page of 4 KiB.
 const RUN_BITS: u32 = 9;
 const RUN: u64 = 1 << RUN_BITS;
-/// From one cell to the next to try: a run further, so that a run that meets another does not try
-/// each of its cells. Odd, so that every cell is reached.
-const STEP: usize = (1 << RUN_BITS) + 1;
+/// Cells a number may be in. At most half of all cells are taken, so that without intent one number
+/// in 2^16 finds no place among them.
+const PROBES_MAX: usize = 16;
+/// As many runs as probes: each probe is in another.
+const CELLS_MIN: usize = PROBES_MAX << RUN_BITS;
 /// Records moved into a grown table with each insertion. The next growth is as many insertions
 /// away as there are records to move, so one would do.
 const MOVES: u32 = 4;
@@ -31,6 +38,18 @@ const TAG: u64 = 0xFFFF_FFFF_0000_0000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vacancy {
     hash: u64,
+    /// The empty cell that was found; [`usize::MAX`] if there was none.
+    cell: usize,
+}
+
+/// What the cells of a number hold.
+enum Found {
+    /// The order.
+    Order(u32),
+    /// Nothing yet; this is where it would be.
+    Empty(usize),
+    /// Sixteen others.
+    Full,
 }
 
 /// The table. While it grows there are two: the old one answers for records not moved yet.
@@ -42,13 +61,16 @@ pub(crate) struct ClientIds {
     moved: u32,
     /// Orders up to this number are in `old` as well.
     old_len: u32,
+    /// Numbers that found their cells taken.
+    crowded: BTreeMap<(PlatformId, ClientOrderId), u32>,
 }
 
 impl ClientIds {
     /// A table for at least `orders` orders before it grows.
     pub(crate) fn new(orders: u32) -> Self {
-        let cells = (at(orders) * 2).next_power_of_two().max(16);
-        Self { cells: vec![0; cells], old: Vec::new(), moved: 0, old_len: 0 }
+        let cells = (at(orders) * 2).next_power_of_two().max(CELLS_MIN);
+        let (cells, old) = (vec![0; cells], Vec::new());
+        Self { cells, old, moved: 0, old_len: 0, crowded: BTreeMap::new() }
     }
 
     /// Makes the table large enough for `orders` orders and touches its memory, before the first.
@@ -61,7 +83,7 @@ impl ClientIds {
     }
 
     /// The number of the accepted order that `platform` calls `client_order`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(
         &self,
         orders: &OrderLog,
@@ -69,17 +91,54 @@ impl ClientIds {
         client_order: ClientOrderId,
     ) -> Result<u32, Vacancy> {
         let hash = mix(platform, client_order);
-        let is_it = |number| {
-            let order = orders.get(number);
-            order.client_order == client_order && order.platform == platform
-        };
-        let found = search(&self.cells, hash, is_it).or_else(|| search(&self.old, hash, is_it));
-        found.ok_or(Vacancy { hash })
+        let cell = nth_cell(hash, 0, self.cells.len());
+        // Nearly always: a new number, and nobody in its first cell.
+        if self.old.is_empty() && self.cells.get(cell) == Some(&0) {
+            return Err(Vacancy { hash, cell });
+        }
+        self.find_among(orders, (platform, client_order), hash)
     }
 
-    /// Enters the order just appended to `orders`.
-    #[inline]
+    #[inline(never)]
+    fn find_among(
+        &self,
+        orders: &OrderLog,
+        name: (PlatformId, ClientOrderId),
+        hash: u64,
+    ) -> Result<u32, Vacancy> {
+        let is_it = |number| {
+            let order = orders.get(number);
+            (order.platform, order.client_order) == name
+        };
+        let mut vacancy = Vacancy { hash, cell: usize::MAX };
+        let mut is_crowded = false;
+        match search(&self.cells, hash, is_it) {
+            Found::Order(number) => return Ok(number),
+            Found::Empty(cell) => vacancy.cell = cell,
+            Found::Full => is_crowded = true,
+        }
+        match search(&self.old, hash, is_it) {
+            Found::Order(number) => return Ok(number),
+            Found::Empty(_) => {}
+            Found::Full => is_crowded = true,
+        }
+        let crowded = if is_crowded { self.crowded.get(&name) } else { None };
+        crowded.copied().ok_or(vacancy)
+    }
+
+    /// Enters the order just appended to `orders`. Nothing was entered since the vacancy was found.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, orders: &OrderLog, vacancy: Vacancy) {
+        let number = orders.len();
+        let has_room = at(number) * 2 <= self.cells.len() && self.old.is_empty();
+        match self.cells.get_mut(vacancy.cell) {
+            Some(cell) if has_room => *cell = (vacancy.hash & TAG) | u64::from(number),
+            Some(_) | None => self.insert_among(orders, vacancy.hash),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_among(&mut self, orders: &OrderLog, hash: u64) {
         let number = orders.len();
         if at(number) * 2 > self.cells.len() {
             self.grow(number - 1);
@@ -87,7 +146,19 @@ impl ClientIds {
         if self.moved < self.old_len {
             self.move_some(orders);
         }
-        put(&mut self.cells, vacancy.hash, number);
+        self.put(orders, hash, number);
+    }
+
+    /// Enters an order into the first empty cell of its number.
+    fn put(&mut self, orders: &OrderLog, hash: u64, number: u32) {
+        if let Found::Empty(cell) = search(&self.cells, hash, |_| false)
+            && let Some(cell) = self.cells.get_mut(cell)
+        {
+            *cell = (hash & TAG) | u64::from(number);
+        } else {
+            let order = orders.get(number);
+            self.crowded.insert((order.platform, order.client_order), number);
+        }
     }
 
     #[cold]
@@ -104,7 +175,7 @@ impl ClientIds {
         let until = self.old_len.min(self.moved + MOVES);
         for number in self.moved + 1..=until {
             let order = orders.get(number);
-            put(&mut self.cells, mix(order.platform, order.client_order), number);
+            self.put(orders, mix(order.platform, order.client_order), number);
         }
         self.moved = until;
         if until == self.old_len {
@@ -115,43 +186,60 @@ impl ClientIds {
 
 /// The cell's index in the low bits, the tag in the high ones. The constants are those of
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
-#[inline]
+#[inline(always)]
 fn mix(platform: PlatformId, client_order: ClientOrderId) -> u64 {
     let number = client_order.get();
-    let mut hash = (number >> RUN_BITS) ^ u64::from(platform.get()).rotate_left(48);
+    let mut hash = (number >> RUN_BITS) ^ (u64::from(platform.get()) << 48);
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     hash ^= hash >> 31;
     // Where in its run a run begins differs, so that multiples of 512 do not all meet.
-    let cell = number.wrapping_add(hash >> 32) % RUN;
+    let cell = number.wrapping_add(hash >> 32) & (RUN - 1);
     (hash & !(RUN - 1)) | cell
 }
 
-#[inline]
-fn search(cells: &[u64], hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-    let mask = cells.len().checked_sub(1)?;
-    let mut cell = at(low(hash)) & mask;
-    loop {
-        let &entry = cells.get(cell)?;
-        if entry == 0 {
-            return None;
-        }
-        if (entry ^ hash) & TAG == 0 && is_it(low(entry)) {
-            return Some(low(entry));
-        }
-        cell = (cell + STEP) & mask;
-    }
+/// The cell to try after `probe` others. They are all in different runs.
+#[inline(always)]
+fn nth_cell(hash: u64, probe: usize, cells: usize) -> usize {
+    let runs = at(low(hash >> 40) | 1) << RUN_BITS;
+    at(low(hash)).wrapping_add(probe.wrapping_mul(runs)) & cells.wrapping_sub(1)
 }
 
-#[inline]
-fn put(cells: &mut [u64], hash: u64, number: u32) {
-    let mask = cells.len() - 1;
-    let mut cell = at(low(hash)) & mask;
-    while let Some(entry) = cells.get_mut(cell) {
-        if *entry == 0 {
-            *entry = (hash & TAG) | u64::from(number);
-            return;
+fn search(cells: &[u64], hash: u64, is_it: impl Fn(u32) -> bool) -> Found {
+    for probe in 0..PROBES_MAX {
+        let cell = nth_cell(hash, probe, cells.len());
+        match cells.get(cell) {
+            None | Some(0) => return Found::Empty(cell),
+            Some(&entry) if (entry ^ hash) & TAG == 0 && is_it(low(entry)) => {
+                return Found::Order(low(entry));
+            }
+            Some(_) => {}
         }
-        cell = (cell + STEP) & mask;
+    }
+    Found::Full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orders::Order;
+
+    fn fill(names: impl Iterator<Item = (u16, u64)>, size: u32) -> (ClientIds, OrderLog) {
+        let (mut ids, mut orders) = (ClientIds::new(size), OrderLog::new(0));
+        for (platform, client_order) in names {
+            let (platform, client_order) =
+                (PlatformId::new(platform), ClientOrderId::new(client_order));
+            let vacancy = ids.find(&orders, platform, client_order).unwrap_err();
+            orders.append(Order { platform, client_order, ..Order::UNUSED });
+            ids.insert(&orders, vacancy);
+            assert_eq!(ids.find(&orders, platform, client_order).unwrap(), orders.len());
+        }
+        (ids, orders)
+    }
+
+    #[test]
+    fn numbers_in_order_are_not_crowded() {
+        let (ids, _) = fill((1..=100_000).map(|number| (1, number)), 16);
+        assert_eq!(ids.crowded.len(), 0);
     }
 }

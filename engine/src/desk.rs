@@ -12,6 +12,7 @@ use crate::{
     credit::{Credit, amount, exposure},
     engine::Engine,
     orders::{Order, OrderLog, Place, Traits},
+    plain::write,
     registry::Market,
     slots::Slot,
 };
@@ -29,7 +30,7 @@ pub(crate) struct Desk<'a> {
 
 impl Engine {
     /// The book of an open slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn desk(&mut self, slot: u32) -> Desk<'_> {
         let (slot, book) = self.slots.open_mut(slot);
         Desk {
@@ -77,7 +78,7 @@ pub(crate) struct Party {
 }
 
 impl Party {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn of(number: u32, order: &Order) -> Self {
         Self {
             number,
@@ -90,7 +91,7 @@ impl Party {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn after(&self, orders: &OrderLog, quantity: u32) -> TradeSide {
         TradeSide {
             order: orders.id(self.number),
@@ -104,13 +105,13 @@ impl Party {
 
 impl Desk<'_> {
     /// What each Wh of an order may come to owe.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exposure(&self, side: Side, level: u32) -> u64 {
         exposure(side, self.market.worst_price(side, level))
     }
 
     /// Puts an open order at the end of its queue.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rest(&mut self, number: u32) {
         let order = self.orders.get_mut(number);
         order.set_place(Place::Queue);
@@ -155,12 +156,13 @@ impl Desk<'_> {
         *used = *used - order.leaves + quantity;
         let before = amount(self.exposure(side, order.level), order.leaves);
         let after = amount(self.exposure(side, level), quantity);
-        let account = self.credit.account_mut(self.slot.market, order.platform);
-        account.reserved += after - before;
+        if let Some(reserved) = self.credit.reserved_mut(self.slot.market, order.platform) {
+            *reserved += after - before;
+        }
     }
 
     /// Books an accepted order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&mut self, party: &Party, group: u32, reserve: i128) {
         if self.orders.get(party.number).traits.has(Traits::ICEBERG) {
             self.book.icebergs += 1;
@@ -169,11 +171,13 @@ impl Desk<'_> {
         if group != 0 {
             *self.book.open_mut(group, party.side) += 1;
         }
-        self.credit.account_mut(self.slot.market, party.platform).reserved += reserve;
+        if let Some(reserved) = self.credit.reserved_mut(self.slot.market, party.platform) {
+            *reserved += reserve;
+        }
     }
 
     /// Ends an open order, wherever it is; what it still held, in Wh.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(&mut self, number: u32) -> u32 {
         let order = self.orders.get(number);
         let (side, level, place) = (order.side(), order.level, order.place());
@@ -188,8 +192,10 @@ impl Desk<'_> {
         }
         *self.book.used_mut(meter, side) -= leaves;
         self.finish(number, group, side);
-        let released = amount(self.exposure(side, level), leaves);
-        self.credit.account_mut(self.slot.market, platform).reserved -= released;
+        let per_wh = self.exposure(side, level);
+        if let Some(reserved) = self.credit.reserved_mut(self.slot.market, platform) {
+            *reserved -= amount(per_wh, leaves);
+        }
         leaves
     }
 
@@ -214,16 +220,11 @@ impl Desk<'_> {
 
     /// Books a trade of two orders and says so. The open quantities of the orders and their levels
     /// are the caller's.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&mut self, made: Match, [a, b]: [&Party; 2], events: &mut Vec<Event>) {
         *self.trades += 1;
-        for party in [a, b] {
-            let released = amount(self.exposure(party.side, party.level), made.quantity);
-            let owed = amount(exposure(party.side, made.price), made.quantity);
-            let account = self.credit.account_mut(self.slot.market, party.platform);
-            account.reserved -= released;
-            account.owed += owed;
-        }
+        self.owe(a, made);
+        self.owe(b, made);
         if self.market.controls.executions_max != 0 {
             for party in [a, b] {
                 let executions = self.book.executions_mut(party.meter);
@@ -234,19 +235,30 @@ impl Desk<'_> {
             Side::Buy => (a, b),
             Side::Sell => (b, a),
         };
-        events.push(Event::Trade(Trade {
-            trade: self.orders.trade_id(*self.trades),
-            key: self.slot.key,
-            price: made.price,
-            quantity: energy(made.quantity),
-            buy: buy.after(self.orders, made.quantity),
-            sell: sell.after(self.orders, made.quantity),
-            maker: made.maker,
-        }));
+        let (trade, key) = (self.orders.trade_id(*self.trades), self.slot.key);
+        let (buy, sell) =
+            (buy.after(self.orders, made.quantity), sell.after(self.orders, made.quantity));
+        let (price, quantity, maker) = (made.price, energy(made.quantity), made.maker);
+        write(events, || Event::Trade(Trade { trade, key, price, quantity, buy, sell, maker }));
+    }
+
+    /// Books what a party of a trade owes for it and no longer reserves.
+    #[inline(always)]
+    fn owe(&mut self, party: &Party, made: Match) {
+        let owed = exposure(party.side, made.price);
+        let account = self.credit.account_mut(self.slot.market, party.platform);
+        // Where prices are positive, sellers owe nothing.
+        if owed != 0 {
+            account.owed += amount(owed, made.quantity);
+        }
+        if account.limit.is_some() {
+            let worst = self.market.worst_price(party.side, party.level);
+            account.reserved -= amount(exposure(party.side, worst), made.quantity);
+        }
     }
 
     /// Takes a fill off an order that is not done with it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill(&mut self, number: u32, quantity: u32) {
         let order = self.orders.get_mut(number);
         order.leaves -= quantity;
@@ -254,7 +266,7 @@ impl Desk<'_> {
     }
 
     /// Marks a filled order as done. It is out of its queue already, or was never in it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn filled(&mut self, number: u32) {
         let order = self.orders.get(number);
         let (group, side) = (order.group, order.side());
@@ -262,7 +274,7 @@ impl Desk<'_> {
     }
 
     /// An order is done: it no longer counts as open.
-    #[inline]
+    #[inline(always)]
     fn finish(&mut self, number: u32, group: u32, side: Side) {
         if self.orders.get(number).traits.has(Traits::ICEBERG) {
             self.book.icebergs -= 1;
@@ -275,7 +287,7 @@ impl Desk<'_> {
 }
 
 /// Watt-hours of the engine as energy.
-#[inline]
+#[inline(always)]
 pub(crate) fn energy(wh: u32) -> Energy {
     Energy::from_wh(u64::from(wh))
 }

@@ -263,10 +263,10 @@ impl Listing {
 
     fn credit(&mut self, engine: &Engine) {
         let number_of = |index| engine.registry.market(index).definition.market.get();
-        let mut accounts: Vec<(PlatformId, u16, &Account)> = engine
-            .credit
+        let mut accounts: Vec<(PlatformId, u16, Account)> = engine
             .accounts()
-            .map(|(market, platform, account)| (platform, number_of(market), account))
+            .into_iter()
+            .map(|((market, platform), account)| (platform, number_of(market), account))
             .collect();
         accounts.sort_unstable_by_key(|&(platform, market, _)| (platform, market));
         self.u32(next_index(accounts.len()));

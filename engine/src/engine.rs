@@ -54,6 +54,9 @@ pub struct Engine {
     pub(crate) lists: Lists,
     /// Orders of a slot that is being closed. Empty between commands.
     pub(crate) numbers: Vec<u32>,
+    /// Sends plain orders the general way too.
+    #[cfg(test)]
+    pub(crate) general_only: bool,
 }
 
 impl Engine {
@@ -78,6 +81,8 @@ impl Engine {
             expiries: Expiries::default(),
             lists: Lists::default(),
             numbers: Vec::new(),
+            #[cfg(test)]
+            general_only: false,
         }
     }
 
@@ -111,7 +116,23 @@ impl Engine {
         if self.expiries.next().is_some_and(|expires| expires < time) {
             self.expire(time, events);
         }
-        match &command.value {
+        // Nearly all commands are one of these, and nearly all of these are plain.
+        let is_done = if let Command::NewOrder(signed) = &command.value {
+            self.plain_new(time, signed, events)
+        } else if let Command::CancelOrder(cancel) = &command.value {
+            self.plain_cancel(time, cancel, events)
+        } else {
+            false
+        };
+        if !is_done {
+            self.apply_any(time, &command.value, events);
+        }
+    }
+
+    /// The only `match` over all commands.
+    #[inline(never)]
+    fn apply_any(&mut self, time: Timestamp, command: &Command, events: &mut Vec<Event>) {
+        match command {
             Command::DefineMarket(market) => self.define_market(market, events),
             Command::RegisterParty(party) => self.register_party(party, events),
             Command::RegisterMeter(meter) => self.register_meter(meter, events),
@@ -274,9 +295,10 @@ impl Engine {
     }
 
     fn set_credit(&mut self, limit: &CreditLimit, events: &mut Vec<Event>) {
-        let set = self
-            .credit_account(limit.platform, limit.market)
-            .and_then(|(market, minor)| self.credit.set_limit(market, limit, minor));
+        let set = self.credit_account(limit.platform, limit.market).and_then(|(market, minor)| {
+            let reserved = self.reserved(market, limit.platform);
+            self.credit.set_limit(market, limit, minor, reserved)
+        });
         events.push(match set {
             Ok(()) => Event::CreditSet(*limit),
             Err(reason) => Self::refused(reason),

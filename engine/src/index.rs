@@ -6,14 +6,14 @@ pub(crate) const NONE: u32 = u32::MAX;
 const _: () = assert!(usize::BITS >= 32, "tables are indexed by u32");
 
 /// A table index as the machine wants it.
-#[inline]
+#[inline(always)]
 #[expect(clippy::as_conversions, reason = "usize has at least 32 bits, asserted above")]
 pub(crate) const fn at(index: u32) -> usize {
     index as usize
 }
 
 /// The low 32 bits.
-#[inline]
+#[inline(always)]
 #[expect(clippy::as_conversions, reason = "cutting off the high bits is the purpose")]
 pub(crate) const fn low(bits: u64) -> u32 {
     bits as u32
@@ -45,7 +45,7 @@ impl Divisor {
     ///
     /// For `value` = q × by > 0 the high half of value × reciprocal is q − ε with 0 < ε < 1, so it
     /// floors to q − 1. Any other value fails the multiplication back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exact(self, value: u64) -> Option<u64> {
         let (_, high) = value.carrying_mul(self.reciprocal, 0);
         let quotient = high.wrapping_add(u64::from(value != 0));

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use types::{MeterId, Phase, PlatformId, Side};
+use types::{MeterId, Phase, Side};
 
 use crate::{
-    credit::{amount, exposure},
     engine::Engine,
     index::{NONE, next_index},
     ladder::queue,
@@ -20,8 +19,6 @@ struct Sums {
     used: BTreeMap<(u32, MeterId, Side), u64>,
     /// Open orders by slot, group and side.
     open: BTreeMap<(u32, u32, Side), u32>,
-    /// What open orders reserve, by index of the market and platform.
-    reserved: BTreeMap<(u16, PlatformId), i128>,
     /// How many are open.
     orders: u32,
 }
@@ -47,10 +44,11 @@ impl Engine {
             }
         }
         assert!(found == self.orders.open(), "open orders are in no book");
-        for (market, platform, account) in self.credit.accounts() {
-            let reserved = sums.reserved.get(&(market, platform)).copied().unwrap_or(0);
-            assert!(account.reserved == reserved, "reserved credit differs from the orders");
-            assert!(account.owed >= 0, "owed credit is negative");
+        for ((market, platform), summed) in self.accounts() {
+            let counted = self.credit.account(market, platform).copied().unwrap_or_default();
+            let reserved = if summed.limit.is_some() { summed.reserved } else { 0 };
+            assert!(counted.reserved == reserved, "reserved credit differs from the orders");
+            assert!(counted.owed >= 0, "owed credit is negative");
         }
     }
 
@@ -69,10 +67,6 @@ impl Engine {
             }
             sums.orders += 1;
             *sums.open.entry((order.slot, order.group, side)).or_default() += 1;
-            let market = self.slots.slot(order.slot).market;
-            let price = self.registry.market(market).worst_price(side, order.level);
-            let reserved = sums.reserved.entry((market, order.platform)).or_default();
-            *reserved += amount(exposure(side, price), order.leaves);
         }
         sums
     }

@@ -61,13 +61,13 @@ impl Ladder {
     }
 
     /// How many orders rest on this side.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn orders(&self) -> u32 {
         self.orders
     }
 
     /// The best rank that holds orders; [`NONE`], above every rank, in an empty ladder.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn best(&self) -> u32 {
         self.best
     }
@@ -79,13 +79,13 @@ impl Ladder {
         if bits == 0 { self.first_from_word(word + 1) } else { lowest(word, bits) }
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; ranks are checked at admission")]
     pub(crate) fn level(&self, rank: u32) -> &Level {
         &self.levels[at(rank)]
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; ranks are checked at admission")]
     pub(crate) fn level_mut(&mut self, rank: u32) -> &mut Level {
         &mut self.levels[at(rank)]
@@ -97,7 +97,7 @@ impl Ladder {
     }
 
     /// Puts an open order at the end of the queue.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, orders: &mut OrderLog, rank: u32, number: u32) {
         self.orders += 1;
         let order = orders.get_mut(number);
@@ -108,42 +108,91 @@ impl Ladder {
         let tail = core::mem::replace(&mut level.tail, number);
         level.quantity += u64::from(leaves);
         level.orders += 1;
-        if tail == NOBODY {
-            level.head = number;
-            self.mark(rank);
-        } else {
-            orders.get_mut(tail).next = number;
-        }
+        level.head = if tail == NOBODY { number } else { level.head };
+        orders.get_mut(tail).next = number;
+        self.mark(rank);
         if special {
             self.count_special(orders.get(number), rank, 1);
         }
     }
 
-    /// Takes an order that is filled out of the head of its queue.
-    #[inline]
-    pub(crate) fn pop(&mut self, rank: u32, next: u32) {
+    /// Puts a plain order that is about to be appended at the end of the queue; the one before it.
+    #[inline(always)]
+    pub(crate) fn push_plain(
+        &mut self,
+        orders: &mut OrderLog,
+        rank: u32,
+        (number, quantity): (u32, u32),
+    ) -> u32 {
+        self.orders += 1;
+        let level = self.level_mut(rank);
+        level.quantity += u64::from(quantity);
+        level.orders += 1;
+        let tail = core::mem::replace(&mut level.tail, number);
+        // No branch on whether the level was empty: that is hard to foresee.
+        level.head = if tail == NOBODY { number } else { level.head };
+        orders.get_mut(tail).next = number;
+        self.mark(rank);
+        tail
+    }
+
+    /// Takes a plain order that is done for ever out of the totals. It stays linked.
+    #[inline(always)]
+    pub(crate) fn bury_plain(&mut self, rank: u32, leaves: u32) {
         self.orders -= 1;
         let level = self.level_mut(rank);
+        level.quantity -= u64::from(leaves);
+        self.leave(rank);
+    }
+
+    /// Takes one off the orders of a level; with the last one it forgets the level, with whatever is
+    /// still linked.
+    #[inline(always)]
+    fn leave(&mut self, rank: u32) {
+        let level = self.level_mut(rank);
         level.orders -= 1;
-        level.head = next;
-        if level.orders == 0 {
-            self.empty(rank);
+        // No branch on whether it was the last: that is hard to foresee.
+        let last = u32::from(level.orders == 0);
+        let kept = last.wrapping_sub(1);
+        level.head &= kept;
+        level.tail &= kept;
+        let word = rank >> 6;
+        let bits = word_mut(&mut self.words, word);
+        *bits &= !(u64::from(last) << (rank & 63));
+        if *bits == 0 || (last == 1 && rank == self.best) {
+            self.look_further(rank);
         }
     }
 
+    /// The level was the last of its word, or the best: finds the next.
+    fn look_further(&mut self, rank: u32) {
+        let word = rank >> 6;
+        let left = *word_mut(&mut self.words, word);
+        if left == 0 {
+            *word_mut(&mut self.summary, word >> 6) &= !(1 << (word & 63));
+        }
+        if rank == self.best {
+            self.best = if left == 0 { self.first_from_word(word + 1) } else { lowest(word, left) };
+        }
+    }
+
+    /// Takes an order that is filled out of the head of its queue.
+    #[inline(always)]
+    pub(crate) fn pop(&mut self, rank: u32, next: u32) {
+        self.orders -= 1;
+        self.level_mut(rank).head = next;
+        self.leave(rank);
+    }
+
     /// Takes an order that is done for ever out of the totals. It stays linked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bury(&mut self, order: &Order, rank: u32) {
         self.orders -= 1;
         if order.traits.is_special() {
             self.count_special(order, rank, u32::MAX);
         }
-        let level = self.level_mut(rank);
-        level.quantity -= u64::from(order.leaves);
-        level.orders -= 1;
-        if level.orders == 0 {
-            self.empty(rank);
-        }
+        self.level_mut(rank).quantity -= u64::from(order.leaves);
+        self.leave(rank);
     }
 
     /// Takes an order out of its queue that may come back. Its quantity goes with it.
@@ -165,7 +214,7 @@ impl Ladder {
     }
 
     /// Ranks that hold orders, best first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ranks(&self) -> Ranks<'_> {
         let word = if self.best == NONE { 0 } else { self.best >> 6 };
         Ranks { ladder: self, word, bits: self.words.get(at(word)).copied().unwrap_or(0) }
@@ -186,35 +235,16 @@ impl Ladder {
         level.special = level.special.wrapping_add(by);
     }
 
-    /// Forgets a level that holds nothing open, with whatever is still linked.
-    #[inline]
-    fn empty(&mut self, rank: u32) {
-        let level = self.level_mut(rank);
-        level.head = NOBODY;
-        level.tail = NOBODY;
-        self.unmark(rank);
-    }
-
-    #[inline]
+    #[inline(always)]
     fn mark(&mut self, rank: u32) {
         let word = rank >> 6;
-        *word_mut(&mut self.words, word) |= 1 << (rank & 63);
-        *word_mut(&mut self.summary, word >> 6) |= 1 << (word & 63);
-        self.best = self.best.min(rank);
-    }
-
-    #[inline]
-    fn unmark(&mut self, rank: u32) {
-        let word = rank >> 6;
         let bits = word_mut(&mut self.words, word);
-        *bits &= !(1 << (rank & 63));
-        let left = *bits;
-        if left == 0 {
-            *word_mut(&mut self.summary, word >> 6) &= !(1 << (word & 63));
+        let was_empty = *bits == 0;
+        *bits |= 1 << (rank & 63);
+        if was_empty {
+            *word_mut(&mut self.summary, word >> 6) |= 1 << (word & 63);
         }
-        if rank == self.best {
-            self.best = if left == 0 { self.first_from_word(word + 1) } else { lowest(word, left) };
-        }
+        self.best = self.best.min(rank);
     }
 
     /// Lowest rank that holds orders in word `word` or a later one.
@@ -244,7 +274,7 @@ pub(crate) struct Ranks<'a> {
 impl Iterator for Ranks<'_> {
     type Item = u32;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<u32> {
         if self.bits == 0 {
             let rank = self.ladder.first_from_word(self.word + 1);
@@ -261,12 +291,12 @@ impl Iterator for Ranks<'_> {
 }
 
 /// Number of the lowest set bit of word `word`.
-#[inline]
+#[inline(always)]
 const fn lowest(word: u32, bits: u64) -> u32 {
     (word << 6) | bits.trailing_zeros()
 }
 
-#[inline]
+#[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "hot; sized together with the levels")]
 fn word_mut(words: &mut [u64], index: u32) -> &mut u64 {
     &mut words[at(index)]

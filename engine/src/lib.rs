@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `engine` | [`Engine`], `apply` with the only `match` over commands, and the queries |
 //! | `admission` | every check of a request, in the order of `docs/matching.md` |
+//! | `plain` | the short way of plain orders, which nearly all are |
 //! | `matching`, `special` | entering and sweeping; icebergs, minimums and what waits for them |
 //! | `changes`, `many`, `expiries` | cancel, replace, reduce, hibernate; mass cancels; last instants |
 //! | `lists` | blocks and baskets |
@@ -55,6 +56,7 @@ mod many;
 mod matching;
 mod orders;
 mod pairing;
+mod plain;
 mod prefetch;
 mod registry;
 pub mod sharing;

@@ -62,7 +62,7 @@ pub(crate) enum Ending {
 
 impl Engine {
     /// A new order: a refusal, or accepted and then whatever follows from that.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn new_order(
         &mut self,
         time: Timestamp,
@@ -130,7 +130,7 @@ impl Engine {
 
     /// Matches an order where its slot's phase allows it, then rests or cancels what is left.
     /// `request` is the number of the request that brought it here.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn enter(
         &mut self,
         slot: u32,
@@ -352,7 +352,7 @@ impl Desk<'_> {
     }
 
     /// Books a trade of the taker with a maker, and the fill of the maker.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn trade(
         &mut self,
         taker: &mut Taker,

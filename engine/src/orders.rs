@@ -55,15 +55,22 @@ impl Traits {
     pub(crate) const EXTRA: Self = Self(32);
     /// A sweep must look at it closely.
     const SPECIAL: Self = Self(1 | 4);
+    /// More than its own queue changes when it leaves that.
+    const CARE: Self = Self(1 | 4 | 16);
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn has(self, any: Self) -> bool {
         self.0 & any.0 != 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn is_special(self) -> bool {
         self.has(Self::SPECIAL)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn needs_care(self) -> bool {
+        self.has(Self::CARE)
     }
 
     /// All of them as one byte.
@@ -125,6 +132,19 @@ const _: () = assert!(size_of::<Order>() == 64);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct State(u8);
 
+impl State {
+    #[inline(always)]
+    pub(crate) const fn new(
+        place: Place,
+        side: Side,
+        kind: OrderKind,
+        time_in_force: TimeInForce,
+    ) -> Self {
+        let as_sent = (side.code() << 2) | (kind.code() << 3) | (time_in_force.code() << 4);
+        Self(place.bits() | as_sent)
+    }
+}
+
 /// What most orders do not have: conditions, a list, a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extra {
@@ -177,7 +197,7 @@ impl Order {
         traits: Traits::NONE,
     };
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn side(&self) -> Side {
         if self.state.0 & 4 == 0 { Side::Buy } else { Side::Sell }
     }
@@ -186,7 +206,7 @@ impl Order {
         if self.state.0 & 8 == 0 { OrderKind::Limit } else { OrderKind::Market }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn time_in_force(&self) -> TimeInForce {
         match self.state.0 >> 4 {
             0 => TimeInForce::UntilGate,
@@ -206,7 +226,7 @@ impl Order {
         self.state.0 = bits & 63;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn place(&self) -> Place {
         match self.state.0 & 3 {
             0 => Place::Done,
@@ -216,25 +236,26 @@ impl Order {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_place(&mut self, place: Place) {
         self.state.0 = (self.state.0 & !3) | place.bits();
     }
 
     /// Whether it has a minimum or is all-or-none.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn is_needy(&self) -> bool {
         self.traits.has(Traits::NEEDY)
     }
 
     /// Whether it has no trades or cancellations left before it.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn is_done(&self) -> bool {
         self.state.0 & 3 == 0
     }
 }
 
 impl Place {
+    #[inline(always)]
     const fn bits(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -266,6 +287,7 @@ pub(crate) struct Accepted {
 /// 2^32 of them would be 256 GiB, so memory ends before the numbers do.
 #[derive(Debug)]
 pub(crate) struct OrderLog {
+    /// By number. The first is nobody: what is linked behind nobody is written there, and forgotten.
     orders: Chunked<Order>,
     extras: Chunked<Extra>,
     /// How many orders are not done.
@@ -276,29 +298,26 @@ pub(crate) struct OrderLog {
 
 impl OrderLog {
     /// `numbers_from` is what tells the shard's numbers from those of others.
-    pub(crate) const fn new(numbers_from: u64) -> Self {
-        Self {
-            orders: Chunked::new(Order::UNUSED),
-            extras: Chunked::new(Extra::NONE),
-            open: 0,
-            numbers_from,
-        }
+    pub(crate) fn new(numbers_from: u64) -> Self {
+        let mut orders = Chunked::new(Order::UNUSED);
+        orders.push(Order::UNUSED);
+        Self { orders, extras: Chunked::new(Extra::NONE), open: 0, numbers_from }
     }
 
     /// How many orders were accepted; also the number of the last one.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn len(&self) -> u32 {
-        self.orders.len()
+        self.orders.len() - 1
     }
 
     /// How many orders are open.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn open(&self) -> u32 {
         self.open
     }
 
     /// Appends an order that waits to be placed, and gives its number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, new: &Accepted, extra: Option<(Traits, Extra)>) -> u32 {
         assert!(self.len() < NONE - 1, "order numbers are exhausted");
         let (traits, extra) = match extra {
@@ -308,10 +327,7 @@ impl OrderLog {
                 (traits.with(Traits::EXTRA, true), self.extras.len() - 1)
             }
         };
-        let state = Place::Waiting.bits()
-            | (new.side.code() << 2)
-            | (new.kind.code() << 3)
-            | (new.time_in_force.code() << 4);
+        let state = State::new(Place::Waiting, new.side, new.kind, new.time_in_force);
         self.orders.push(Order {
             client_order: new.client_order,
             valid_until: new.valid_until,
@@ -327,11 +343,25 @@ impl OrderLog {
             session: new.session,
             group: new.group,
             platform: new.platform,
-            state: State(state),
+            state,
             traits,
         });
         self.open += 1;
         self.len()
+    }
+
+    /// Appends an open order without an extra as it is.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, order: Order) {
+        assert!(self.len() < NONE - 1, "order numbers are exhausted");
+        self.orders.push(order);
+        self.open += 1;
+    }
+
+    /// An order is done that was open.
+    #[inline(always)]
+    pub(crate) fn one_less(&mut self) {
+        self.open -= 1;
     }
 
     /// Appends an order as it is, in no queue yet, and gives its number.
@@ -347,7 +377,7 @@ impl OrderLog {
     }
 
     /// Marks an order as done. It stays linked if it was in a queue.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self, number: u32) {
         let order = self.get_mut(number);
         order.leaves = 0;
@@ -361,7 +391,7 @@ impl OrderLog {
     }
 
     /// The number as a table index, if an order has it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&self, order: OrderId) -> Option<u32> {
         // What is below the shard's numbers wraps to far above them.
         let number = order.get().wrapping_sub(self.numbers_from);
@@ -369,27 +399,27 @@ impl OrderLog {
     }
 
     /// The number by which everyone else knows an order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn id(&self, number: u32) -> OrderId {
         OrderId::new(self.numbers_from + u64::from(number))
     }
 
     /// The number of a trade: `count` is how many there are with it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn trade_id(&self, count: u64) -> TradeId {
         assert!(count <= NUMBERS_MAX, "trade numbers are exhausted");
         TradeId::new(self.numbers_from + count)
     }
 
     /// The order of a number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, number: u32) -> &Order {
-        self.orders.get(number - 1)
+        self.orders.get(number)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut Order {
-        self.orders.get_mut(number - 1)
+        self.orders.get_mut(number)
     }
 
     /// What is rare about an order; nothing for most.
@@ -416,7 +446,7 @@ impl OrderLog {
     }
 
     /// What an order at rest would trade at once: all, or what an iceberg shows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn in_view(&self, order: &Order) -> u32 {
         if order.traits.has(Traits::ICEBERG) { self.extra(order).shown } else { order.leaves }
     }
@@ -434,6 +464,6 @@ impl OrderLog {
 
     /// All orders with their numbers, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Order)> {
-        (1..).zip(self.orders.iter())
+        (0..).zip(self.orders.iter()).skip(1)
     }
 }

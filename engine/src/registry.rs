@@ -20,7 +20,7 @@ pub(crate) const OWNERS_FROM: u32 = 1 << 27;
 const _: () = assert!(METERS_MAX < OWNERS_FROM, "groups of meters and owners are apart");
 
 /// The self-trade group of an order: meters by their number, owners after them, 0 for none.
-#[inline]
+#[inline(always)]
 pub(crate) fn group(controls: &MarketControls, meter: MeterId, owner: OwnerId) -> u32 {
     match (controls.self_trade, controls.self_trade_scope) {
         (SelfTradeAction::Allow, _) => 0,
@@ -72,7 +72,7 @@ impl Market {
     }
 
     /// The level of a price an order may have.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn level_of(&self, price: Price) -> Result<u32, RejectReason> {
         let definition = &self.definition;
         if price < definition.price_min || price > definition.price_max {
@@ -84,7 +84,7 @@ impl Market {
 
     /// The price that an order of this level may have to pay or take: its limit, or the edge of the
     /// band for a market order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn worst_price(&self, side: Side, level: u32) -> Price {
         match (level, side) {
             (MARKET, Side::Buy) => self.definition.price_max,
@@ -98,15 +98,16 @@ impl Market {
         if level == MARKET { Price::default() } else { self.price_of(level) }
     }
 
-    /// The price of a level of the ladder. A checked definition makes overflow impossible.
-    #[inline]
+    /// The price of a level of the ladder. In a checked definition it is at most the highest price,
+    /// so nothing wraps.
+    #[inline(always)]
     pub(crate) fn price_of(&self, level: u32) -> Price {
-        let above = self.definition.tick.micros() * i64::from(level);
-        Price::from_micros(self.definition.price_min.micros() + above)
+        let above = self.definition.tick.micros().wrapping_mul(i64::from(level));
+        Price::from_micros(self.definition.price_min.micros().wrapping_add(above))
     }
 
     /// A quantity that is whole lots, at least one, and at most the market's largest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_quantity(&self, wh: u64) -> Result<u32, RejectReason> {
         if !self.is_lots(wh) {
             return Err(RejectReason::QuantityNotOnLot);
@@ -118,7 +119,7 @@ impl Market {
     }
 
     /// Whether a quantity is whole lots above zero.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_lots(&self, wh: u64) -> bool {
         wh != 0 && self.lot.exact(wh).is_some()
     }
@@ -141,7 +142,7 @@ const _: () = assert!(size_of::<MeterRow>() == 16);
 
 impl MeterRow {
     /// The most energy, in Wh, the meter may have open and traded on `side` of a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn capacity(&self, side: Side, minutes: u16) -> u32 {
         let power = match side {
             Side::Buy => self.withdrawal_max,
@@ -181,19 +182,19 @@ impl Registry {
     }
 
     /// Index of the market with this number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn market_index(&self, id: MarketId) -> Option<u16> {
         self.market_rows.get(usize::from(id.get())).and_then(|row| row.checked_sub(1))
     }
 
     /// The market at an index that [`Registry::market_index`] gave.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; markets are never taken away")]
     pub(crate) fn market(&self, index: u16) -> &Market {
         &self.markets[usize::from(index)]
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "markets are never taken away")]
     pub(crate) fn market_mut(&mut self, index: u16) -> &mut Market {
         &mut self.markets[usize::from(index)]
@@ -211,7 +212,7 @@ impl Registry {
     }
 
     /// What admission needs of a registered meter.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn meter(&self, meter: MeterId) -> Option<&MeterRow> {
         self.meter_rows.get(at(meter.get().checked_sub(1)?))
     }
@@ -336,8 +337,14 @@ impl Registry {
         Ok(())
     }
 
+    /// Whether new orders of anyone are refused.
+    #[inline(always)]
+    pub(crate) fn stops_anyone(&self) -> bool {
+        !self.stopped.is_empty()
+    }
+
     /// Whether new orders of a meter are refused.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_stopped(&self, meter: MeterId, row: &MeterRow) -> bool {
         !self.stopped.is_empty() && self.is_any_stopped(meter, row)
     }

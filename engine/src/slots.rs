@@ -49,33 +49,39 @@ impl Slots {
     }
 
     /// Index of a slot that has been opened at some time.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: SlotKey) -> Option<u32> {
         self.by_key.find(key)
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; slots are never forgotten")]
     pub(crate) fn slot(&self, index: u32) -> &Slot {
         &self.slots[at(index)]
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "slots are never forgotten")]
     pub(crate) fn slot_mut(&mut self, index: u32) -> &mut Slot {
         &mut self.slots[at(index)]
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; an open slot has a book")]
     pub(crate) fn book(&self, index: u32) -> &Book {
         &self.books[at(index)]
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; an open slot has a book")]
     pub(crate) fn book_mut(&mut self, index: u32) -> &mut Book {
         &mut self.books[at(index)]
+    }
+
+    /// The book of a slot, unless it is closed.
+    #[inline(always)]
+    pub(crate) fn book_if_open(&self, slot: &Slot) -> Option<&Book> {
+        self.books.get(at(slot.book)) // NONE is beyond all of them.
     }
 
     /// How many slots were ever opened.
@@ -84,7 +90,7 @@ impl Slots {
     }
 
     /// An open slot and its book.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "hot; an open slot has a book")]
     pub(crate) fn open_mut(&mut self, index: u32) -> (&mut Slot, &mut Book) {
         let slot = &mut self.slots[at(index)];
@@ -156,7 +162,7 @@ struct Table {
 }
 
 /// A slot key as one number.
-#[inline]
+#[inline(always)]
 const fn packed(key: SlotKey) -> u64 {
     #[expect(clippy::as_conversions, reason = "widening loses nothing")]
     let packed = ((key.market.get() as u64) << 48)
@@ -166,14 +172,14 @@ const fn packed(key: SlotKey) -> u64 {
 }
 
 /// Where to begin to look: the high bits of a product with an odd number near 2^64 / φ.
-#[inline]
+#[inline(always)]
 fn first_cell(packed: u64, mask: usize) -> usize {
     let mixed = packed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
     at(low(mixed)) & mask
 }
 
 impl Table {
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: SlotKey) -> Option<u32> {
         let mask = self.cells.len().checked_sub(1)?;
         let packed = packed(key);

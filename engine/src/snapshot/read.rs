@@ -11,7 +11,6 @@ use types::{
 
 use super::{SnapshotError, TITLE};
 use crate::{
-    credit::amount,
     engine::Engine,
     index::NONE,
     limits::Limits,
@@ -355,17 +354,18 @@ impl Bytes<'_> {
             if let Some(limit) = limit {
                 let set = types::CreditLimit { platform, market: definition.market, limit };
                 let per_minor = definition.currency.nanos_per_minor();
-                self.fine(engine.credit.set_limit(market, &set, per_minor))?;
+                self.fine(engine.credit.set_limit(market, &set, per_minor, 0))?;
             }
             engine.credit.account_mut(market, platform).owed = owed;
         }
         for number in 1..=engine.orders.len() {
             let order = *engine.orders.get(number);
             if !order.is_done() {
-                let desk = engine.desk(order.slot);
-                let reserved = amount(desk.exposure(order.side(), order.level), order.leaves);
-                let market = desk.slot.market;
-                engine.credit.account_mut(market, order.platform).reserved += reserved;
+                let reserves = engine.reserves(&order);
+                let market = engine.slots.slot(order.slot).market;
+                if let Some(reserved) = engine.credit.reserved_mut(market, order.platform) {
+                    *reserved += reserves;
+                }
             }
         }
         Ok(())

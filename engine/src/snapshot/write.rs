@@ -29,7 +29,7 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     for slot in engine.slots.iter().filter(|slot| slot.book != NONE) {
         bytes.book(engine, slot);
     }
-    bytes.list(engine.credit.accounts(), |bytes, (market, platform, account)| {
+    bytes.list(engine.accounts().into_iter(), |bytes, ((market, platform), account)| {
         bytes.u16(market);
         bytes.u16(platform.get());
         bytes.optional(account.limit.map(types::Money::minor));

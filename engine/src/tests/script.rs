@@ -37,7 +37,7 @@
 //! After every line this is checked:
 //! - the invariants of the engine;
 //! - a second engine, its twin, that was told the same, but the mere time instead of what was
-//!   refused, has the same digest;
+//!   refused, and that sends plain orders the general way, has the same digest;
 //! - an engine restored from a snapshot of before the line did the same and is in the same state;
 //! - an auction gives what the indicative price said just before, if nothing has expired with it.
 

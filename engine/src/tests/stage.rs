@@ -51,6 +51,7 @@ impl Stage {
             platforms: Vec::new(),
             out: String::new(),
         };
+        stage.twin.general_only = true;
         for command in setup {
             stage.apply(command);
         }

@@ -61,16 +61,27 @@ impl FlowEngine {
 
     #[inline]
     fn run_with<T>(&mut self, begin: impl Fn() -> T, mut done: impl FnMut(T)) {
-        self.events.clear();
-        for (index, command) in self.commands.iter().enumerate() {
+        let Self { stage: Stage { engine, .. }, commands, events, .. } = self;
+        events.clear();
+        // The last commands have fewer behind them than the look-ahead reaches.
+        let looking_ahead = commands.windows(Engine::FAR + 1);
+        for window in looking_ahead {
+            let [command, .., far] = window else { continue };
             let begun = begin();
-            if let Some(coming) = self.commands.get(index + Engine::FAR) {
-                self.stage.engine.anticipate(&coming.value);
+            engine.anticipate(&far.value);
+            if let Some(near) = window.get(Engine::NEAR) {
+                engine.expect(&near.value);
             }
-            if let Some(coming) = self.commands.get(index + Engine::NEAR) {
-                self.stage.engine.expect(&coming.value);
+            engine.apply(command, events);
+            done(begun);
+        }
+        let last = commands.len().saturating_sub(Engine::FAR);
+        for (index, command) in commands.iter().enumerate().skip(last) {
+            let begun = begin();
+            if let Some(near) = commands.get(index + Engine::NEAR) {
+                engine.expect(&near.value);
             }
-            self.stage.engine.apply(command, &mut self.events);
+            engine.apply(command, events);
             done(begun);
         }
     }
