@@ -150,7 +150,7 @@ const fn default_shards() -> u8 {
     Shards::ONE.count()
 }
 
-/// About a second of re-execution.
+/// About two seconds of re-execution.
 const fn default_snapshot_commands() -> u64 {
     1_000_000
 }
