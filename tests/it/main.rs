@@ -13,5 +13,6 @@ mod market_controls;
 mod market_view;
 mod order_kinds;
 mod order_refusals;
+mod replay;
 mod session_refusals;
 mod trading;
