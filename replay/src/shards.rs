@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use engine::Limits;
-
-/// Shards whose orders the engine can tell apart. Journals of further shards are not looked for.
-const SHARDS_MAX: usize = 1;
+use types::shard::SHARDS_MAX;
 
 /// A shard and where its journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
     /// From 1.
-    pub number: u16,
+    pub number: u8,
     /// The directory of its segments.
     pub journal: PathBuf,
 }
@@ -20,7 +18,7 @@ impl Shard {
     /// The limits of its engine.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits::default()
+        Limits { shard: self.number.saturating_sub(1), ..Limits::default() }
     }
 }
 
@@ -32,8 +30,7 @@ pub fn shards(dir: &Path) -> Vec<Shard> {
     if !first.is_dir() {
         return vec![Shard { number: 1, journal: dir.to_owned() }];
     }
-    let others = (2..)
-        .take(SHARDS_MAX - 1)
+    let others = (2..=SHARDS_MAX)
         .map(|number| Shard { number, journal: dir.join(format!("journal-{number}")) })
         .take_while(|shard| shard.journal.is_dir());
     std::iter::once(Shard { number: 1, journal: first }).chain(others).collect()

@@ -209,7 +209,6 @@ impl Comparison {
             last = command.time;
         }
         self.computed.clear();
-        let mut differs = false;
         for (index, (command, &end)) in chunk.commands.iter().zip(&chunk.ends).enumerate() {
             if let Some(coming) = chunk.commands.get(index + Engine::FAR) {
                 self.engine.anticipate(&coming.value);
@@ -219,13 +218,12 @@ impl Comparison {
             }
             self.engine.apply(command, &mut self.computed);
             // What follows a difference means nothing.
-            differs = self.computed.len() != end;
-            if differs {
-                break;
+            if self.computed.len() != end {
+                return Err(self.difference(chunk, index));
             }
         }
-        if differs || self.computed != chunk.events {
-            return Err(self.difference(chunk));
+        if self.computed != chunk.events {
+            return Err(self.difference(chunk, chunk.commands.len()));
         }
         self.commands = self.commands.saturating_add(count(chunk.commands.len()));
         self.events = self.events.saturating_add(count(chunk.events.len()));
@@ -234,21 +232,23 @@ impl Comparison {
         Ok(())
     }
 
-    /// The first difference in a chunk that has one.
-    fn difference(&self, chunk: &Chunk) -> VerifyError {
+    /// The first difference in a chunk that has one: in an event before command `last`, or else in how
+    /// many events that one causes.
+    fn difference(&self, chunk: &Chunk, last: usize) -> VerifyError {
         let at = same(&chunk.events, &self.computed);
-        let place = chunk.ends.partition_point(|&end| end <= at);
-        // The one that caused too much or too little is the last that was applied.
-        let place = place.min(chunk.commands.len().saturating_sub(1));
+        let place = chunk.ends.partition_point(|&end| end <= at).min(last);
         let begin = place.checked_sub(1).and_then(|before| chunk.ends.get(before)).copied();
-        let end = chunk.ends.get(place).copied().unwrap_or(at);
         let begin = begin.unwrap_or(0);
-        let recorded = (at < end).then(|| chunk.events.get(at)).flatten();
+        let end = chunk.ends.get(place).copied().unwrap_or(begin);
+        let recorded = chunk.events.get(begin..end).unwrap_or_default();
+        let until = if place == last { self.computed.len() } else { end };
+        let computed = self.computed.get(begin..until).unwrap_or_default();
+        let index = same(recorded, computed);
         VerifyError::Different {
             seq: chunk.commands.get(place).map_or(Seq::ZERO, |command| command.seq),
-            index: at.saturating_sub(begin),
-            recorded: recorded.copied().map(Box::new),
-            computed: self.computed.get(at).copied().map(Box::new),
+            index,
+            recorded: recorded.get(index).copied().map(Box::new),
+            computed: computed.get(index).copied().map(Box::new),
         }
     }
 }
@@ -276,3 +276,6 @@ fn same(left: &[Event], right: &[Event]) -> usize {
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

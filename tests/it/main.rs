@@ -17,6 +17,7 @@ mod meter;
 mod order_kinds;
 mod order_refusals;
 mod python;
+mod replay;
 mod security;
 mod session_refusals;
 mod shards;

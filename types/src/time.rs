@@ -20,11 +20,11 @@ impl Timestamp {
         Self(seconds.saturating_mul(1_000_000_000))
     }
 
-    /// From whole minutes since the epoch.
+    /// From whole minutes since the epoch; saturates at the end of the range.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "u32 to i64 is lossless; From is not const")]
     pub const fn from_minutes(minutes: u32) -> Self {
-        Self(minutes as i64 * 60_000_000_000)
+        Self((minutes as i64).saturating_mul(60_000_000_000))
     }
 
     /// Nanoseconds since the epoch.

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    flow::Random,
+    flow::{Generated, Random, Workload, generate},
     run::{Executions, Options, Outcome, RunError, run},
 };
 
@@ -88,6 +88,25 @@ fn orders_of_a_table_trade_as_in_the_reference_book() {
         let traded = (outcome.trades, outcome.volume, outcome.notional);
         assert_eq!(traded, (day.fills, day.volume, day.notional));
         assert!(outcome.rejects.is_empty() && outcome.lost.is_empty(), "{:?}", outcome.lost);
+    }
+}
+
+#[test]
+fn a_flow_trades_as_in_the_reference_book() {
+    for workload in [Workload::OneBook, Workload::Energy] {
+        let Generated { flow, expected } = generate(workload, 2_000, 5);
+        let mut bytes = Vec::new();
+        flow.write_to(&mut bytes).unwrap();
+        let (_dir, path) = file(&bytes);
+        let outcome = run(&path, &options(&path), &mut |_| {}).unwrap();
+        assert!(expected.trades > 50);
+        let traded = (outcome.trades, outcome.volume, outcome.notional);
+        let expected = (expected.trades, expected.volume.into(), expected.notional.into());
+        assert_eq!(traded, expected, "{workload:?}");
+        // One operation less than the header promises.
+        let (_dir, path) = file(&bytes[..bytes.len() - 1]);
+        let error = run(&path, &options(&path), &mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains("1 more operations"), "{error}");
     }
 }
 

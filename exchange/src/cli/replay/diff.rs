@@ -31,7 +31,7 @@ pub struct Options {
 /// A shard's journals, compared.
 #[derive(Debug, Serialize)]
 struct Line {
-    shard: u16,
+    shard: u8,
     result: &'static str,
     entries_left: Option<u64>,
     entries_right: Option<u64>,
@@ -90,7 +90,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     failure.map_or(Ok(()), Err)
 }
 
-fn line(shard: u16, compared: Comparison) -> Line {
+fn line(shard: u8, compared: Comparison) -> Line {
     let blank = Line {
         shard,
         result: "equal",

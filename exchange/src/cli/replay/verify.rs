@@ -33,7 +33,7 @@ pub struct Options {
 
 #[derive(Debug, Serialize)]
 struct Line {
-    shard: u16,
+    shard: u8,
     journal: String,
     result: &'static str,
     commands: u64,
