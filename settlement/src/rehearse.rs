@@ -71,7 +71,7 @@ impl From<PolicyError> for RehearseError {
 /// Runs one case, given as JSON text.
 ///
 /// # Errors
-/// When it is no case, needs what is not supported, or the pipeline fails.
+/// When it is no case, names something impossible, or the pipeline fails.
 pub fn rehearse(case: &str) -> Result<Outcome, RehearseError> {
     let read = |error: serde_json::Error| RehearseError::Unreadable(error.to_string());
     run(serde_json::from_str(case).map_err(read)?)
