@@ -292,6 +292,30 @@ mod tests {
             }
         }
 
+        /// Twice the contracts and twice the energy: twice the shares, but for the watt-hour that
+        /// rounding moves.
+        #[test]
+        fn doubling_everything_doubles_the_shares(
+            list in positions(), inj in 0_u64..60_000, wd in 0_u64..60_000, method in method(),
+        ) {
+            let double = |p: &Position| Position { energy: Energy::from_wh(p.energy.wh() * 2), ..*p };
+            let doubled: Vec<Position> = list.iter().map(double).collect();
+            let once = allocated(&allocate(&list, metered(inj, wd), None, method));
+            let twice = allocated(&allocate(&doubled, metered(inj * 2, wd * 2), None, method));
+            let one_sided = list.iter().all(|p| p.side == list[0].side);
+            if one_sided {
+                let sum = |shares: &[u64]| shares.iter().sum::<u64>();
+                prop_assert_eq!(sum(&twice), 2 * sum(&once));
+            }
+            if one_sided && method == Method::Fifo {
+                prop_assert_eq!(&twice, &once.iter().map(|wh| wh * 2).collect::<Vec<_>>());
+            }
+            for (once, twice) in once.iter().zip(&twice) {
+                let apart = (once * 2).abs_diff(*twice);
+                prop_assert!(one_sided && apart <= 2 || !one_sided && apart <= 4, "{}", apart);
+            }
+        }
+
         #[test]
         fn the_order_of_positions_does_not_matter(
             list in positions(), inj in 0_u64..60_000, wd in 0_u64..60_000,

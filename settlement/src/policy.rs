@@ -269,7 +269,7 @@ impl Policy {
     /// Reads a policy document (JSON; `docs/settlement.md` lists the fields).
     ///
     /// # Errors
-    /// When it is no policy, or names something impossible or not supported.
+    /// When it is no policy, or names something impossible.
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
         let document: PolicyDocument = serde_json::from_str(text)
             .map_err(|error| PolicyError::Unreadable(error.to_string()))?;

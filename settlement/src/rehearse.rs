@@ -71,10 +71,11 @@ impl From<PolicyError> for RehearseError {
 /// Runs one case, given as JSON text.
 ///
 /// # Errors
-/// When it is no case, needs what is not supported, or the pipeline fails.
+/// When it is no case, names something impossible, or the pipeline fails.
 pub fn rehearse(case: &str) -> Result<Outcome, RehearseError> {
-    let read = |error: serde_json::Error| RehearseError::Unreadable(error.to_string());
-    run(serde_json::from_str(case).map_err(read)?)
+    let value: Value =
+        serde_json::from_str(case).map_err(|error| RehearseError::Unreadable(error.to_string()))?;
+    rehearse_value(value)
 }
 
 /// Runs one case, given as a JSON value.
@@ -82,8 +83,14 @@ pub fn rehearse(case: &str) -> Result<Outcome, RehearseError> {
 /// # Errors
 /// As [`rehearse`].
 pub fn rehearse_value(case: Value) -> Result<Outcome, RehearseError> {
-    let read = |error: serde_json::Error| RehearseError::Unreadable(error.to_string());
-    run(serde_json::from_value(case).map_err(read)?)
+    let case: Case = serde_path_to_error::deserialize(case).map_err(|error| {
+        let field = error.path().to_string();
+        match field.as_str() {
+            "." => RehearseError::Unreadable(error.into_inner().to_string()),
+            _ => RehearseError::Bad { why: error.into_inner().to_string(), field },
+        }
+    })?;
+    run(case)
 }
 
 /// Something to do, decided once, so that it can be done again byte for byte.

@@ -3,7 +3,8 @@
 //!
 //! [`envelope`] checks who signed the bytes, [`document`] what they say, [`authority`] whether that
 //! signer may say it, and [`judge`] whether it is new, known, late or contradicts what the same
-//! signer said before. All pure: what is stored and who is registered are arguments.
+//! signer said before. All pure: what is stored and who is registered are arguments. [`formats`]
+//! reads meter files as other systems write them; nothing is settled by those yet.
 
 pub mod document;
 pub mod envelope;

@@ -83,7 +83,11 @@ fn what_cannot_be_is_named() {
     let far = refused(|case| case["events"][0] = serde_json::json!({"type": "day", "to": 10_001}));
     assert!(far.to_string().contains("events[0].to"), "{far}");
     let unknown = refused(|case| case["events"][0]["surprise"] = 1.into());
-    assert!(matches!(unknown, RehearseError::Unreadable(_)), "{unknown}");
+    assert!(unknown.to_string().contains("`events[0]`"), "{unknown}");
+    assert!(unknown.to_string().contains("`surprise`"), "{unknown}");
     let price = refused(|case| case["contracts"][0]["price"] = 5.0.into());
-    assert_eq!(price.code(), "unreadable");
+    assert!(price.to_string().starts_with("`contracts[0].price`"), "{price}");
+    let nothing = rehearse_value(serde_json::json!({"name": "x"})).unwrap_err();
+    assert!(matches!(nothing, RehearseError::Unreadable(_)), "{nothing}");
+    assert!(nothing.to_string().contains("`policy`"), "{nothing}");
 }

@@ -1,15 +1,19 @@
-//! The worked example of `docs/settlement.md`, recomputed.
+//! The worked examples of `docs/settlement.md`, recomputed.
 
 use types::{MeterId, Money};
 
-use super::fixture::{Desk, Feed, file, later};
-use crate::{books::accounts::Account, mechanism::LegKind};
+use super::fixture::{Desk, Feed, file, later, settings, slot};
+use crate::{
+    BlockRequest, Pipeline, Policy, Settings,
+    books::accounts::Account,
+    mechanism::LegKind,
+    policy::{BlockRule, Fraction, Mechanism},
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/settlement.md");
 
-fn transfers(desk: &Desk) -> String {
-    let mut select = desk
-        .pipeline
+fn transfers(pipeline: &Pipeline) -> String {
+    let mut select = pipeline
         .connection()
         .prepare(
             "SELECT run, leg, reversal, debit, credit, amount FROM transfer_details ORDER BY id",
@@ -49,10 +53,10 @@ fn the_worked_example_is_what_happens() {
     desk.pipeline.verify(later()).unwrap();
     let record = desk.pipeline.outcome_of(trade).unwrap().unwrap();
     assert_eq!(record.outcome.shortfall.wh(), 600);
-    assert_eq!(documented("first run"), transfers(&desk));
+    assert_eq!(documented("first run"), transfers(&desk.pipeline));
     desk.taken(&file(2, 0, &[(1, 4_700, 0)]));
     desk.pipeline.verify(later()).unwrap();
-    assert_eq!(documented("both runs"), transfers(&desk));
+    assert_eq!(documented("both runs"), transfers(&desk.pipeline));
     let balances: String = desk
         .pipeline
         .balances()
@@ -61,4 +65,43 @@ fn the_worked_example_is_what_happens() {
         .map(|(account, minor)| format!("{account} | {minor}\n"))
         .collect();
     assert_eq!(documented("balances"), balances);
+}
+
+/// The same delivery under another mechanism: 4.4 of 5 kWh.
+fn delivered(mechanism: Mechanism) -> Pipeline {
+    let policy = Policy {
+        mechanism,
+        platform_fee: Fraction::from_ppm(15_000).unwrap(),
+        block: Some(BlockRule { hold_days: 7, lead_days: None }),
+        ..settings().policy
+    };
+    let mut pipeline = Pipeline::in_memory(Settings { policy, ..settings() }).unwrap();
+    let mut feed = Feed::new();
+    let contract = feed.trade(0, (1, 7), 5_000, 5_000_000);
+    pipeline.capture(feed.end(), &feed.items).unwrap();
+    let amount = Money::from_minor(2_500);
+    let asked = slot(0).start();
+    pipeline.block(&BlockRequest { contract, amount, from_deposits: false, asked }).unwrap();
+    if mechanism == Mechanism::Prepaid {
+        pipeline.deposit(1, MeterId::new(7), Money::from_minor(3_000)).unwrap();
+    }
+    for document in [file(1, 0, &[(1, 4_400, 0)]), file(1, 0, &[(7, 0, 5_200)])] {
+        assert_eq!(pipeline.ingest(later(), &document).unwrap().result, Ok(()));
+    }
+    pipeline.verify(slot(0).end()).unwrap();
+    pipeline.pay(1, contract, Money::from_minor(2_200)).unwrap();
+    assert!(pipeline.audit().unwrap().is_clean());
+    pipeline
+}
+
+#[test]
+fn the_worked_example_of_each_other_mechanism_is_what_happens() {
+    let block = transfers(&delivered(Mechanism::Block));
+    assert_eq!(documented("block"), block);
+    let prepaid = transfers(&delivered(Mechanism::Prepaid));
+    assert_eq!(documented("prepaid"), prepaid);
+    let seller = transfers(&delivered(Mechanism::SellerBiller));
+    assert_eq!(documented("seller biller"), seller);
+    let platform = transfers(&delivered(Mechanism::PlatformBiller));
+    assert_eq!(documented("platform biller"), platform);
 }
