@@ -66,7 +66,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Result<Outcome, Failure> {
 }
 
 /// A directory in memory where there is one: a kill does not care.
-fn memory() -> Result<tempfile::TempDir, Failure> {
+pub(crate) fn memory() -> Result<tempfile::TempDir, Failure> {
     let memory = PathBuf::from("/dev/shm");
     Ok(if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? })
 }

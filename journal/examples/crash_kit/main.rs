@@ -6,6 +6,7 @@
 
 mod appender;
 mod check;
+mod cuts;
 mod full_disk;
 mod history;
 mod kills;
@@ -33,6 +34,7 @@ usage: crash_kit <run>
 
 runs:
   kills COUNT SEED      kill -9 of a process that appends and acknowledges
+  cuts BYTES SEED       a journal of so many bytes, cut at each and with each bit flipped
   machine COUNT SEED    crash of the machine: ext4 on a loop device that is shut down (needs root)
   syscalls COUNT        each of the first COUNT calls of each kind fails, or kills (needs strace)
   full-disk             a file system without room for another segment (needs root)
@@ -51,6 +53,9 @@ fn main() -> ExitCode {
         }
         ["syscalls", count] => {
             numbers(count, "1").and_then(|(count, seed)| syscalls::run(count, seed))
+        }
+        ["cuts", bytes, seed] => {
+            numbers(bytes, seed).and_then(|(bytes, seed)| cuts::run(bytes, seed))
         }
         ["full-disk"] => full_disk::run(),
         _ => {
