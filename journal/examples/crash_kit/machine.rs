@@ -57,8 +57,9 @@ pub(crate) fn run(count: u64, seed: u64) -> Result<Outcome, Failure> {
         .into());
     }
     let mut counts = format!(
-        "machine: {count} crashes on ext4, seed {seed}: {} entries acknowledged, 0 lost, 0 twice",
-        honest.acked
+        "machine: {count} crashes on ext4, seed {seed}: {} entries acknowledged before, 0 lost, 0 \
+         twice; {} took the one batch whose sync was under way",
+        honest.acked, honest.late
     );
     for (name, writes) in
         [("no sync", Writes::WithoutSync), ("error ignored", Writes::IgnoringErrors)]
@@ -76,9 +77,20 @@ pub(crate) fn run(count: u64, seed: u64) -> Result<Outcome, Failure> {
     Ok(Outcome::Passed(counts))
 }
 
+/// What was said before a crash.
+struct Crashed {
+    /// Acknowledged before the crash began.
+    acked: u64,
+    /// Acknowledged at all.
+    late: u64,
+    sent: u64,
+}
+
 #[derive(Default)]
 struct Tally {
     acked: u64,
+    /// Crashes that took something that was acknowledged while they were under way.
+    late: u64,
     lost: u64,
     /// The first loss.
     why: Option<String>,
@@ -105,6 +117,7 @@ fn crashes(disk: &Disk, writes: Writes, count: u64, dice: &mut Dice) -> Result<T
         match verdict {
             Verdict::Sound(found) => {
                 tally.acked += said.acked.saturating_sub(last);
+                tally.late += u64::from(found < said.late);
                 last = found;
             }
             Verdict::Lost(why) => {
@@ -124,7 +137,7 @@ fn crash_one(
     dir: &Path,
     writes: Writes,
     dice: &mut Dice,
-) -> Result<crate::check::Said, Failure> {
+) -> Result<Crashed, Failure> {
     let calls = match writes {
         Writes::Honestly => None,
         Writes::WithoutSync => Some("fdatasync,fsync,msync:retval=0".to_owned()),
@@ -156,12 +169,16 @@ fn crash_one(
             break;
         }
     }
+    // What is said from here on was said by a machine that has crashed. The system may answer a sync
+    // that it was in the middle of, which no machine without power does.
+    let heard = appender.said.acked;
     mounted.shut_down()?;
     // It ends by itself when the disk is gone; without syncs it may never notice.
     if writes == Writes::WithoutSync {
         appender.kill()?;
     }
-    Ok(appender.finish()?.0)
+    let (said, _) = appender.finish()?;
+    Ok(Crashed { acked: heard, late: said.acked, sent: said.sent })
 }
 
 /// A file system in a file.
