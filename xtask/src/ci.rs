@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use crate::crash_kit;
 use crate::repository::Repository;
 use crate::tidy;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
     steps.run("tidy", || Outcome::from(tidy::check(repository)));
     steps.run("readme", || Outcome::from(readme(repository)));
     if extent == Extent::Full {
+        crash_kit_runs(repository, &mut steps);
         release::run(repository, &mut steps);
         python::run(repository, &mut steps);
     }
@@ -56,6 +58,24 @@ fn loom(repository: &Repository) -> Outcome {
     command.arg(repository.root().join("target/loom")).env("RUSTFLAGS", "--cfg loom");
     command.args(["--", "loom_tests", "--nocapture"]);
     outcome_of(&mut command)
+}
+
+/// The short forms of the journal's crash kit. What this machine lacks is said, and is not a pass.
+fn crash_kit_runs(repository: &Repository, steps: &mut Steps) {
+    for run in &crash_kit::RUNS {
+        steps.run(run.name, || {
+            let mut command = crash_kit::command(repository, run.short);
+            announce(&command);
+            match command.status() {
+                Ok(status) if status.success() => Outcome::Passed,
+                Ok(status) if status.code() == Some(crash_kit::EXIT_SKIPPED) => {
+                    Outcome::Skipped("this machine lacks what it needs, as said above".to_owned())
+                }
+                Ok(status) => Outcome::Failed(status.to_string()),
+                Err(error) => Outcome::Failed(format!("cannot run {command:?}: {error}")),
+            }
+        });
+    }
 }
 
 /// Nextest does not run documentation tests, so they get a step of their own.

@@ -1,6 +1,7 @@
 //! Development tasks, run as `cargo xtask <task>`. Uses nothing of the product, so that it can judge it.
 
 mod ci;
+mod crash_kit;
 mod long;
 mod repository;
 mod tidy;
@@ -16,7 +17,9 @@ usage: cargo xtask <task>
 tasks:
   ci           every check a change must pass: format, clippy, docs, tests, tidy, the README's commands
   ci --quick   the same without the release build and what runs on it
-  long NAME    the long form of a check: model (1e8 commands), prices (1e6 random books per property)
+  long NAME    the long form of a check: model (1e8 commands), prices (1e6 random books per property);
+               of the journal: lying-disk (1e5 crashes), crash (1e4 kills), cuts (every bit of 256 KiB),
+               machine-crash (2,000), syscalls, full-disk
   tidy         the rules about the source tree that no compiler checks";
 
 /// The command line was not understood.

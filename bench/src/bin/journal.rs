@@ -19,7 +19,7 @@ use bench::{
 };
 use clap::Parser;
 use engine::{Engine, Limits};
-use journal::{Options as JournalOptions, Writer};
+use journal::{Options as JournalOptions, SyncMethod, Writer};
 use serde::Serialize;
 
 /// Commands in a batch.
@@ -48,6 +48,8 @@ struct Options {
 #[derive(Debug, Serialize)]
 struct Figures {
     file_system: String,
+    methods: Vec<MethodFigures>,
+    flow: FlowFigures,
     appending: Vec<BatchFigures>,
     reading: Vec<ReadFigures>,
 }
@@ -59,6 +61,27 @@ struct BatchFigures {
     bytes_per_entry: f64,
     append_ns_per_entry: f64,
     commit_us: Percentiles,
+}
+
+/// One way of making batches durable: every append timed by itself, batches of 256, segments of
+/// 8 MiB, so that most of them were prepared ahead.
+#[derive(Debug, Serialize)]
+struct MethodFigures {
+    method: &'static str,
+    append_p50_ns: u64,
+    append_p9999_ns: u64,
+    append_max_us: f64,
+    commit_us: Percentiles,
+}
+
+/// A flow over one book, applied and appended, without commits; and only applied.
+#[derive(Debug, Serialize)]
+struct FlowFigures {
+    commands: usize,
+    bytes_per_command: f64,
+    bare_ns_per_command: f64,
+    journaled_ns_per_command: f64,
+    commit_ns_per_command_in_memory: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,12 +110,17 @@ fn main() -> Result<(), Failure> {
             }
         }
     }
+    let methods = SyncMethod::ALL
+        .into_iter()
+        .map(|method| time_method(&dir, &history, method))
+        .collect::<Result<Vec<_>, _>>()?;
+    let flow = time_flow(&options)?;
     let folder = tempfile::tempdir_in(&dir)?;
     append(folder.path(), &history, largest, commits)?;
     let (reading, chain) = read(folder.path(), options.rounds)?;
     let appending = best.into_iter().flatten().collect();
     let file_system = machine::file_system_of(&dir);
-    let figures = Figures { file_system, appending, reading };
+    let figures = Figures { file_system, methods, flow, appending, reading };
     std::io::stdout().write_all(report.finish(&options, &figures, &chain)?.as_bytes())?;
     Ok(())
 }
@@ -133,6 +161,101 @@ fn append(
         append_ns_per_entry: rate::tenths(elapsed.saturating_sub(committing).as_nanos(), count),
         commit_us: latencies.percentiles(),
     })
+}
+
+fn time_method(
+    dir: &Path,
+    history: &History,
+    method: SyncMethod,
+) -> Result<MethodFigures, Failure> {
+    let folder = tempfile::tempdir_in(dir)?;
+    let options =
+        JournalOptions { segment_bytes: 8 << 20, batch_bytes_max: 4 << 20, sync: Some(method) };
+    let (mut writer, _) = Writer::open(folder.path(), options, &mut |_| {})?;
+    let (mut appends, mut commits) = (Latencies::new()?, Latencies::new()?);
+    for (index, (command, events)) in history.entries().enumerate() {
+        let began = Instant::now();
+        writer.append(command, events)?;
+        appends.record(began.elapsed());
+        if index.is_multiple_of(256) {
+            let began = Instant::now();
+            writer.commit()?;
+            commits.record(began.elapsed());
+        }
+    }
+    Ok(MethodFigures {
+        method: method.name(),
+        append_p50_ns: appends.quantile_ns(0.5),
+        append_p9999_ns: appends.quantile_ns(0.9999),
+        append_max_us: rate::tenths(appends.max_ns().into(), 1_000),
+        commit_us: commits.percentiles(),
+    })
+}
+
+/// Commands between two commits of the flow.
+const FLOW_BATCH: usize = 1_024;
+
+/// What appending adds to the engine. The journal lies in memory where the system has a directory
+/// for that, so that a commit is its checksum, its hash and its copy.
+fn time_flow(options: &Options) -> Result<FlowFigures, Failure> {
+    const COMMANDS: usize = 200_000;
+    let history = History::of_flow(&Setup::new(1, 2_048), COMMANDS, options.common.seed)?;
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let (mut bare, mut journaled, mut commits) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    let mut bytes = 0;
+    for _ in 0..options.rounds {
+        bare = bare.min(flow_round(&history, None)?.0);
+        let folder = tempfile::tempdir_in(&dir)?;
+        let (mut writer, _) = Writer::open(folder.path(), JournalOptions::default(), &mut |_| {})?;
+        let (applying, committing) = flow_round(&history, Some(&mut writer))?;
+        journaled = journaled.min(applying);
+        commits = commits.min(committing);
+        bytes = bytes_used(folder.path())?;
+    }
+    let all = u64::try_from(history.entries().count())?;
+    let count = u64::try_from(COMMANDS)?;
+    Ok(FlowFigures {
+        commands: COMMANDS,
+        bytes_per_command: rate::tenths(u128::from(bytes), all),
+        bare_ns_per_command: rate::tenths(bare.as_nanos(), count),
+        journaled_ns_per_command: rate::tenths(journaled.as_nanos(), count),
+        commit_ns_per_command_in_memory: rate::tenths(commits.as_nanos(), count),
+    })
+}
+
+/// Applies a flow, and appends it where there is a writer. Gives the time of both without commits,
+/// and that of the commits.
+fn flow_round(
+    history: &History,
+    mut writer: Option<&mut Writer>,
+) -> Result<(Duration, Duration), Failure> {
+    let (opening, flow) = history.parts();
+    let mut engine = Engine::new(Limits::default());
+    engine.prefault(u32::try_from(opening.len() + flow.len())?);
+    let mut events = Vec::new();
+    let (mut applying, mut committing) = (Duration::ZERO, Duration::ZERO);
+    for (timed, commands) in [(false, opening), (true, flow)] {
+        for batch in commands.chunks(FLOW_BATCH) {
+            let began = Instant::now();
+            for command in batch {
+                events.clear();
+                engine.apply(command, &mut events);
+                if let Some(writer) = writer.as_deref_mut() {
+                    writer.append(command, &events)?;
+                }
+            }
+            let applied = began.elapsed();
+            if let Some(writer) = writer.as_deref_mut() {
+                writer.commit()?;
+            }
+            if timed {
+                applying += applied;
+                committing += began.elapsed().saturating_sub(applied);
+            }
+        }
+    }
+    Ok((applying, committing))
 }
 
 /// Reads the journal as a tool, as a replay and as a restart would. Also gives its name.
