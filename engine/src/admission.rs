@@ -15,7 +15,6 @@ use crate::{
     credit::{amount, exposure},
     engine::Engine,
     index::NONE,
-    limits::BOOK_ICEBERGS_MAX,
     orders::{Accepted, Extra, MARKET, Order, Place, Traits},
     registry::{Market, MeterRow, group},
     slots::Slot,
@@ -98,7 +97,7 @@ impl Engine {
         let group = group(&market.controls, order.meter, row.owner);
         self.check_capacity(slot, row, order.meter, order.side, quantity)?;
         self.check_self_trade(slot, group, order.side)?;
-        self.check_room(slot, !order.conditions.display.is_zero())?;
+        self.check_room(slot, rare_traits(order))?;
         let per_wh = check_size(market, order.side, level, quantity)?;
         let reserve = amount(per_wh, quantity);
         let extra =
@@ -354,11 +353,11 @@ impl Engine {
     }
 
     #[inline]
-    fn check_room(&self, slot: &Slot, is_iceberg: bool) -> Result<(), RejectReason> {
+    fn check_room(&self, slot: &Slot, rare: Traits) -> Result<(), RejectReason> {
         let book = self.slots.book(slot.book);
         if self.orders.open() >= self.limits.orders_max
             || book.orders() >= self.limits.book_orders_max
-            || (is_iceberg && book.icebergs >= BOOK_ICEBERGS_MAX)
+            || !book.rare.has_room(rare)
         {
             return Err(RejectReason::OrderLimitReached);
         }
@@ -442,6 +441,15 @@ fn is_plain(order: &NewOrder) -> bool {
         && order.time_in_force != TimeInForce::UntilTime
 }
 
+/// What an order asks for that makes work for others.
+fn rare_traits(order: &NewOrder) -> Traits {
+    let asked = &order.conditions;
+    Traits::NONE
+        .with(Traits::NEEDY, asked.all_or_none || !asked.minimum.is_zero())
+        .with(Traits::ICEBERG, !asked.display.is_zero())
+        .with(Traits::LISTED, order.list != OrderList::NONE)
+}
+
 /// Conditions that go together; what is rare about the order.
 #[cold]
 fn check_extra(
@@ -476,12 +484,9 @@ fn check_extra(
     }
     // Within the quantity, which fits.
     let wh = |energy: types::Energy| u32::try_from(energy.wh()).unwrap_or(u32::MAX);
-    let traits = Traits::NONE
-        .with(Traits::NEEDY, asked.all_or_none || !asked.minimum.is_zero())
+    let traits = rare_traits(order)
         .with(Traits::WHOLE, asked.all_or_none)
-        .with(Traits::ICEBERG, !asked.display.is_zero())
-        .with(Traits::POST_ONLY, asked.post_only)
-        .with(Traits::LISTED, order.list != OrderList::NONE);
+        .with(Traits::POST_ONLY, asked.post_only);
     let extra = Extra {
         expires: asked.expires,
         level_sent: level,

@@ -7,7 +7,8 @@ use types::{Energy, MeterId, Price, Side};
 use crate::{
     index::{NONE, at, next_index},
     ladder::{Ladder, queue},
-    orders::{MARKET, OrderLog},
+    limits::{BOOK_ICEBERGS_MAX, BOOK_LISTED_MAX, BOOK_NEEDY_MAX},
+    orders::{MARKET, OrderLog, Traits},
     prefetch::prefetch,
     registry::{Market, OWNERS_FROM},
 };
@@ -35,6 +36,39 @@ pub struct Depth {
 /// What a meter or an owner has open, in orders of each side.
 type OpenCounts = Vec<[u32; 2]>;
 
+/// How many orders are open of each kind that makes work for others, in the queues and outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rare {
+    icebergs: u32,
+    needy: u32,
+    listed: u32,
+}
+
+impl Rare {
+    /// Counts an order that is accepted.
+    #[cold]
+    pub(crate) fn add(&mut self, traits: Traits) {
+        self.icebergs += u32::from(traits.has(Traits::ICEBERG));
+        self.needy += u32::from(traits.has(Traits::NEEDY));
+        self.listed += u32::from(traits.has(Traits::LISTED));
+    }
+
+    /// Counts an order that is done.
+    #[cold]
+    pub(crate) fn take(&mut self, traits: Traits) {
+        self.icebergs -= u32::from(traits.has(Traits::ICEBERG));
+        self.needy -= u32::from(traits.has(Traits::NEEDY));
+        self.listed -= u32::from(traits.has(Traits::LISTED));
+    }
+
+    /// Whether one more order that asks for this may be open.
+    pub(crate) const fn has_room(&self, traits: Traits) -> bool {
+        (!traits.has(Traits::ICEBERG) || self.icebergs < BOOK_ICEBERGS_MAX)
+            && (!traits.has(Traits::NEEDY) || self.needy < BOOK_NEEDY_MAX)
+            && (!traits.has(Traits::LISTED) || self.listed < BOOK_LISTED_MAX)
+    }
+}
+
 /// Open orders and used capacity of one slot.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -49,8 +83,8 @@ pub(crate) struct Book {
     open_by_owner: OpenCounts,
     /// By meter: how often it traded while its market counted that.
     executions: Vec<u32>,
-    /// Open orders that show only part of themselves.
-    pub(crate) icebergs: u32,
+    /// Open orders that make work for others.
+    pub(crate) rare: Rare,
     /// Orders that hibernate or wait for a list. Sets, because what stands here leaves in any order.
     pub(crate) outside: BTreeSet<u32>,
     /// Lists with an order that waits here, by the number of their last order.
@@ -66,7 +100,7 @@ impl Book {
         self.open_by_meter.fill([0, 0]);
         self.open_by_owner.fill([0, 0]);
         self.executions.fill(0);
-        self.icebergs = 0;
+        self.rare = Rare::default();
         self.outside.clear();
         self.blocks.clear();
     }

@@ -237,9 +237,59 @@ mod tests {
         (ids, orders)
     }
 
+    /// How many cells are looked at to find the order of a name.
+    fn probes(ids: &ClientIds, number: u32, (platform, client_order): (u16, u64)) -> usize {
+        let hash = mix(PlatformId::new(platform), ClientOrderId::new(client_order));
+        let cell = |probe| ids.cells[nth_cell(hash, probe, ids.cells.len())];
+        let own = |&probe: &usize| cell(probe) == (hash & TAG) | u64::from(number);
+        (0..PROBES_MAX).find(own).map_or(PROBES_MAX, |probe| probe + 1)
+    }
+
     #[test]
-    fn numbers_in_order_are_not_crowded() {
-        let (ids, _) = fill((1..=100_000).map(|number| (1, number)), 16);
-        assert_eq!(ids.crowded.len(), 0);
+    fn numbers_in_order_are_in_their_first_cells() {
+        for step in [1, 2, 512, 1_000, 1 << 20, 1 << 32] {
+            let names = (1..=100_000).map(|number| (1, number * step));
+            let (ids, _) = fill(names.clone(), 16);
+            let looked: usize = (1..).zip(names).map(|(n, name)| probes(&ids, n, name)).sum();
+            assert!(looked < 200_000, "{looked} for 100,000 at intervals of {step}");
+            assert!(ids.crowded.len() <= 512, "{} at intervals of {step}", ids.crowded.len());
+        }
+    }
+
+    #[test]
+    fn numbers_made_up_to_collide_cost_sixteen_cells_and_a_look_into_the_map() {
+        const CELLS: usize = 1 << 13;
+        // All those among millions of runs whose first cell is the same, and its step too.
+        let meet = |&client_order: &u64| {
+            let hash = mix(PlatformId::new(1), ClientOrderId::new(client_order));
+            nth_cell(hash, 0, CELLS) >> RUN_BITS == 0 && nth_cell(hash, 1, CELLS) >> RUN_BITS == 1
+        };
+        let in_run = |run: u64| {
+            let hash = mix(PlatformId::new(1), ClientOrderId::new(run << RUN_BITS));
+            (run << RUN_BITS) + (RUN - hash % RUN) % RUN
+        };
+        let made_up: Vec<u64> = (1..400_000).map(in_run).filter(meet).take(1_000).collect();
+        assert_eq!(made_up.len(), 1_000);
+        let names = made_up.iter().map(|&client_order| (1, client_order));
+        // Large enough not to grow, which would spread them.
+        let (ids, orders) = fill(names.clone(), 4_096);
+        assert_eq!(ids.cells.len(), CELLS);
+        assert!(ids.crowded.len() > 900, "{}", ids.crowded.len());
+        for (number, name) in (1..).zip(names) {
+            assert!(probes(&ids, number, name) <= PROBES_MAX);
+            let (platform, client_order) = (PlatformId::new(name.0), ClientOrderId::new(name.1));
+            assert_eq!(ids.find(&orders, platform, client_order).unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn a_table_that_grows_finds_what_was_crowded_before() {
+        let names = (1..=40_000_u64).map(|number| (1, number.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let (ids, orders) = fill(names.clone(), 16);
+        for (number, (platform, client_order)) in (1..).zip(names) {
+            let found =
+                ids.find(&orders, PlatformId::new(platform), ClientOrderId::new(client_order));
+            assert_eq!(found.unwrap(), number);
+        }
     }
 }

@@ -164,8 +164,9 @@ impl Desk<'_> {
     /// Books an accepted order.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, party: &Party, group: u32, reserve: i128) {
-        if self.orders.get(party.number).traits.has(Traits::ICEBERG) {
-            self.book.icebergs += 1;
+        let traits = self.orders.get(party.number).traits;
+        if traits.is_rare() {
+            self.book.rare.add(traits);
         }
         *self.book.used_mut(party.meter, party.side) += party.leaves;
         if group != 0 {
@@ -276,8 +277,9 @@ impl Desk<'_> {
     /// An order is done: it no longer counts as open.
     #[inline(always)]
     fn finish(&mut self, number: u32, group: u32, side: Side) {
-        if self.orders.get(number).traits.has(Traits::ICEBERG) {
-            self.book.icebergs -= 1;
+        let traits = self.orders.get(number).traits;
+        if traits.is_rare() {
+            self.book.rare.take(traits);
         }
         self.orders.finish(number);
         if group != 0 {

@@ -32,6 +32,14 @@ pub(crate) const NUMBERS_MAX: u64 = (1 << NUMBER_BITS) - 1;
 /// Most icebergs open in one slot.
 pub(crate) const BOOK_ICEBERGS_MAX: u32 = 1_000;
 
+/// Most orders with a minimum or all-or-none open in one slot. All of them may be tried again, each
+/// with a count over the other side, whenever an order comes to rest.
+pub(crate) const BOOK_NEEDY_MAX: u32 = 100;
+
+/// Most orders of blocks and baskets open in one slot. Each may be that of a block that waits, which
+/// is tried again likewise, with a count in each of at most 100 slots.
+pub(crate) const BOOK_LISTED_MAX: u32 = 100;
+
 /// Most trades that blocks and baskets make in one command.
 pub(crate) const LIST_TRADES_MAX: u64 = 50_000;
 

@@ -55,8 +55,9 @@ impl Traits {
     pub(crate) const EXTRA: Self = Self(32);
     /// A sweep must look at it closely.
     const SPECIAL: Self = Self(1 | 4);
-    /// More than its own queue changes when it leaves that.
-    const CARE: Self = Self(1 | 4 | 16);
+    /// Makes work for others: a book holds only so many. More than its own queue changes when it
+    /// leaves that.
+    const RARE: Self = Self(1 | 4 | 16);
 
     #[inline(always)]
     pub(crate) const fn has(self, any: Self) -> bool {
@@ -69,8 +70,8 @@ impl Traits {
     }
 
     #[inline(always)]
-    pub(crate) const fn needs_care(self) -> bool {
-        self.has(Self::CARE)
+    pub(crate) const fn is_rare(self) -> bool {
+        self.has(Self::RARE)
     }
 
     /// All of them as one byte.

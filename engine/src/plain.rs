@@ -202,7 +202,7 @@ impl Engine {
         // What is in a queue has a book.
         if order.platform != cancel.origin.platform
             || order.place() != Place::Queue
-            || order.traits.needs_care()
+            || order.traits.is_rare()
             || level == MARKET
         {
             return false;

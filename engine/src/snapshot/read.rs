@@ -249,8 +249,8 @@ impl Bytes<'_> {
             let used = book.used_mut(order.meter, side);
             let more = order.leaves.checked_add(order.filled);
             *used = self.known(more.and_then(|more| used.checked_add(more)))?;
-            if order.traits.has(Traits::ICEBERG) && !order.is_done() {
-                book.icebergs += 1;
+            if !order.is_done() {
+                book.rare.add(order.traits);
             }
             if matches!(order.place(), Place::Asleep | Place::Waiting) {
                 book.outside.insert(number);

@@ -3,7 +3,8 @@
 
 use expect_test::expect;
 
-use super::{check_call, check_continuous, check_large};
+use super::{check_call, check_continuous, check_large, stage::Stage};
+use crate::Limits;
 
 #[test]
 fn quantities_are_whole_lots_up_to_the_largest() {
@@ -515,4 +516,37 @@ fn room_in_a_slot_and_in_the_engine() {
             rejected New order_limit_reached
         "#]],
     );
+}
+
+/// A book holds only so many orders of the kinds that are tried again whenever something rests.
+#[test]
+fn a_slot_holds_a_hundred_orders_with_a_minimum_and_a_hundred_of_lists() {
+    let large = Stage::large().limits;
+    let limits = Limits { orders_max: 1_000, book_orders_max: 1_000, ..large };
+    for (kind, other) in
+        [("minimum 0.01kWh", "all-or-none"), ("in block N of 2", "in basket N of 2 fok")]
+    {
+        let mut stage = Stage::with_limits(limits);
+        stage.perform("open\nuncross\nopen slot 1\nuncross slot 1");
+        for number in 1..=100 {
+            let line = format!("sell S8 0.01kWh @ 4.00 {kind}");
+            stage.perform(&line.replace('N', &number.to_string()));
+        }
+        stage.out.clear();
+        stage.perform(&format!("sell S8 0.01kWh @ 4.00 {kind}").replace('N', "101"));
+        stage.perform(&format!("sell S8 0.01kWh @ 4.00 {other}").replace('N', "102"));
+        stage.perform("sell S8 0.01kWh @ 4.00");
+        stage.perform(&format!("sell S8 0.01kWh @ 4.00 slot 1 {kind}").replace('N', "103"));
+        stage.perform("cancel #7");
+        stage.perform(&format!("sell S8 0.01kWh @ 4.00 {other}").replace('N', "104"));
+        expect![[r#"
+            rejected New order_limit_reached
+            rejected New order_limit_reached
+            accepted #101
+            accepted #102
+            cancelled #7 0.01kWh Requested 205
+            accepted #103
+        "#]]
+        .assert_eq(&stage.out);
+    }
 }

@@ -48,6 +48,18 @@ impl FlowEngine {
         }
     }
 
+    /// The loaded commands.
+    #[must_use]
+    pub fn commands(&self) -> &[Sequenced<Command>] {
+        &self.commands
+    }
+
+    /// The engine alone, for those who bring its commands to it some other way.
+    #[must_use]
+    pub fn into_engine(self) -> Engine {
+        self.stage.engine
+    }
+
     /// Applies the loaded commands.
     #[inline(never)]
     pub fn run(&mut self) {

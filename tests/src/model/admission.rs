@@ -1,8 +1,9 @@
 //! Every check of a request, in the order of the rules. The first that fails is the answer.
 
 use types::{
-    MeterId, NewOrder, OrderKind, OrderRequest, Origin, Phase, PlatformId, Price, RejectReason,
-    ReplaceOrder, Scope, SelfTradeAction, Side, SignedReplaceOrder, SlotKey, TimeInForce,
+    MeterId, NewOrder, OrderKind, OrderList, OrderRequest, Origin, Phase, PlatformId, Price,
+    RejectReason, ReplaceOrder, Scope, SelfTradeAction, Side, SignedReplaceOrder, SlotKey,
+    TimeInForce,
 };
 
 use super::{
@@ -51,7 +52,7 @@ impl Model {
             let group = self.group_of(sent.meter, &market.controls);
             self.check_other_side(&market, sent.key, sent.side, group)?;
         }
-        self.check_room(sent.key)?;
+        self.check_room(sent)?;
         check_size(&market, sent, sent.limit, sent.quantity.wh())?;
         self.check_conditions(&market, sent)?;
         if phase == Phase::Continuous {
@@ -130,12 +131,23 @@ impl Model {
         refuse_if(!allowed && meets, RejectReason::SelfTrade)
     }
 
-    fn check_room(&self, key: SlotKey) -> Outcome {
+    fn check_room(&self, sent: &NewOrder) -> Outcome {
         let orders_max = usize::try_from(self.limits.orders_max).expect("fits");
         let book_orders_max = usize::try_from(self.limits.book_orders_max).expect("fits");
-        let in_slot =
-            self.orders.iter().filter(|order| order.is_open() && order.sent.key == key).count();
-        let full = self.open_orders() >= orders_max || in_slot >= book_orders_max;
+        // How many others of a kind are open in the slot.
+        let others = |kind: fn(&NewOrder) -> bool| {
+            let open = self.orders.iter().filter(|order| order.is_open());
+            open.filter(|order| order.sent.key == sent.key && kind(&order.sent)).count()
+        };
+        let too_many = |kind: fn(&NewOrder) -> bool, most| kind(sent) && others(kind) >= most;
+        let full = self.open_orders() >= orders_max
+            || too_many(|_| true, book_orders_max)
+            || too_many(|order| !order.conditions.display.is_zero(), 1_000)
+            || too_many(
+                |order| order.conditions.all_or_none || !order.conditions.minimum.is_zero(),
+                100,
+            )
+            || too_many(|order| order.list != OrderList::NONE, 100);
         refuse_if(full, RejectReason::OrderLimitReached)
     }
 
