@@ -1,7 +1,7 @@
 //! The journal: every command with the events it caused, in order, durable before anyone is told.
 //!
-//! A journal is a directory of preallocated segments. [`Writer`] appends entries to a batch in a
-//! mapped segment and makes them durable together; [`Reader`] follows behind at its own pace;
+//! A journal is a directory of preallocated segments. [`Writer`] appends entries to a batch
+//! and makes them durable together; [`Reader`] follows behind at its own pace;
 //! [`scan`] checks a whole journal for tools. `docs/journal.md` has the byte tables, the rule that
 //! tells a torn tail from damage, and the faults that are covered.
 #![deny(unsafe_code)]

@@ -1,7 +1,7 @@
 //! A read-only view that follows a writer, in the same process or another, at its own pace.
 //!
 //! # Why this is sound while a writer appends
-//! The writer changes the files through a shared mapping; the reader copies bytes out of the same
+//! The writer changes the files through a mapping or with writes; the reader copies bytes out of the same
 //! page cache with positioned reads and holds no reference to mapped memory, so there is no data
 //! race in the language's sense. That the copied bytes are *final* follows from the watermark: the
 //! caller learns `through` from the writer's commit, over a channel that orders memory (a
