@@ -312,7 +312,7 @@ async fn expired_lists_let_nobody_in() {
     let mut authority = Authority::open(&venue.layout.keys()).unwrap();
     authority.write_lists(Validity::days(long_ago, 7)).unwrap();
     let end = shut_out(&connector).await;
-    assert!(["TLS alert 46", "TLS alert 45", "7 revoked"].contains(&end.as_str()), "{end}");
+    assert!(["TLS alert 48", "7 revoked"].contains(&end.as_str()), "{end}");
     authority.write_lists(Validity::development()).unwrap();
     loop {
         if let Ok(line) = Line::connect(&connector, ALPN_DATA).await
