@@ -76,6 +76,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Commands between two snapshots; zero for none at all.
     pub snapshot_commands: u64,
+    /// Bytes that stay free on the journals' disks for what takes orders away; zero for none.
+    pub reserve_bytes: u64,
     /// How the journal makes batches durable; `None` for what is fastest where it lies.
     pub sync: Option<SyncMethod>,
     /// The markets.
@@ -120,6 +122,8 @@ struct JournalTable {
     segment_mib: u64,
     #[serde(default = "default_snapshot_commands")]
     snapshot_commands: u64,
+    #[serde(default = "default_reserve_mib")]
+    reserve_mib: u64,
     sync: Option<String>,
 }
 
@@ -153,6 +157,11 @@ const fn default_shards() -> u8 {
 /// About two seconds of re-execution.
 const fn default_snapshot_commands() -> u64 {
     1_000_000
+}
+
+/// Four segments of the usual size.
+const fn default_reserve_mib() -> u64 {
+    256
 }
 
 /// Five minutes of a call after an interruption or an extension.
@@ -211,6 +220,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
     range("exchange.batch_commands", batch, 1, 32_768)?;
     range("journal.segment_mib", file.journal.segment_mib, 64, 1_024)?;
+    range("journal.reserve_mib", file.journal.reserve_mib, 0, 1 << 20)?;
     let sync = journal_options::sync_named(file.journal.sync.as_deref())
         .map_err(|message| value("journal.sync", message))?;
     let every = file.settlement.verify_every_minutes;
@@ -243,6 +253,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         batch_commands: file.exchange.batch_commands,
         snapshot_commands: file.journal.snapshot_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
+        reserve_bytes: file.journal.reserve_mib.saturating_mul(1 << 20),
         sync,
         markets,
         controls,
@@ -377,6 +388,8 @@ mod tests {
         let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
         assert_eq!(config.markets[0].definition.levels(), 401);
         assert_eq!(config.shards, Shards::ONE);
+        assert_eq!(config.reserve_bytes, 256 << 20);
+        assert_eq!(with("# reserve_mib = 256", "reserve_mib = 0").unwrap().reserve_bytes, 0);
         assert_eq!(with("# shards = 1", "shards = 16").unwrap().shards, Shards::new(16).unwrap());
     }
 
@@ -389,6 +402,7 @@ mod tests {
         );
         assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
         assert!(refused("segment_mib = 64", "segment_mib = 1").contains("64 to 1024"));
+        assert!(refused("# reserve_mib = 256", "reserve_mib = 1048577").contains("0 to 1048576"));
         for count in ["0", "17", "300"] {
             let shards = refused("# shards = 1", &format!("shards = {count}"));
             assert!(shards.contains("shards") || shards.contains("u8"), "{shards}");

@@ -17,6 +17,7 @@ mod reader;
 mod record;
 mod scan;
 pub mod snapshots;
+mod space;
 mod storage;
 mod writer;
 
@@ -31,6 +32,7 @@ pub use error::{Damage, JournalError};
 pub use probe::{MethodFigures, SyncChoice};
 pub use reader::Reader;
 pub use scan::{scan, scan_after, scan_expecting};
+pub use space::space;
 pub use storage::SyncMethod;
 pub use writer::Writer;
 
