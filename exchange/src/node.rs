@@ -32,7 +32,7 @@ use crate::{
     registry::{self, Registry},
     reserve::Reserve,
     seeds,
-    settlement_worker::{Settlement, SettlementWorker, WorkerError},
+    settlement_worker::{Captures, Settlement, SettlementWorker, WorkerError},
     shard::{self, Ready, Shard},
 };
 
@@ -266,16 +266,19 @@ impl Node {
         };
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
         let stop_cores = Arc::new(AtomicBool::new(false));
+        let cursors: Captures =
+            config.shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
+        let (captured_sender, captured) = watch::channel(cursors);
         let mut shards = Vec::new();
         for ready in ready {
-            shards.push(ready.run(layout, &map, &stop_cores)?);
+            shards.push(ready.run(layout, &map, &stop_cores, &captured)?);
         }
         tokio::spawn(feed::serve(feeds, feed_receiver));
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let worker = SettlementWorker::start(
             pipeline,
-            config.shards,
+            captured_sender,
             clock.clone(),
             connector,
             data_receiver,
