@@ -7,6 +7,8 @@
 #![deny(unsafe_code)]
 
 mod ahead;
+#[expect(unsafe_code, reason = "docs/decisions/0002-unsafe-mapping.md")]
+mod bus_error;
 mod directory;
 mod error;
 mod format;

@@ -1,4 +1,4 @@
-//! The one place with unsafe code: a segment mapped for writing.
+//! A segment mapped for writing. With the signal that a mapping brings, the only unsafe code here.
 //!
 //! Only the writer maps, and only under the directory's exclusive lock. Readers copy bytes out of
 //! the page cache with positioned reads, so no other reference to mapped memory exists.
@@ -6,6 +6,8 @@
 use std::{fs::File, io, ops::Range};
 
 use memmap2::{Advice, MmapMut, MmapOptions};
+
+use crate::bus_error;
 
 /// A segment in memory, shared with its file.
 #[derive(Debug)]
@@ -16,12 +18,13 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Maps the first `bytes` bytes of `file`, which must be that long and allocated on disk.
     pub(crate) fn new(file: &File, bytes: usize) -> io::Result<Self> {
+        bus_error::report()?;
         // SAFETY: the caller holds the exclusive lock of the journal, and each segment is mapped
         // once, so no other reference to this memory exists in this process and no cooperating
         // process writes the file. Another process of this crate only reads the file with system
         // calls, which is no access through a reference. A process that ignores the lock and
         // writes or truncates the file is outside the contract; truncation raises SIGBUS, which
-        // ends the process. The map outlives the file handle by definition of mmap.
+        // ends the process with a sentence. The map outlives the file handle by definition of mmap.
         let map = unsafe { MmapOptions::new().len(bytes).map_mut(file)? };
         Ok(Self { map })
     }

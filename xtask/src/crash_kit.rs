@@ -18,7 +18,7 @@ pub(crate) struct Run {
 const SEED: &str = "20260725";
 
 /// Every run of the kit. The figures of both forms are in `docs/reliability.md`.
-pub(crate) const RUNS: [Run; 5] = [
+pub(crate) const RUNS: [Run; 6] = [
     Run { name: "crash", short: &["kills", "1000", SEED], long: &["kills", "10000", SEED] },
     Run { name: "cuts", short: &["cuts", "65536", SEED], long: &["cuts", "262144", SEED] },
     Run {
@@ -27,6 +27,7 @@ pub(crate) const RUNS: [Run; 5] = [
         long: &["machine", "2000", SEED],
     },
     Run { name: "syscalls", short: &["syscalls", "3"], long: &["syscalls", "40"] },
+    Run { name: "shortened", short: &["shortened", "20", SEED], long: &["shortened", "500", SEED] },
     Run { name: "full-disk", short: &["full-disk"], long: &["full-disk"] },
 ];
 

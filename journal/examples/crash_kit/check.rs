@@ -1,7 +1,7 @@
 //! A running appender as its starter sees it, and whether what it left agrees with what it said.
 
 use std::{
-    io::{BufRead, BufReader, Lines},
+    io::{BufRead, BufReader, Lines, Read as _},
     ops::ControlFlow,
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
@@ -27,6 +27,8 @@ pub(crate) struct Said {
     pub(crate) acked: u64,
     /// Why it ended.
     pub(crate) failed: Option<String>,
+    /// What it wrote to stderr; known once it has ended.
+    pub(crate) errors: String,
 }
 
 /// An appender.
@@ -65,7 +67,7 @@ impl Appender {
             .args([plan.method.name(), &plan.seed.to_string(), &plan.until.to_string()])
             .arg(plan.manner)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
         let stdout = process.stdout.take().ok_or("no pipe")?;
         Ok(Self { process, lines: BufReader::new(stdout).lines(), said: Said::default() })
@@ -100,6 +102,10 @@ impl Appender {
     /// Hears it out and waits for its end.
     pub(crate) fn finish(mut self) -> Result<(Said, ExitStatus), Failure> {
         while self.listen()? {}
+        // At most a few lines, which the pipe has held until now.
+        if let Some(mut stderr) = self.process.stderr.take() {
+            stderr.read_to_string(&mut self.said.errors)?;
+        }
         let status = self.process.wait()?;
         Ok((self.said, status))
     }

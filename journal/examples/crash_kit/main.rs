@@ -11,6 +11,7 @@ mod full_disk;
 mod history;
 mod kills;
 mod machine;
+mod shortened;
 mod syscalls;
 
 use std::{error::Error, process::ExitCode};
@@ -37,6 +38,7 @@ runs:
   cuts BYTES SEED       a journal of so many bytes, cut at each and with each bit flipped
   machine COUNT SEED    crash of the machine: ext4 on a loop device that is shut down (needs root)
   syscalls COUNT        each of the first COUNT calls of each kind fails, or kills (needs strace)
+  shortened COUNT SEED  a segment is cut short under a process that maps it
   full-disk             a file system without room for another segment (needs root)
   append ...            the process that appends; the other runs start it";
 
@@ -50,6 +52,9 @@ fn main() -> ExitCode {
         }
         ["machine", count, seed] => {
             numbers(count, seed).and_then(|(count, seed)| machine::run(count, seed))
+        }
+        ["shortened", count, seed] => {
+            numbers(count, seed).and_then(|(count, seed)| shortened::run(count, seed))
         }
         ["syscalls", count] => {
             numbers(count, "1").and_then(|(count, seed)| syscalls::run(count, seed))
