@@ -99,12 +99,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn round(
-    dir: &Path,
-    history: &History,
-    orders: usize,
-    sync: SyncMethod,
-) -> Result<Round, Failure> {
+fn round(dir: &Path, history: &History, orders: usize, sync: SyncMethod) -> Result<Round, Failure> {
     let options = JournalOptions { sync: Some(sync), ..JournalOptions::default() };
     let (writer, _) = Writer::open(dir, options, &mut |_| {})?;
     let mut engine = Engine::new(Limits::default());
