@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -76,6 +77,10 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Commands between two snapshots; zero for none at all.
     pub snapshot_commands: u64,
+    /// Segments of a journal that stay when nothing needs them any more; `None` for all.
+    pub keep_segments: Option<NonZeroUsize>,
+    /// Bytes that stay free on the journals' disks for what takes orders away; zero for none.
+    pub reserve_bytes: u64,
     /// How the journal makes batches durable; `None` for what is fastest where it lies.
     pub sync: Option<SyncMethod>,
     /// The markets.
@@ -120,6 +125,10 @@ struct JournalTable {
     segment_mib: u64,
     #[serde(default = "default_snapshot_commands")]
     snapshot_commands: u64,
+    #[serde(default = "default_reserve_mib")]
+    reserve_mib: u64,
+    #[serde(default)]
+    keep_segments: u32,
     sync: Option<String>,
 }
 
@@ -153,6 +162,11 @@ const fn default_shards() -> u8 {
 /// About two seconds of re-execution.
 const fn default_snapshot_commands() -> u64 {
     1_000_000
+}
+
+/// Four segments of the usual size.
+const fn default_reserve_mib() -> u64 {
+    256
 }
 
 /// Five minutes of a call after an interruption or an extension.
@@ -194,12 +208,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         key: key.to_owned(),
         message,
     };
-    let range = |key: &str, got: u64, least: u64, most: u64| {
-        if (least..=most).contains(&got) {
-            Ok(())
-        } else {
-            Err(value(key, format!("is {got}, possible are {least} to {most}")))
-        }
+    let range = |key: &str, got, least, most| {
+        within(got, least, most).map_err(|message| value(key, message))
     };
     let shards = Shards::new(file.exchange.shards).ok_or_else(|| {
         let got = file.exchange.shards;
@@ -210,9 +220,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
     let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
     range("exchange.batch_commands", batch, 1, 32_768)?;
-    range("journal.segment_mib", file.journal.segment_mib, 64, 1_024)?;
-    let sync = journal_options::sync_named(file.journal.sync.as_deref())
-        .map_err(|message| value("journal.sync", message))?;
+    let sync = journal(&file.journal)
+        .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
     if file.markets.is_empty() {
@@ -243,6 +252,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         batch_commands: file.exchange.batch_commands,
         snapshot_commands: file.journal.snapshot_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
+        keep_segments: usize::try_from(file.journal.keep_segments).ok().and_then(NonZeroUsize::new),
+        reserve_bytes: file.journal.reserve_mib.saturating_mul(1 << 20),
         sync,
         markets,
         controls,
@@ -254,6 +265,24 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 }
 
 type Refused = (&'static str, String);
+
+fn within(got: u64, least: u64, most: u64) -> Result<(), String> {
+    if (least..=most).contains(&got) {
+        return Ok(());
+    }
+    Err(format!("is {got}, possible are {least} to {most}"))
+}
+
+/// Checks what concerns the journal, and gives the way to make it durable.
+fn journal(table: &JournalTable) -> Result<Option<SyncMethod>, Refused> {
+    within(table.segment_mib, 64, 1_024).map_err(|message| ("segment_mib", message))?;
+    within(table.reserve_mib, 0, 1 << 20).map_err(|message| ("reserve_mib", message))?;
+    if table.keep_segments > 0 && table.snapshot_commands == 0 {
+        let message = "needs snapshots; set `snapshot_commands`, or 0 to keep every segment";
+        return Err(("keep_segments", message.to_owned()));
+    }
+    journal_options::sync_named(table.sync.as_deref()).map_err(|message| ("sync", message))
+}
 
 fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
     let definition = MarketDefinition {
@@ -377,6 +406,11 @@ mod tests {
         let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
         assert_eq!(config.markets[0].definition.levels(), 401);
         assert_eq!(config.shards, Shards::ONE);
+        assert_eq!(config.reserve_bytes, 256 << 20);
+        assert_eq!(config.keep_segments, None);
+        let some = with("# keep_segments = 0", "keep_segments = 4").unwrap();
+        assert_eq!(some.keep_segments, NonZeroUsize::new(4));
+        assert_eq!(with("# reserve_mib = 256", "reserve_mib = 0").unwrap().reserve_bytes, 0);
         assert_eq!(with("# shards = 1", "shards = 16").unwrap().shards, Shards::new(16).unwrap());
     }
 
@@ -389,6 +423,9 @@ mod tests {
         );
         assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
         assert!(refused("segment_mib = 64", "segment_mib = 1").contains("64 to 1024"));
+        assert!(refused("# reserve_mib = 256", "reserve_mib = 1048577").contains("0 to 1048576"));
+        let lines = "snapshot_commands = 0\nkeep_segments = 4";
+        assert!(refused("# keep_segments = 0", lines).contains("needs snapshots"));
         for count in ["0", "17", "300"] {
             let shards = refused("# shards = 1", &format!("shards = {count}"));
             assert!(shards.contains("shards") || shards.contains("u8"), "{shards}");

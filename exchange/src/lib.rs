@@ -23,6 +23,7 @@ pub mod output;
 pub mod progress;
 mod registrations;
 pub mod registry;
+pub mod reserve;
 pub mod schedule;
 pub mod seeds;
 pub mod sequencer;

@@ -30,8 +30,9 @@ use crate::{
     config::Config,
     feed,
     registry::{self, Registry},
+    reserve::Reserve,
     seeds,
-    settlement_worker::{Settlement, SettlementWorker, WorkerError},
+    settlement_worker::{Captures, Settlement, SettlementWorker, WorkerError},
     shard::{self, Ready, Shard},
 };
 
@@ -214,6 +215,8 @@ pub struct Node {
     pub settlement: Settlement,
     /// By index; at least one.
     pub shards: Vec<Shard>,
+    /// Room on the disk that orders may not take.
+    pub reserve: Arc<Reserve>,
     gateway: Gateway,
     worker: SettlementWorker,
     stop_cores: Arc<AtomicBool>,
@@ -242,6 +245,8 @@ impl Node {
 
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
+        let journals = config.shards.iter().map(|shard| layout.journal_of(shard)).collect();
+        let reserve = Arc::new(Reserve::new(journals, config.reserve_bytes));
         let parts = quic::Parts {
             identity: &Identity::load(&keys, "server")?,
             verifier: ClientVerifier::load(&authority, &keys.join(authority::REVOCATION_FILE))?,
@@ -249,6 +254,7 @@ impl Node {
             map: &map,
             ports: ready.iter().map(Ready::port).collect(),
             incoming: Incoming { feed: feed_sender, data: data_sender },
+            storage_low: reserve.low(),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
         let address = gateway.address();
@@ -260,15 +266,19 @@ impl Node {
         };
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
         let stop_cores = Arc::new(AtomicBool::new(false));
+        let cursors: Captures =
+            config.shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
+        let (captured_sender, captured) = watch::channel(cursors);
         let mut shards = Vec::new();
         for ready in ready {
-            shards.push(ready.run(layout, &map, &stop_cores)?);
+            shards.push(ready.run(layout, &map, &stop_cores, &captured)?);
         }
         tokio::spawn(feed::serve(feeds, feed_receiver));
         let (stop_worker, stopped) = watch::channel(false);
+        tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let worker = SettlementWorker::start(
             pipeline,
-            config.shards,
+            captured_sender,
             clock.clone(),
             connector,
             data_receiver,
@@ -278,7 +288,7 @@ impl Node {
         for shard in &shards {
             shard.opened().await?;
         }
-        Ok(Self { address, settlement, shards, gateway, worker, stop_cores, stop_worker })
+        Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
     }
 
     /// Waits until every shard has done what was due at an instant.

@@ -11,7 +11,7 @@ use settlement::{
     Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{MeterId, Money, Seq, ShardId, Shards, Timestamp};
+use types::{MeterId, Money, Seq, ShardId, Timestamp};
 use wire::{
     data::{Answer, P2pQuery, QueryResult, Receipt, RequestKind},
     field::Field,
@@ -47,7 +47,7 @@ pub struct Settlement {
 }
 
 /// How far the feed of each shard is captured.
-type Captures = BTreeMap<ShardId, Seq>;
+pub type Captures = BTreeMap<ShardId, Seq>;
 
 /// Why a question to the pipeline has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -73,28 +73,27 @@ pub struct SettlementWorker {
 
 impl SettlementWorker {
     /// Starts the thread, a subscription to the feed of every shard and the data port, on the current
-    /// tokio runtime.
+    /// tokio runtime. `captured_sender` holds what the pipeline has captured of every shard.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(
         pipeline: Pipeline,
-        shards: Shards,
+        captured_sender: watch::Sender<Captures>,
         clock: Clock,
         feed: Connector,
         data: mpsc::Receiver<DataRequest>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
         let (work, queue) = channel::bounded(WORK_MAX);
-        let cursors: Captures =
-            shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
-        let (captured_sender, captured) = watch::channel(cursors);
+        let captured = captured_sender.subscribe();
+        let shards: Vec<_> = captured.borrow().keys().copied().collect();
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || run(pipeline, &clock, &queue, &captured_sender))
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
-        for shard in shards.iter() {
+        for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
         }

@@ -2,6 +2,7 @@
 //! Shards share nothing; what the process has once is in [`crate::node`].
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     thread,
@@ -29,6 +30,7 @@ use crate::{
     schedule::Schedule,
     seeds::Seeds,
     sequencer::Sequencer,
+    settlement_worker::Captures,
     snapshots::{self, Snapshotter, State},
 };
 
@@ -117,7 +119,7 @@ impl Shard {
 #[derive(Debug)]
 pub(crate) struct Opened {
     id: ShardId,
-    recovered: Recovered,
+    pub(crate) recovered: Recovered,
     journal: Writer,
     recovery: journal::Recovery,
     engine: Engine,
@@ -139,6 +141,7 @@ pub(crate) struct Ready {
     is_one_of_many: bool,
     /// Commands between snapshots; zero for none.
     snapshot_commands: u64,
+    keep_segments: Option<NonZeroUsize>,
 }
 
 /// Opens the journals of all shards at once and rebuilds their state.
@@ -169,22 +172,28 @@ pub(crate) fn open_all(
 }
 
 /// Where a shard's state is rebuilt from.
-struct Files<'a> {
-    shard: ShardId,
-    journal: PathBuf,
-    config: &'a Config,
+pub(crate) struct Files<'a> {
+    pub(crate) shard: ShardId,
+    pub(crate) journal: PathBuf,
+    pub(crate) config: &'a Config,
     /// What settlement has captured was durable once.
-    captured: Seq,
-    map: &'a Arc<ShardMap>,
+    pub(crate) captured: Seq,
+    pub(crate) map: &'a Arc<ShardMap>,
 }
 
 impl Files<'_> {
     /// Restores the newest snapshot that the journal goes on from, and re-executes the rest of the
     /// journal, comparing every event; at worst, the whole of it.
-    fn open(&self, directory: &Directory) -> Result<Opened, NodeError> {
+    pub(crate) fn open(&self, directory: &Directory) -> Result<Opened, NodeError> {
         let began = Instant::now();
         // A journal that ends before what was known to be durable is damaged.
         let mut durable = self.captured;
+        // What settlement has yet to capture must be there, or it would wait for it for ever.
+        if let Err(error @ JournalError::BeginsLater { .. }) =
+            Reader::open(&self.journal, self.captured)
+        {
+            return Err(error.into());
+        }
         let states = snapshots::states(&self.journal, self.shard, self.map);
         for state in states
             .map_err(|source| NodeError::ListSnapshots { path: self.journal.clone(), source })?
@@ -192,7 +201,7 @@ impl Files<'_> {
             let at = state.end.seq;
             durable = durable.max(at);
             // A snapshot makes a start short; it does not stand in for a journal that is gone.
-            if let Err(error) = Reader::open(&self.journal, Seq::ZERO) {
+            if let Err(error) = Reader::open(&self.journal, at) {
                 let cause = Failure::new(Kind::Runtime, &error);
                 tracing::warn!("no snapshot is used: {}", cause.message());
                 break;
@@ -294,6 +303,7 @@ impl Opened {
             core_loop,
             is_one_of_many,
             snapshot_commands: config.snapshot_commands,
+            keep_segments: config.keep_segments,
         })
     }
 }
@@ -319,13 +329,17 @@ impl Ready {
         layout: &Layout,
         map: &Arc<ShardMap>,
         stop: &Arc<AtomicBool>,
+        captured: &watch::Receiver<Captures>,
     ) -> Result<Shard, NodeError> {
         let Self { id, recovered, market, ingress, progress, opening_done, .. } = self;
         let snapshotter = match self.snapshot_commands {
             0 => None,
             every => {
                 let (journal, last) = (layout.journal_of(id), recovered.snapshot);
-                let started = Snapshotter::start(id, journal, map, every, last, progress.clone());
+                let retention = self.keep_segments.map(|keep| (keep, captured.clone()));
+                let progress = progress.clone();
+                let started =
+                    Snapshotter::start(id, journal, map, every, last, progress, retention);
                 Some(started.map_err(NodeError::Thread)?)
             }
         };

@@ -2,8 +2,9 @@
 //!
 //! They are made beside the core loop and never by it: a thread restores the newest snapshot into an
 //! engine of its own, follows the journal as a replay does, comparing every event, and writes the
-//! state it arrives at. So a snapshot is a replay that was done early. The journal stays whole and
-//! stays what decides: a snapshot that cannot be used is passed over.
+//! state it arrives at. So a snapshot is a replay that was done early. The journal stays what
+//! decides: a snapshot that cannot be used is passed over. It stays whole too, unless the configuration
+//! lets segments go that no snapshot and no consumer needs.
 
 use std::{
     fs, io,
@@ -26,6 +27,7 @@ use crate::{
     exit::{Failure, Kind},
     progress::Progress,
     schedule::Schedule,
+    settlement_worker::Captures,
     shard::limits,
 };
 
@@ -173,6 +175,9 @@ pub(crate) struct Snapshotter {
     thread: thread::JoinHandle<()>,
 }
 
+/// How many segments stay, and what is captured, where segments may go.
+type Retention = Option<(NonZeroUsize, watch::Receiver<Captures>)>;
+
 /// What the thread works with.
 struct Worker {
     shard: ShardId,
@@ -182,6 +187,7 @@ struct Worker {
     every: u64,
     progress: watch::Receiver<Progress>,
     finish: oneshot::Receiver<Seq>,
+    retention: Retention,
 }
 
 impl Snapshotter {
@@ -193,10 +199,12 @@ impl Snapshotter {
         every: u64,
         last: Seq,
         progress: watch::Receiver<Progress>,
+        retention: Retention,
     ) -> io::Result<Self> {
         let (finish, finishing) = oneshot::channel();
         let map = Arc::clone(map);
-        let mut worker = Worker { shard, journal, map, every, progress, finish: finishing };
+        let mut worker =
+            Worker { shard, journal, map, every, progress, finish: finishing, retention };
         let runtime = Handle::current();
         let thread = thread::Builder::new()
             .name(format!("snapshots-{shard}"))
@@ -220,7 +228,7 @@ impl Worker {
     fn run(&mut self, runtime: &Handle, mut last: Seq) {
         while let Some((through, is_final)) = runtime.block_on(self.goal(last)) {
             match self.take(through) {
-                Ok(()) => {}
+                Ok(()) => self.retain(),
                 Err(error @ TakeError::Different(_)) => {
                     let cause = Failure::new(Kind::Mismatch, &error);
                     tracing::error!(shard = %self.shard, "no more snapshots: {}", cause.message());
@@ -273,5 +281,129 @@ impl Worker {
         snapshots::write(&self.journal, end, state.engine.digest(), &state.payload())?;
         snapshots::retain(&self.journal, KEPT)?;
         Ok(())
+    }
+    /// Removes the segments that nothing needs any more. What cannot be removed stays until the next
+    /// snapshot.
+    fn retain(&self) {
+        let Some((keep, captured)) = &self.retention else { return };
+        let captured = captured.borrow().get(&self.shard).copied().unwrap_or_default();
+        match journal::retain(&self.journal, captured, *keep) {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(shard = %self.shard, "{count} segments of the journal are removed");
+            }
+            Err(error) => {
+                let cause = Failure::new(Kind::Runtime, &error);
+                tracing::warn!(shard = %self.shard, "segments stay: {}", cause.message());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::{Options, SyncMethod, Writer};
+    use types::{Command, Sequenced, Shards, Timestamp};
+
+    use super::*;
+    use crate::{
+        config::{self, Config},
+        init,
+        node::NodeError,
+        shard::Files,
+    };
+
+    const SEGMENT_BYTES: u64 = 64 << 10;
+    const ENTRIES: u64 = 30_000;
+    const LAST: Seq = Seq::new(ENTRIES);
+
+    fn map() -> Arc<ShardMap> {
+        Arc::new(ShardMap::new(Shards::ONE, std::iter::empty()).unwrap())
+    }
+
+    /// A journal in which time passes; its writer goes on.
+    fn write(dir: &Path) -> Writer {
+        let sync = Some(SyncMethod::default());
+        let options = Options { segment_bytes: SEGMENT_BYTES, batch_bytes_max: 40_000, sync };
+        let (mut writer, _) = Writer::open(dir, options, &mut |_| {}).unwrap();
+        let mut state = State::beginning(ShardId::FIRST, &map());
+        for seq in 1..=ENTRIES {
+            let time = Timestamp::from_ns(i64::try_from(seq).unwrap());
+            let command = Sequenced { seq: Seq::new(seq), time, value: Command::PassTime };
+            state.events.clear();
+            state.engine.apply(&command, &mut state.events);
+            writer.append(&command, &state.events).unwrap();
+            if seq % 100 == 0 {
+                writer.commit().unwrap();
+            }
+        }
+        writer
+    }
+
+    fn segments(dir: &Path) -> usize {
+        let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "seg")).count()
+    }
+
+    fn worker(dir: &Path, keep: usize, captured: Seq) -> Worker {
+        let captures = Captures::from([(ShardId::FIRST, captured)]);
+        Worker {
+            shard: ShardId::FIRST,
+            journal: dir.to_owned(),
+            map: map(),
+            every: 1,
+            progress: watch::channel(Progress::default()).1,
+            finish: oneshot::channel().1,
+            retention: NonZeroUsize::new(keep).map(|keep| (keep, watch::channel(captures).1)),
+        }
+    }
+
+    fn config() -> Config {
+        let config = config::parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
+        Config { segment_bytes: SEGMENT_BYTES, sync: Some(SyncMethod::default()), ..config }
+    }
+
+    /// Where the snapshot stands from which a start goes on.
+    fn start(dir: &Path, captured: Seq) -> Result<Seq, NodeError> {
+        let (config, map, journal) = (config(), map(), dir.to_owned());
+        let files = Files { shard: ShardId::FIRST, journal, config: &config, captured, map: &map };
+        files.open(&gateway::Directory::default()).map(|opened| opened.recovered.snapshot)
+    }
+
+    #[test]
+    fn segments_go_when_snapshots_and_settlement_are_past_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = write(dir.path());
+        let whole = segments(dir.path());
+        assert!(whole > 5, "{whole} segments");
+        let (older, newer) = (Seq::new(20_000), Seq::new(28_000));
+        let all = worker(dir.path(), 0, LAST);
+        all.take(older).unwrap();
+        all.retain();
+        assert_eq!(segments(dir.path()), whole, "unless the configuration says so");
+        let behind = worker(dir.path(), 1, Seq::ZERO);
+        behind.take(newer).unwrap();
+        behind.retain();
+        assert_eq!(segments(dir.path()), whole, "settlement needs them");
+        worker(dir.path(), whole - 1, LAST).retain();
+        assert_eq!(segments(dir.path()), whole - 1, "as many stay");
+        worker(dir.path(), 1, LAST).retain();
+        let left = segments(dir.path());
+        assert!((2..whole - 1).contains(&left), "{left} of {whole}");
+        drop(writer);
+
+        assert_eq!(start(dir.path(), LAST).unwrap(), newer);
+        let verified = replay::verify(dir.path(), limits(ShardId::FIRST), &mut |_| {});
+        let error = verified.unwrap_err().to_string();
+        assert!(error.contains("begins at sequence"), "replay from the beginning: {error}");
+        let error = start(dir.path(), Seq::new(1)).unwrap_err().to_string();
+        assert!(error.contains("begins at sequence"), "settlement is behind: {error}");
+        let newest = dir.path().join(format!("snapshot-{:020}", newer.get()));
+        fs::write(newest, b"damaged").unwrap();
+        assert_eq!(start(dir.path(), LAST).unwrap(), older, "the one to fall back to");
+        let older = dir.path().join(format!("snapshot-{:020}", older.get()));
+        fs::write(older, b"damaged").unwrap();
+        let error = start(dir.path(), LAST).unwrap_err().to_string();
+        assert!(error.contains("begins at sequence"), "no snapshot: {error}");
     }
 }

@@ -3,7 +3,14 @@
 //!
 //! A session always uses the same thread, so its requests keep their order.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use tokio::sync::{mpsc, oneshot};
 use types::{Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature};
@@ -44,6 +51,8 @@ pub struct Admission {
     pub map: Arc<ShardMap>,
     /// The ring of every shard.
     pub rings: Vec<Ingress>,
+    /// Whether the disk is too full for more orders.
+    pub storage_low: Arc<AtomicBool>,
 }
 
 /// Running verifier threads. They end when every sender is gone.
@@ -115,6 +124,7 @@ fn handle_requests(
     let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES_MAX);
     for request in requests {
         let outcome = check_shard(&request.command, shard, &admission.map)
+            .and_then(|()| check_storage(&request.command, &admission.storage_low))
             .and_then(|()| check(&request.command, &admission.directory, &mut signed_bytes))
             .and_then(|()| ring.push(request.command).map_err(|_| RejectReason::Busy));
         if let Err(reason) = outcome {
@@ -154,6 +164,20 @@ fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), 
         Some(other) if other != shard => Err(RejectReason::WrongShard),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether there is room for what the command makes. What takes orders away always has some: it is
+/// what the reserve is for.
+fn check_storage(command: &Command, storage_low: &AtomicBool) -> Result<(), RejectReason> {
+    let makes_orders = matches!(
+        command,
+        Command::NewOrder(_) | Command::ReplaceOrder(_) | Command::ActivateOrder(_)
+    );
+    // A moment sooner or later makes no difference: the flag guards no other memory.
+    if makes_orders && storage_low.load(Ordering::Relaxed) {
+        return Err(RejectReason::StorageLow);
+    }
+    Ok(())
 }
 
 /// The edge's part of admission: is the meter known, may the platform speak for it, and did its key

@@ -155,6 +155,11 @@ pub(crate) fn read_header(
     Ok(header)
 }
 
+/// What is asked for came before the first segment.
+pub(crate) fn begins_later(directory: &Path, first: &SegmentFile) -> JournalError {
+    JournalError::BeginsLater { path: directory.to_owned(), first: first.first_seq }
+}
+
 /// Damage at the start of a segment.
 pub(crate) fn damaged_header(segment: &SegmentFile, what: Damage) -> JournalError {
     JournalError::Damaged { segment: segment.path.clone(), offset: 0, seq: segment.first_seq, what }

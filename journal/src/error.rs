@@ -89,6 +89,19 @@ pub enum JournalError {
         /// The check that failed.
         what: Damage,
     },
+    /// The first segments were removed, and somebody asks for what was in them.
+    #[error(
+        "journal `{}` begins at sequence {first}, what came before was removed; it can be read from a \
+         snapshot after sequence {} or later, and not from its beginning",
+        path.display(),
+        first.get().saturating_sub(1)
+    )]
+    BeginsLater {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The first sequence that is there.
+        first: Seq,
+    },
     /// One command with its events is larger than a batch may be.
     #[error("entry {seq} needs a batch of {bytes} bytes, at most {max} are allowed")]
     BatchTooLarge {

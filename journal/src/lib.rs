@@ -15,8 +15,10 @@ mod mapping;
 mod probe;
 mod reader;
 mod record;
+mod retention;
 mod scan;
 pub mod snapshots;
+mod space;
 mod storage;
 mod writer;
 
@@ -30,7 +32,9 @@ use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 pub use error::{Damage, JournalError};
 pub use probe::{MethodFigures, SyncChoice};
 pub use reader::Reader;
+pub use retention::{RetainError, retain};
 pub use scan::{scan, scan_after, scan_expecting};
+pub use space::space;
 pub use storage::SyncMethod;
 pub use writer::Writer;
 

@@ -23,7 +23,9 @@ use types::{Digest, Seq, Timestamp};
 
 use crate::{
     BatchEnd, Entry,
-    directory::{SegmentFile, damaged_header, list_segments, read_header, segment_path},
+    directory::{
+        SegmentFile, begins_later, damaged_header, list_segments, read_header, segment_path,
+    },
     error::{Damage, JournalError},
     format::{
         self, BATCH_HEADER_BYTES, BATCH_TRAILER_BYTES, END_MARKER_BYTES, EndMarker,
@@ -64,8 +66,9 @@ impl Reader {
     /// passed over by the first [`Reader::next`].
     ///
     /// # Errors
-    /// [`JournalError::NotAJournal`] when there are no segments, [`JournalError::Damaged`] when the
-    /// segment's header is not sound, and errors of the file system.
+    /// [`JournalError::NotAJournal`] when there are no segments, [`JournalError::BeginsLater`] when the
+    /// entry was removed, [`JournalError::Damaged`] when the segment's header is not sound, and errors
+    /// of the file system.
     pub fn open(dir: &Path, after: Seq) -> Result<Self, JournalError> {
         let segments = list_segments(dir)?;
         let Some(first) = segments.first() else {
@@ -73,9 +76,9 @@ impl Reader {
         };
         let holds = |segment: &&SegmentFile| segment.first_seq <= after.next();
         let Some(segment) = segments.iter().rev().find(holds) else {
-            return Err(damaged_header(first, Damage::SegmentOrder));
+            return Err(begins_later(dir, first));
         };
-        let (file, header) = open_segment(segment)?;
+        let (file, header) = open_segment(dir, segment)?;
         Ok(Self {
             dir: dir.to_owned(),
             after,
@@ -181,7 +184,7 @@ impl Reader {
         }
         let first_seq = self.next_seq;
         let segment = SegmentFile { first_seq, path: segment_path(&self.dir, first_seq) };
-        let (file, header) = open_segment(&segment)?;
+        let (file, header) = open_segment(&self.dir, &segment)?;
         if header.index != self.header.index + 1 {
             return Err(damaged_header(&segment, Damage::SegmentOrder));
         }
@@ -221,14 +224,20 @@ impl Reader {
     }
 }
 
-fn open_segment(segment: &SegmentFile) -> Result<(File, SegmentHeader), JournalError> {
+fn open_segment(dir: &Path, segment: &SegmentFile) -> Result<(File, SegmentHeader), JournalError> {
     match File::open(&segment.path) {
         Ok(file) => {
             let header = read_header(&file, segment)?;
             Ok((file, header))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(damaged_header(segment, Damage::SegmentOrder))
+            // The oldest segments may be removed under a reader that is far behind.
+            let first = list_segments(dir)?.into_iter().next();
+            let overtaken = first.filter(|first| first.first_seq > segment.first_seq);
+            Err(overtaken.map_or_else(
+                || damaged_header(segment, Damage::SegmentOrder),
+                |first| begins_later(dir, &first),
+            ))
         }
         Err(source) => Err(JournalError::ReadSegment { path: segment.path.clone(), source }),
     }

@@ -16,7 +16,9 @@ use types::{Digest, Seq};
 
 use crate::{
     BatchEnd, Entry, Position, Recovery,
-    directory::{SegmentFile, damaged_header, list_segments, read_header, segment_path},
+    directory::{
+        SegmentFile, begins_later, damaged_header, list_segments, read_header, segment_path,
+    },
     error::{Damage, JournalError},
     format::{self, Batch, END_MARKER_BYTES, EndMarker, SEGMENT_HEADER_BYTES, SegmentHeader, wide},
     record,
@@ -30,8 +32,9 @@ use crate::{
 /// damaged: while one runs, follow it with a [`Reader`](crate::Reader) instead.
 ///
 /// # Errors
-/// [`JournalError::Damaged`] for damage before the end, [`JournalError::NotAJournal`] when there
-/// are no segments, and errors of the file system.
+/// [`JournalError::Damaged`] for damage before the end, [`JournalError::BeginsLater`] when the first
+/// segments were removed, [`JournalError::NotAJournal`] when there are none, and errors of the file
+/// system.
 pub fn scan(
     dir: &Path,
     each: &mut dyn FnMut(&Entry, Position) -> ControlFlow<()>,
@@ -69,7 +72,7 @@ pub fn scan_after(
     if segments.is_empty() {
         return Err(JournalError::NotAJournal { path: dir.to_owned() });
     }
-    let walked = walk(&segments, after, &mut |entry, position| each(entry, position))?;
+    let walked = walk(dir, &segments, after, &mut |entry, position| each(entry, position))?;
     if !walked.stopped {
         walked.check_watermark(dir, durable.max(after.seq))?;
     }
@@ -131,9 +134,10 @@ impl Walked {
     }
 }
 
-/// Validates `segments`, which are in order, from the one that holds the entry after `after`, and
+/// Validates the `segments` of `dir`, which are in order, from the one that holds the entry after `after`, and
 /// visits every entry after it.
 pub(crate) fn walk(
+    dir: &Path,
     segments: &[SegmentFile],
     after: BatchEnd,
     visit: &mut Visit<'_>,
@@ -148,7 +152,7 @@ pub(crate) fn walk(
     };
     let walked = Walked { recovery, epoch: 0, tail: None, stopped: false };
     let mut walk = Walk { walked, after, index: None, entry: Entry::default(), visit };
-    let segments = from_holder_of(segments, after)?;
+    let segments = from_holder_of(dir, segments, after)?;
     let mut image = AlignedVec::new();
     for (at, segment) in segments.iter().enumerate() {
         let last = at + 1 == segments.len();
@@ -163,16 +167,16 @@ pub(crate) fn walk(
 }
 
 /// The segments from the one that holds the entry after `after`.
-fn from_holder_of(
-    segments: &[SegmentFile],
+fn from_holder_of<'s>(
+    dir: &Path,
+    segments: &'s [SegmentFile],
     after: BatchEnd,
-) -> Result<&[SegmentFile], JournalError> {
-    let Some(first) = segments.first().filter(|_| after != BatchEnd::START) else {
-        return Ok(segments);
-    };
+) -> Result<&'s [SegmentFile], JournalError> {
+    let Some(first) = segments.first() else { return Ok(segments) };
     let begun = segments.partition_point(|segment| segment.first_seq <= after.seq.next());
     let holder = begun.checked_sub(1).and_then(|holder| segments.get(holder..));
-    holder.ok_or_else(|| damaged_header(first, Damage::SegmentOrder))
+    let holder = holder.ok_or_else(|| begins_later(dir, first))?;
+    Ok(if after == BatchEnd::START { segments } else { holder })
 }
 
 /// Reads a segment into `image`. The last segment may be shorter than its header says: what is

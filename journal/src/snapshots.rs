@@ -183,6 +183,13 @@ pub fn retain(dir: &Path, count: NonZeroUsize) -> Result<usize, SnapshotError> {
     Ok(removed)
 }
 
+/// Where the oldest snapshot that is sound stands.
+pub(crate) fn oldest_sound(dir: &Path) -> Result<Option<Seq>, SnapshotError> {
+    let is_sound = |seq: Seq, path: &Path| read(path).is_ok_and(|snapshot| snapshot.end.seq == seq);
+    let found = list(dir)?.into_iter().rev().find(|(seq, path)| is_sound(*seq, path));
+    Ok(found.map(|(seq, _)| seq))
+}
+
 /// Reads one snapshot.
 ///
 /// # Errors

@@ -135,7 +135,7 @@ impl Writer {
         if let Some(last) = segments.last() {
             settle(last)?;
         }
-        let walked = walk(&segments, after, &mut |entry, _| {
+        let walked = walk(dir, &segments, after, &mut |entry, _| {
             each(core::mem::take(entry));
             ControlFlow::Continue(())
         })?;

@@ -22,4 +22,5 @@ mod security;
 mod session_refusals;
 mod shards;
 mod snapshots;
+mod storage_low;
 mod trading;

@@ -57,6 +57,9 @@ reasons! {
     /// The slot or the order is of another shard than the session, or there is no such shard: open a
     /// session at the slot's shard and send the request there.
     WrongShard = 6, "wrong_shard", false;
+    /// The exchange has little room left on its disk and takes nothing that makes orders; cancelling
+    /// and reducing go on.
+    StorageLow = 7, "storage_low", true;
 
     /// No meter of this number is registered.
     UnknownMeter = 20, "unknown_meter", false;

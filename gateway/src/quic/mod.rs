@@ -12,7 +12,10 @@ use std::{
     collections::BTreeMap,
     io,
     net::{SocketAddr, UdpSocket},
-    sync::{Arc, Mutex, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32},
+    },
     time::Duration,
 };
 
@@ -255,6 +258,8 @@ pub struct Parts<'a> {
     pub ports: Vec<ShardPort>,
     /// Takes what is not an order.
     pub incoming: Incoming,
+    /// Whether the disk is too full for more orders; set from outside at any time.
+    pub storage_low: Arc<AtomicBool>,
 }
 
 impl Gateway {
@@ -280,6 +285,7 @@ impl Gateway {
             directory: Arc::clone(parts.directory),
             map: Arc::clone(parts.map),
             rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
+            storage_low: parts.storage_low,
         };
         let verifiers =
             Verifiers::start(options.verifier_threads, admission).map_err(GatewayError::Thread)?;

@@ -64,7 +64,7 @@ fn a_reader_does_not_read_earlier_segments() {
     let mut reader = Reader::open(dir.path(), Seq::new(90)).unwrap();
     assert!(reader.next(Seq::new(100), &mut Entry::default()).unwrap());
     let gone = Reader::open(dir.path(), Seq::ZERO).unwrap_err();
-    assert!(matches!(gone, JournalError::Damaged { .. }), "{gone}");
+    assert!(matches!(gone, JournalError::BeginsLater { .. }), "{gone}");
 }
 
 #[test]

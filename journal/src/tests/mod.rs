@@ -6,6 +6,7 @@ mod golden;
 mod lying_disk;
 mod methods;
 mod recovery;
+mod retention;
 mod round_trip;
 mod snapshots;
 mod values;
