@@ -10,6 +10,9 @@ use types::{
 use super::{FlowHeader, FlowKind, FlowOperation, FlowResult};
 use crate::stage::{ORIGIN, Setup, Stage, key, order};
 
+/// Events that have room from the start: many more than batches of a few hundred commands cause.
+const EVENTS_AT_ONCE: usize = 8_192;
+
 /// An engine that runs a flow, in three steps a batch: [`FlowEngine::load`] turns operations into
 /// commands, [`FlowEngine::run`] applies them, [`FlowEngine::count`] reads the events. Only the
 /// second is the engine's work.
@@ -35,7 +38,8 @@ impl FlowEngine {
         });
         stage.engine.prefault(orders_max);
         let keys = (0..header.book_count).map(key).collect();
-        Self { stage, keys, commands: Vec::new(), events: Vec::new() }
+        let events = Vec::with_capacity(EVENTS_AT_ONCE);
+        Self { stage, keys, commands: Vec::new(), events }
     }
 
     /// Turns operations into the next commands.

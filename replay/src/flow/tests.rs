@@ -370,3 +370,34 @@ fn a_flow_of_the_wrong_length_is_refused() {
     "#]]
     .assert_eq(&(answers.join("\n") + "\n"));
 }
+
+/// Allocations of the engine's thread while it applies a flow, after the books were filled and 1,024
+/// operations more: the first cancellation and the first trade make what they need.
+fn allocations(workload: Workload, size: u32) -> u64 {
+    const BATCH: usize = 256;
+    let Generated { flow, .. } = generate(workload, size, workload.default_seed());
+    let mut engine = run::FlowEngine::new(flow.header());
+    let mut result = FlowResult::default();
+    let opening = flow.operations().iter().take_while(|one| one.kind == FlowKind::New).count();
+    let warm = opening.div_ceil(BATCH) + 4;
+    let mut count = 0;
+    for (index, batch) in flow.operations().chunks(BATCH).enumerate() {
+        engine.load(batch);
+        let measured = allocation_counter::measure(|| engine.run());
+        engine.count(&mut result);
+        if index >= warm {
+            count += measured.count_total;
+        }
+    }
+    assert!(result.trades > 0);
+    count
+}
+
+#[test]
+fn nothing_is_allocated_after_the_start() {
+    for (workload, size) in
+        [(Workload::OneBook, 300_000), (Workload::Energy, 100_000), (Workload::Deep, 100_000)]
+    {
+        assert_eq!(allocations(workload, size), 0, "{workload:?}");
+    }
+}
