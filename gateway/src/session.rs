@@ -37,36 +37,10 @@ impl Request {
     pub const fn rejected(&self, reason: RejectReason) -> Outbound {
         Outbound::MessageRejected(MessageRejected {
             frame: self.frame,
-            client_order: self.client_order(),
+            client_order: self.command.client_order(),
             index: self.index,
             reason,
         })
-    }
-
-    /// The platform's number of the request.
-    #[must_use]
-    const fn client_order(&self) -> ClientOrderId {
-        match &self.command {
-            Command::NewOrder(signed) => signed.order.client_order,
-            Command::ReplaceOrder(signed) => signed.replace.client_order,
-            Command::CancelOrder(request)
-            | Command::HibernateOrder(request)
-            | Command::ActivateOrder(request) => request.client_order,
-            Command::ReduceOrder(reduce) => reduce.client_order,
-            Command::MassCancel(cancel) => cancel.client_order,
-            Command::DefineMarket(_)
-            | Command::RegisterParty(_)
-            | Command::RegisterMeter(_)
-            | Command::SetControls(_)
-            | Command::OpenSlot(_)
-            | Command::FreezeSlot(_)
-            | Command::UncrossSlot(_)
-            | Command::CloseSlot(_)
-            | Command::SetTrading(_)
-            | Command::SetCredit(_)
-            | Command::ReleaseCredit(_)
-            | Command::PassTime => ClientOrderId::new(0),
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use types::{Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature};
+use types::{About, Command, MeterId, PlatformId, RejectReason, ShardId, ShardMap, Signature};
 use wire::signing;
 
 use crate::{
@@ -137,28 +137,12 @@ fn handle_requests(
 /// Whether the session's shard is the one that knows the slot or the order. What no shard knows is
 /// the engine's to refuse.
 fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), RejectReason> {
-    let of_order =
-        |order: OrderId| ShardId::of_number(order.get()).filter(|&of| map.shards().contains(of));
-    let belongs_to = match command {
-        Command::NewOrder(signed) => map.of(signed.order.key),
-        Command::ReplaceOrder(signed) => of_order(signed.replace.order),
-        Command::CancelOrder(request)
-        | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => of_order(request.order),
-        Command::ReduceOrder(reduce) => of_order(reduce.order),
-        Command::MassCancel(cancel) => cancel.slot.and_then(|key| map.of(key)),
-        Command::DefineMarket(_)
-        | Command::RegisterParty(_)
-        | Command::RegisterMeter(_)
-        | Command::SetControls(_)
-        | Command::OpenSlot(_)
-        | Command::FreezeSlot(_)
-        | Command::UncrossSlot(_)
-        | Command::CloseSlot(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
+    let belongs_to = match command.about() {
+        About::Slot(key) => map.of(key),
+        About::Order(order) => {
+            ShardId::of_number(order.get()).filter(|&shard| map.shards().contains(shard))
+        }
+        About::Everything => None,
     };
     match belongs_to {
         Some(other) if other != shard => Err(RejectReason::WrongShard),

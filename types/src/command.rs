@@ -197,3 +197,95 @@ pub enum Command {
     /// Nothing but the time: orders whose last instant has passed expire.
     PassTime,
 }
+
+impl Command {
+    /// The session that sent it; `None` where the operator or the timetable did.
+    #[must_use]
+    pub const fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::NewOrder(signed) => Some(signed.origin),
+            Self::ReplaceOrder(signed) => Some(signed.origin),
+            Self::ReduceOrder(reduce) => Some(reduce.origin),
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => Some(request.origin),
+            Self::MassCancel(request) => request.origin,
+            Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::OpenSlot(_)
+            | Self::FreezeSlot(_)
+            | Self::UncrossSlot(_)
+            | Self::CloseSlot(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => None,
+        }
+    }
+
+    /// The platform's own number of the request; 0 where it has none.
+    #[must_use]
+    pub const fn client_order(&self) -> ClientOrderId {
+        match self {
+            Self::NewOrder(signed) => signed.order.client_order,
+            Self::ReplaceOrder(signed) => signed.replace.client_order,
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => request.client_order,
+            Self::ReduceOrder(reduce) => reduce.client_order,
+            Self::MassCancel(cancel) => cancel.client_order,
+            Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::OpenSlot(_)
+            | Self::FreezeSlot(_)
+            | Self::UncrossSlot(_)
+            | Self::CloseSlot(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => ClientOrderId::new(0),
+        }
+    }
+
+    /// What a request is about: where it belongs, without asking an engine.
+    #[must_use]
+    pub const fn about(&self) -> About {
+        match self {
+            Self::NewOrder(signed) => About::Slot(signed.order.key),
+            Self::OpenSlot(key) | Self::UncrossSlot(key) | Self::CloseSlot(key) => {
+                About::Slot(*key)
+            }
+            Self::FreezeSlot(freeze) => About::Slot(freeze.key),
+            Self::ReplaceOrder(signed) => About::Order(signed.replace.order),
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => About::Order(request.order),
+            Self::ReduceOrder(reduce) => About::Order(reduce.order),
+            Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
+            Self::MassCancel(MassCancel { slot: None, .. })
+            | Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => About::Everything,
+        }
+    }
+}
+
+/// What a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// One slot's book.
+    Slot(SlotKey),
+    /// An order that was accepted.
+    Order(OrderId),
+    /// No single slot: what every shard knows.
+    Everything,
+}

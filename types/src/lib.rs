@@ -26,8 +26,8 @@ pub mod units;
 pub use auction::{AuctionResult, PriceRule};
 pub use code::{Code, CodeError};
 pub use command::{
-    Command, FreezeSlot, MASS_CANCEL_MAX, MassCancel, NewOrder, OrderRequest, Origin, ReduceOrder,
-    ReplaceOrder, Sequenced, SignedNewOrder, SignedReplaceOrder,
+    About, Command, FreezeSlot, MASS_CANCEL_MAX, MassCancel, NewOrder, OrderRequest, Origin,
+    ReduceOrder, ReplaceOrder, Sequenced, SignedNewOrder, SignedReplaceOrder,
 };
 pub use control::{
     Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,

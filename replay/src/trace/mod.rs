@@ -14,7 +14,7 @@ use std::{
 
 use journal::{Entry, JournalError, Position};
 use settlement::SettlementError;
-use types::{Command, Event, MeterId, OrderId, PublicKey, Seq, Sequenced, Trade, TradeId};
+use types::{About, Command, Event, MeterId, OrderId, PublicKey, Seq, Sequenced, Trade, TradeId};
 
 pub use stops::{STOPS, Stop};
 
@@ -216,7 +216,7 @@ fn trades(found: &Found) -> Vec<(Seq, Trade)> {
 /// Whether a command, or an event of it, is about one of `orders`. Of a request about one of them the
 /// refusal is, too.
 fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> bool {
-    let is_named = named(command).is_some_and(|order| orders.contains(&order));
+    let is_named = matches!(command.about(), About::Order(order) if orders.contains(&order));
     let Some(event) = event else { return is_named };
     let about = match event {
         Event::OrderAccepted(event) => [event.order; 2],
@@ -241,31 +241,6 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))
-}
-
-/// The order that a request names.
-const fn named(command: &Command) -> Option<OrderId> {
-    match command {
-        Command::CancelOrder(request)
-        | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => Some(request.order),
-        Command::ReplaceOrder(signed) => Some(signed.replace.order),
-        Command::ReduceOrder(reduce) => Some(reduce.order),
-        Command::DefineMarket(_)
-        | Command::RegisterParty(_)
-        | Command::RegisterMeter(_)
-        | Command::SetControls(_)
-        | Command::OpenSlot(_)
-        | Command::FreezeSlot(_)
-        | Command::UncrossSlot(_)
-        | Command::CloseSlot(_)
-        | Command::NewOrder(_)
-        | Command::MassCancel(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
-    }
 }
 
 /// Where settlement keeps its records in a data directory.
