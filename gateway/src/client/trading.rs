@@ -147,7 +147,8 @@ impl TradingSession {
             | Outbound::MessageRejected(_)
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
-            | Outbound::MassCancelled(_) => Err(ClientError::Unexpected),
+            | Outbound::MassCancelled(_)
+            | Outbound::DelegationReport(_) => Err(ClientError::Unexpected),
         }
     }
 
