@@ -117,6 +117,8 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => return [None, None],
     };
     [Some(format!("`{kind}` for platform {platform}")), None]
@@ -135,6 +137,8 @@ const fn rejection(request: Request) -> &'static str {
         Request::Hibernate => "hibernate rejected",
         Request::Activate => "activate rejected",
         Request::MassCancel => "mass cancel rejected",
+        Request::Delegate => "delegation refused",
+        Request::Revoke => "end of delegation refused",
     }
 }
 

@@ -238,6 +238,8 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))
