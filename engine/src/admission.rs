@@ -241,14 +241,10 @@ impl Engine {
         let number = self.orders.number(replace.order);
         let known = number.map(|number| (number, self.orders.get(number)));
         let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
-        let is_foreign = match authority {
-            Authority::Meter => row.platform != origin.platform,
-            // Who may act for the meter now is asked below; the order must be one's own.
-            Authority::Delegation => {
-                known.is_some_and(|(_, order)| order.platform != origin.platform)
-            }
-        };
-        if is_foreign || of_other_meter {
+        // With delegations, platforms may have orders of one meter: each changes its own.
+        let of_other_platform = known.is_some_and(|(_, order)| order.platform != origin.platform);
+        let is_foreign = authority == Authority::Meter && row.platform != origin.platform;
+        if is_foreign || of_other_meter || of_other_platform {
             return Err(RejectReason::NotAuthorised.into());
         }
         let last = known.map_or(ClientOrderId::new(0), |(_, o)| self.orders.extra(o).last_replace);

@@ -253,7 +253,8 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::ExecutionReport(_)
         | Outbound::GoingAway(_)
         | Outbound::LoggedOut(_)
-        | Outbound::MassCancelled(_) => "another",
+        | Outbound::MassCancelled(_)
+        | Outbound::DelegationReport(_) => "another",
     }
 }
 

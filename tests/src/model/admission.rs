@@ -271,8 +271,7 @@ impl Model {
         if let Some(at) = at {
             let order = &self.orders[at];
             refuse_if(order.sent.meter != replace.meter, RejectReason::NotAuthorised)?;
-            let foreign = by == By::Platform && order.platform != origin.platform;
-            refuse_if(foreign, RejectReason::NotAuthorised)?;
+            refuse_if(order.platform != origin.platform, RejectReason::NotAuthorised)?;
             let last = order.last_replace;
             if last.get() != 0 && last == replace.client_order {
                 return Ok(Admitted::Repeat(at));
