@@ -7,15 +7,15 @@ mod stops;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use journal::{Entry, JournalError, Position};
 use settlement::SettlementError;
-use types::{About, Command, Event, MeterId, OrderId, PublicKey, Seq, Sequenced, Trade, TradeId};
+use types::{About, Command, Event, OrderId, Seq, Sequenced, Trade, TradeId};
 
+use crate::evidence::{Frame, Frames, Keys};
 pub use stops::{STOPS, Stop};
 
 /// What a trace is about.
@@ -103,14 +103,14 @@ struct Moment {
     caused: usize,
 }
 
-/// A meter's key, and where it was registered.
-type Keys = BTreeMap<MeterId, (PublicKey, Seq)>;
-
 /// What one pass over the journal found.
 #[derive(Debug, Default)]
 struct Found {
     moments: Vec<Moment>,
     keys: Keys,
+    /// Frames on their way, and those with an order that the trace is about.
+    frames: Frames,
+    signed: Vec<Frame>,
     last_order: OrderId,
     last_trade: TradeId,
 }
@@ -127,7 +127,7 @@ pub fn trace(journal: &Path, settlement: &Path, subject: Subject) -> Result<Vec<
     };
     let mut rows = Vec::new();
     for moment in &found.moments {
-        rows.extend(entry::rows(moment, &found.keys));
+        rows.extend(entry::rows(moment, &found.keys, &found.signed));
     }
     rows.extend(settled::rows(settlement, &trades)?);
     Ok(rows)
@@ -181,12 +181,11 @@ impl Found {
         position: Position,
         is_about: &dyn Fn(&Command, Option<&Event>) -> bool,
     ) {
+        self.keys.learn(entry);
         let command = &entry.command.value;
         let mut events = Vec::new();
         for (index, event) in entry.events.iter().enumerate() {
-            if let Event::MeterRegistered(meter) = event {
-                self.keys.insert(meter.meter, (meter.key, entry.command.seq));
-            } else if let Event::OrderAccepted(accepted) = event {
+            if let Event::OrderAccepted(accepted) = event {
                 self.last_order = accepted.order;
             } else if let Event::Trade(trade) = event {
                 self.last_trade = trade.trade;
@@ -198,6 +197,13 @@ impl Found {
         if !events.is_empty() || is_about(command, None) {
             let caused = entry.events.len();
             self.moments.push(Moment { command: entry.command, position, events, caused });
+        }
+        // A frame that is not whole is no evidence, and the rows say so.
+        if let Ok(Some(frame)) = self.frames.take(&entry.command) {
+            let is_about = |moment: &Moment| frame.orders.contains(&moment.command.seq);
+            if self.moments.iter().rev().take(frame.orders.len()).any(is_about) {
+                self.signed.push(frame);
+            }
         }
     }
 }
