@@ -26,7 +26,8 @@ struct Row {
 /// A delegation as orders are compared with it.
 #[derive(Debug, Clone, Copy)]
 struct Live {
-    quantity_max: u32,
+    /// In Wh; the largest number there is for no limit.
+    quantity_max: u64,
     platform: PlatformId,
     market: MarketId,
     sides: types::Sides,
@@ -109,9 +110,8 @@ impl Delegations {
     pub(crate) fn enter(&mut self, new: &Delegation) {
         let live = Live {
             quantity_max: match new.quantity_max.wh() {
-                0 => u32::MAX,
-                // No order is larger.
-                wh => u32::try_from(wh).unwrap_or(u32::MAX),
+                0 => u64::MAX,
+                wh => wh,
             },
             platform: new.platform,
             market: new.market,
@@ -168,8 +168,7 @@ impl Live {
         };
         (self.market.get() == 0 || self.market == terms.market)
             && self.sides.has(terms.side)
-            && (self.quantity_max == u32::MAX
-                || terms.quantity.wh() <= u64::from(self.quantity_max))
+            && terms.quantity.wh() <= self.quantity_max
             && price
     }
 }

@@ -163,7 +163,8 @@ pub fn admit(
 }
 
 /// A signature with as many of the requests behind it as it covers or there are, and the others.
-fn split_frame(requests: &[Request]) -> (Option<&[Request]>, &[Request]) {
+#[must_use]
+pub fn split_frame(requests: &[Request]) -> (Option<&[Request]>, &[Request]) {
     if let Some(Request { command: Command::SignedFrame(signed), .. }) = requests.first() {
         let covered = usize::from(signed.orders).saturating_add(1).min(requests.len());
         let (frame, others) = requests.split_at(covered);

@@ -188,7 +188,7 @@ impl Held {
                 sides: Sides::Sell,
                 market: MarketId::new(1),
                 quantity_max: Energy::from_wh(100),
-                sell_limit: price(900),
+                sell_limit: price(300),
                 ..all
             },
             Self::ToTheOther => anything(venue, (FIRST, 3 - platform), number),
@@ -196,7 +196,7 @@ impl Held {
             Self::NotBegun => Delegation { valid_from: now.plus_ns(600 * SECOND_NS), ..all },
             Self::OtherSide => Delegation { sides: Sides::Buy, ..all },
             Self::LessEnergy => Delegation { quantity_max: Energy::from_wh(90), ..all },
-            Self::BetterPrice => Delegation { sell_limit: price(901), ..all },
+            Self::BetterPrice => Delegation { sell_limit: price(301), ..all },
             Self::NoMarketOrder => Delegation { sell_limit: price(0), ..all },
         })
     }
@@ -225,11 +225,11 @@ impl Desk {
             assert_eq!(delegate(self.session(brings), delegation).await, entered, "{held:?}");
         }
         let session = self.session(platform);
-        let mut order = session.order(meter, Side::Sell, 900, 100);
+        let mut order = session.order(meter, Side::Sell, 300, 100);
         if held == Held::NoMarketOrder {
             (order.kind, order.limit) = (OrderKind::Market, price(0));
         }
-        let other = session.order(meter, Side::Sell, 901, 10);
+        let other = session.order(meter, Side::Sell, 301, 10);
         let messages = signing.messages(platform, order, other);
         self.before_it_arrives(platform, held).await;
         let session = self.session(platform);
@@ -347,27 +347,16 @@ async fn a_frame_of_orders_and_replacements_trades() {
     let buy = buyer.order(SECOND, Side::Buy, 310, 800);
     buyer.send(&framed(&[buy]).sign(&platform_key(2), PlatformId::new(2))).await;
     assert_eq!(told(&buyer.answer(buy.client_order).await), "new 800");
-    let told = buyer.unread_words().await;
-    assert_eq!(told, ["trade 500 leaves 300", "trade 300 leaves 0"]);
+    assert_eq!(buyer.unread_words().await, ["trade 500 leaves 300", "trade 300 leaves 0"]);
     assert_eq!(seller.unread_words().await, ["trade 500 leaves 0", "trade 300 leaves 100"]);
 
-    let (mut desk, digest) = {
-        let Desk { venue, sessions, number } = desk;
-        drop(sessions);
-        let (venue, digest) = venue.restart().await;
-        assert_eq!(venue.first().durable() > types::Seq::ZERO, true);
-        let sessions = [Platform::log_on(&venue, 1).await, Platform::log_on(&venue, 2).await];
-        (Desk { venue, sessions, number }, digest)
-    };
-    assert_ne!(digest.as_bytes(), &[0; 32]);
-    // The delegation outlived the restart.
-    let session = desk.session(1);
-    *session = Platform::log_on(&desk.venue, 1).await.counting_from(100);
-    let session = &mut desk.sessions[0];
+    // Delegations outlive a restart.
+    let (venue, _) = desk.venue.restart().await;
+    let mut session = Platform::log_on(&venue, 1).await.counting_from(100);
     let order = session.order(FIRST, Side::Sell, 320, 100);
     session.send(&framed(&[order]).sign(&platform_key(1), PlatformId::new(1))).await;
-    assert_eq!(tests::platform::told(&session.answer(order.client_order).await), "new 100");
-    let dir = desk.venue.stop().await;
+    assert_eq!(told(&session.answer(order.client_order).await), "new 100");
+    let dir = venue.stop().await;
     let evidence = replay::verify_signatures(&dir.path().join("journal")).unwrap();
     assert_eq!((evidence.frames, evidence.frame_orders), (4, 6));
 }
@@ -393,7 +382,7 @@ async fn delegations_are_entered_by_their_platform_in_order_and_signed() {
     ] {
         assert_eq!(delegate(second, delegation).await, expected, "{delegation:?}");
     }
-    assert_eq!(delegate(first, of_first(good)).await, "turned away not_authorised");
+    assert_eq!(delegate(first, good).await, "turned away not_authorised");
     // A signature over another delegation.
     let Inbound::DelegateMeter(signed) = sign_delegation(
         &cast::meter_key(FIRST),
@@ -423,37 +412,45 @@ async fn delegations_are_entered_by_their_platform_in_order_and_signed() {
     desk.venue.close().await;
 }
 
-/// The same, brought by who is not named.
-const fn of_first(delegation: Delegation) -> Delegation {
-    delegation
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_frame_goes_in_whole_or_not_at_all() {
     let mut desk = desk().await;
     let delegation = anything(&desk.venue, (FIRST, 1), 1);
     delegate(desk.session(1), delegation).await;
     let session = desk.session(1);
-    let orders = [1, 2, 3].map(|at| session.order(FIRST, Side::Sell, 900 + at, 10));
+    let orders = [1, 2, 3].map(|at| session.order(FIRST, Side::Sell, 300 + at, 10));
     let sign = |orders: &[NewOrder]| framed(orders).sign(&platform_key(1), PlatformId::new(1));
 
-    // A signature that is not the first message of its frame.
-    let mut messages = sign(&orders);
-    messages.insert(0, Inbound::Heartbeat(wire::inbound::Empty));
-    session.send(&messages).await;
-    let refused = "turned away signature_invalid";
-    assert_eq!(
-        session.unread_words().await,
-        ["turned away unexpected_message", refused, refused, refused]
-    );
-    // Another message between its orders.
-    let mut messages = sign(&orders);
-    messages.insert(2, Inbound::Heartbeat(wire::inbound::Empty));
-    session.send(&messages).await;
-    assert_eq!(session.unread_words().await, [refused; 4]);
+    let torn: [fn(&mut Vec<Inbound>); 4] = [
+        // A signature that is not the first message of its frame.
+        |messages| messages.insert(0, Inbound::Heartbeat(wire::inbound::Empty)),
+        // Another message between its orders.
+        |messages| messages.insert(2, Inbound::Heartbeat(wire::inbound::Empty)),
+        // In another order.
+        |messages| messages.swap(1, 2),
+        // One of them twice.
+        |messages| messages[1] = messages[2],
+    ];
+    for tear in torn {
+        let mut messages = sign(&orders);
+        tear(&mut messages);
+        session.send(&messages).await;
+        // The signature is told without a number, each order with its own.
+        for message in messages {
+            let number = match message {
+                Inbound::Heartbeat(_) => continue,
+                Inbound::DelegatedOrder(order) => order.client_order,
+                _ => types::ClientOrderId::new(0),
+            };
+            let answer = told(&session.answer(number).await);
+            let expected = ["turned away signature_invalid", "turned away unexpected_message"];
+            assert!(expected.contains(&answer.as_str()), "{answer}");
+        }
+    }
     // A frame that covers nothing.
     session.send(&sign(&[])).await;
-    assert_eq!(session.unread_words().await, [refused]);
+    let answer = session.answer(types::ClientOrderId::new(0)).await;
+    assert_eq!(told(&answer), "turned away signature_invalid");
     // Behind what it covers anything may stand.
     let mut messages = sign(&orders);
     let cancel = session.next_id();
