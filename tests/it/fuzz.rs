@@ -129,6 +129,10 @@ fn streams() -> Vec<Vec<u8>> {
         Inbound::TestRequest(inbound::Test { token: 5 }),
         Inbound::Heartbeat(Empty),
     ];
+    let mut to_sign = client::FrameToSign::default();
+    [11, 12].into_iter().for_each(|number| to_sign.push(order(number)));
+    let key = cast::party_key(cast::party(types::Role::Platform, 1));
+    let signed = to_sign.sign(&key, PlatformId::new(1));
     let framed = |frames: &[&[Inbound]]| {
         let mut bytes = Vec::new();
         let mut builder = FrameBuilder::default();
@@ -141,7 +145,7 @@ fn streams() -> Vec<Vec<u8>> {
         bytes
     };
     vec![
-        framed(&[&[logon], &requests]),
+        framed(&[&[logon], &requests, &signed]),
         framed(&[&[logon, requests[2]], &requests[..3], &[requests[8]], &requests[5..]]),
         framed(&[&[logon], &[Inbound::Logout(Empty)]]),
         framed(&[&[requests[2]]]),
