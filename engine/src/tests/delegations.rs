@@ -18,7 +18,19 @@ fn an_order_needs_a_delegation_to_its_platform() {
          sell S1 1kWh @ 4.00
          revoke S1 number 2
          sell S1 1kWh @ 4.00 delegated by 2",
-        &expect![[""]],
+        &expect![[r#"
+            rejected New delegation_missing
+            meter 1 delegates to 1
+            accepted #1
+            rejected New delegation_missing
+            rejected New not_authorised
+            meter 1 delegates to 2
+            rejected New delegation_missing
+            accepted #2
+            accepted #3
+            meter 1 delegates nothing up to 2
+            rejected New delegation_missing
+        "#]],
     );
 }
 
@@ -39,7 +51,23 @@ fn limits_count_to_the_last_unit() {
          delegate S3 to 1 number 1 sell
          sell S3 1kWh @ 5.00 delegated
          buy S3 1kWh @ 1.00 delegated",
-        &expect![[""]],
+        &expect![[r#"
+            meter 1 delegates to 1
+            accepted #1
+            rejected New delegation_exceeded
+            accepted #2
+            rejected New delegation_exceeded
+            rejected New delegation_missing
+            meter 3 delegates to 1
+            accepted #3
+            rejected New delegation_exceeded
+            rejected New delegation_exceeded
+            accepted #4
+            cancelled #4 1kWh SelfTrade 111
+            meter 5 delegates to 1
+            accepted #5
+            rejected New delegation_exceeded
+        "#]],
     );
 }
 
@@ -54,7 +82,14 @@ fn a_period_counts_to_the_last_nanosecond() {
          sell S1 1kWh @ 4.00 delegated
          sell S1 1kWh @ 4.00 delegated
          delegate S1 to 1 number 2 till now",
-        &expect![[""]],
+        &expect![[r#"
+            meter 1 delegates to 1
+            rejected New delegation_missing
+            accepted #1
+            accepted #2
+            rejected New delegation_expired
+            rejected Delegate delegation_expired
+        "#]],
     );
 }
 
@@ -74,7 +109,21 @@ fn replacements_are_held_to_the_delegation_and_change_ones_own_orders() {
          replace #1 S1 1kWh @ 4.50
          replace #99 S1 1kWh @ 4.50 delegated by 2
          cancel #2",
-        &expect![[""]],
+        &expect![[r#"
+            meter 1 delegates to 1
+            accepted #1
+            replaced #1 2kWh @ 4.00
+            rejected Replace delegation_exceeded
+            rejected Replace delegation_exceeded
+            meter 1 delegates to 2
+            rejected Replace delegation_missing
+            rejected Replace not_authorised
+            accepted #2
+            rejected Replace not_authorised
+            replaced #1 1kWh @ 4.50
+            rejected Replace unknown_order
+            cancelled #2 1kWh Requested 113
+        "#]],
     );
 }
 
@@ -89,7 +138,16 @@ fn a_repeat_is_answered_whatever_became_of_the_delegation() {
          replace #1 S1 1kWh @ 4.10 delegated as 8
          sell S1 1.01kWh @ 4.00 delegated as 7
          replace #1 S1 1kWh @ 4.10 delegated as 9",
-        &expect![[""]],
+        &expect![[r#"
+            meter 1 delegates to 1
+            accepted #1
+            replaced #1 1kWh @ 4.10
+            meter 1 delegates nothing up to 1
+            restated #1 filled 0kWh leaves 1kWh
+            restated #1 filled 0kWh leaves 1kWh
+            rejected New delegation_missing
+            rejected Replace delegation_missing
+        "#]],
     );
 }
 
@@ -114,7 +172,26 @@ fn numbers_rise_and_revocations_end_all_below() {
          revoke S1 number 9 by 1
          revoke S2 number 0
          sell S1 1kWh @ 4.00 delegated",
-        &expect![[""]],
+        &expect![[r#"
+            meter 1 delegates to 1
+            meter 1 delegates to 1
+            rejected Delegate delegation_outdated
+            rejected Delegate delegation_outdated
+            rejected Delegate not_authorised
+            rejected Delegate unknown_market
+            rejected Delegate unknown_party
+            rejected Revoke delegation_outdated
+            rejected Revoke not_authorised
+            rejected Revoke delegation_outdated
+            meter 1 delegates nothing up to 8
+            meter 1 delegates nothing up to 8
+            rejected Delegate delegation_outdated
+            meter 1 delegates to 1
+            meter 1 delegates nothing up to 9
+            rejected Revoke not_authorised
+            rejected Revoke delegation_outdated
+            rejected New delegation_missing
+        "#]],
     );
 }
 
@@ -131,6 +208,17 @@ fn the_platform_that_sends_is_the_one_that_is_suspended() {
          suspend platform 2
          sell S1 1kWh @ 4.20 delegated by 2
          sell S1 1kWh @ 4.30",
-        &expect![[""]],
+        &expect![[r#"
+            meter 1 delegates to 2
+            accepted #1
+            platform 1 suspended
+            accepted #2
+            hibernated #1 1kWh
+            activated #1 1kWh
+            platform 1 active
+            platform 2 suspended
+            rejected New trading_suspended
+            accepted #3
+        "#]],
     );
 }

@@ -174,8 +174,8 @@ impl Stage {
             [Event::OrderRejected(_) | Event::CommandRejected(_) | Event::OrderRestated(_)]
         );
         // The refusal of an order of a list means something to the list.
-        let listed = matches!(command.value, Command::NewOrder(signed)
-            if signed.order.list.kind != ListKind::Single);
+        let order = command.value.new_order();
+        let listed = order.is_some_and(|order| order.list.kind != ListKind::Single);
         let mut told = *command;
         if refused && !listed {
             told.value = Command::PassTime;
