@@ -338,7 +338,8 @@ impl Received {
             | Outbound::LoggedOut(_)
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
-            | Outbound::MassCancelled(_) => {}
+            | Outbound::MassCancelled(_)
+            | Outbound::DelegationReport(_) => {}
         }
     }
 

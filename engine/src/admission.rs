@@ -5,9 +5,10 @@
 //! or on sequenced time is checked here, so that a replay decides the same.
 
 use types::{
-    ClientOrderId, Conditions, ICEBERG_PARTS_MAX, MeterId, NewOrder, OrderId, OrderKind, OrderList,
-    Origin, Phase, RejectReason, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder,
-    SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, DelegatedOrder, DelegatedReplace, ICEBERG_PARTS_MAX, MeterId,
+    NewOrder, OrderId, OrderKind, OrderList, Origin, Phase, PlatformId, RejectReason, ReplaceOrder,
+    SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, Terms, TimeInForce,
+    Timestamp,
 };
 
 use crate::{
@@ -19,6 +20,53 @@ use crate::{
     registry::{Market, MeterRow, group},
     slots::Slot,
 };
+
+/// What a platform's right to ask for something rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// The meter's key signed it: its registered platform may send it.
+    Meter,
+    /// The platform's key signed it: it needs a delegation of the meter.
+    Delegation,
+}
+
+/// A new order, who sent it, and why it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) origin: Origin,
+    pub(crate) order: &'a NewOrder,
+    authority: Authority,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) const fn signed(signed: &'a SignedNewOrder) -> Self {
+        Self { origin: signed.origin, order: &signed.order, authority: Authority::Meter }
+    }
+
+    pub(crate) const fn delegated(delegated: &'a DelegatedOrder) -> Self {
+        let authority = Authority::Delegation;
+        Self { origin: delegated.origin, order: &delegated.order, authority }
+    }
+}
+
+/// A replacement, who sent it, and why it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) origin: Origin,
+    pub(crate) replace: &'a ReplaceOrder,
+    authority: Authority,
+}
+
+impl<'a> Change<'a> {
+    pub(crate) const fn signed(signed: &'a SignedReplaceOrder) -> Self {
+        Self { origin: signed.origin, replace: &signed.replace, authority: Authority::Meter }
+    }
+
+    pub(crate) const fn delegated(delegated: &'a DelegatedReplace) -> Self {
+        let authority = Authority::Delegation;
+        Self { origin: delegated.origin, replace: &delegated.replace, authority }
+    }
+}
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, Copy)]
@@ -56,15 +104,11 @@ pub(crate) struct Replacement {
 impl Engine {
     /// Checks a new order.
     #[inline]
-    pub(crate) fn admit_new(
-        &self,
-        time: Timestamp,
-        signed: &SignedNewOrder,
-    ) -> Result<Admitted, Refusal> {
-        let order = &signed.order;
-        let platform = signed.origin.platform;
+    pub(crate) fn admit_new(&self, time: Timestamp, entry: Entry<'_>) -> Result<Admitted, Refusal> {
+        let Entry { origin, order, authority } = entry;
+        let platform = origin.platform;
         let row = self.registry.meter(order.meter).ok_or(RejectReason::UnknownMeter)?;
-        if row.platform != platform {
+        if authority == Authority::Meter && row.platform != platform {
             return Err(RejectReason::NotAuthorised.into());
         }
         // A repeated order is answered with where it stands, even when a new one would now fail.
@@ -77,8 +121,11 @@ impl Engine {
         if time > order.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
-        if self.registry.is_stopped(order.meter, row) {
+        if self.registry.is_stopped((order.meter, platform), row) {
             return Err(RejectReason::TradingSuspended.into());
+        }
+        if authority == Authority::Delegation {
+            self.delegations.check((order.meter, platform), time, &Terms::from(order))?;
         }
         let index = self.trading_slot(order.key, time)?;
         let slot = self.slots.slot(index);
@@ -105,7 +152,7 @@ impl Engine {
         if order.conditions.post_only {
             self.check_post_only(slot, order.side, level)?;
         }
-        self.check_credit(slot.market, signed.origin, reserve)?;
+        self.check_credit(slot.market, origin, reserve)?;
         if market.controls.executions_max != 0 {
             self.check_executions(slot, market, order.meter)?;
         }
@@ -119,7 +166,7 @@ impl Engine {
             meter: order.meter,
             level,
             slot: index,
-            session: signed.origin.session,
+            session: origin.session,
             group,
             platform,
             side: order.side,
@@ -171,7 +218,7 @@ impl Engine {
         order: OrderId,
     ) -> Result<u32, RejectReason> {
         let (number, order) = self.own_order(origin, order)?;
-        if self.is_stopped(order.meter) {
+        if self.is_stopped(order.meter, order.platform) {
             return Err(RejectReason::TradingSuspended);
         }
         self.check_changeable(order, time)?;
@@ -187,14 +234,17 @@ impl Engine {
     pub(crate) fn admit_replace(
         &self,
         time: Timestamp,
-        signed: &SignedReplaceOrder,
+        change: Change<'_>,
     ) -> Result<Replacement, Refusal> {
-        let replace = &signed.replace;
+        let Change { origin, replace, authority } = change;
         let row = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
         let number = self.orders.number(replace.order);
         let known = number.map(|number| (number, self.orders.get(number)));
         let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
-        if row.platform != signed.origin.platform || of_other_meter {
+        // With delegations, platforms may have orders of one meter: each changes its own.
+        let of_other_platform = known.is_some_and(|(_, order)| order.platform != origin.platform);
+        let is_foreign = authority == Authority::Meter && row.platform != origin.platform;
+        if is_foreign || of_other_meter || of_other_platform {
             return Err(RejectReason::NotAuthorised.into());
         }
         let last = known.map_or(ClientOrderId::new(0), |(_, o)| self.orders.extra(o).last_replace);
@@ -207,10 +257,22 @@ impl Engine {
         if time > replace.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
-        if self.registry.is_stopped(replace.meter, row) {
+        if self.registry.is_stopped((replace.meter, origin.platform), row) {
             return Err(RejectReason::TradingSuspended.into());
         }
+        if authority == Authority::Delegation {
+            self.delegations.check_time((replace.meter, origin.platform), time)?;
+        }
         let (number, order) = known.ok_or(RejectReason::UnknownOrder)?;
+        if authority == Authority::Delegation {
+            let terms = Terms {
+                market: self.slots.slot(order.slot).key.market,
+                side: order.side(),
+                quantity: replace.quantity,
+                worst: replace.limit,
+            };
+            self.delegations.check((replace.meter, origin.platform), time, &terms)?;
+        }
         self.check_changeable(order, time)?;
         self.check_stands(number, Place::Queue)?;
         if order.level == MARKET {
@@ -243,7 +305,7 @@ impl Engine {
         let now = exposure(order.side(), market.price_of(order.level));
         let more = amount(per_wh, quantity) - amount(now, order.leaves);
         if more > 0 {
-            self.check_credit(slot.market, signed.origin, more)?;
+            self.check_credit(slot.market, origin, more)?;
         }
         Ok(Replacement { number, level, quantity })
     }
@@ -272,9 +334,10 @@ impl Engine {
         }
     }
 
-    /// Whether a registered meter may not trade now.
-    pub(crate) fn is_stopped(&self, meter: MeterId) -> bool {
-        self.registry.meter(meter).is_some_and(|row| self.registry.is_stopped(meter, row))
+    /// Whether a registered meter may not trade through a platform now.
+    pub(crate) fn is_stopped(&self, meter: MeterId, platform: PlatformId) -> bool {
+        let row = self.registry.meter(meter);
+        row.is_some_and(|row| self.registry.is_stopped((meter, platform), row))
     }
 
     /// Index of a slot in which orders are accepted at this time.

@@ -26,10 +26,13 @@ impl Engine {
             if let Some(number) = self.orders.number(cancel.order) {
                 prefetch(self.orders.get(number));
             }
-        } else if let Command::NewOrder(signed) = coming
+        } else if let Some(order) = coming.new_order()
             && self.orders.open() >= ORDERS_IN_CACHE
         {
-            self.prefetch_level(&signed.order);
+            self.prefetch_level(order);
+            if let Command::DelegatedOrder(_) = coming {
+                self.delegations.prefetch(order.meter);
+            }
         }
     }
 
@@ -54,10 +57,10 @@ impl Engine {
             if let Some(number) = self.orders.number(cancel.order) {
                 self.prefetch_place(self.orders.get(number));
             }
-        } else if let Command::NewOrder(signed) = coming
-            && let Some((book, rank)) = self.place_of(&signed.order)
+        } else if let Some(order) = coming.new_order()
+            && let Some((book, rank)) = self.place_of(order)
         {
-            prefetch(self.orders.get(book.ladder(signed.order.side).level(rank).tail));
+            prefetch(self.orders.get(book.ladder(order.side).level(rank).tail));
         }
     }
 

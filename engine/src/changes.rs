@@ -2,11 +2,11 @@
 
 use types::{
     CancelReason, Event, OrderMoved, OrderReplaced, OrderRequest, ReduceOrder, RejectReason,
-    Request, SignedReplaceOrder, Timestamp,
+    Request, Timestamp,
 };
 
 use crate::{
-    admission::{Refusal, Replacement},
+    admission::{Change, Refusal, Replacement},
     desk::energy,
     engine::Engine,
     matching::rejected,
@@ -66,18 +66,18 @@ impl Engine {
     pub(crate) fn replace_order(
         &mut self,
         time: Timestamp,
-        signed: &SignedReplaceOrder,
+        change: Change<'_>,
         events: &mut Vec<Event>,
     ) {
-        let replace = &signed.replace;
-        let admitted = match self.admit_replace(time, signed) {
+        let Change { origin, replace, .. } = change;
+        let admitted = match self.admit_replace(time, change) {
             Ok(admitted) => admitted,
             Err(Refusal::Restate(number)) => {
-                return events.push(self.restated(signed.origin, replace.client_order, number));
+                return events.push(self.restated(origin, replace.client_order, number));
             }
             Err(Refusal::Reject(reason)) => {
                 let request = Request::Replace;
-                return events.push(rejected(signed.origin, replace.client_order, request, reason));
+                return events.push(rejected(origin, replace.client_order, request, reason));
             }
         };
         let Replacement { number, level, quantity } = admitted;
@@ -95,7 +95,7 @@ impl Engine {
         }
         self.orders.extra_mut(number).last_replace = replace.client_order;
         events.push(Event::OrderReplaced(OrderReplaced {
-            origin: signed.origin,
+            origin,
             client_order: replace.client_order,
             order: replace.order,
             limit: replace.limit,

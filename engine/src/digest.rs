@@ -9,7 +9,7 @@
 //! buys and for sells the count of levels that hold orders and, best first, price, quantity and
 //! count of orders of each.
 //!
-//! **State**: the bytes `gridcross state 2\n`; then
+//! **State**: the bytes `gridcross state 3\n`; then
 //! 1. last sequence number, last time, number of the last order accepted (`u64`), number of the
 //!    last trade (`u64`), each the shard's zero before the first;
 //! 2. count of markets and, by number: each definition field by field; one byte for whether there
@@ -28,7 +28,9 @@
 //!    (`i64`), reserved and owed in nano-currency (`i128`);
 //! 8. count of lists ever begun and, by platform and number: platform, number, kind, how many orders
 //!    it has (`u8`), how many arrived (`u8`), state (0 collecting, 1 waiting, 2 over);
-//! 9. each order ever accepted, by number: platform, session, the fields of the new order as sent,
+//! 9. count of meters with a delegation or revocation and, by number: number, number of the last of
+//!    them (`u64`), one byte for whether there is a delegation, and it, field by field;
+//! 10. each order ever accepted, by number: platform, session, the fields of the new order as sent,
 //!    then the limit now, filled and open quantity, the platform's number of the last replacement
 //!    or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0).
 //!
@@ -36,7 +38,7 @@
 
 use sha2::{Digest as _, Sha256};
 use types::{
-    Conditions, Digest, MarketControls, MarketDefinition, MeterRegistration, OrderList,
+    Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration, OrderList,
     PartyRegistration, Phase, PlatformId, Price, Side, SlotKey,
 };
 
@@ -77,7 +79,7 @@ pub(crate) fn book_digest(book: &Book, market: &Market, key: SlotKey) -> Digest 
 
 /// Digest of everything. See the module's description.
 pub(crate) fn state_digest(engine: &Engine) -> Digest {
-    let mut listing = Listing::new(b"gridcross state 2\n");
+    let mut listing = Listing::new(b"gridcross state 3\n");
     listing.u64(engine.last_seq.get());
     listing.i64(engine.last_time.ns());
     let numbers_from = engine.limits.numbers_from();
@@ -94,6 +96,15 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     listing.u32(next_index(engine.lists.iter().count()));
     for list in engine.lists.iter() {
         listing.list(list);
+    }
+    listing.u32(next_index(engine.delegations.iter().count()));
+    for (meter, number, delegation) in engine.delegations.iter() {
+        listing.u32(meter.get());
+        listing.u64(number);
+        listing.u8(u8::from(delegation.is_some()));
+        if let Some(delegation) = delegation {
+            listing.delegation(delegation);
+        }
     }
     for (_, order) in engine.orders.iter() {
         listing.order(engine, order);
@@ -327,6 +338,20 @@ impl Listing {
         self.u64(conditions.display.wh());
         self.u64(conditions.minimum.wh());
         self.i64(conditions.expires.ns());
+    }
+
+    fn delegation(&mut self, delegation: &Delegation) {
+        self.u64(delegation.number);
+        self.u32(delegation.meter.get());
+        self.u16(delegation.platform.get());
+        self.u16(delegation.market.get());
+        self.u8(delegation.sides.code());
+        self.u64(delegation.quantity_max.wh());
+        self.price(delegation.buy_limit);
+        self.price(delegation.sell_limit);
+        self.i64(delegation.valid_from.ns());
+        self.i64(delegation.valid_until.ns());
+        self.u64(delegation.key.get());
     }
 
     fn sent_list(&mut self, list: &OrderList) {

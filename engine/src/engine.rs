@@ -10,11 +10,13 @@ use types::{
 };
 
 use crate::{
+    admission::{Change, Entry},
     book::{Depth, DepthLevel},
     calls::reference,
     client_ids::ClientIds,
     credit::Credit,
     curve::clear_book,
+    delegations::Delegations,
     digest::state_digest,
     expiries::Expiries,
     limits::Limits,
@@ -50,6 +52,7 @@ pub struct Engine {
     pub(crate) orders: OrderLog,
     pub(crate) client_ids: ClientIds,
     pub(crate) credit: Credit,
+    pub(crate) delegations: Delegations,
     pub(crate) expiries: Expiries,
     pub(crate) lists: Lists,
     /// Orders of a slot that is being closed. Empty between commands.
@@ -78,6 +81,7 @@ impl Engine {
             orders: OrderLog::new(limits.numbers_from()),
             client_ids: ClientIds::new(limits.orders_max),
             credit: Credit::default(),
+            delegations: Delegations::default(),
             expiries: Expiries::default(),
             lists: Lists::default(),
             numbers: Vec::new(),
@@ -118,9 +122,11 @@ impl Engine {
         }
         // Nearly all commands are one of these, and nearly all of these are plain.
         let is_done = if let Command::NewOrder(signed) = &command.value {
-            self.plain_new(time, signed, events)
+            self.plain_new::<false>(time, signed.origin, &signed.order, events)
         } else if let Command::CancelOrder(cancel) = &command.value {
             self.plain_cancel(time, cancel, events)
+        } else if let Command::DelegatedOrder(delegated) = &command.value {
+            self.plain_new::<true>(time, delegated.origin, &delegated.order, events)
         } else {
             false
         };
@@ -141,9 +147,21 @@ impl Engine {
             Command::FreezeSlot(freeze) => self.freeze_slot(freeze, events),
             Command::UncrossSlot(key) => self.uncross_slot(*key, events),
             Command::CloseSlot(key) => self.close_slot(*key, events),
-            Command::NewOrder(signed) => self.new_order(time, signed, events),
+            Command::NewOrder(signed) => {
+                self.new_order(time, Entry::signed(signed), events);
+            }
+            Command::DelegatedOrder(delegated) => {
+                self.new_order(time, Entry::delegated(delegated), events);
+            }
             Command::CancelOrder(cancel) => self.cancel_order(time, cancel, events),
-            Command::ReplaceOrder(signed) => self.replace_order(time, signed, events),
+            Command::ReplaceOrder(signed) => {
+                self.replace_order(time, Change::signed(signed), events);
+            }
+            Command::DelegatedReplace(delegated) => {
+                self.replace_order(time, Change::delegated(delegated), events);
+            }
+            Command::DelegateMeter(request) => self.delegate_meter(time, request, events),
+            Command::RevokeDelegation(request) => self.revoke_delegation(request, events),
             Command::ReduceOrder(reduce) => self.reduce_order(time, reduce, events),
             Command::HibernateOrder(request) => self.hibernate_order(time, request, events),
             Command::ActivateOrder(request) => self.activate_order(time, request, events),
@@ -151,7 +169,8 @@ impl Engine {
             Command::SetTrading(control) => self.set_trading(*control, events),
             Command::SetCredit(limit) => self.set_credit(limit, events),
             Command::ReleaseCredit(release) => self.release_credit(release, events),
-            Command::PassTime => {}
+            // A frame's signature is evidence of what follows: that decides.
+            Command::PassTime | Command::SignedFrame(_) => {}
         }
     }
 

@@ -5,13 +5,13 @@
 //! iceberg or an order with a minimum in the way, is in `special`.
 
 use types::{
-    CancelReason, ClientOrderId, Event, OrderAccepted, OrderKind, OrderRejected, OrderRestated,
-    Origin, Phase, Price, RejectReason, Request, SelfTradeAction, Side, SignedNewOrder,
+    CancelReason, ClientOrderId, Event, NewOrder, OrderAccepted, OrderKind, OrderRejected,
+    OrderRestated, Origin, Phase, Price, RejectReason, Request, SelfTradeAction, Side,
     SlotPhaseChanged, TimeInForce, Timestamp,
 };
 
 use crate::{
-    admission::{Admitted, Refusal},
+    admission::{Admitted, Entry, Refusal},
     desk::{Desk, Match, Party, energy},
     engine::Engine,
     index::NONE,
@@ -63,21 +63,16 @@ pub(crate) enum Ending {
 impl Engine {
     /// A new order: a refusal, or accepted and then whatever follows from that.
     #[inline(never)]
-    pub(crate) fn new_order(
-        &mut self,
-        time: Timestamp,
-        signed: &SignedNewOrder,
-        events: &mut Vec<Event>,
-    ) {
-        match self.admit_new(time, signed) {
-            Ok(admitted) => self.accept(signed, &admitted, events),
+    pub(crate) fn new_order(&mut self, time: Timestamp, entry: Entry<'_>, events: &mut Vec<Event>) {
+        let Entry { origin, order, .. } = entry;
+        match self.admit_new(time, entry) {
+            Ok(admitted) => self.accept((origin, order), &admitted, events),
             Err(Refusal::Restate(number)) => {
-                events.push(self.restated(signed.origin, signed.order.client_order, number));
+                events.push(self.restated(origin, order.client_order, number));
             }
             Err(Refusal::Reject(reason)) => {
-                let client_order = signed.order.client_order;
-                events.push(rejected(signed.origin, client_order, Request::New, reason));
-                self.break_list(signed.origin.platform, &signed.order.list, events);
+                events.push(rejected(origin, order.client_order, Request::New, reason));
+                self.break_list(origin.platform, &order.list, events);
             }
         }
     }
@@ -100,8 +95,12 @@ impl Engine {
     }
 
     #[inline]
-    fn accept(&mut self, signed: &SignedNewOrder, admitted: &Admitted, events: &mut Vec<Event>) {
-        let order = &signed.order;
+    fn accept(
+        &mut self,
+        (origin, order): (Origin, &NewOrder),
+        admitted: &Admitted,
+        events: &mut Vec<Event>,
+    ) {
         let number = self.orders.push(&admitted.order, admitted.extra);
         self.client_ids.insert(&self.orders, admitted.vacancy);
         let listed = self.orders.get(number).traits.has(Traits::LISTED);
@@ -109,7 +108,7 @@ impl Engine {
         let taker = desk.taker(number);
         desk.reserve(&taker.party, admitted.order.group, admitted.reserve);
         events.push(Event::OrderAccepted(OrderAccepted {
-            origin: signed.origin,
+            origin,
             client_order: order.client_order,
             order: self.orders.id(number),
             meter: order.meter,

@@ -8,7 +8,7 @@
 
 use types::{
     CancelReason, ClientOrderId, Event, NewOrder, OrderAccepted, OrderCancelled, OrderKind,
-    OrderRequest, Phase, PlatformId, SignedNewOrder, TimeInForce, Timestamp,
+    OrderRequest, Origin, Phase, PlatformId, Terms, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -36,24 +36,27 @@ struct Plain {
 
 impl Engine {
     /// Does all of a plain new order that is accepted. `false`, and nothing has changed, for others.
+    ///
+    /// `DELEGATED`: it rests on a delegation instead of the meter's own signature. Compiled for each, so
+    /// that neither pays for the other.
     #[inline(never)]
-    pub(crate) fn plain_new(
+    pub(crate) fn plain_new<const DELEGATED: bool>(
         &mut self,
         time: Timestamp,
-        signed: &SignedNewOrder,
+        origin: Origin,
+        order: &NewOrder,
         events: &mut Vec<Event>,
     ) -> bool {
         #[cfg(test)]
         if self.general_only {
             return false;
         }
-        let Some(plain) = self.admit_plain(time, signed) else { return false };
-        let rests = self.accept_plain(signed, &plain);
-        let order = &signed.order;
+        let Some(plain) = self.admit_plain::<DELEGATED>(time, origin, order) else { return false };
+        let rests = self.accept_plain(origin, order, &plain);
         let id = self.orders.id(plain.number);
         write(events, || {
             Event::OrderAccepted(OrderAccepted {
-                origin: signed.origin,
+                origin,
                 client_order: order.client_order,
                 order: id,
                 meter: order.meter,
@@ -71,15 +74,25 @@ impl Engine {
 
     /// Checks everything that needs no look at the book's queues.
     #[inline(always)]
-    fn admit_plain(&self, time: Timestamp, signed: &SignedNewOrder) -> Option<Plain> {
-        let (order, platform) = (&signed.order, signed.origin.platform);
+    fn admit_plain<const DELEGATED: bool>(
+        &self,
+        time: Timestamp,
+        origin: Origin,
+        order: &NewOrder,
+    ) -> Option<Plain> {
+        let platform = origin.platform;
         if !is_plain(order) || time > order.valid_until || self.registry.stops_anyone() {
             return None;
         }
         let index = self.slots.find(order.key)?;
         let slot = self.slots.slot(index);
         let row = self.registry.meter(order.meter)?;
-        if row.platform != platform
+        let is_authorised = if DELEGATED {
+            self.delegations.allows((order.meter, platform), time, &Terms::from(order))
+        } else {
+            row.platform == platform
+        };
+        if !is_authorised
             || slot.phase != Phase::Continuous
             || time < slot.opens_at
             || time > slot.gate_closes_after
@@ -121,8 +134,7 @@ impl Engine {
 
     /// Books what the order holds and puts it into its queue, if it meets nobody and stays.
     #[inline(always)]
-    fn accept_plain(&mut self, signed: &SignedNewOrder, plain: &Plain) -> bool {
-        let order = &signed.order;
+    fn accept_plain(&mut self, origin: Origin, order: &NewOrder, plain: &Plain) -> bool {
         let book = self.slots.book_mut(plain.book);
         if let Some(used) = book.used_cell_mut(order.meter) {
             *of_mut(used, order.side) += plain.quantity;
@@ -154,9 +166,9 @@ impl Engine {
             level: plain.level,
             slot: plain.slot,
             extra: plain.level,
-            session: signed.origin.session,
+            session: origin.session,
             group: plain.group,
-            platform: signed.origin.platform,
+            platform: origin.platform,
             state: State::new(place, order.side, OrderKind::Limit, order.time_in_force),
             traits: Traits::NONE,
         });

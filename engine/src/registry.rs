@@ -128,7 +128,7 @@ impl Market {
 /// What admission needs of a meter, apart from the long registration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MeterRow {
-    /// The one platform that may send orders for it.
+    /// The one platform that may send orders which the meter signed.
     pub(crate) platform: PlatformId,
     /// Who sells to it.
     pub(crate) retailer: RetailerId,
@@ -343,17 +343,17 @@ impl Registry {
         !self.stopped.is_empty()
     }
 
-    /// Whether new orders of a meter are refused.
+    /// Whether new orders of a meter that a platform sends are refused.
     #[inline(always)]
-    pub(crate) fn is_stopped(&self, meter: MeterId, row: &MeterRow) -> bool {
-        !self.stopped.is_empty() && self.is_any_stopped(meter, row)
+    pub(crate) fn is_stopped(&self, of: (MeterId, PlatformId), row: &MeterRow) -> bool {
+        !self.stopped.is_empty() && self.is_any_stopped(of, row)
     }
 
     #[cold]
-    fn is_any_stopped(&self, meter: MeterId, row: &MeterRow) -> bool {
+    fn is_any_stopped(&self, (meter, platform): (MeterId, PlatformId), row: &MeterRow) -> bool {
         let scopes = [
             Scope::All,
-            Scope::Platform(row.platform),
+            Scope::Platform(platform),
             Scope::Retailer(row.retailer),
             Scope::Meter(meter),
         ];

@@ -1,6 +1,6 @@
 //! The whole state as bytes, and back.
 //!
-//! A snapshot holds what cannot be worked out again: the registry, the slots, every order with its
+//! A snapshot holds what cannot be worked out again: the registry, delegations, the slots, every order with its
 //! extra, the order of each queue, credit, lists and counted trades. Ladders, what stands outside,
 //! used capacity, counts, expiries and the table of platforms' numbers are built anew. It ends with
 //! the digest of the state, and [`Engine::restore`] compares: a snapshot restores to exactly the
@@ -19,7 +19,7 @@ use types::Digest;
 use crate::{engine::Engine, limits::Limits};
 
 /// First bytes of a snapshot.
-const TITLE: &[u8; 20] = b"gridcross snapshot 1";
+const TITLE: &[u8; 20] = b"gridcross snapshot 2";
 
 /// Why bytes are not a snapshot of this engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod changes;
 mod checks;
 mod conditions;
 mod credit;
+mod delegations;
 mod entry;
 mod expiry;
 mod iceberg;

@@ -102,6 +102,8 @@ impl MarketData {
             | Event::TradingChanged(_)
             | Event::CreditSet(_)
             | Event::CreditReleased(_)
+            | Event::MeterDelegated(_)
+            | Event::DelegationRevoked(_)
             | Event::CommandRejected(_) => None,
         }
     }

@@ -210,6 +210,8 @@ impl Schedule {
             | Event::Trade(_)
             | Event::TradingChanged(_)
             | Event::CreditSet(_)
+            | Event::MeterDelegated(_)
+            | Event::DelegationRevoked(_)
             | Event::CreditReleased(_) => {}
         }
     }

@@ -258,8 +258,9 @@ impl Files<'_> {
 }
 
 impl Opened {
-    /// Tells the edge of every meter.
+    /// Tells the edge of every party and meter.
     fn enrol(&self, directory: &Directory) {
+        self.engine.parties().for_each(|registration| directory.enrol_party(registration));
         self.engine.registrations().for_each(|registration| directory.enrol(registration));
     }
 

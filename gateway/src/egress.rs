@@ -9,14 +9,15 @@ use arc_swap::ArcSwap;
 use quinn::{Connection, VarInt};
 use tokio::sync::mpsc;
 use types::{
-    CancelReason, ClientOrderId, Energy, Event, MassCancelled, MeterId, OrderAccepted,
-    OrderCancelled, OrderId, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, Origin,
-    PlatformId, Price, Request, Seq, Side, Timestamp, Trade, TradeId, TradeSide,
+    CancelReason, ClientOrderId, Delegation, DelegationRevoked, Energy, Event, MassCancelled,
+    MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved, OrderRejected,
+    OrderReplaced, OrderRestated, Origin, PlatformId, Price, Request, Seq, Side, Timestamp, Trade,
+    TradeId, TradeSide,
 };
 use wire::{
     Outbound,
     frame::FRAME_MESSAGES_MAX,
-    outbound::{ExecType, ExecutionReport, MassCancelReport},
+    outbound::{DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport},
 };
 
 use crate::{directory::Directory, quic::CloseCode};
@@ -152,6 +153,8 @@ impl Egress {
             for event in events {
                 if let Event::MeterRegistered(registration) = event {
                     self.directory.enrol(registration);
+                } else if let Event::PartyRegistered(registration) = event {
+                    self.directory.enrol_party(registration);
                 }
                 for (platform, report) in reports(seq, time, event).into_iter().flatten() {
                     let Some(session) = sessions.get(&platform) else { continue };
@@ -175,9 +178,64 @@ fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<(PlatformId, Out
     if let Event::MassCancelled(cancelled) = event {
         return [mass_cancellation(seq, time, cancelled), None];
     }
+    if let Some(reports) = delegation_reports(seq, time, event) {
+        return reports;
+    }
     execution_reports(seq, time, event).map(|report| {
         report.map(|(platform, report)| (platform, Outbound::ExecutionReport(report)))
     })
+}
+
+/// What is told of a delegation: to who asked, and to another platform whose delegation has ended.
+fn delegation_reports(
+    seq: Seq,
+    time: Timestamp,
+    event: &Event,
+) -> Option<[Option<(PlatformId, Outbound)>; 2]> {
+    let blank = DelegationReport {
+        seq,
+        time,
+        client_order: ClientOrderId::new(0),
+        number: 0,
+        meter: MeterId::new(0),
+        reason: 0,
+        state: DelegationState::Ended,
+    };
+    let (asked, report, other) = if let Event::MeterDelegated(delegated) = event {
+        let MeterDelegated { origin, client_order, delegation, before } = *delegated;
+        let Delegation { number, meter, .. } = delegation;
+        let state = DelegationState::Entered;
+        (origin, DelegationReport { client_order, number, meter, state, ..blank }, before)
+    } else if let Event::DelegationRevoked(revoked) = event {
+        let DelegationRevoked { origin, client_order, meter, number, holder } = *revoked;
+        let other = holder.filter(|&holder| holder != origin.platform);
+        (origin, DelegationReport { client_order, number, meter, ..blank }, other)
+    } else if let Event::OrderRejected(rejected) = event {
+        let OrderRejected { origin, client_order, request, reason } = *rejected;
+        let state = refused_state(request)?;
+        let reason = reason.code();
+        (origin, DelegationReport { client_order, reason, state, ..blank }, None)
+    } else {
+        return None;
+    };
+    let ended = DelegationReport { number: report.number, meter: report.meter, ..blank };
+    let told = |(platform, report)| (platform, Outbound::DelegationReport(report));
+    Some([Some(told((asked.platform, report))), other.map(|other| told((other, ended)))])
+}
+
+/// How the refusal of a request about a delegation is told.
+const fn refused_state(request: Request) -> Option<DelegationState> {
+    match request {
+        Request::Delegate => Some(DelegationState::Refused),
+        Request::Revoke => Some(DelegationState::EndRefused),
+        Request::New
+        | Request::Cancel
+        | Request::Replace
+        | Request::Reduce
+        | Request::Hibernate
+        | Request::Activate
+        | Request::MassCancel => None,
+    }
 }
 
 /// What is told of a mass cancellation, if a platform asked for it.
@@ -221,7 +279,7 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         Event::OrderCancelled(cancelled) => [Some(cancellation(blank, cancelled)), None],
         Event::OrderHibernated(moved) => [Some(move_of(blank, moved, ExecType::Hibernated)), None],
         Event::OrderActivated(moved) => [Some(move_of(blank, moved, ExecType::Activated)), None],
-        Event::OrderRejected(rejected) => [Some(rejection(blank, rejected)), None],
+        Event::OrderRejected(rejected) => [rejection(blank, rejected), None],
         Event::Trade(trade) => [
             Some(fill(blank, trade, &trade.buy, Side::Buy)),
             Some(fill(blank, trade, &trade.sell, Side::Sell)),
@@ -238,6 +296,8 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -315,7 +375,8 @@ const fn move_of(blank: ExecutionReport, moved: &OrderMoved, exec_type: ExecType
     (moved.origin.platform, report)
 }
 
-const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Report {
+/// None of a delegation: those have a report of their own.
+const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Option<Report> {
     let report = ExecutionReport {
         client_order: rejected.client_order,
         reason: rejected.reason.code(),
@@ -327,10 +388,11 @@ const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Report {
             Request::Hibernate => ExecType::HibernateRejected,
             Request::Activate => ExecType::ActivateRejected,
             Request::MassCancel => ExecType::MassCancelRejected,
+            Request::Delegate | Request::Revoke => return None,
         },
         ..blank
     };
-    (rejected.origin.platform, report)
+    Some((rejected.origin.platform, report))
 }
 
 /// One side's report of a trade.

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering, fence},
+        atomic::{AtomicBool, AtomicUsize, Ordering, fence},
     },
     time::Duration,
 };
@@ -28,9 +28,23 @@ pub struct IngressReceiver {
     parker: Parker,
 }
 
+/// What waits in one place of the ring.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are single, and nothing is boxed for them"
+)]
+enum Waiting {
+    One(Command),
+    /// The commands of a signed frame: they come and go together.
+    Frame(Vec<Command>),
+}
+
 #[derive(Debug)]
 struct Shared {
-    ring: ArrayQueue<Command>,
+    ring: ArrayQueue<Waiting>,
+    /// How many more commands may wait. Taken before a push, given back after a drain.
+    room: AtomicUsize,
     /// The consumer is about to park or parked: a producer must wake it.
     asleep: AtomicBool,
 }
@@ -40,8 +54,11 @@ impl Ingress {
     #[must_use]
     pub fn new(commands_max: u32) -> (Self, IngressReceiver) {
         let places = usize::try_from(commands_max.max(1)).unwrap_or(1);
-        let shared =
-            Arc::new(Shared { ring: ArrayQueue::new(places), asleep: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            ring: ArrayQueue::new(places),
+            room: AtomicUsize::new(places),
+            asleep: AtomicBool::new(false),
+        });
         let parker = Parker::new();
         let unparker = parker.unparker().clone();
         (Self { shared: Arc::clone(&shared), unparker }, IngressReceiver { shared, parker })
@@ -53,9 +70,38 @@ impl Ingress {
     /// The command, when there is no place.
     #[expect(clippy::result_large_err, reason = "the command goes back whole, nothing is boxed")]
     pub fn push(&self, command: Command) -> Result<(), Command> {
-        self.shared.ring.push(command)?;
-        self.wake_sleeper();
+        if !self.take_room(1) {
+            return Err(command);
+        }
+        self.put(Waiting::One(command));
         Ok(())
+    }
+
+    /// Puts the commands of a signed frame in, all of them and together; gives them back when there is
+    /// no room for all.
+    ///
+    /// # Errors
+    /// The commands, when they do not fit.
+    pub fn push_frame(&self, commands: Vec<Command>) -> Result<(), Vec<Command>> {
+        if !self.take_room(commands.len()) {
+            return Err(commands);
+        }
+        self.put(Waiting::Frame(commands));
+        Ok(())
+    }
+
+    /// Takes room for so many commands, if there is that much.
+    fn take_room(&self, commands: usize) -> bool {
+        let take = |room: usize| room.checked_sub(commands);
+        // Acquire pairs with the release in `drain_into`: who sees the room finds the places empty.
+        self.shared.room.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_ok()
+    }
+
+    fn put(&self, waiting: Waiting) {
+        // Room for a command is a place at least, and was taken.
+        let full = self.shared.ring.push(waiting).is_err();
+        assert!(!full, "the ring has a place for every command that has room");
+        self.wake_sleeper();
     }
 
     /// Makes the core loop look at its clock: its next sleep ends at once.
@@ -74,11 +120,20 @@ impl Ingress {
 }
 
 impl IngressReceiver {
-    /// Moves up to `max` waiting commands to the end of `batch`.
+    /// Moves waiting commands to the end of `batch` until there are `max`. A signed frame stays whole,
+    /// so that its evidence becomes durable with its orders: then there are up to 255 more.
     pub fn drain_into(&mut self, batch: &mut Vec<Command>, max: usize) {
+        let before = batch.len();
         while batch.len() < max {
-            let Some(command) = self.shared.ring.pop() else { return };
-            batch.push(command);
+            match self.shared.ring.pop() {
+                Some(Waiting::One(command)) => batch.push(command),
+                Some(Waiting::Frame(commands)) => batch.extend_from_slice(&commands),
+                None => break,
+            }
+        }
+        let drained = batch.len().saturating_sub(before);
+        if drained > 0 {
+            self.shared.room.fetch_add(drained, Ordering::Release);
         }
     }
 
@@ -123,6 +178,22 @@ mod tests {
         let mut batch = Vec::new();
         receiver.drain_into(&mut batch, 10);
         assert_eq!(batch, [command(0), command(15)]);
+    }
+
+    #[test]
+    fn a_frame_finds_room_for_all_of_it_and_stays_whole() {
+        let (ingress, mut receiver) = Ingress::new(4);
+        assert_eq!(ingress.push(command(0)), Ok(()));
+        assert_eq!(ingress.push(command(15)), Ok(()));
+        let frame: Vec<_> = [30, 45, 60].map(command).to_vec();
+        assert_eq!(ingress.push_frame(frame.clone()), Err(frame.clone()), "room for two");
+        let mut batch = Vec::new();
+        receiver.drain_into(&mut batch, 1);
+        assert_eq!(ingress.push_frame(frame), Ok(()));
+        assert_eq!(ingress.push(command(75)), Err(command(75)));
+        receiver.drain_into(&mut batch, 3);
+        assert_eq!(batch, [0, 15, 30, 45, 60].map(command));
+        assert_eq!(ingress.push(command(75)), Ok(()), "its room is given back");
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //! [`crate::quic`] carries its bytes and closes its connection.
 
 use types::{
-    ClientOrderId, Command, MassCancel, NewOrder, OrderRequest, Origin, PlatformId, ReduceOrder,
-    RejectReason, ReplaceOrder, Seq, SessionId, ShardId, Shards, Signature, SignedNewOrder,
-    SignedReplaceOrder,
+    ClientOrderId, Command, DelegateMeter, DelegatedOrder, DelegatedReplace, MassCancel, NewOrder,
+    OrderRequest, Origin, PlatformId, ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation,
+    Seq, SessionId, ShardId, Shards, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
-    frame::FRAME_MESSAGES_MAX,
+    field::Field,
+    frame::{FRAME_MESSAGES_MAX, MESSAGE_HEAD_BYTES},
     inbound::{self, Empty, InboundMessages},
     outbound::{MessageRejected, SessionAccepted, SessionRejected},
 };
@@ -19,6 +20,9 @@ use wire::{
 pub const HEARTBEAT_MS_MIN: u32 = 100;
 /// Longest heartbeat interval a client may ask for, in milliseconds.
 pub const HEARTBEAT_MS_MAX: u32 = 60_000;
+
+/// Bytes of the message before those that it signs.
+const FRAME_SIGNATURE_BYTES: usize = MESSAGE_HEAD_BYTES + inbound::FrameSignature::SIZE;
 
 /// A message that asks for something, and where it stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,36 +41,10 @@ impl Request {
     pub const fn rejected(&self, reason: RejectReason) -> Outbound {
         Outbound::MessageRejected(MessageRejected {
             frame: self.frame,
-            client_order: self.client_order(),
+            client_order: self.command.client_order(),
             index: self.index,
             reason,
         })
-    }
-
-    /// The platform's number of the request.
-    #[must_use]
-    const fn client_order(&self) -> ClientOrderId {
-        match &self.command {
-            Command::NewOrder(signed) => signed.order.client_order,
-            Command::ReplaceOrder(signed) => signed.replace.client_order,
-            Command::CancelOrder(request)
-            | Command::HibernateOrder(request)
-            | Command::ActivateOrder(request) => request.client_order,
-            Command::ReduceOrder(reduce) => reduce.client_order,
-            Command::MassCancel(cancel) => cancel.client_order,
-            Command::DefineMarket(_)
-            | Command::RegisterParty(_)
-            | Command::RegisterMeter(_)
-            | Command::SetControls(_)
-            | Command::OpenSlot(_)
-            | Command::FreezeSlot(_)
-            | Command::UncrossSlot(_)
-            | Command::CloseSlot(_)
-            | Command::SetTrading(_)
-            | Command::SetCredit(_)
-            | Command::ReleaseCredit(_)
-            | Command::PassTime => ClientOrderId::new(0),
-        }
     }
 }
 
@@ -77,6 +55,8 @@ pub struct Handled {
     pub replies: Vec<Outbound>,
     /// To be verified and put into the ring, in order.
     pub requests: Vec<Request>,
+    /// Behind a `FrameSignature`: the bytes of the rest of its frame.
+    pub covered: Vec<u8>,
     /// The session ended; the connection closes after the replies.
     pub ended: Option<Ended>,
 }
@@ -251,6 +231,41 @@ impl Session {
                 scope: cancel.scope,
                 slot: cancel.slot,
             }),
+            Inbound::DelegateMeter(delegate) => Command::DelegateMeter(DelegateMeter {
+                origin,
+                client_order: delegate.client_order,
+                delegation: delegate.delegation,
+                signature: delegate.signature,
+            }),
+            Inbound::RevokeDelegation(revoke) => Command::RevokeDelegation(RevokeDelegation {
+                origin,
+                client_order: revoke.client_order,
+                meter: revoke.meter,
+                number: revoke.number,
+                signature: revoke.signature,
+            }),
+            Inbound::FrameSignature(signed) if index == 0 => {
+                let covered = frame.payload.get(FRAME_SIGNATURE_BYTES..).unwrap_or_default();
+                handled.covered.extend_from_slice(covered);
+                Command::SignedFrame(SignedFrame {
+                    origin,
+                    frame: frame.header.number,
+                    orders: signed.orders,
+                    key: signed.key,
+                    signature: signed.signature,
+                })
+            }
+            Inbound::FrameSignature(_) => {
+                let reason = RejectReason::UnexpectedMessage;
+                handled.replies.push(rejected(frame, index, reason));
+                return;
+            }
+            Inbound::DelegatedOrder(order) => {
+                Command::DelegatedOrder(DelegatedOrder { origin, order })
+            }
+            Inbound::DelegatedReplace(replace) => {
+                Command::DelegatedReplace(DelegatedReplace { origin, replace })
+            }
         };
         handled.requests.push(Request { frame: frame.header.number, index, command });
     }

@@ -12,12 +12,15 @@ use std::{
     thread,
 };
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
-use types::{Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature};
+use types::{
+    About, Command, Digest, MeterId, PlatformId, RejectReason, ShardId, ShardMap, Signature,
+};
 use wire::signing;
 
 use crate::{
-    directory::{Directory, MeterIdentity},
+    directory::{Directory, MeterIdentity, SignerKey},
     egress::{OutboundBatch, SessionHandle},
     ingress::Ingress,
     session::Request,
@@ -37,6 +40,8 @@ pub enum Job {
         session: SessionHandle,
         /// What is asked, in order.
         requests: Vec<Request>,
+        /// Behind a `FrameSignature`: the bytes that it may cover.
+        covered: Vec<u8>,
     },
     /// Answered once everything before it is in the ring or refused.
     Fence(oneshot::Sender<()>),
@@ -75,8 +80,9 @@ impl Verifiers {
             thread::Builder::new().name(format!("verifier-{number}")).spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
                     match job {
-                        Job::Requests { shard, session, requests } => {
-                            handle_requests(shard, &session, &requests, &admission);
+                        Job::Requests { shard, session, requests, covered } => {
+                            let requests = (&requests[..], &covered[..]);
+                            handle_requests(shard, &session, requests, &admission);
                         }
                         // Whoever waited may have gone.
                         Job::Fence(passed) => passed.send(()).unwrap_or_default(),
@@ -115,50 +121,125 @@ impl Verifiers {
 fn handle_requests(
     shard: ShardId,
     session: &SessionHandle,
-    requests: &[Request],
+    (requests, covered): (&[Request], &[u8]),
     admission: &Admission,
+) {
+    let mut refused = OutboundBatch::default();
+    admit(shard, (requests, covered), admission, &mut |request, reason| {
+        session.push(&mut refused, &request.rejected(reason));
+    });
+    session.send(refused);
+}
+
+/// Checks the requests of one frame and puts them into the ring of their shard, in order. `covered` are
+/// the bytes behind a `FrameSignature`. Everything that is refused is told to `refuse`.
+///
+/// A signed frame stands first, and goes in whole or not at all.
+pub fn admit(
+    shard: ShardId,
+    (requests, covered): (&[Request], &[u8]),
+    admission: &Admission,
+    refuse: &mut dyn FnMut(&Request, RejectReason),
 ) {
     // The shard of a session that logged on exists.
     let Some(ring) = admission.rings.get(usize::from(shard.index())) else { return };
-    let mut refused = OutboundBatch::default();
     let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES_MAX);
-    for request in requests {
+    let (frame, single) = split_frame(requests);
+    if let Some(frame) = frame
+        && let Err(reason) =
+            admit_frame(shard, frame, covered, (admission, ring), &mut signed_bytes)
+    {
+        frame.iter().for_each(|request| refuse(request, reason));
+    }
+    for request in single {
         let outcome = check_shard(&request.command, shard, &admission.map)
             .and_then(|()| check_storage(&request.command, &admission.storage_low))
             .and_then(|()| check(&request.command, &admission.directory, &mut signed_bytes))
             .and_then(|()| ring.push(request.command).map_err(|_| RejectReason::Busy));
         if let Err(reason) = outcome {
-            session.push(&mut refused, &request.rejected(reason));
+            refuse(request, reason);
         }
     }
-    session.send(refused);
+}
+
+/// A signature with as many of the requests behind it as it covers or there are, and the others.
+#[must_use]
+pub fn split_frame(requests: &[Request]) -> (Option<&[Request]>, &[Request]) {
+    if let Some(Request { command: Command::SignedFrame(signed), .. }) = requests.first() {
+        let covered = usize::from(signed.orders).saturating_add(1).min(requests.len());
+        let (frame, others) = requests.split_at(covered);
+        return (Some(frame), others);
+    }
+    (None, requests)
+}
+
+/// Admits a signed frame: its signature, then its orders.
+fn admit_frame(
+    shard: ShardId,
+    frame: &[Request],
+    covered: &[u8],
+    (admission, ring): (&Admission, &Ingress),
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    verify_frame(frame, covered, &admission.directory, signed_bytes)?;
+    for request in frame {
+        check_shard(&request.command, shard, &admission.map)?;
+        check_storage(&request.command, &admission.storage_low)?;
+    }
+    let commands = frame.iter().map(|request| request.command).collect();
+    ring.push_frame(commands).map_err(|_| RejectReason::Busy)
+}
+
+/// Whether the signature of a frame is one of the session's platform over exactly the messages that
+/// follow it. `covered` are the bytes behind its first message, `signed_bytes` is room to work in.
+///
+/// # Errors
+/// [`RejectReason::SignatureInvalid`].
+pub fn verify_frame(
+    frame: &[Request],
+    covered: &[u8],
+    directory: &Directory,
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    let invalid = RejectReason::SignatureInvalid;
+    let Some((Request { command: Command::SignedFrame(signed), .. }, orders)) = frame.split_first()
+    else {
+        return Err(invalid);
+    };
+    if orders.is_empty() || orders.len() != usize::from(signed.orders) {
+        return Err(invalid);
+    }
+    let mut bytes = 0_usize;
+    for (index, request) in (1..).zip(orders) {
+        // Another message between them would have taken an index.
+        if request.index != index {
+            return Err(invalid);
+        }
+        bytes = bytes.saturating_add(if let Command::DelegatedOrder(_) = &request.command {
+            signing::DELEGATED_ORDER_BYTES
+        } else if let Command::DelegatedReplace(_) = &request.command {
+            signing::DELEGATED_REPLACE_BYTES
+        } else {
+            return Err(invalid);
+        });
+    }
+    let covered = covered.get(..bytes).ok_or(invalid)?;
+    let platform = signed.origin.platform;
+    let key = directory.platform(platform).filter(|key| key.id == signed.key).ok_or(invalid)?;
+    let digest = Digest::new(Sha256::digest(covered).into());
+    signing::frame(platform, signed.key, signed.orders, &digest, signed_bytes);
+    verify(key, signed_bytes, &signed.signature)
 }
 
 /// Whether the session's shard is the one that knows the slot or the order. What no shard knows is
 /// the engine's to refuse.
 fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), RejectReason> {
-    let of_order =
-        |order: OrderId| ShardId::of_number(order.get()).filter(|&of| map.shards().contains(of));
-    let belongs_to = match command {
-        Command::NewOrder(signed) => map.of(signed.order.key),
-        Command::ReplaceOrder(signed) => of_order(signed.replace.order),
-        Command::CancelOrder(request)
-        | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => of_order(request.order),
-        Command::ReduceOrder(reduce) => of_order(reduce.order),
-        Command::MassCancel(cancel) => cancel.slot.and_then(|key| map.of(key)),
-        Command::DefineMarket(_)
-        | Command::RegisterParty(_)
-        | Command::RegisterMeter(_)
-        | Command::SetControls(_)
-        | Command::OpenSlot(_)
-        | Command::FreezeSlot(_)
-        | Command::UncrossSlot(_)
-        | Command::CloseSlot(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
+    let belongs_to = match command.about() {
+        About::Slot(key) => map.of(key),
+        About::Order(order) => {
+            ShardId::of_number(order.get()).filter(|&shard| map.shards().contains(shard))
+        }
+        About::Everything => None,
     };
     match belongs_to {
         Some(other) if other != shard => Err(RejectReason::WrongShard),
@@ -171,7 +252,11 @@ fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), 
 fn check_storage(command: &Command, storage_low: &AtomicBool) -> Result<(), RejectReason> {
     let makes_orders = matches!(
         command,
-        Command::NewOrder(_) | Command::ReplaceOrder(_) | Command::ActivateOrder(_)
+        Command::NewOrder(_)
+            | Command::ReplaceOrder(_)
+            | Command::ActivateOrder(_)
+            | Command::DelegatedOrder(_)
+            | Command::DelegatedReplace(_)
     );
     // A moment sooner or later makes no difference: the flag guards no other memory.
     if makes_orders && storage_low.load(Ordering::Relaxed) {
@@ -194,12 +279,35 @@ pub fn check(
         Command::NewOrder(signed) => {
             let meter = authorised(directory, signed.order.meter, signed.origin.platform)?;
             signing::new_order(&signed.order, signed_bytes);
-            verify(meter, signed_bytes, &signed.signature)
+            verify(&meter.key, signed_bytes, &signed.signature)
         }
         Command::ReplaceOrder(signed) => {
             let meter = authorised(directory, signed.replace.meter, signed.origin.platform)?;
             signing::replace_order(&signed.replace, signed_bytes);
-            verify(meter, signed_bytes, &signed.signature)
+            verify(&meter.key, signed_bytes, &signed.signature)
+        }
+        Command::DelegateMeter(request) => {
+            let delegation = &request.delegation;
+            let meter = directory.meter(delegation.meter).ok_or(RejectReason::UnknownMeter)?;
+            if delegation.platform != request.origin.platform {
+                return Err(RejectReason::NotAuthorised);
+            }
+            if delegation.key != meter.key.id {
+                return Err(RejectReason::SignatureInvalid);
+            }
+            signing::delegation(delegation, signed_bytes);
+            verify(&meter.key, signed_bytes, &request.signature)
+        }
+        Command::RevokeDelegation(request) => {
+            let meter = directory.meter(request.meter).ok_or(RejectReason::UnknownMeter)?;
+            // Without a signature it takes back what the platform holds, as the engine knows.
+            let Some(signature) = &request.signature else { return Ok(()) };
+            signing::revocation(request.meter, request.number, signed_bytes);
+            verify(&meter.key, signed_bytes, signature)
+        }
+        // Outside of a frame whose signature covers them, or a signature without its frame.
+        Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
+            Err(RejectReason::SignatureInvalid)
         }
         // What takes back needs no more authority than the session's certificate; the engine
         // compares platforms. The others never come from a session.
@@ -235,8 +343,8 @@ fn authorised(
     Ok(identity)
 }
 
-fn verify(meter: &MeterIdentity, bytes: &[u8], signature: &Signature) -> Result<(), RejectReason> {
-    let key = meter.key.as_ref().ok_or(RejectReason::SignatureInvalid)?;
+fn verify(key: &SignerKey, bytes: &[u8], signature: &Signature) -> Result<(), RejectReason> {
+    let key = key.verifying.as_ref().ok_or(RejectReason::SignatureInvalid)?;
     let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
     // Plain `verify` accepts signatures that are no evidence; see RFC 8032 §8.9.
     key.verify_strict(bytes, &signature).map_err(|_| RejectReason::SignatureInvalid)

@@ -4,6 +4,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`mod@verify`] | executes a journal again and compares every event |
+//! | [`mod@evidence`] | checks every signature again |
 //! | [`mod@inspect`] | counts what is in a journal and its files |
 //! | [`mod@diff`] | finds where two journals part |
 //! | [`mod@trace`] | tells the life of an order or trade, stop by stop |
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod diff;
+pub mod evidence;
 pub mod export;
 pub mod fields;
 pub mod flow;
@@ -26,5 +28,6 @@ pub mod stage;
 pub mod trace;
 pub mod verify;
 
+pub use evidence::{Evidence, EvidenceError, verify_signatures};
 pub use shards::{Shard, shards};
 pub use verify::{Progress, Verified, VerifyError, compare, verify};

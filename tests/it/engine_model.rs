@@ -77,7 +77,7 @@ fn run(seed: u64, digest_steps: u64, coverage: &mut Coverage) {
         engine.apply(&command, &mut ours);
         model.apply(&command, &mut theirs);
         assert_eq!(ours, theirs, "seed {seed}, step {step}: {command:?}");
-        let silent = matches!(command.value, Command::PassTime);
+        let silent = matches!(command.value, Command::PassTime | Command::SignedFrame(_));
         assert!(silent || !ours.is_empty(), "seed {seed}, step {step}: no answer to {command:?}");
         // An order that expired first has changed the book.
         if let (Some(Event::AuctionUncrossed(result)), Some(expected)) = (ours.first(), &indicative)
@@ -129,9 +129,12 @@ impl Coverage {
         for event in events {
             self.note_event(event, entering);
             if let Event::OrderAccepted(accepted) = event
-                && let Command::NewOrder(signed) = command.value
+                && let Some(&order) = command.value.new_order()
             {
-                self.orders.insert(accepted.order, signed.order);
+                self.orders.insert(accepted.order, order);
+                if let Command::DelegatedOrder(_) = command.value {
+                    self.add("accepted under a delegation");
+                }
             }
             if let Event::SlotPhaseChanged(changed) = event {
                 let before = self.phases.insert(changed.key, changed.phase);
@@ -144,6 +147,11 @@ impl Coverage {
         let trades = events.iter().any(|event| matches!(event, Event::Trade(_)));
         if trades && matches!(command.value, Command::ReplaceOrder(_)) {
             self.add("replaced and traded");
+        }
+        if let (Command::DelegatedReplace(_), Some(Event::OrderReplaced(_))) =
+            (&command.value, events.first())
+        {
+            self.add("replaced under a delegation");
         }
         if trades && matches!(command.value, Command::ActivateOrder(_)) {
             self.add("activated and traded");
@@ -200,6 +208,14 @@ impl Coverage {
             Event::TradingChanged(control) => format!("trading {}", control.state.name()),
             Event::CreditSet(_) => "credit set".to_owned(),
             Event::CreditReleased(_) => "credit released".to_owned(),
+            Event::MeterDelegated(delegated) if delegated.before.is_some() => {
+                "delegated, to another platform".to_owned()
+            }
+            Event::MeterDelegated(_) => "delegated".to_owned(),
+            Event::DelegationRevoked(revoked) if revoked.holder.is_none() => {
+                "revoked what nobody held".to_owned()
+            }
+            Event::DelegationRevoked(_) => "revoked".to_owned(),
             Event::CommandRejected(rejected) => reject(rejected.reason),
         };
         self.add(name);
@@ -247,6 +263,9 @@ fn entering(command: &Command, events: &[Event]) -> Option<OrderId> {
     if let Command::ReplaceOrder(signed) = command {
         return Some(signed.replace.order);
     }
+    if let Command::DelegatedReplace(delegated) = command {
+        return Some(delegated.replace.order);
+    }
     if let Command::ActivateOrder(request) = command {
         return Some(request.order);
     }
@@ -275,7 +294,13 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 44] = [
+const KINDS: [&str; 50] = [
+    "accepted under a delegation",
+    "replaced under a delegation",
+    "delegated",
+    "delegated, to another platform",
+    "revoked",
+    "revoked what nobody held",
     "market defined",
     "party registered",
     "meter registered",
@@ -329,7 +354,7 @@ fn expected() -> Vec<String> {
     names.extend(open.map(|before| phases(before, Phase::Closed)));
     names.extend(PriceRule::ALL.map(uncrossed));
     names.extend((0..=9).filter_map(CancelReason::from_code).map(cancel));
-    names.extend((0..=6).filter_map(Request::from_code).map(request));
+    names.extend((0..=8).filter_map(Request::from_code).map(request));
     // The edge gives the session's reasons and checks signatures; the engine gives all others.
     let engine = RejectReason::ALL
         .iter()

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, env};
 
 use gateway::{
-    Directory, identity,
+    Directory, client, identity,
     session::{Ended, Session},
     verifier,
 };
@@ -17,13 +17,13 @@ use tests::{
     mutation::damage,
 };
 use types::{
-    ClientOrderId, Command, Conditions, DeliverySlot, Energy, MarketId, MeterId, NewOrder, OrderId,
-    OrderKind, OrderList, PlatformId, Price, RejectReason, ReplaceOrder, Scope, Seq, SessionId,
-    ShardId, Shards, Side, Signature, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Command, Conditions, Delegation, DeliverySlot, Energy, MarketId, MeterId,
+    NewOrder, OrderId, OrderKind, OrderList, PlatformId, Price, RejectReason, ReplaceOrder, Scope,
+    Seq, SessionId, ShardId, Shards, Side, Signature, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     FrameBuilder, FrameDecoder, Inbound, Outbound,
-    inbound::{self, Empty, InboundMessages, Logon, SignedNew, SignedReplace},
+    inbound::{self, Delegate, Empty, InboundMessages, Logon, Revoke, SignedNew, SignedReplace},
     signing,
 };
 
@@ -129,6 +129,10 @@ fn streams() -> Vec<Vec<u8>> {
         Inbound::TestRequest(inbound::Test { token: 5 }),
         Inbound::Heartbeat(Empty),
     ];
+    let mut to_sign = client::FrameToSign::default();
+    [11, 12].into_iter().for_each(|number| to_sign.push(order(number)));
+    let key = cast::party_key(cast::party(types::Role::Platform, 1));
+    let signed = to_sign.sign(&key, PlatformId::new(1));
     let framed = |frames: &[&[Inbound]]| {
         let mut bytes = Vec::new();
         let mut builder = FrameBuilder::default();
@@ -141,7 +145,7 @@ fn streams() -> Vec<Vec<u8>> {
         bytes
     };
     vec![
-        framed(&[&[logon], &requests]),
+        framed(&[&[logon], &requests, &signed]),
         framed(&[&[logon, requests[2]], &requests[..3], &[requests[8]], &requests[5..]]),
         framed(&[&[logon], &[Inbound::Logout(Empty)]]),
         framed(&[&[requests[2]]]),
@@ -253,7 +257,8 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::ExecutionReport(_)
         | Outbound::GoingAway(_)
         | Outbound::LoggedOut(_)
-        | Outbound::MassCancelled(_) => "another",
+        | Outbound::MassCancelled(_)
+        | Outbound::DelegationReport(_) => "another",
     }
 }
 
@@ -309,6 +314,171 @@ fn nothing_is_accepted_that_was_not_signed() {
                     RejectReason::NotAuthorised,
                 ];
                 assert!(known.contains(&reason), "{reason:?}");
+                count(coverage, reason.name());
+            }
+        }
+    });
+}
+
+fn delegation(meter: MeterId, platform: u16) -> Delegation {
+    let key = cast::meter_key(meter).verifying_key();
+    Delegation {
+        number: 1,
+        meter,
+        platform: PlatformId::new(platform),
+        market: MarketId::new(1),
+        sides: types::Sides::Both,
+        quantity_max: Energy::from_wh(1_000),
+        buy_limit: Delegation::ANY_BUY,
+        sell_limit: Price::from_micros(200_000),
+        valid_from: Timestamp::from_seconds(1_700_000_000),
+        valid_until: Timestamp::from_seconds(1_800_000_000),
+        key: types::PublicKey::new(key.to_bytes()).id(),
+    }
+}
+
+fn everyone() -> Directory {
+    let directory = Directory::default();
+    let registry = cast::registry();
+    registry.meters.iter().for_each(|meter| directory.enrol(meter));
+    registry.parties.iter().for_each(|party| directory.enrol_party(party));
+    directory
+}
+
+const FIRST_PLATFORM: types::Origin =
+    types::Origin { platform: PlatformId::new(1), session: SessionId::new(1) };
+
+fn encoded(message: &Inbound) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn no_delegation_is_accepted_that_was_not_signed() {
+    let expected =
+        ["no message", "signature_invalid", "unknown_meter", "not_authorised", "as signed"];
+    let directory = everyone();
+    let number = ClientOrderId::new(3);
+    let to = |meter, platform| {
+        client::sign_delegation(&cast::meter_key(meter), number, delegation(meter, platform))
+    };
+    let revocation = client::sign_revocation(&cast::meter_key(SECOND), number, SECOND, 4);
+    // The last is well signed, and another platform's to bring.
+    let originals = [to(FIRST, 1), to(SECOND, 1), revocation, to(FIRST, 2)];
+    let samples: Vec<Vec<u8>> = originals.iter().map(encoded).collect();
+    let mut room = Vec::new();
+    fuzz("delegations", &expected, |random, coverage| {
+        let mut bytes = samples[usize::try_from(random.below(4)).unwrap()].clone();
+        damage(&mut bytes, &samples, random);
+        let origin = FIRST_PLATFORM;
+        let command = match Inbound::decode(&mut bytes.as_slice()) {
+            Ok(Inbound::DelegateMeter(Delegate { client_order, delegation, signature })) => {
+                Command::DelegateMeter(types::DelegateMeter {
+                    origin,
+                    client_order,
+                    delegation,
+                    signature,
+                })
+            }
+            Ok(Inbound::RevokeDelegation(Revoke { client_order, number, meter, signature })) => {
+                Command::RevokeDelegation(types::RevokeDelegation {
+                    origin,
+                    client_order,
+                    meter,
+                    number,
+                    signature,
+                })
+            }
+            Ok(_) | Err(_) => return count(coverage, "no message"),
+        };
+        match verifier::check(&command, &directory, &mut room) {
+            Ok(()) => {
+                // The platform's own number, behind the head, is not signed.
+                let behind = |bytes: &[u8]| bytes.get(16..).map(<[u8]>::to_vec);
+                let as_signed = samples[..3].iter().any(|one| {
+                    bytes.len() >= one.len() && behind(one) == behind(&bytes[..one.len()])
+                });
+                let gives_back = matches!(&command, Command::RevokeDelegation(request)
+                    if request.signature.is_none());
+                assert!(as_signed || gives_back, "accepted: {command:?}");
+                count(coverage, "as signed");
+            }
+            Err(reason) => {
+                let known = [
+                    RejectReason::SignatureInvalid,
+                    RejectReason::UnknownMeter,
+                    RejectReason::NotAuthorised,
+                ];
+                assert!(known.contains(&reason), "{reason:?}");
+                count(coverage, reason.name());
+            }
+        }
+    });
+}
+
+/// A frame that platform 1 signs as another one.
+fn signed_frame(signs: u16, named: u16, orders: &[u64]) -> Vec<u8> {
+    let mut frame = client::FrameToSign::default();
+    orders.iter().for_each(|&number| frame.push(order(number)));
+    let key = cast::party_key(cast::party(types::Role::Platform, signs));
+    let mut builder = FrameBuilder::default();
+    for message in frame.sign(&key, PlatformId::new(named)) {
+        builder.push(|out| message.encode(out));
+    }
+    let mut bytes = Vec::new();
+    builder.seal(2, &mut bytes);
+    bytes
+}
+
+#[test]
+fn no_frame_is_accepted_that_was_not_signed() {
+    let expected = ["no frame", "no signature first", "signature_invalid", "as signed"];
+    let directory = everyone();
+    let samples = [
+        signed_frame(1, 1, &[1, 2, 3]),
+        signed_frame(1, 1, &[4]),
+        signed_frame(2, 2, &[5, 6]),
+        signed_frame(1, 2, &[7]),
+    ];
+    let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000, shard: ShardId::FIRST });
+    let mut opening = FrameBuilder::default();
+    opening.push(|out| logon.encode(out));
+    let mut opened = Vec::new();
+    opening.seal(1, &mut opened);
+    let mut room = Vec::new();
+    fuzz("signed frames", &expected, |random, coverage| {
+        let mut bytes = samples[usize::try_from(random.below(4)).unwrap()].clone();
+        damage(&mut bytes, &samples, random);
+        let mut decoder = FrameDecoder::default();
+        decoder.extend(&opened);
+        decoder.extend(&bytes);
+        let mut session = Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE);
+        let first = decoder.next_frame().unwrap().unwrap();
+        assert_eq!(session.handle_frame(&first, |_| Seq::ZERO).ended, None);
+        let Ok(Some(frame)) = decoder.next_frame() else { return count(coverage, "no frame") };
+        let handled = session.handle_frame(&frame, |_| Seq::ZERO);
+        let (Some(signed), others) = verifier::split_frame(&handled.requests) else {
+            return count(coverage, "no signature first");
+        };
+        // What no signature covers is never accepted.
+        for request in others.iter().filter(|other| other.command.is_of_signed_frame()) {
+            let outcome = verifier::check(&request.command, &directory, &mut room);
+            assert_eq!(outcome, Err(RejectReason::SignatureInvalid));
+        }
+        match verifier::verify_frame(signed, &handled.covered, &directory, &mut room) {
+            Ok(()) => {
+                let covered = |bytes: &[u8], orders: usize| {
+                    bytes.get(24..112 + 96 * orders).map(<[u8]>::to_vec)
+                };
+                let orders = signed.len() - 1;
+                let got = covered(&bytes, orders);
+                let is_one = |one: &Vec<u8>| covered(one, orders) == got;
+                assert!(got.is_some() && samples[..2].iter().any(is_one), "accepted: {signed:?}");
+                count(coverage, "as signed");
+            }
+            Err(reason) => {
+                assert_eq!(reason, RejectReason::SignatureInvalid);
                 count(coverage, reason.name());
             }
         }

@@ -5,6 +5,7 @@ mod authority;
 mod certificates;
 mod command_line;
 mod crash;
+mod delegation;
 mod demo;
 mod documents;
 mod engine_auction;

@@ -15,8 +15,8 @@ use tests::{
     venue::{Venue, config_text, soon},
 };
 use types::{
-    ClientOrderId, Command, Event, Money, OrderId, PlatformId, RejectReason, Role, Scope, Seq,
-    Sequenced, ShardId, ShardMap, Side, SlotKey, TradeId,
+    About, ClientOrderId, Command, Event, Money, OrderId, PlatformId, RejectReason, Role, Scope,
+    Seq, Sequenced, ShardId, ShardMap, Side, SlotKey, TradeId,
 };
 
 /// The last half hour of the day and the first of the next trade together, continuously.
@@ -224,22 +224,10 @@ async fn a_restart_recovers_both_and_settlement_has_every_trade_once() {
 
 /// The slot a command is about; none where it enters somebody or something.
 fn slot_of(command: &Command, slots: &BTreeMap<OrderId, SlotKey>) -> Option<SlotKey> {
-    match command {
-        Command::OpenSlot(key) | Command::UncrossSlot(key) | Command::CloseSlot(key) => Some(*key),
-        Command::NewOrder(signed) => Some(signed.order.key),
-        Command::CancelOrder(request) => Some(slots[&request.order]),
-        Command::DefineMarket(_) | Command::RegisterParty(_) | Command::RegisterMeter(_) => None,
-        Command::SetControls(_)
-        | Command::FreezeSlot(_)
-        | Command::ReplaceOrder(_)
-        | Command::ReduceOrder(_)
-        | Command::HibernateOrder(_)
-        | Command::ActivateOrder(_)
-        | Command::MassCancel(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => panic!("not in this history: {command:?}"),
+    match command.about() {
+        About::Slot(key) => Some(key),
+        About::Order(order) => Some(slots[&order]),
+        About::Everything => None,
     }
 }
 

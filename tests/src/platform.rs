@@ -12,7 +12,7 @@ use types::{
 use wire::{
     Inbound, Outbound,
     inbound::Test,
-    outbound::{ExecType, ExecutionReport},
+    outbound::{DelegationReport, DelegationState, ExecType, ExecutionReport},
 };
 
 use crate::{
@@ -273,7 +273,12 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         | Inbound::ActivateOrder(request) => request.client_order,
         Inbound::ReduceOrder(reduce) => reduce.client_order,
         Inbound::MassCancel(cancel) => cancel.client_order,
-        Inbound::Logon(_)
+        Inbound::DelegateMeter(delegate) => delegate.client_order,
+        Inbound::RevokeDelegation(revoke) => revoke.client_order,
+        Inbound::DelegatedOrder(order) => order.client_order,
+        Inbound::DelegatedReplace(replace) => replace.client_order,
+        Inbound::FrameSignature(_)
+        | Inbound::Logon(_)
         | Inbound::Logout(_)
         | Inbound::Heartbeat(_)
         | Inbound::TestRequest(_) => {
@@ -286,6 +291,7 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
     match message {
         Outbound::MessageRejected(rejected) => rejected.client_order == client_order,
         Outbound::MassCancelled(cancelled) => cancelled.client_order == client_order,
+        Outbound::DelegationReport(report) => report.client_order == client_order,
         Outbound::ExecutionReport(report) => {
             report.client_order == client_order
                 && !matches!(report.exec_type, ExecType::Trade | ExecType::Expired)
@@ -311,10 +317,23 @@ pub fn told(message: &Outbound) -> String {
         Outbound::LoggedOut(_) => "logged out".to_owned(),
         Outbound::GoingAway(_) => "going away".to_owned(),
         Outbound::TestReply(test) => format!("test {}", test.token),
+        Outbound::DelegationReport(report) => told_delegation(report),
         Outbound::MassCancelled(report) => {
             let end = if report.complete { "" } else { " and more are left" };
             format!("mass cancelled {}{end}", report.cancelled)
         }
+    }
+}
+
+fn told_delegation(report: &DelegationReport) -> String {
+    let DelegationReport { number, meter, .. } = report;
+    let reason =
+        || RejectReason::from_code(report.reason).map_or("without a reason", RejectReason::name);
+    match report.state {
+        DelegationState::Entered => format!("delegation {number} of meter {meter}"),
+        DelegationState::Ended => format!("no delegation up to {number} of meter {meter}"),
+        DelegationState::Refused => format!("delegation rejected {}", reason()),
+        DelegationState::EndRefused => format!("revocation rejected {}", reason()),
     }
 }
 

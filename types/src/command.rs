@@ -2,7 +2,8 @@
 
 use crate::{
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
-    identity::Signature,
+    delegation::Delegation,
+    identity::{KeyId, Signature},
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, Seq, SessionId},
     market::MarketDefinition,
     order::{Conditions, OrderKind, OrderList, Side, TimeInForce},
@@ -101,6 +102,68 @@ pub struct SignedReplaceOrder {
     pub signature: Signature,
 }
 
+/// A platform brings a delegation that the meter's owner signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelegateMeter {
+    /// Who sent it; the platform that the delegation names.
+    pub origin: Origin,
+    /// The platform's own number for this request.
+    pub client_order: ClientOrderId,
+    /// What was signed.
+    pub delegation: Delegation,
+    /// By the meter's key.
+    pub signature: Signature,
+}
+
+/// Ends the delegation of a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokeDelegation {
+    /// Who sent it.
+    pub origin: Origin,
+    /// The platform's own number for this request.
+    pub client_order: ClientOrderId,
+    /// Whose delegation.
+    pub meter: MeterId,
+    /// Delegations up to this number end, and none of them is accepted any more.
+    pub number: u64,
+    /// By the meter's key; `None` where the platform gives back the delegation that it holds.
+    pub signature: Option<Signature>,
+}
+
+/// The platform's signature over orders of a frame, which follow it directly as [`DelegatedOrder`]
+/// and [`DelegatedReplace`]. It is evidence and changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedFrame {
+    /// Who sent it.
+    pub origin: Origin,
+    /// Number of the frame in its session.
+    pub frame: u64,
+    /// How many orders it covers.
+    pub orders: u16,
+    /// The platform's key.
+    pub key: KeyId,
+    /// By the platform's key.
+    pub signature: Signature,
+}
+
+/// A new order that a platform signed, with others, in the name of a meter that delegated that to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelegatedOrder {
+    /// Who sent it.
+    pub origin: Origin,
+    /// What was signed.
+    pub order: NewOrder,
+}
+
+/// A replacement that a platform signed, with others, in the name of a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelegatedReplace {
+    /// Who sent it.
+    pub origin: Origin,
+    /// What was signed.
+    pub replace: ReplaceOrder,
+}
+
 /// A request about one order that needs no more words: to cancel, hibernate or activate it. The
 /// session's certificate is its authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,4 +259,140 @@ pub enum Command {
     ReleaseCredit(CreditRelease),
     /// Nothing but the time: orders whose last instant has passed expire.
     PassTime,
+    /// A platform may send orders for a meter.
+    DelegateMeter(DelegateMeter),
+    /// It may no more.
+    RevokeDelegation(RevokeDelegation),
+    /// Evidence of the orders that follow.
+    SignedFrame(SignedFrame),
+    /// A new order under a delegation.
+    DelegatedOrder(DelegatedOrder),
+    /// A replacement under a delegation.
+    DelegatedReplace(DelegatedReplace),
+}
+
+impl Command {
+    /// The session that sent it; `None` where the operator or the timetable did.
+    #[must_use]
+    pub const fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::NewOrder(signed) => Some(signed.origin),
+            Self::ReplaceOrder(signed) => Some(signed.origin),
+            Self::ReduceOrder(reduce) => Some(reduce.origin),
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => Some(request.origin),
+            Self::MassCancel(request) => request.origin,
+            Self::DelegateMeter(request) => Some(request.origin),
+            Self::RevokeDelegation(request) => Some(request.origin),
+            Self::SignedFrame(frame) => Some(frame.origin),
+            Self::DelegatedOrder(delegated) => Some(delegated.origin),
+            Self::DelegatedReplace(delegated) => Some(delegated.origin),
+            Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::OpenSlot(_)
+            | Self::FreezeSlot(_)
+            | Self::UncrossSlot(_)
+            | Self::CloseSlot(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => None,
+        }
+    }
+
+    /// The platform's own number of the request; 0 where it has none.
+    #[must_use]
+    pub const fn client_order(&self) -> ClientOrderId {
+        match self {
+            Self::NewOrder(signed) => signed.order.client_order,
+            Self::ReplaceOrder(signed) => signed.replace.client_order,
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => request.client_order,
+            Self::ReduceOrder(reduce) => reduce.client_order,
+            Self::MassCancel(cancel) => cancel.client_order,
+            Self::DelegateMeter(request) => request.client_order,
+            Self::RevokeDelegation(request) => request.client_order,
+            Self::DelegatedOrder(delegated) => delegated.order.client_order,
+            Self::DelegatedReplace(delegated) => delegated.replace.client_order,
+            Self::SignedFrame(_)
+            | Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::OpenSlot(_)
+            | Self::FreezeSlot(_)
+            | Self::UncrossSlot(_)
+            | Self::CloseSlot(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => ClientOrderId::new(0),
+        }
+    }
+
+    /// The new order that it brings, whoever signed it.
+    #[must_use]
+    #[inline]
+    pub const fn new_order(&self) -> Option<&NewOrder> {
+        if let Self::NewOrder(SignedNewOrder { order, .. })
+        | Self::DelegatedOrder(DelegatedOrder { order, .. }) = self
+        {
+            Some(order)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it is one of the orders that a [`SignedFrame`] covers.
+    #[must_use]
+    pub const fn is_of_signed_frame(&self) -> bool {
+        matches!(self, Self::DelegatedOrder(_) | Self::DelegatedReplace(_))
+    }
+
+    /// What a request is about: where it belongs, without asking an engine.
+    #[must_use]
+    pub const fn about(&self) -> About {
+        match self {
+            Self::NewOrder(signed) => About::Slot(signed.order.key),
+            Self::OpenSlot(key) | Self::UncrossSlot(key) | Self::CloseSlot(key) => {
+                About::Slot(*key)
+            }
+            Self::FreezeSlot(freeze) => About::Slot(freeze.key),
+            Self::DelegatedOrder(delegated) => About::Slot(delegated.order.key),
+            Self::ReplaceOrder(signed) => About::Order(signed.replace.order),
+            Self::DelegatedReplace(delegated) => About::Order(delegated.replace.order),
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => About::Order(request.order),
+            Self::ReduceOrder(reduce) => About::Order(reduce.order),
+            Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
+            Self::MassCancel(MassCancel { slot: None, .. })
+            | Self::DelegateMeter(_)
+            | Self::RevokeDelegation(_)
+            | Self::SignedFrame(_)
+            | Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => About::Everything,
+        }
+    }
+}
+
+/// What a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// One slot's book.
+    Slot(SlotKey),
+    /// An order that was accepted.
+    Order(OrderId),
+    /// No single slot: what every shard knows.
+    Everything,
 }

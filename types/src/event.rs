@@ -4,6 +4,7 @@ use crate::{
     auction::AuctionResult,
     command::Origin,
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
+    delegation::Delegation,
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
     market::{MarketDefinition, Phase},
     order::Side,
@@ -32,6 +33,10 @@ pub enum Request {
     Activate = 5,
     /// A mass cancellation.
     MassCancel = 6,
+    /// A delegation.
+    Delegate = 7,
+    /// The end of a delegation.
+    Revoke = 8,
 }
 
 impl Request {
@@ -46,6 +51,8 @@ impl Request {
             4 => Some(Self::Hibernate),
             5 => Some(Self::Activate),
             6 => Some(Self::MassCancel),
+            7 => Some(Self::Delegate),
+            8 => Some(Self::Revoke),
             _ => None,
         }
     }
@@ -284,6 +291,34 @@ pub struct SlotPhaseChanged {
     pub phase: Phase,
 }
 
+/// A platform may send orders for a meter, as the delegation says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeterDelegated {
+    /// Who brought it.
+    pub origin: Origin,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// What it says.
+    pub delegation: Delegation,
+    /// Another platform that held a delegation of the meter, which it ends.
+    pub before: Option<PlatformId>,
+}
+
+/// No delegation of a meter up to a number counts any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelegationRevoked {
+    /// Who asked.
+    pub origin: Origin,
+    /// The platform's number of the request.
+    pub client_order: ClientOrderId,
+    /// Whose.
+    pub meter: MeterId,
+    /// Up to which number.
+    pub number: u64,
+    /// The platform that held a delegation, if one did.
+    pub holder: Option<PlatformId>,
+}
+
 /// A command of the operator or the schedule was refused. Nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommandRejected {
@@ -334,6 +369,10 @@ pub enum Event {
     CreditSet(CreditLimit),
     /// A platform owes less.
     CreditReleased(CreditRelease),
+    /// A meter has a delegation.
+    MeterDelegated(MeterDelegated),
+    /// A meter has none up to a number.
+    DelegationRevoked(DelegationRevoked),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

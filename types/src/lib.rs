@@ -11,6 +11,7 @@ pub mod calendar;
 pub mod code;
 pub mod command;
 pub mod control;
+pub mod delegation;
 pub mod event;
 pub mod identity;
 pub mod ids;
@@ -26,19 +27,21 @@ pub mod units;
 pub use auction::{AuctionResult, PriceRule};
 pub use code::{Code, CodeError};
 pub use command::{
-    Command, FreezeSlot, MASS_CANCEL_MAX, MassCancel, NewOrder, OrderRequest, Origin, ReduceOrder,
-    ReplaceOrder, Sequenced, SignedNewOrder, SignedReplaceOrder,
+    About, Command, DelegateMeter, DelegatedOrder, DelegatedReplace, FreezeSlot, MASS_CANCEL_MAX,
+    MassCancel, NewOrder, OrderRequest, Origin, ReduceOrder, ReplaceOrder, RevokeDelegation,
+    Sequenced, SignedFrame, SignedNewOrder, SignedReplaceOrder,
 };
 pub use control::{
     Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,
     TradingControl, TradingState,
 };
+pub use delegation::{Delegation, Sides, Terms};
 pub use event::{
-    CallExtended, CancelReason, CommandRejected, Event, MassCancelled, OrderAccepted,
-    OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, Request, SlotFrozen,
-    SlotPhaseChanged, Trade, TradeSide,
+    CallExtended, CancelReason, CommandRejected, DelegationRevoked, Event, MassCancelled,
+    MeterDelegated, OrderAccepted, OrderCancelled, OrderMoved, OrderRejected, OrderReplaced,
+    OrderRestated, Request, SlotFrozen, SlotPhaseChanged, Trade, TradeSide,
 };
-pub use identity::{Digest, PublicKey, Signature};
+pub use identity::{Digest, KeyId, PublicKey, Signature};
 pub use ids::{
     ClientOrderId, MarketId, MeterId, OrderId, OwnerId, PlatformId, RetailerId, Seq, SessionId,
     TradeId, UtilityId,

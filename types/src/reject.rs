@@ -67,10 +67,19 @@ reasons! {
     NotAuthorised = 21, "not_authorised", false;
     /// The signature's validity has passed.
     SignatureExpired = 22, "signature_expired", false;
-    /// The signature does not verify under the meter's key.
+    /// The signature does not verify: under the meter's key, or that of a frame under the platform's. Or
+    /// an order without one of its own stands in no signed frame.
     SignatureInvalid = 23, "signature_invalid", false;
     /// Everyone, the platform, the meter's retailer or the meter is suspended.
     TradingSuspended = 24, "trading_suspended", true;
+    /// No delegation of the meter to the platform is in force, or it has not begun.
+    DelegationMissing = 25, "delegation_missing", true;
+    /// The delegation's last instant has passed.
+    DelegationExpired = 26, "delegation_expired", false;
+    /// The delegation is not for this market, side, quantity or price.
+    DelegationExceeded = 27, "delegation_exceeded", false;
+    /// A delegation or revocation of the meter with this number or a higher one is known.
+    DelegationOutdated = 28, "delegation_outdated", false;
 
     /// No market of this number is defined.
     UnknownMarket = 40, "unknown_market", false;

@@ -211,6 +211,8 @@ impl FeedMessage {
             | Event::TradingChanged(_)
             | Event::CreditSet(_)
             | Event::CreditReleased(_)
+            | Event::MeterDelegated(_)
+            | Event::DelegationRevoked(_)
             | Event::CommandRejected(_) => None,
         }
     }

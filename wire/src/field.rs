@@ -1,10 +1,10 @@
 //! Fields: how each domain type stands in a message.
 
 use types::{
-    ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead, ListKind,
+    ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind,
     MarketId, MeterId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power, Price,
     PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
-    Signature, SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
+    Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -112,6 +112,7 @@ number_fields! {
     OrderId: u64 = get / new;
     TradeId: u64 = get / new;
     ClientOrderId: u64 = get / new;
+    KeyId: u64 = get / new;
     Seq: u64 = get / new;
     Timestamp: i64 = ns / from_ns;
     Energy: u64 = wh / from_wh;
@@ -138,6 +139,7 @@ macro_rules! code_fields {
 }
 code_fields! {
     Side: u8;
+    Sides: u8;
     OrderKind: u8;
     TimeInForce: u8;
     ListKind: u8;
@@ -366,6 +368,20 @@ impl Field for Option<Side> {
             u8::MAX => Ok(None),
             code => Side::from_code(code).map(Some).ok_or(DecodeError::BadField("Side")),
         }
+    }
+}
+
+/// An optional signature: 64 zero bytes where there is none. They are no signature under any key that
+/// is not refused.
+impl Field for Option<Signature> {
+    const SIZE: usize = Signature::SIZE;
+    const NAME: &'static str = "bytes[64], or zero";
+    fn put(&self, out: &mut Vec<u8>) {
+        self.unwrap_or(Signature::new([0; 64])).put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let signature = Signature::take(bytes)?;
+        Ok((*signature.as_bytes() != [0; 64]).then_some(signature))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Stop 2 of an order's life: bytes become a message, or a [`DecodeError`].
 
 use types::{
-    ClientOrderId, Conditions, Energy, ListKind, MeterId, NewOrder, OrderId, OrderKind, OrderList,
-    Price, ReplaceOrder, Scope, ShardId, Side, Signature, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, Delegation, Energy, KeyId, ListKind, MarketId, MeterId, NewOrder,
+    OrderId, OrderKind, OrderList, PlatformId, Price, ReplaceOrder, Scope, ShardId, Side, Sides,
+    Signature, SlotKey, TimeInForce, Timestamp,
 };
 
 use crate::field::{ConditionFlags, DecodeError, Field};
@@ -167,6 +168,71 @@ pub struct SignedReplace {
 }
 layout! { SignedReplace { replace: ReplaceOrder, signature: Signature, } }
 
+layout! {
+    Delegation {
+        number: u64,
+        quantity_max: Energy,
+        buy_limit: Price,
+        sell_limit: Price,
+        valid_from: Timestamp,
+        valid_until: Timestamp,
+        key: KeyId,
+        meter: MeterId,
+        market: MarketId,
+        platform: PlatformId,
+        sides: Sides,
+        zero 7,
+    }
+}
+const _: () = assert!(Delegation::SIZE == 72);
+
+/// A delegation and the meter's signature over [`crate::signing::delegation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delegate {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// What is signed.
+    pub delegation: Delegation,
+    /// By the meter's key.
+    pub signature: Signature,
+}
+layout! { Delegate { client_order: ClientOrderId, delegation: Delegation, signature: Signature, } }
+
+/// The end of a delegation and, unless its platform gives it back, the meter's signature over
+/// [`crate::signing::revocation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoke {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// Up to which number the meter's delegations end.
+    pub number: u64,
+    /// Whose.
+    pub meter: MeterId,
+    /// By the meter's key; `None` from the platform that holds the delegation.
+    pub signature: Option<Signature>,
+}
+layout! {
+    Revoke {
+        client_order: ClientOrderId,
+        number: u64,
+        meter: MeterId,
+        zero 4,
+        signature: Option<Signature>,
+    }
+}
+
+/// The platform's signature over [`crate::signing::frame`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameSignature {
+    /// By the platform's key.
+    pub signature: Signature,
+    /// Which key that is.
+    pub key: KeyId,
+    /// How many messages behind this one it covers, at least one.
+    pub orders: u16,
+}
+layout! { FrameSignature { signature: Signature, key: KeyId, orders: u16, zero 6, } }
+
 /// What is asked of an order, where no more words are needed: to cancel, hibernate or activate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderRequest {
@@ -236,6 +302,16 @@ messages! {
         ActivateOrder(OrderRequest) = 10, 24;
         /// A cancellation of all orders of a scope, in one slot or, if the slot is zero, in all.
         MassCancel(MassCancel) = 11, 32;
+        /// Brings what a meter delegates to the platform.
+        DelegateMeter(Delegate) = 12, 152;
+        /// Ends the delegations of a meter up to a number.
+        RevokeDelegation(Revoke) = 13, 96;
+        /// The platform's signature over the orders that follow it; the first message of its frame.
+        FrameSignature(FrameSignature) = 14, 88;
+        /// A new order under a delegation, covered by the signature of its frame.
+        DelegatedOrder(NewOrder) = 15, 96;
+        /// A replacement under a delegation, covered by the signature of its frame.
+        DelegatedReplace(ReplaceOrder) = 16, 56;
     }
 }
 

@@ -222,6 +222,77 @@ layout! {
     }
 }
 
+/// What became of a delegation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum DelegationState {
+    /// It is entered.
+    Entered = 0,
+    /// The meter's delegations up to `number` have ended.
+    Ended = 1,
+    /// A delegation was refused.
+    Refused = 2,
+    /// The end of a delegation was refused.
+    EndRefused = 3,
+}
+
+impl DelegationState {
+    pub(crate) const ALL: [Self; 4] = [Self::Entered, Self::Ended, Self::Refused, Self::EndRefused];
+
+    /// The code in messages.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Field for DelegationState {
+    const SIZE: usize = 1;
+    const NAME: &'static str = "u8";
+    fn put(&self, out: &mut Vec<u8>) {
+        self.code().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let code = u8::take(bytes)?;
+        Self::ALL
+            .into_iter()
+            .find(|state| state.code() == code)
+            .ok_or(DecodeError::BadField("DelegationState"))
+    }
+}
+
+/// What became of a delegation. Sent only after it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelegationReport {
+    /// Position in the journal of the command that caused it.
+    pub seq: Seq,
+    /// When that command was sequenced.
+    pub time: Timestamp,
+    /// The platform's number of the request; 0 for a platform that did not ask.
+    pub client_order: ClientOrderId,
+    /// The delegation, or up to which one they have ended; 0 where refused.
+    pub number: u64,
+    /// Whose; 0 where refused.
+    pub meter: MeterId,
+    /// Why it was refused, or 0.
+    pub reason: u16,
+    /// What is reported.
+    pub state: DelegationState,
+}
+layout! {
+    DelegationReport {
+        seq: Seq,
+        time: Timestamp,
+        client_order: ClientOrderId,
+        number: u64,
+        meter: MeterId,
+        reason: u16,
+        state: DelegationState,
+        zero 1,
+    }
+}
+
 messages! {
     /// What the exchange sends on a trading session.
     Outbound {
@@ -243,5 +314,7 @@ messages! {
         TestReply(Test) = 71, 16;
         /// A mass cancellation is done.
         MassCancelled(MassCancelReport) = 72, 48;
+        /// What became of a delegation.
+        DelegationReport(DelegationReport) = 76, 48;
     }
 }

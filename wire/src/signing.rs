@@ -1,13 +1,30 @@
-//! The bytes that a meter's key signs: a domain tag, then the fields as they stand in the message.
+//! The bytes that a meter's or a platform's key signs: a domain tag, then the fields as they stand in the
+//! message; of a frame the digest of its orders.
 
-use types::{NewOrder, ReplaceOrder};
+use types::{Delegation, Digest, KeyId, MeterId, NewOrder, PlatformId, ReplaceOrder};
 
-use crate::field::Field;
+use crate::{
+    Inbound,
+    field::{Field, Zero},
+    frame::MESSAGE_HEAD_BYTES,
+};
 
 /// Precedes a new order. 24 bytes.
 pub const NEW_ORDER_TAG: &[u8; 24] = b"gridcross new order v1\0\0";
 /// Precedes a replacement. 24 bytes.
 pub const REPLACE_ORDER_TAG: &[u8; 24] = b"gridcross replace v1\0\0\0\0";
+/// Precedes a delegation. 24 bytes.
+pub const DELEGATION_TAG: &[u8; 24] = b"gridcross delegation v1\0";
+/// Precedes the end of a delegation. 24 bytes.
+pub const REVOCATION_TAG: &[u8; 24] = b"gridcross revocation v1\0";
+/// Precedes a platform's signature over the orders of a frame. 24 bytes.
+pub const FRAME_TAG: &[u8; 24] = b"gridcross frame v1\0\0\0\0\0\0";
+/// Bytes that are signed of a delegation: 24 of tag, 72 of fields.
+pub const DELEGATION_SIGNED_BYTES: usize = DELEGATION_TAG.len() + Delegation::SIZE;
+/// Bytes that are signed of the end of a delegation: 24 of tag, 8 of number, 4 of meter, 4 zero.
+pub const REVOCATION_SIGNED_BYTES: usize = REVOCATION_TAG.len() + 16;
+/// Bytes that are signed of a frame: 24 of tag, 8 of key, 2 of platform, 2 of count, 4 zero, 32 of digest.
+pub const FRAME_SIGNED_BYTES: usize = FRAME_TAG.len() + 48;
 /// Bytes that are signed of a new order: 24 of tag, 88 of fields.
 pub const NEW_ORDER_SIGNED_BYTES: usize = NEW_ORDER_TAG.len() + NewOrder::SIZE;
 /// Bytes that are signed of a replacement: 24 of tag, 48 of fields.
@@ -30,3 +47,46 @@ pub fn replace_order(replace: &ReplaceOrder, out: &mut Vec<u8>) {
     out.extend_from_slice(REPLACE_ORDER_TAG);
     replace.put(out);
 }
+
+/// Appends the signed bytes of a delegation to an emptied `out`.
+pub fn delegation(delegation: &Delegation, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(DELEGATION_TAG);
+    delegation.put(out);
+}
+
+/// Appends the signed bytes of the end of a meter's delegations to an emptied `out`.
+pub fn revocation(meter: MeterId, number: u64, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(REVOCATION_TAG);
+    number.put(out);
+    meter.put(out);
+    Zero::<4>.put(out);
+}
+
+/// Appends the signed bytes of a frame to an emptied `out`. `digest` is the SHA-256 of the messages it
+/// covers, heads included, as [`delegated_order`] and [`delegated_replace`] make them.
+pub fn frame(platform: PlatformId, key: KeyId, orders: u16, digest: &Digest, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(FRAME_TAG);
+    key.put(out);
+    platform.put(out);
+    orders.put(out);
+    Zero::<4>.put(out);
+    digest.put(out);
+}
+
+/// Appends the message of a new order in a signed frame.
+pub fn delegated_order(order: &NewOrder, out: &mut Vec<u8>) {
+    Inbound::DelegatedOrder(*order).encode(out);
+}
+
+/// Appends the message of a replacement in a signed frame.
+pub fn delegated_replace(replace: &ReplaceOrder, out: &mut Vec<u8>) {
+    Inbound::DelegatedReplace(*replace).encode(out);
+}
+
+/// Bytes of the message of a new order in a signed frame.
+pub const DELEGATED_ORDER_BYTES: usize = MESSAGE_HEAD_BYTES + NewOrder::SIZE;
+/// Bytes of the message of a replacement in a signed frame.
+pub const DELEGATED_REPLACE_BYTES: usize = MESSAGE_HEAD_BYTES + ReplaceOrder::SIZE;

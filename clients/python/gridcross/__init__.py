@@ -1,11 +1,11 @@
 """Trade on a gridcross energy exchange."""
 
 from .messages import (
-    CancelReason, Conditions, ExecType, OrderKind, RejectReason, Report, Side, Slot, TimeInForce,
+    CancelReason, Conditions, ExecType, Order, OrderKind, RejectReason, Report, Side, Sides, Slot, TimeInForce,
 )
 from .session import Closed, Rejected, Session, connect, load_key
 
 __all__ = [
-    "CancelReason", "Closed", "Conditions", "ExecType", "OrderKind", "RejectReason", "Rejected",
-    "Report", "Session", "Side", "Slot", "TimeInForce", "connect", "load_key",
+    "CancelReason", "Closed", "Conditions", "ExecType", "Order", "OrderKind", "RejectReason",
+    "Rejected", "Report", "Session", "Side", "Sides", "Slot", "TimeInForce", "connect", "load_key",
 ]

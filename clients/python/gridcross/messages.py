@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -22,6 +23,12 @@ ACCEPTED = Struct("<IHHIBB2xQ")  # session, platform, frame messages, heartbeat,
 REPORT = Struct("<QqQQQqQQIHBB")
 MESSAGE_REJECTED = Struct("<QQHH4x")  # frame, client order, index, reason
 MASS_CANCELLED = Struct("<QqQIIBB6x")
+DELEGATION = Struct("<QQqqqq8sIHHB7x")  # 8s: first bytes of the key
+REVOKE = Struct("<QQI4x64s")
+FRAME_SIGNATURE = Struct("<64s8sH6x")
+FRAME_SIGNED = Struct("<24s8sHH4x32s")  # tag, key, platform, orders, digest
+DELEGATION_REPORT = Struct("<QqQQIHBx")
+DELEGATION_TAG, FRAME_TAG = b"gridcross delegation v1\0", b"gridcross frame v1"
 NEW_ORDER_TAG = b"gridcross new order v1\0\0"
 REPLACE_TAG = b"gridcross replace v1\0\0\0\0"
 MICROS = Decimal(1_000_000)
@@ -29,21 +36,16 @@ MICROS = Decimal(1_000_000)
 
 class Kind(IntEnum):
     LOGON, LOGOUT, HEARTBEAT, NEW_ORDER, CANCEL, REPLACE = 1, 2, 3, 4, 5, 6
-    REDUCE, HIBERNATE, ACTIVATE, MASS_CANCEL = 8, 9, 10, 11
+    REDUCE, HIBERNATE, ACTIVATE, MASS_CANCEL, DELEGATE, REVOKE = 8, 9, 10, 11, 12, 13
+    FRAME_SIGNATURE, DELEGATED_ORDER, DELEGATED_REPLACE, DELEGATION_REPORT = 14, 15, 16, 76
     SESSION_ACCEPTED, SESSION_REJECTED, IDLE, LOGGED_OUT = 64, 65, 66, 67
     REPORT, MESSAGE_REJECTED, GOING_AWAY, MASS_CANCELLED = 68, 69, 70, 72
 
 
-class Side(IntEnum):
-    BUY, SELL = 0, 1
-
-
-class OrderKind(IntEnum):
-    LIMIT, MARKET = 0, 1
-
-
-class TimeInForce(IntEnum):
-    UNTIL_GATE, IMMEDIATE_OR_CANCEL, UNTIL_TIME, FILL_OR_KILL = 0, 1, 2, 3
+Side = IntEnum("Side", "BUY SELL", start=0)
+OrderKind = IntEnum("OrderKind", "LIMIT MARKET", start=0)
+TimeInForce = IntEnum("TimeInForce", "UNTIL_GATE IMMEDIATE_OR_CANCEL UNTIL_TIME FILL_OR_KILL", start=0)
+Sides = IntEnum("Sides", "BUY SELL BOTH", start=1)
 
 
 class Conditions(IntFlag):
@@ -60,9 +62,9 @@ class ExecType(IntEnum):
         return self.name.endswith("REJECTED")
 
 
-class CancelReason(IntEnum):
-    REQUESTED, IMMEDIATE_OR_CANCEL, SELF_TRADE, GATE_CLOSED, EXPIRED = range(5)
-    FILL_OR_KILL, MASS_CANCEL, KILLED, NO_LIQUIDITY, LIST = range(5, 10)
+CancelReason = IntEnum(
+    "CancelReason", "REQUESTED IMMEDIATE_OR_CANCEL SELF_TRADE GATE_CLOSED EXPIRED FILL_OR_KILL "
+    "MASS_CANCEL KILLED NO_LIQUIDITY LIST", start=0)
 
 
 class RejectReason(IntEnum):
@@ -76,7 +78,8 @@ class RejectReason(IntEnum):
     POST_ONLY_WOULD_TRADE, CREDIT_EXCEEDED, EXECUTION_LIMIT_REACHED, INVALID_LIST = 57, 58, 59, 60
     PART_OF_LIST, INVALID_MARKET, ALREADY_REGISTERED, METER_NOT_NEXT = 61, 70, 71, 72
     REGISTRY_FULL, UNKNOWN_PARTY, OWNER_OUT_OF_RANGE, AUCTION_NOT_DUE = 73, 74, 75, 76
-    INVALID_SCOPE, INVALID_CREDIT, STORAGE_LOW = 77, 78, 7
+    INVALID_SCOPE, INVALID_CREDIT, STORAGE_LOW, DELEGATION_MISSING = 77, 78, 7, 25
+    DELEGATION_EXPIRED, DELEGATION_EXCEEDED, DELEGATION_OUTDATED = 26, 27, 28
 
     @classmethod
     def _missing_(cls, value: object) -> RejectReason | None:
@@ -122,6 +125,34 @@ class Report:
         seq, time, client, order, trade, price, quantity, leaves, meter, reason, kind, side = REPORT.unpack(body)
         return cls(seq, time, client, order, trade, Decimal(price) / MICROS, quantity, leaves, meter,
                    reason, ExecType(kind), None if side == 255 else Side(side))
+
+
+@dataclass(frozen=True)
+class Order:
+    """A new order; `price` in currency per kWh."""
+
+    meter: int
+    slot: Slot
+    side: Side
+    quantity_wh: int
+    price: Decimal = Decimal(0)
+    kind: OrderKind = OrderKind.LIMIT
+    time_in_force: TimeInForce = TimeInForce.UNTIL_GATE
+    conditions: Conditions = Conditions.NONE
+    minimum_wh: int = 0
+    display_wh: int = 0
+    expires_ns: int = 0
+    valid_for_s: float = 30.0
+
+    def pack(self, number: int) -> bytes:
+        return NEW_ORDER.pack(
+            number, micros(self.price), self.quantity_wh, after(self.valid_for_s), self.display_wh,
+            self.minimum_wh, self.expires_ns, 0, self.slot.market, self.slot.minutes, self.slot.start_minute,
+            self.meter, self.side, self.kind, self.time_in_force, self.conditions, 0, 0)
+
+
+def after(seconds: float) -> int:
+    return time.time_ns() + int(seconds * 1e9)
 
 
 def micros(price: Decimal) -> int:

@@ -7,8 +7,9 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
-from typing import AsyncIterator, cast
+from typing import Any, AsyncIterator, cast
 
 from aioquic.asyncio.client import connect as quic_connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from . import messages as m
-from .messages import Conditions, ExecType, Kind, OrderKind, RejectReason, Report, Side, Slot, TimeInForce
+from .messages import ExecType, Kind, Order, RejectReason, Report, Side, Sides, Slot
 
 
 class Rejected(Exception):
@@ -66,18 +67,42 @@ class Session:
 
     async def new_order(
         self, *, meter: int, key: Ed25519PrivateKey, slot: Slot, side: Side, quantity_wh: int,
-        price: Decimal = Decimal(0), kind: OrderKind = OrderKind.LIMIT,
-        time_in_force: TimeInForce = TimeInForce.UNTIL_GATE, conditions: Conditions = Conditions.NONE,
-        minimum_wh: int = 0, display_wh: int = 0, expires_ns: int = 0,
-        valid_for_s: float = 30.0, client_order: int | None = None,
+        client_order: int | None = None, **more: Any,
     ) -> Report:
-        """Enters an order; `price` in currency per kWh. The report says its number: it is durable."""
+        """Enters an order that the meter's key signs. `more` as in `Order`. The report says its number: it is durable."""
         number = client_order or self._next()
-        fields = m.NEW_ORDER.pack(
-            number, m.micros(price), quantity_wh, time.time_ns() + int(valid_for_s * 1e9), display_wh,
-            minimum_wh, expires_ns, 0, slot.market, slot.minutes, slot.start_minute, meter,
-            side, kind, time_in_force, conditions, 0, 0)
+        fields = Order(meter, slot, side, quantity_wh, **more).pack(number)
         return await self._ask(number, Kind.NEW_ORDER, fields + key.sign(m.NEW_ORDER_TAG + fields))
+
+    async def delegate(
+        self, *, meter: int, key: Ed25519PrivateKey, number: int, sides: Sides = Sides.BOTH, market: int = 0,
+        quantity_max_wh: int = 0, buy_limit: Decimal | None = None, sell_limit: Decimal | None = None,
+        valid_for_s: float = 86_400.0,
+    ) -> None:
+        """Brings what a meter lets this platform do, signed by the meter's key. Numbers rise per meter."""
+        limits = (2**63 - 1 if buy_limit is None else m.micros(buy_limit),
+                  -2**63 if sell_limit is None else m.micros(sell_limit))
+        fields = m.DELEGATION.pack(number, quantity_max_wh, *limits, 0, m.after(valid_for_s), _key_id(key),
+                                   meter, market, self.platform, sides)
+        request = self._next()
+        body = request.to_bytes(8, "little") + fields + key.sign(m.DELEGATION_TAG + fields)
+        await self._ask(request, Kind.DELEGATE, body)
+
+    async def end_delegation(self, meter: int, number: int) -> None:
+        """Gives back a delegation that this platform holds."""
+        request = self._next()
+        await self._ask(request, Kind.REVOKE, m.REVOKE.pack(request, number, meter, bytes(64)))
+
+    async def new_orders(self, orders: list[Order], key: Ed25519PrivateKey) -> list[Report | BaseException]:
+        """Enters up to 255 orders under delegations, signed together by the platform's key."""
+        numbers = [self._next() for _ in orders]
+        covered = [m.message(Kind.DELEGATED_ORDER, order.pack(number)) for order, number in zip(orders, numbers)]
+        digest = sha256(b"".join(covered)).digest()
+        signed = m.FRAME_SIGNED.pack(m.FRAME_TAG, _key_id(key), self.platform, len(orders), digest)
+        first = m.FRAME_SIGNATURE.pack(key.sign(signed), _key_id(key), len(orders))
+        answers = [self._expect(number) for number in numbers]
+        self._send_frame([m.message(Kind.FRAME_SIGNATURE, first), *covered])
+        return await asyncio.gather(*map(_answered, answers), return_exceptions=True)
 
     async def replace(
         self, order: int, *, meter: int, key: Ed25519PrivateKey, price: Decimal, quantity_wh: int,
@@ -85,8 +110,7 @@ class Session:
     ) -> Report:
         """Changes limit and open quantity. Keeps its place only for the same price and not more."""
         number = self._next()
-        valid_until = time.time_ns() + int(valid_for_s * 1e9)
-        fields = m.REPLACE_ORDER.pack(number, order, m.micros(price), quantity_wh, valid_until, meter)
+        fields = m.REPLACE_ORDER.pack(number, order, m.micros(price), quantity_wh, m.after(valid_for_s), meter)
         return await self._ask(number, Kind.REPLACE, fields + key.sign(m.REPLACE_TAG + fields))
 
     async def reduce(self, order: int, by_wh: int) -> Report:
@@ -117,19 +141,23 @@ class Session:
         return self.last_client_order
 
     async def _ask(self, number: int, kind: Kind, body: bytes) -> Report:
+        answer = self._expect(number)
+        self._send(kind, body)
+        return await _answered(answer)
+
+    def _expect(self, number: int) -> asyncio.Future[Report]:
         if self.ended is not None:
             raise self.ended
         answer: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         self.waiting[number] = answer
-        self._send(kind, body)
-        report = await answer
-        if report.exec_type.is_refusal:
-            raise Rejected(RejectReason(report.reason), report)
-        return report
+        return answer
 
     def _send(self, kind: Kind, body: bytes = b"") -> None:
+        self._send_frame([m.message(kind, body)])
+
+    def _send_frame(self, messages: list[bytes]) -> None:
         self.sent_frames += 1
-        data = m.frame(self.sent_frames, [m.message(kind, body)])
+        data = m.frame(self.sent_frames, messages)
         self.protocol._quic.send_stream_data(self.stream, data)
         self.protocol.transmit()
 
@@ -164,6 +192,10 @@ class Session:
             if answer := self.waiting.pop(number, None):
                 answer.set_result(Report(seq, when, number, 0, 0, Decimal(0), count, 0, 0, 0,
                                          ExecType.CANCELLED, None))
+        elif kind == Kind.DELEGATION_REPORT:
+            seq, when, number, _, meter, reason, state = m.DELEGATION_REPORT.unpack(body)
+            exec_type = ExecType.STATUS if state < 2 else ExecType.REJECTED
+            self._report(Report(seq, when, number, 0, 0, Decimal(0), 0, 0, meter, reason, exec_type, None))
         elif kind in (Kind.GOING_AWAY, Kind.LOGGED_OUT):
             self._end(Closed("the exchange goes away" if kind == Kind.GOING_AWAY else "logged out"))
 
@@ -173,6 +205,17 @@ class Session:
             answer.set_result(report)
         else:
             self.unasked.put_nowait(report)
+
+
+def _key_id(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()[:8]
+
+
+async def _answered(answer: asyncio.Future[Report]) -> Report:
+    report = await answer
+    if report.exec_type.is_refusal:
+        raise Rejected(RejectReason(report.reason), report)
+    return report
 
 
 class _Protocol(QuicConnectionProtocol):

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from gridcross import (
-    Closed, Conditions, ExecType, RejectReason, Rejected, Session, Side, Slot, TimeInForce, connect, load_key,
+    Closed, Conditions, ExecType, Order, RejectReason, Rejected, Session, Side, Sides, Slot, TimeInForce, connect, load_key,
 )
 
 CONTINUOUS = datetime.now(timezone.utc) + timedelta(minutes=15, seconds=45)
@@ -85,6 +85,24 @@ async def conversation(address: str, keys: Path) -> None:
             await seller.new_order(**meter(1), **passive)
         assert await seller.cancel_all() == 3
 
+        # A platform signs for meters that let it: of any retailer, also registered with another platform.
+        signing = load_key(keys / "platform-1.signing.key")
+        for number in (1, 2):
+            owner = load_key(keys / f"METER-{number}.signing.key")
+            await seller.delegate(meter=number, key=owner, number=1, sides=Sides.SELL, quantity_max_wh=500)
+        offers = [Order(meter, SLOT, Side.SELL, wh, Decimal("0.2")) for meter, wh in ((1, 100), (2, 510), (2, 120))]
+        first, second, third = await seller.new_orders(offers, signing)
+        assert (first.exec_type, third.exec_type, third.leaves_wh) == (ExecType.NEW, ExecType.NEW, 120), (first, third)
+        assert isinstance(second, Rejected) and second.reason == RejectReason.DELEGATION_EXCEEDED, second
+        forged = await seller.new_orders(offers[:1], other)
+        assert isinstance(forged[0], Rejected) and forged[0].reason == RejectReason.SIGNATURE_INVALID, forged
+        await seller.end_delegation(2, 1)
+        late = (await seller.new_orders(offers[2:], signing))[0]
+        assert isinstance(late, Rejected) and late.reason == RejectReason.DELEGATION_MISSING, late
+        await refused(seller.delegate(meter=2, key=load_key(keys / "METER-2.signing.key"), number=1),
+                      RejectReason.DELEGATION_OUTDATED)
+        assert await seller.cancel_all() == 2
+
         # A newer session takes over; the older one is told.
         async with platform(1) as newer:
             async for report in seller:
@@ -112,7 +130,7 @@ def main(program: str) -> None:
             server.terminate()
             server.communicate()
         assert server.returncode == 0, f"the exchange ended with {server.returncode}"
-        subprocess.run([program, "replay", "verify", data], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program, "replay", "verify", "--signatures", data], check=True, stdout=subprocess.DEVNULL)
     print("the conversation is as it should be")
 
 

@@ -2,11 +2,11 @@
 //! not stop the process.
 
 use types::{
-    Allocation, ClientOrderId, Code, Currency, DeliverySlot, Digest, Energy, Lead, ListKind,
-    MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money, OrderList,
-    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
-    RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, SlotKey,
-    Timestamp, TradingControl, TradingState, UtilityId,
+    Allocation, ClientOrderId, Code, Currency, Delegation, DeliverySlot, Digest, Energy, KeyId,
+    Lead, ListKind, MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money,
+    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
+    PublicKey, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side,
+    Sides, SlotKey, Timestamp, TradingControl, TradingState, UtilityId,
 };
 
 use super::{SnapshotError, TITLE};
@@ -36,6 +36,7 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     engine.last_time = Timestamp::from_ns(bytes.i64()?);
     engine.trades = bytes.u64()?;
     bytes.registry(&mut engine)?;
+    bytes.delegations(&mut engine)?;
     bytes.slots(&mut engine)?;
     bytes.orders(&mut engine)?;
     for slot in 0..engine.slots.len() {
@@ -134,6 +135,39 @@ impl Bytes<'_> {
             self.fine(engine.registry.set_trading(TradingControl { scope, state }))?;
         }
         Ok(())
+    }
+
+    fn delegations(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let (meter, number) = (MeterId::new(self.u32()?), self.u64()?);
+            self.known(engine.registry.meter(meter))?;
+            if self.u8()? == 0 {
+                engine.delegations.end(meter, number);
+            } else {
+                let delegation = self.delegation(meter, number)?;
+                engine.delegations.enter(&delegation);
+            }
+        }
+        Ok(())
+    }
+
+    fn delegation(&mut self, meter: MeterId, number: u64) -> Outcome<Delegation> {
+        Ok(Delegation {
+            number,
+            meter,
+            platform: PlatformId::new(self.u16()?),
+            market: MarketId::new(self.u16()?),
+            sides: {
+                let code = self.u8()?;
+                self.known(Sides::from_code(code))?
+            },
+            quantity_max: Energy::from_wh(self.u64()?),
+            buy_limit: Price::from_micros(self.i64()?),
+            sell_limit: Price::from_micros(self.i64()?),
+            valid_from: Timestamp::from_ns(self.i64()?),
+            valid_until: Timestamp::from_ns(self.i64()?),
+            key: KeyId::new(self.u64()?),
+        })
     }
 
     fn market(&mut self) -> Outcome<MarketDefinition> {

@@ -1,6 +1,8 @@
 //! State to bytes: little-endian, lists with their length (`u32`) before them.
 
-use types::{MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, Price, Side};
+use types::{
+    Delegation, MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, Price, Side,
+};
 
 use super::TITLE;
 use crate::{
@@ -21,6 +23,14 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     bytes.i64(engine.last_time.ns());
     bytes.u64(engine.trades);
     bytes.registry(engine);
+    bytes.list(engine.delegations.iter(), |bytes, (meter, number, delegation)| {
+        bytes.u32(meter.get());
+        bytes.u64(number);
+        bytes.u8(u8::from(delegation.is_some()));
+        if let Some(delegation) = delegation {
+            bytes.delegation(delegation);
+        }
+    });
     bytes.list(engine.slots.iter(), Bytes::slot);
     bytes.list(engine.orders.iter(), |bytes, (_, order)| {
         bytes.order(order);
@@ -81,6 +91,19 @@ impl Bytes {
         if let Some(place) = self.0.get_mut(start..start + 4) {
             place.copy_from_slice(&count.to_le_bytes());
         }
+    }
+
+    /// Without the meter, which stands before it.
+    fn delegation(&mut self, delegation: &Delegation) {
+        self.u16(delegation.platform.get());
+        self.u16(delegation.market.get());
+        self.u8(delegation.sides.code());
+        self.u64(delegation.quantity_max.wh());
+        self.i64(delegation.buy_limit.micros());
+        self.i64(delegation.sell_limit.micros());
+        self.i64(delegation.valid_from.ns());
+        self.i64(delegation.valid_until.ns());
+        self.u64(delegation.key.get());
     }
 
     fn registry(&mut self, engine: &Engine) {

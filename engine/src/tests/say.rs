@@ -8,6 +8,13 @@ use types::{
 /// One line for an event of a command of this time.
 pub(super) fn event(event: &Event, now: Timestamp) -> String {
     match event {
+        Event::MeterDelegated(delegated) => {
+            let platform = delegated.delegation.platform;
+            format!("meter {} delegates to {platform}", delegated.delegation.meter)
+        }
+        Event::DelegationRevoked(revoked) => {
+            format!("meter {} delegates nothing up to {}", revoked.meter, revoked.number)
+        }
         Event::MarketDefined(market) => format!("market {} defined", market.market),
         Event::PartyRegistered(party) => format!("{} registered", party.party),
         Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),

@@ -8,6 +8,9 @@
 //! cancel | hibernate | activate #1 [OPTION…]
 //! reduce #1 2kWh [OPTION…]
 //! replace #1 S1 3kWh @ 4.20 [OPTION…]
+//! delegate S1 to N number N [buy|sell] [most 2kWh] [pays 4.20] [takes 4.00] [in N (the market)]
+//!          [from INSTANT] [till INSTANT] [by N]     without `by` its platform brings it
+//! revoke S1 number N [by N]              without `by` the meter signs it
 //! mass cancel SCOPE [by N] [only KEY]    without `by` it is the operator who asks
 //! suspend | kill | resume SCOPE
 //! controls [CONTROL…] [of N]             those not named are off
@@ -23,6 +26,7 @@
 //! OPTION: as N (the platform's number) | by N (the platform) | session N | until INSTANT (the
 //!         signature's) | KEY | ioc | fok | until-time INSTANT | post-only | all-or-none |
 //!         minimum 2kWh | showing 1kWh | expires INSTANT (whatever the time in force) |
+//!         delegated (signed by the platform) |
 //!         in block N of K | in basket N of K (list number N, K orders)
 //! KEY: slot N (hours after the first) | misaligned | short | day | of N (the market)
 //! INSTANT: as after `at` | epoch
@@ -42,11 +46,11 @@
 //! - an auction gives what the indicative price said just before, if nothing has expired with it.
 
 use types::{
-    ClientOrderId, Command, Conditions, CreditLimit, CreditRelease, Energy, Event, FreezeSlot,
-    ListKind, MarketId, MassCancel, MeterId, Money, NewOrder, OrderId, OrderKind, OrderRequest,
-    Origin, Phase, PlatformId, Price, ReduceOrder, ReplaceOrder, Sequenced, SessionId, Side,
-    Signature, SignedNewOrder, SignedReplaceOrder, TimeInForce, Timestamp, TradingControl,
-    TradingState,
+    ClientOrderId, Command, Conditions, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, Delegation, Energy, Event, FreezeSlot, KeyId, ListKind, MarketId, MassCancel,
+    MeterId, Money, NewOrder, OrderId, OrderKind, OrderRequest, Origin, Phase, PlatformId, Price,
+    ReduceOrder, ReplaceOrder, RevokeDelegation, Sequenced, SessionId, Side, Sides, Signature,
+    SignedNewOrder, SignedReplaceOrder, TimeInForce, Timestamp, TradingControl, TradingState,
 };
 
 use super::{
@@ -107,6 +111,8 @@ impl Stage {
             "hibernate" => Command::HibernateOrder(self.request(&mut words)),
             "activate" => Command::ActivateOrder(self.request(&mut words)),
             "reduce" => self.reduce(&mut words),
+            "delegate" => self.delegate(&mut words),
+            "revoke" => self.revoke(&mut words),
             "replace" => self.replace(&mut words),
             "mass" => self.mass_cancel(&mut words),
             "suspend" => trading(&mut words, TradingState::Suspended),
@@ -168,8 +174,8 @@ impl Stage {
             [Event::OrderRejected(_) | Event::CommandRejected(_) | Event::OrderRestated(_)]
         );
         // The refusal of an order of a list means something to the list.
-        let listed = matches!(command.value, Command::NewOrder(signed)
-            if signed.order.list.kind != ListKind::Single);
+        let order = command.value.new_order();
+        let listed = order.is_some_and(|order| order.list.kind != ListKind::Single);
         let mut told = *command;
         if refused && !listed {
             told.value = Command::PassTime;
@@ -214,6 +220,7 @@ impl Stage {
 
     fn order(&mut self, side: Side, words: &mut Words<'_>) -> Command {
         let client_order = self.client_order(words);
+        let is_delegated = words.flag("delegated");
         let list = words.list();
         let key = words.key();
         let valid_until = self.valid_until(words);
@@ -230,23 +237,24 @@ impl Stage {
             }
             other => panic!("`{other}` is not a price"),
         };
-        Command::NewOrder(SignedNewOrder {
-            origin,
-            order: NewOrder {
-                client_order,
-                meter: MeterId::new(meter),
-                key,
-                side,
-                kind,
-                time_in_force,
-                limit,
-                quantity,
-                valid_until,
-                conditions,
-                list,
-            },
-            signature: Signature::new([0; 64]),
-        })
+        let order = NewOrder {
+            client_order,
+            meter: MeterId::new(meter),
+            key,
+            side,
+            kind,
+            time_in_force,
+            limit,
+            quantity,
+            valid_until,
+            conditions,
+            list,
+        };
+        if is_delegated {
+            return Command::DelegatedOrder(DelegatedOrder { origin, order });
+        }
+        let signature = Signature::new([0; 64]);
+        Command::NewOrder(SignedNewOrder { origin, order, signature })
     }
 
     fn conditions(&self, words: &mut Words<'_>) -> (TimeInForce, Conditions) {
@@ -299,6 +307,7 @@ impl Stage {
     }
 
     fn replace(&mut self, words: &mut Words<'_>) -> Command {
+        let is_delegated = words.flag("delegated");
         let client_order = self.client_order(words);
         let valid_until = self.valid_until(words);
         let order = words::order(words.next());
@@ -310,8 +319,55 @@ impl Stage {
         let limit = words::price(words.next());
         let meter = MeterId::new(meter);
         let replace = ReplaceOrder { client_order, order, meter, limit, quantity, valid_until };
+        if is_delegated {
+            return Command::DelegatedReplace(DelegatedReplace { origin, replace });
+        }
         let signature = Signature::new([0; 64]);
         Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
+    }
+
+    fn delegate(&mut self, words: &mut Words<'_>) -> Command {
+        let client_order = self.client_order(words);
+        let platform = words.option("to").map_or(1, |word| word.parse().unwrap());
+        let sender = words.option("by").map_or(platform, |word| word.parse().unwrap());
+        let (buys, sells) = (words.flag("buy"), words.flag("sell"));
+        let delegation = Delegation {
+            number: words.option("number").unwrap().parse().unwrap(),
+            platform: PlatformId::new(platform),
+            market: MarketId::new(words.option("in").map_or(0, |word| word.parse().unwrap())),
+            sides: match (buys, sells) {
+                (true, false) => Sides::Buy,
+                (false, true) => Sides::Sell,
+                _ => Sides::Both,
+            },
+            quantity_max: words.option("most").map_or(Energy::ZERO, words::energy),
+            buy_limit: words.option("pays").map_or(Delegation::ANY_BUY, words::price),
+            sell_limit: words.option("takes").map_or(Delegation::ANY_SELL, words::price),
+            valid_from: self.instant(words.option("from").unwrap_or("epoch")),
+            valid_until: self.instant(words.option("till").unwrap_or("gate")),
+            key: KeyId::new(5),
+            meter: MeterId::new(words::meter_number(words.next())),
+        };
+        let origin = Origin { platform: PlatformId::new(sender), session: SessionId::new(1) };
+        let signature = Signature::new([0; 64]);
+        Command::DelegateMeter(DelegateMeter { origin, client_order, delegation, signature })
+    }
+
+    fn revoke(&mut self, words: &mut Words<'_>) -> Command {
+        let client_order = self.client_order(words);
+        let sender: Option<u16> = words.option("by").map(|word| word.parse().unwrap());
+        let number = words.option("number").unwrap().parse().unwrap();
+        let meter = MeterId::new(words::meter_number(words.next()));
+        let platform = PlatformId::new(sender.unwrap_or(1));
+        let origin = Origin { platform, session: SessionId::new(1) };
+        let signature = sender.is_none().then_some(Signature::new([1; 64]));
+        Command::RevokeDelegation(RevokeDelegation {
+            origin,
+            client_order,
+            meter,
+            number,
+            signature,
+        })
     }
 
     fn mass_cancel(&mut self, words: &mut Words<'_>) -> Command {

@@ -24,7 +24,9 @@ fn full() -> Stage {
          replace #1 S1 3kWh @ 4.10 as 900
          buy B1 1kWh at market slot 1
          open slot 2
-         close slot 2",
+         close slot 2
+         delegate S1 to 1 number 3 most 2kWh pays 4.20
+         revoke S2 number 4",
     );
     stage
 }

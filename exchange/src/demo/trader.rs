@@ -272,7 +272,8 @@ impl Trader {
             // None of these is an answer to what a platform of the demo asks.
             Outbound::SessionAccepted(_)
             | Outbound::SessionRejected(_)
-            | Outbound::MassCancelled(_) => {
+            | Outbound::MassCancelled(_)
+            | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }
         }

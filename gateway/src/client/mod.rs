@@ -15,8 +15,9 @@ pub use self::{
     data::DataClient,
     feed::{FeedBatch, FeedClient},
     trading::{
-        TradingReceiver, TradingSender, TradingSession, activate, cancel, hibernate, mass_cancel,
-        reduce, sign_new, sign_replace,
+        FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, cancel,
+        end_delegation, hibernate, mass_cancel, reduce, sign_delegation, sign_new, sign_replace,
+        sign_revocation,
     },
 };
 use crate::{

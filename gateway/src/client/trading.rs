@@ -4,12 +4,18 @@ use std::collections::VecDeque;
 
 use ed25519_dalek::{Signer, SigningKey};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use sha2::{Digest as _, Sha256};
 use types::{
-    ClientOrderId, Energy, NewOrder, OrderId, ReplaceOrder, Scope, ShardId, Signature, SlotKey,
+    ClientOrderId, Delegation, Digest, Energy, MeterId, NewOrder, OrderId, PlatformId, PublicKey,
+    ReplaceOrder, Scope, ShardId, Signature, SlotKey,
 };
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
-    inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace},
+    frame::FRAME_MESSAGES_MAX,
+    inbound::{
+        Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce, Revoke,
+        SignedNew, SignedReplace,
+    },
     outbound::SessionAccepted,
     signing,
 };
@@ -32,6 +38,91 @@ pub fn sign_replace(key: &SigningKey, replace: ReplaceOrder) -> Inbound {
     signing::replace_order(&replace, &mut bytes);
     let signature = Signature::new(key.sign(&bytes).to_bytes());
     Inbound::ReplaceOrder(SignedReplace { replace, signature })
+}
+
+/// A delegation with the meter's signature. `client_order` numbers the request.
+#[must_use]
+pub fn sign_delegation(
+    key: &SigningKey,
+    client_order: ClientOrderId,
+    delegation: Delegation,
+) -> Inbound {
+    let mut bytes = Vec::with_capacity(signing::DELEGATION_SIGNED_BYTES);
+    signing::delegation(&delegation, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    Inbound::DelegateMeter(Delegate { client_order, delegation, signature })
+}
+
+/// The end of a meter's delegations up to `number`, with the meter's signature.
+#[must_use]
+pub fn sign_revocation(
+    key: &SigningKey,
+    client_order: ClientOrderId,
+    meter: MeterId,
+    number: u64,
+) -> Inbound {
+    let mut bytes = Vec::with_capacity(signing::REVOCATION_SIGNED_BYTES);
+    signing::revocation(meter, number, &mut bytes);
+    let signature = Some(Signature::new(key.sign(&bytes).to_bytes()));
+    Inbound::RevokeDelegation(Revoke { client_order, number, meter, signature })
+}
+
+/// Gives back the delegation of a meter that the platform holds.
+#[must_use]
+pub const fn end_delegation(client_order: ClientOrderId, meter: MeterId, number: u64) -> Inbound {
+    Inbound::RevokeDelegation(Revoke { client_order, number, meter, signature: None })
+}
+
+/// Most orders of a signed frame: the signature is a message of it too.
+#[expect(clippy::as_conversions, reason = "u16 to usize loses nothing")]
+const SIGNED_ORDERS_MAX: usize = FRAME_MESSAGES_MAX as usize - 1;
+
+/// Orders under delegations, until the platform signs them together.
+#[derive(Debug, Default)]
+pub struct FrameToSign {
+    messages: Vec<Inbound>,
+}
+
+impl FrameToSign {
+    /// Adds a new order.
+    ///
+    /// # Panics
+    /// When 255 are in it: ask [`FrameToSign::is_full`] first.
+    pub fn push(&mut self, order: NewOrder) {
+        assert!(!self.is_full(), "the frame is full");
+        self.messages.push(Inbound::DelegatedOrder(order));
+    }
+
+    /// Adds a replacement.
+    ///
+    /// # Panics
+    /// As [`FrameToSign::push`].
+    pub fn push_replace(&mut self, replace: ReplaceOrder) {
+        assert!(!self.is_full(), "the frame is full");
+        self.messages.push(Inbound::DelegatedReplace(replace));
+    }
+
+    /// Whether no further order fits.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.messages.len() >= SIGNED_ORDERS_MAX
+    }
+
+    /// The messages of the frame, its signature first: give them to [`TradingSender::send`] alone, so
+    /// that they are a frame.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey, platform: PlatformId) -> Vec<Inbound> {
+        let mut covered = Vec::new();
+        self.messages.iter().for_each(|message| message.encode(&mut covered));
+        let digest = Digest::new(Sha256::digest(&covered).into());
+        let id = PublicKey::new(key.verifying_key().to_bytes()).id();
+        let orders = u16::try_from(self.messages.len()).unwrap_or(u16::MAX);
+        let mut bytes = Vec::with_capacity(signing::FRAME_SIGNED_BYTES);
+        signing::frame(platform, id, orders, &digest, &mut bytes);
+        let signature = Signature::new(key.sign(&bytes).to_bytes());
+        let first = Inbound::FrameSignature(FrameSignature { signature, key: id, orders });
+        std::iter::once(first).chain(self.messages).collect()
+    }
 }
 
 /// A cancellation of an order. `client_order` numbers the request.
@@ -147,7 +238,8 @@ impl TradingSession {
             | Outbound::MessageRejected(_)
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
-            | Outbound::MassCancelled(_) => Err(ClientError::Unexpected),
+            | Outbound::MassCancelled(_)
+            | Outbound::DelegationReport(_) => Err(ClientError::Unexpected),
         }
     }
 

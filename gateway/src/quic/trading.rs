@@ -142,7 +142,7 @@ impl Reader {
         }
         if !handled.requests.is_empty() {
             let (session, requests) = (self.handle.clone(), handled.requests);
-            let job = Job::Requests { shard, session, requests };
+            let job = Job::Requests { shard, session, requests, covered: handled.covered };
             shared.verifiers.submit(job).await;
         }
         match handled.ended {

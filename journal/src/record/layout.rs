@@ -215,6 +215,84 @@ layouts! {
         zero: [u8; 4],
     }
 
+    /// A delegation with its evidence.
+    DelegateLayout[144] {
+        signature: [u8; 64],
+        client_order: u64,
+        number: u64,
+        quantity_max: u64,
+        buy_limit: i64,
+        sell_limit: i64,
+        valid_from: i64,
+        valid_until: i64,
+        key: u64,
+        meter: u32,
+        session: u32,
+        platform: u16,
+        sender: u16,
+        market: u16,
+        sides: u8,
+        zero: [u8; 1],
+    }
+
+    /// The end of a delegation with its evidence; the signature is zero where there is none.
+    RevokeLayout[96] {
+        signature: [u8; 64],
+        client_order: u64,
+        number: u64,
+        meter: u32,
+        session: u32,
+        platform: u16,
+        zero: [u8; 6],
+    }
+
+    /// The evidence of the orders that follow from the same session.
+    FrameLayout[88] {
+        signature: [u8; 64],
+        frame: u64,
+        key: u64,
+        session: u32,
+        platform: u16,
+        orders: u16,
+    }
+
+    /// A new order of a signed frame.
+    DelegatedOrderLayout[88] {
+        client_order: u64,
+        limit: i64,
+        quantity: u64,
+        valid_until: i64,
+        display: u64,
+        minimum: u64,
+        expires: i64,
+        list_number: u64,
+        meter: u32,
+        session: u32,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+        platform: u16,
+        side: u8,
+        kind: u8,
+        time_in_force: u8,
+        conditions: u8,
+        list_kind: u8,
+        list_orders: u8,
+    }
+
+    /// A replacement of a signed frame.
+    DelegatedReplaceLayout[56] {
+        client_order: u64,
+        order: u64,
+        limit: i64,
+        quantity: u64,
+        valid_until: i64,
+        meter: u32,
+        session: u32,
+        platform: u16,
+        zero: [u8; 6],
+    }
+
     /// Who may trade.
     TradingLayout[8] {
         scope_number: u32,
@@ -372,6 +450,39 @@ layouts! {
         buy_platform: u16,
         sell_platform: u16,
         maker: u8,
+        zero: [u8; 3],
+    }
+
+    /// A delegation that was entered. Bit 0 of `flags`: another platform held one before.
+    DelegatedLayout[88] {
+        client_order: u64,
+        number: u64,
+        quantity_max: u64,
+        buy_limit: i64,
+        sell_limit: i64,
+        valid_from: i64,
+        valid_until: i64,
+        key: u64,
+        meter: u32,
+        session: u32,
+        platform: u16,
+        sender: u16,
+        market: u16,
+        before: u16,
+        sides: u8,
+        flags: u8,
+        zero: [u8; 6],
+    }
+
+    /// Delegations that ended. Bit 0 of `flags`: a platform held one.
+    RevokedLayout[32] {
+        client_order: u64,
+        number: u64,
+        meter: u32,
+        session: u32,
+        platform: u16,
+        holder: u16,
+        flags: u8,
         zero: [u8; 3],
     }
 

@@ -94,6 +94,11 @@ kinds! {
     16 SetTrading(types::TradingControl),
     17 SetCredit(types::CreditLimit),
     18 ReleaseCredit(types::CreditRelease),
+    20 DelegateMeter(types::DelegateMeter),
+    21 RevokeDelegation(types::RevokeDelegation),
+    22 SignedFrame(types::SignedFrame),
+    23 DelegatedOrder(types::DelegatedOrder),
+    24 DelegatedReplace(types::DelegatedReplace),
     ;
     19 PassTime,
 }
@@ -121,6 +126,8 @@ kinds! {
     147 TradingChanged(types::TradingControl),
     148 CreditSet(types::CreditLimit),
     149 CreditReleased(types::CreditRelease),
+    150 MeterDelegated(types::MeterDelegated),
+    151 DelegationRevoked(types::DelegationRevoked),
 }
 
 /// Bytes of the records of an entry.

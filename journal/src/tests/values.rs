@@ -2,21 +2,23 @@
 
 use types::{
     Allocation, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code, Command,
-    CommandRejected, Conditions, CreditLimit, CreditRelease, Currency, DeliverySlot, Digest,
-    Energy, Event, FreezeSlot, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
-    MassCancel, MassCancelled, MeterId, MeterRegistration, Money, NewOrder, OrderAccepted,
-    OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced,
-    OrderRequest, OrderRestated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId,
-    Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request,
-    RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId, Side,
-    Signature, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged,
-    TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl, TradingState, UtilityId,
+    CommandRejected, Conditions, CreditLimit, CreditRelease, Currency, DelegateMeter,
+    DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy,
+    Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
+    MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder,
+    OrderAccepted, OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected,
+    OrderReplaced, OrderRequest, OrderRestated, Origin, OwnerId, Party, PartyRegistration, Phase,
+    PlatformId, Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder,
+    Request, RetailerId, RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq,
+    Sequenced, SessionId, Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
+    SlotFrozen, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
+    TradingControl, TradingState, UtilityId,
 };
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 19;
-pub(super) const EVENT_KINDS: u64 = 21;
+pub(super) const COMMAND_KINDS: u64 = 24;
+pub(super) const EVENT_KINDS: u64 = 23;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -202,6 +204,22 @@ impl Source {
         }
     }
 
+    fn delegation(&mut self) -> Delegation {
+        Delegation {
+            number: self.u64(),
+            meter: MeterId::new(self.u32()),
+            platform: PlatformId::new(self.u16()),
+            market: MarketId::new(self.u16()),
+            sides: self.pick(&[Sides::Buy, Sides::Sell, Sides::Both]),
+            quantity_max: self.energy(),
+            buy_limit: self.price(),
+            sell_limit: self.price(),
+            valid_from: self.time(),
+            valid_until: self.time(),
+            key: KeyId::new(self.u64()),
+        }
+    }
+
     fn order_request(&mut self) -> OrderRequest {
         OrderRequest {
             origin: self.origin(),
@@ -295,7 +313,35 @@ impl Source {
             15 => Command::SetTrading(self.trading()),
             16 => Command::SetCredit(self.credit()),
             17 => Command::ReleaseCredit(self.release()),
-            _ => Command::PassTime,
+            18 => Command::PassTime,
+            19 => Command::DelegateMeter(DelegateMeter {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                delegation: self.delegation(),
+                signature: Signature::new(self.bytes()),
+            }),
+            20 => Command::RevokeDelegation(RevokeDelegation {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                meter: MeterId::new(self.u32()),
+                number: self.u64(),
+                signature: self.bool().then(|| Signature::new([1; 64])),
+            }),
+            21 => Command::SignedFrame(SignedFrame {
+                origin: self.origin(),
+                frame: self.u64(),
+                orders: self.u16(),
+                key: KeyId::new(self.u64()),
+                signature: Signature::new(self.bytes()),
+            }),
+            22 => Command::DelegatedOrder({
+                let SignedNewOrder { origin, order, .. } = self.new_order();
+                DelegatedOrder { origin, order }
+            }),
+            _ => Command::DelegatedReplace({
+                let SignedReplaceOrder { origin, replace, .. } = self.replace_order();
+                DelegatedReplace { origin, replace }
+            }),
         }
     }
 
@@ -400,6 +446,8 @@ impl Source {
                 Request::Hibernate,
                 Request::Activate,
                 Request::MassCancel,
+                Request::Delegate,
+                Request::Revoke,
             ]),
             reason: self.pick(RejectReason::ALL),
         }
@@ -454,7 +502,20 @@ impl Source {
             17 => Event::MassCancelled(self.mass_cancelled()),
             18 => Event::TradingChanged(self.trading()),
             19 => Event::CreditSet(self.credit()),
-            _ => Event::CreditReleased(self.release()),
+            20 => Event::CreditReleased(self.release()),
+            21 => Event::MeterDelegated(MeterDelegated {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                delegation: self.delegation(),
+                before: self.bool().then(|| PlatformId::new(self.u16())),
+            }),
+            _ => Event::DelegationRevoked(DelegationRevoked {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                meter: MeterId::new(self.u32()),
+                number: self.u64(),
+                holder: self.bool().then(|| PlatformId::new(self.u16())),
+            }),
         }
     }
 }

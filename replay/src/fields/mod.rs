@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use types::{Command, Event, Seq, Sequenced, Timestamp};
 
 use types::{
-    AuctionResult, CallExtended, CommandRejected, CreditLimit, CreditRelease, FreezeSlot,
-    MarketControls, MarketDefinition, MassCancel, MassCancelled, MeterRegistration, OrderAccepted,
+    AuctionResult, CallExtended, CommandRejected, CreditLimit, CreditRelease, DelegateMeter,
+    DelegatedOrder, DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls,
+    MarketDefinition, MassCancel, MassCancelled, MeterDelegated, MeterRegistration, OrderAccepted,
     OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    PartyRegistration, ReduceOrder, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
-    SlotPhaseChanged, Trade, TradingControl,
+    PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
+    SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
 };
 
 /// Fields with their values, in order.
@@ -133,6 +134,11 @@ kinds! {
     "set_trading" 8 SetTrading(TradingControl),
     "set_credit" 16 SetCredit(CreditLimit),
     "release_credit" 16 ReleaseCredit(CreditRelease),
+    "delegate_meter" 144 DelegateMeter(DelegateMeter),
+    "revoke_delegation" 96 RevokeDelegation(RevokeDelegation),
+    "signed_frame" 88 SignedFrame(SignedFrame),
+    "delegated_order" 88 DelegatedOrder(DelegatedOrder),
+    "delegated_replace" 56 DelegatedReplace(DelegatedReplace),
     ; "pass_time" PassTime
 }
 
@@ -158,6 +164,8 @@ kinds! {
     "trading_changed" 8 TradingChanged(TradingControl),
     "credit_set" 16 CreditSet(CreditLimit),
     "credit_released" 16 CreditReleased(CreditRelease),
+    "meter_delegated" 88 MeterDelegated(MeterDelegated),
+    "delegation_revoked" 32 DelegationRevoked(DelegationRevoked),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

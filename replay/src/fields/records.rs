@@ -3,11 +3,13 @@
 use serde_json::Value;
 use types::{
     AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions, CreditLimit,
-    CreditRelease, Currency, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition,
-    MassCancel, MassCancelled, MeterRegistration, NewOrder, OrderAccepted, OrderCancelled,
+    CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
+    DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
+    MassCancelled, MeterDelegated, MeterRegistration, NewOrder, OrderAccepted, OrderCancelled,
     OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, Origin,
-    Party, PartyRegistration, ReduceOrder, ReplaceOrder, SignedNewOrder, SignedReplaceOrder,
-    SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradeSide, TradingControl,
+    Party, PartyRegistration, ReduceOrder, ReplaceOrder, RevokeDelegation, SignedFrame,
+    SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradeSide,
+    TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -80,6 +82,34 @@ fields! {
         one limit "limit_micros", one quantity "quantity_wh", one valid_until "valid_until_ns",
     }
     SignedReplaceOrder { all origin "", all replace "", one signature "signature", }
+    Delegation {
+        one number "number", one meter "meter", one platform "delegate_platform",
+        one market "market", one sides "sides", one quantity_max "quantity_max_wh",
+        one buy_limit "buy_limit_micros", one sell_limit "sell_limit_micros",
+        one valid_from "valid_from_ns", one valid_until "valid_until_ns", one key "key_id",
+    }
+    DelegateMeter {
+        all origin "", one client_order "client_order", all delegation "",
+        one signature "signature",
+    }
+    RevokeDelegation {
+        all origin "", one client_order "client_order", one meter "meter", one number "number",
+        one signature "signature",
+    }
+    SignedFrame {
+        all origin "", one frame "frame", one orders "orders", one key "key_id",
+        one signature "signature",
+    }
+    DelegatedOrder { all origin "", all order "", }
+    DelegatedReplace { all origin "", all replace "", }
+    MeterDelegated {
+        all origin "", one client_order "client_order", all delegation "",
+        one before "before_platform",
+    }
+    DelegationRevoked {
+        all origin "", one client_order "client_order", one meter "meter", one number "number",
+        one holder "holder_platform",
+    }
     OrderRequest { all origin "", one client_order "client_order", one order "order", }
     ReduceOrder { all origin "", one client_order "client_order", one order "order", one by "by_wh", }
     TradingControl { one scope "scope", one state "state", }

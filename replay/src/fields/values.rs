@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 use types::{
-    Allocation, CancelReason, ClientOrderId, Code, Digest, Energy, Lead, ListKind, MarketId,
+    Allocation, CancelReason, ClientOrderId, Code, Digest, Energy, KeyId, Lead, ListKind, MarketId,
     MeterId, Money, OrderId, OrderKind, OwnerId, Phase, PlatformId, Power, Price, PriceRule,
     PublicKey, RejectReason, Request, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope,
-    Seq, SessionId, Side, Signature, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
+    Seq, SessionId, Side, Sides, Signature, TimeInForce, Timestamp, TradeId, TradingState,
+    UtilityId,
 };
 
 use super::Field;
@@ -49,6 +50,7 @@ numbers! {
     UtilityId: u16, "the number of a utility", |id| id.get(), UtilityId::new;
     OwnerId: u32, "the number of an owner", |id| id.get(), OwnerId::new;
     SessionId: u32, "the number of a session", |id| id.get(), SessionId::new;
+    KeyId: u64, "the number of a key", |id| id.get(), KeyId::new;
     OrderId: u64, "the number of an order", |id| id.get(), OrderId::new;
     TradeId: u64, "the number of a trade", |id| id.get(), TradeId::new;
     ClientOrderId: u64, "a platform's own number", |id| id.get(), ClientOrderId::new;
@@ -149,6 +151,7 @@ macro_rules! words {
 }
 
 words! {
+    Sides: "buy, sell or both" { "buy" Buy, "sell" Sell, "both" Both, }
     OrderKind: "limit or market" { "limit" Limit, "market" Market, }
     TimeInForce: "gtc, ioc, gtd or fok" {
         "gtc" UntilGate, "ioc" ImmediateOrCancel, "gtd" UntilTime, "fok" FillOrKill,
@@ -160,7 +163,7 @@ words! {
     }
     Request: "the name of a request" {
         "new" New, "cancel" Cancel, "replace" Replace, "reduce" Reduce, "hibernate" Hibernate,
-        "activate" Activate, "mass_cancel" MassCancel,
+        "activate" Activate, "mass_cancel" MassCancel, "delegate" Delegate, "revoke" Revoke,
     }
     CancelReason: "why an order is gone" {
         "requested" Requested, "immediate_or_cancel" ImmediateOrCancel, "self_trade" SelfTrade,

@@ -1,14 +1,14 @@
 //! Stops 1 to 11: what a journal entry says about the order's way through the exchange.
 
-use ed25519_dalek::VerifyingKey;
-use types::{CancelReason, Command, Event, MeterId, Origin, Request, Signature, TradeSide};
-use wire::{FeedItem, FeedMessage, signing};
+use types::{CancelReason, Command, Event, Origin, Request, Sequenced, TradeSide};
+use wire::{FeedItem, FeedMessage};
 
-use super::{Keys, Moment, Row, Status, stops::stop};
+use super::{Moment, Row, Status, stops::stop};
+use crate::evidence::{Frame, Keys, meters_own, verifies};
 use crate::fields::{command_fields, command_name, event_fields, words};
 
 /// The rows of one entry.
-pub(super) fn rows(moment: &Moment, keys: &Keys) -> Vec<Row> {
+pub(super) fn rows(moment: &Moment, keys: &Keys, frames: &[Frame]) -> Vec<Row> {
     let row = |number, status, text| Row {
         stop: stop(number),
         seq: moment.command.seq,
@@ -18,12 +18,12 @@ pub(super) fn rows(moment: &Moment, keys: &Keys) -> Vec<Row> {
     };
     let recorded = |number, text| row(number, Status::Recorded, text);
     let mut rows = Vec::new();
-    let sender = sender(&moment.command.value);
+    let sender = moment.command.value.origin();
     if let Some(origin) = sender {
         let nothing = "the edge keeps nothing of what it lets pass".to_owned();
         rows.push(row(1, Status::NotRecorded, nothing.clone()));
         rows.push(recorded(2, words(command_fields(&moment.command).iter().skip(2))));
-        rows.push(recorded(3, evidence(&moment.command.value, origin, keys)));
+        rows.push(recorded(3, evidence(&moment.command, origin, (keys, frames))));
         rows.push(row(4, Status::NotRecorded, nothing));
     }
     rows.push(recorded(5, source(&moment.command.value, sender).to_owned()));
@@ -39,31 +39,6 @@ pub(super) fn rows(moment: &Moment, keys: &Keys) -> Vec<Row> {
     rows.push(recorded(10, told(moment)));
     rows.push(recorded(11, fed(moment)));
     rows
-}
-
-/// The session that sent a command, if one did.
-const fn sender(command: &Command) -> Option<Origin> {
-    match command {
-        Command::NewOrder(signed) => Some(signed.origin),
-        Command::ReplaceOrder(signed) => Some(signed.origin),
-        Command::ReduceOrder(reduce) => Some(reduce.origin),
-        Command::CancelOrder(request)
-        | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => Some(request.origin),
-        Command::MassCancel(request) => request.origin,
-        Command::DefineMarket(_)
-        | Command::RegisterParty(_)
-        | Command::RegisterMeter(_)
-        | Command::SetControls(_)
-        | Command::OpenSlot(_)
-        | Command::FreezeSlot(_)
-        | Command::UncrossSlot(_)
-        | Command::CloseSlot(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
-    }
 }
 
 const fn source(command: &Command, sender: Option<Origin>) -> &'static str {
@@ -83,30 +58,44 @@ const fn source(command: &Command, sender: Option<Origin>) -> &'static str {
 }
 
 /// What proves that a request is its sender's: checked again here.
-fn evidence(command: &Command, origin: Origin, keys: &Keys) -> String {
+fn evidence(
+    command: &Sequenced<Command>,
+    origin: Origin,
+    (keys, frames): (&Keys, &[Frame]),
+) -> String {
     let mut bytes = Vec::new();
-    let (meter, signature) = if let Command::NewOrder(signed) = command {
-        signing::new_order(&signed.order, &mut bytes);
-        (signed.order.meter, signed.signature)
-    } else if let Command::ReplaceOrder(signed) = command {
-        signing::replace_order(&signed.replace, &mut bytes);
-        (signed.replace.meter, signed.signature)
-    } else {
-        let Origin { platform, session } = origin;
+    if let Some((meter, signature)) = meters_own(&command.value, &mut bytes) {
+        let Some((key, registered)) = keys.meter(meter) else {
+            return format!("meter {meter} is not registered");
+        };
+        let says = says(verifies(key, &bytes, &signature));
+        return format!(
+            "the signature {says} under key {key} of meter {meter}, registered at {registered}"
+        );
+    }
+    let Origin { platform, session } = origin;
+    if !command.value.is_of_signed_frame() {
         return format!("session {session} of platform {platform}; needs no signature");
+    }
+    let Some(frame) = frames.iter().find(|frame| frame.orders.contains(&command.seq)) else {
+        return "stands in no signed frame that is whole".to_owned();
     };
-    signed(meter, &signature, &bytes, keys)
+    let (Some((key, registered)), Some(verdict)) =
+        (keys.platform(platform), frame.verify(keys, &mut bytes))
+    else {
+        return format!("platform {platform} is not registered");
+    };
+    format!(
+        "the signature at {} over {} orders {} under key {key} of platform {platform}, registered at \
+         {registered}",
+        frame.seq,
+        frame.signed.orders,
+        says(verdict)
+    )
 }
 
-fn signed(meter: MeterId, signature: &Signature, bytes: &[u8], keys: &Keys) -> String {
-    let Some((key, registered)) = keys.get(&meter) else {
-        return format!("meter {meter} is not registered");
-    };
-    let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-    let verifies = VerifyingKey::from_bytes(key.as_bytes())
-        .is_ok_and(|key| key.verify_strict(bytes, &signature).is_ok());
-    let says = if verifies { "verifies" } else { "does NOT verify" };
-    format!("the signature {says} under key {key} of meter {meter}, registered at {registered}")
+const fn says(verifies: bool) -> &'static str {
+    if verifies { "verifies" } else { "does NOT verify" }
 }
 
 /// Who has a report of which events.
@@ -142,6 +131,8 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => return [None, None],
     };
     [Some(format!("`{kind}` for platform {platform}")), None]
@@ -160,6 +151,8 @@ const fn rejection(request: Request) -> &'static str {
         Request::Hibernate => "hibernate rejected",
         Request::Activate => "activate rejected",
         Request::MassCancel => "mass cancel rejected",
+        Request::Delegate => "delegation refused",
+        Request::Revoke => "end of delegation refused",
     }
 }
 

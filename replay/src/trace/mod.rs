@@ -7,15 +7,15 @@ mod stops;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use journal::{Entry, JournalError, Position};
 use settlement::SettlementError;
-use types::{Command, Event, MeterId, OrderId, PublicKey, Seq, Sequenced, Trade, TradeId};
+use types::{About, Command, Event, OrderId, Seq, Sequenced, Trade, TradeId};
 
+use crate::evidence::{Frame, Frames, Keys};
 pub use stops::{STOPS, Stop};
 
 /// What a trace is about.
@@ -103,14 +103,14 @@ struct Moment {
     caused: usize,
 }
 
-/// A meter's key, and where it was registered.
-type Keys = BTreeMap<MeterId, (PublicKey, Seq)>;
-
 /// What one pass over the journal found.
 #[derive(Debug, Default)]
 struct Found {
     moments: Vec<Moment>,
     keys: Keys,
+    /// Frames on their way, and those with an order that the trace is about.
+    frames: Frames,
+    signed: Vec<Frame>,
     last_order: OrderId,
     last_trade: TradeId,
 }
@@ -127,7 +127,7 @@ pub fn trace(journal: &Path, settlement: &Path, subject: Subject) -> Result<Vec<
     };
     let mut rows = Vec::new();
     for moment in &found.moments {
-        rows.extend(entry::rows(moment, &found.keys));
+        rows.extend(entry::rows(moment, &found.keys, &found.signed));
     }
     rows.extend(settled::rows(settlement, &trades)?);
     Ok(rows)
@@ -181,12 +181,11 @@ impl Found {
         position: Position,
         is_about: &dyn Fn(&Command, Option<&Event>) -> bool,
     ) {
+        self.keys.learn(entry);
         let command = &entry.command.value;
         let mut events = Vec::new();
         for (index, event) in entry.events.iter().enumerate() {
-            if let Event::MeterRegistered(meter) = event {
-                self.keys.insert(meter.meter, (meter.key, entry.command.seq));
-            } else if let Event::OrderAccepted(accepted) = event {
+            if let Event::OrderAccepted(accepted) = event {
                 self.last_order = accepted.order;
             } else if let Event::Trade(trade) = event {
                 self.last_trade = trade.trade;
@@ -198,6 +197,13 @@ impl Found {
         if !events.is_empty() || is_about(command, None) {
             let caused = entry.events.len();
             self.moments.push(Moment { command: entry.command, position, events, caused });
+        }
+        // A frame that is not whole is no evidence, and the rows say so.
+        if let Ok(Some(frame)) = self.frames.take(&entry.command) {
+            let is_about = |moment: &Moment| frame.orders.contains(&moment.command.seq);
+            if self.moments.iter().rev().take(frame.orders.len()).any(is_about) {
+                self.signed.push(frame);
+            }
         }
     }
 }
@@ -216,7 +222,7 @@ fn trades(found: &Found) -> Vec<(Seq, Trade)> {
 /// Whether a command, or an event of it, is about one of `orders`. Of a request about one of them the
 /// refusal is, too.
 fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> bool {
-    let is_named = named(command).is_some_and(|order| orders.contains(&order));
+    let is_named = matches!(command.about(), About::Order(order) if orders.contains(&order));
     let Some(event) = event else { return is_named };
     let about = match event {
         Event::OrderAccepted(event) => [event.order; 2],
@@ -238,34 +244,11 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))
-}
-
-/// The order that a request names.
-const fn named(command: &Command) -> Option<OrderId> {
-    match command {
-        Command::CancelOrder(request)
-        | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => Some(request.order),
-        Command::ReplaceOrder(signed) => Some(signed.replace.order),
-        Command::ReduceOrder(reduce) => Some(reduce.order),
-        Command::DefineMarket(_)
-        | Command::RegisterParty(_)
-        | Command::RegisterMeter(_)
-        | Command::SetControls(_)
-        | Command::OpenSlot(_)
-        | Command::FreezeSlot(_)
-        | Command::UncrossSlot(_)
-        | Command::CloseSlot(_)
-        | Command::NewOrder(_)
-        | Command::MassCancel(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
-    }
 }
 
 /// Where settlement keeps its records in a data directory.

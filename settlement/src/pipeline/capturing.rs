@@ -100,6 +100,8 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => false,
     }
 }
@@ -146,6 +148,8 @@ impl Work<'_> {
                 | Event::TradingChanged(_)
                 | Event::CreditSet(_)
                 | Event::CreditReleased(_)
+                | Event::MeterDelegated(_)
+                | Event::DelegationRevoked(_)
                 | Event::CommandRejected(_) => {}
             }
         }

@@ -2,12 +2,13 @@
 
 use types::{
     MeterId, NewOrder, OrderKind, OrderList, OrderRequest, Origin, Phase, PlatformId, Price,
-    RejectReason, ReplaceOrder, Scope, SelfTradeAction, Side, SignedReplaceOrder, SlotKey,
-    TimeInForce,
+    RejectReason, ReplaceOrder, Scope, SelfTradeAction, Side, SlotKey, TimeInForce,
 };
 
 use super::{
-    Group, Market, Model, Order, Outcome, Stand, exposure, reaches, refuse_if, worst_price,
+    Group, Market, Model, Order, Outcome, Stand,
+    delegations::{By, asked_limit},
+    exposure, reaches, refuse_if, worst_price,
 };
 
 /// The most an order may be over its whole life, and a capacity may count as, in Wh.
@@ -25,9 +26,10 @@ impl Model {
     pub(super) fn admit_new(
         &self,
         origin: Origin,
+        by: By,
         sent: &NewOrder,
     ) -> Result<Admitted, RejectReason> {
-        self.check_meter(origin, sent.meter)?;
+        self.check_meter(origin, by, sent.meter)?;
         let known = self.orders.iter().position(|order| {
             order.platform == origin.platform && order.sent.client_order == sent.client_order
         });
@@ -38,6 +40,11 @@ impl Model {
         }
         refuse_if(self.last_time > sent.valid_until, RejectReason::SignatureExpired)?;
         self.check_trading(origin.platform, sent.meter)?;
+        if by == By::Platform {
+            let limit = asked_limit(sent.kind, sent.limit);
+            let wish = (sent.key.market, sent.side, sent.quantity.wh(), limit);
+            self.check_delegation(origin.platform, sent.meter, Some(wish))?;
+        }
         let (market, phase) = self.check_slot(sent.key)?;
         refuse_if(phase == Phase::Frozen, RejectReason::WrongPhase)?;
         let immediate = sent.time_in_force.is_immediate();
@@ -66,9 +73,10 @@ impl Model {
         Ok(Admitted::Fresh(self.orders.len()))
     }
 
-    fn check_meter(&self, origin: Origin, meter: MeterId) -> Outcome {
+    fn check_meter(&self, origin: Origin, by: By, meter: MeterId) -> Outcome {
         let meter = self.find_meter(meter).ok_or(RejectReason::UnknownMeter)?;
-        refuse_if(meter.platform != origin.platform, RejectReason::NotAuthorised)
+        let foreign = by == By::Meter && meter.platform != origin.platform;
+        refuse_if(foreign, RejectReason::NotAuthorised)
     }
 
     fn check_trading(&self, platform: PlatformId, meter: MeterId) -> Outcome {
@@ -254,28 +262,37 @@ impl Model {
 
     pub(super) fn admit_replace(
         &self,
-        signed: &SignedReplaceOrder,
+        origin: Origin,
+        by: By,
+        replace: &ReplaceOrder,
     ) -> Result<Admitted, RejectReason> {
-        let replace = signed.replace;
-        self.check_meter(signed.origin, replace.meter)?;
+        self.check_meter(origin, by, replace.meter)?;
         let at = self.position(replace.order);
         if let Some(at) = at {
             let order = &self.orders[at];
             refuse_if(order.sent.meter != replace.meter, RejectReason::NotAuthorised)?;
+            refuse_if(order.platform != origin.platform, RejectReason::NotAuthorised)?;
             let last = order.last_replace;
             if last.get() != 0 && last == replace.client_order {
                 return Ok(Admitted::Repeat(at));
             }
         }
         refuse_if(self.last_time > replace.valid_until, RejectReason::SignatureExpired)?;
-        self.check_trading(signed.origin.platform, replace.meter)?;
+        self.check_trading(origin.platform, replace.meter)?;
+        if by == By::Platform {
+            let wish = at.map(|at| {
+                let sent = self.orders[at].sent;
+                (sent.key.market, sent.side, replace.quantity.wh(), Some(replace.limit))
+            });
+            self.check_delegation(origin.platform, replace.meter, wish)?;
+        }
         let at = at.ok_or(RejectReason::UnknownOrder)?;
         self.check_can_change(at)?;
         let order = self.orders[at];
         refuse_if(order.is_listed(), RejectReason::PartOfList)?;
         refuse_if(order.stand == Stand::Hibernating, RejectReason::UnknownOrder)?;
         refuse_if(order.is_market(), RejectReason::InvalidConditions)?;
-        self.check_new_terms(&order, &replace)?;
+        self.check_new_terms(&order, replace)?;
         Ok(Admitted::Fresh(at))
     }
 

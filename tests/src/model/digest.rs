@@ -91,7 +91,7 @@ impl Model {
     /// What the digest is of.
     #[must_use]
     pub fn listing(&self) -> Vec<u8> {
-        let mut listing = Listing::new("gridcross state 2\n");
+        let mut listing = Listing::new("gridcross state 3\n");
         listing.bytes(&self.last_seq.get().to_le_bytes());
         listing.bytes(&self.last_time.ns().to_le_bytes());
         listing.bytes(&u64::try_from(self.orders.len()).expect("few").to_le_bytes());
@@ -115,6 +115,7 @@ impl Model {
         }
         self.list_credit(&mut listing);
         self.list_lists(&mut listing);
+        self.list_delegations(&mut listing);
         self.list_orders(&mut listing);
         listing.0
     }
@@ -212,6 +213,29 @@ impl Model {
                 (false, false) => 0,
             };
             listing.bytes(&[list.kind.code(), list.announced, arrived, state]);
+        }
+    }
+
+    fn list_delegations(&self, listing: &mut Listing) {
+        listing.count(self.delegations.len());
+        for (meter, (number, delegation)) in &self.delegations {
+            listing.bytes(&meter.get().to_le_bytes());
+            listing.bytes(&number.to_le_bytes());
+            listing.bytes(&[u8::from(delegation.is_some())]);
+            let Some(delegation) = delegation else { continue };
+            listing.bytes(&delegation.number.to_le_bytes());
+            listing.bytes(&delegation.meter.get().to_le_bytes());
+            listing.bytes(&delegation.platform.get().to_le_bytes());
+            listing.bytes(&delegation.market.get().to_le_bytes());
+            listing.bytes(&[delegation.sides.code()]);
+            listing.bytes(&delegation.quantity_max.wh().to_le_bytes());
+            for price in [delegation.buy_limit, delegation.sell_limit] {
+                listing.bytes(&price.micros().to_le_bytes());
+            }
+            for instant in [delegation.valid_from, delegation.valid_until] {
+                listing.bytes(&instant.ns().to_le_bytes());
+            }
+            listing.bytes(&delegation.key.get().to_le_bytes());
         }
     }
 

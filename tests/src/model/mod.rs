@@ -11,6 +11,7 @@
 //! | `requests` | what a request of a platform does once it is admitted |
 //! | `matching` | sweeps, what rests, and the orders that are tried again at rest |
 //! | `lists` | blocks and baskets |
+//! | `delegations` | what platforms may do for meters |
 //! | `control` | mass cancellations, suspensions, kills, credit |
 //! | `auction`, `price` | the result of a call, and its price by every rule |
 //! | `digest` | the canonical listing of the state |
@@ -21,6 +22,7 @@
 mod admission;
 mod auction;
 mod control;
+mod delegations;
 mod digest;
 pub mod history;
 mod laws;
@@ -33,14 +35,15 @@ mod slots;
 
 use std::collections::BTreeMap;
 
+use delegations::By;
 use engine::Limits;
 use lists::List;
 pub use price::{Priced, price_by_brute_force};
 use types::{
-    ClientOrderId, Command, CommandRejected, Event, MarketControls, MarketDefinition, MarketId,
-    MeterId, MeterRegistration, Money, NewOrder, OrderId, OrderKind, Party, PartyRegistration,
-    Phase, PlatformId, Price, RejectReason, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced,
-    SessionId, Side, SlotKey, Timestamp, TradingState,
+    ClientOrderId, Command, CommandRejected, Delegation, Event, MarketControls, MarketDefinition,
+    MarketId, MeterId, MeterRegistration, Money, NewOrder, OrderId, OrderKind, Party,
+    PartyRegistration, Phase, PlatformId, Price, RejectReason, Scope, SelfTradeAction,
+    SelfTradeScope, Seq, Sequenced, SessionId, Side, SlotKey, Timestamp, TradingState,
 };
 
 /// Where an order is.
@@ -149,6 +152,8 @@ pub struct Model {
     /// In the order of their opening.
     slots: Vec<Slot>,
     credit: BTreeMap<(PlatformId, MarketId), Money>,
+    /// By meter: the number of the last delegation or revocation, and the delegation if it holds.
+    delegations: BTreeMap<MeterId, (u64, Option<Delegation>)>,
     /// What platforms owe for trades, in nano-currency.
     owed: BTreeMap<(PlatformId, MarketId), i128>,
     lists: BTreeMap<(PlatformId, ClientOrderId), List>,
@@ -174,6 +179,7 @@ impl Model {
             halted: BTreeMap::new(),
             slots: Vec::new(),
             credit: BTreeMap::new(),
+            delegations: BTreeMap::new(),
             owed: BTreeMap::new(),
             lists: BTreeMap::new(),
             orders: Vec::new(),
@@ -208,13 +214,25 @@ impl Model {
             Command::SetTrading(control) => return self.set_trading(control, events),
             Command::SetCredit(limit) => return self.set_credit(limit, events),
             Command::ReleaseCredit(release) => return self.release_credit(release, events),
-            Command::NewOrder(signed) => self.new_order(signed, events),
+            Command::NewOrder(signed) => {
+                self.new_order((signed.origin, By::Meter), &signed.order, events);
+            }
+            Command::DelegatedOrder(delegated) => {
+                self.new_order((delegated.origin, By::Platform), &delegated.order, events);
+            }
+            Command::DelegateMeter(request) => self.delegate(request, events),
+            Command::RevokeDelegation(request) => self.revoke(request, events),
             Command::CancelOrder(request) => self.cancel(request, events),
-            Command::ReplaceOrder(signed) => self.replace(signed, events),
+            Command::ReplaceOrder(signed) => {
+                self.replace((signed.origin, By::Meter), &signed.replace, events);
+            }
+            Command::DelegatedReplace(delegated) => {
+                self.replace((delegated.origin, By::Platform), &delegated.replace, events);
+            }
             Command::ReduceOrder(reduce) => self.reduce(reduce, events),
             Command::HibernateOrder(request) => self.hibernate(request, events),
             Command::ActivateOrder(request) => self.activate(request, events),
-            Command::PassTime => {}
+            Command::PassTime | Command::SignedFrame(_) => {}
         }
         Ok(())
     }

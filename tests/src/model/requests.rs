@@ -2,16 +2,21 @@
 
 use types::{
     CancelReason, ClientOrderId, Energy, Event, NewOrder, OrderAccepted, OrderMoved, OrderRejected,
-    OrderReplaced, OrderRequest, OrderRestated, Origin, ReduceOrder, RejectReason, Request,
-    SignedNewOrder, SignedReplaceOrder, TimeInForce,
+    OrderReplaced, OrderRequest, OrderRestated, Origin, ReduceOrder, RejectReason, ReplaceOrder,
+    Request, TimeInForce,
 };
 
-use super::{Model, Order, Stand, admission::Admitted, order_id, refuse_if};
+use super::{Model, Order, Stand, admission::Admitted, delegations::By, order_id, refuse_if};
 
 impl Model {
-    pub(super) fn new_order(&mut self, signed: &SignedNewOrder, events: &mut Vec<Event>) {
-        let (origin, sent) = (signed.origin, signed.order);
-        match self.admit_new(origin, &sent) {
+    pub(super) fn new_order(
+        &mut self,
+        (origin, by): (Origin, By),
+        sent: &NewOrder,
+        events: &mut Vec<Event>,
+    ) {
+        let sent = *sent;
+        match self.admit_new(origin, by, &sent) {
             Ok(Admitted::Repeat(at)) => self.restate(at, origin, sent.client_order, events),
             Ok(Admitted::Fresh(at)) => self.accept(at, origin, sent, events),
             Err(reason) => {
@@ -79,10 +84,14 @@ impl Model {
         }
     }
 
-    pub(super) fn replace(&mut self, signed: &SignedReplaceOrder, events: &mut Vec<Event>) {
-        let (origin, replace) = (signed.origin, signed.replace);
+    pub(super) fn replace(
+        &mut self,
+        (origin, by): (Origin, By),
+        replace: &ReplaceOrder,
+        events: &mut Vec<Event>,
+    ) {
         let client_order = replace.client_order;
-        let at = match self.admit_replace(signed) {
+        let at = match self.admit_replace(origin, by, replace) {
             Ok(Admitted::Fresh(at)) => at,
             Ok(Admitted::Repeat(at)) => return self.restate(at, origin, client_order, events),
             Err(reason) => {

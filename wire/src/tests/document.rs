@@ -4,7 +4,8 @@ use core::fmt::Debug;
 use std::fs;
 
 use types::{
-    CancelReason, ListKind, OrderKind, Phase, PriceRule, RejectReason, Role, Side, TimeInForce,
+    CancelReason, ListKind, OrderKind, Phase, PriceRule, RejectReason, Role, Side, Sides,
+    TimeInForce,
 };
 
 use super::{
@@ -20,7 +21,7 @@ use crate::{
         MESSAGE_BYTES_MAX, MESSAGE_HEAD_BYTES,
     },
     layout::Row,
-    outbound::ExecType,
+    outbound::{DelegationState, ExecType},
     signing,
 };
 
@@ -167,6 +168,13 @@ fn codes() -> String {
             "pub enum ExecType {",
             decoded_name::<ExecType>,
         ),
+        code_table(
+            "Delegation state",
+            "wire/src/outbound.rs",
+            "pub enum DelegationState {",
+            decoded_name::<DelegationState>,
+        ),
+        code_table("Sides", "types/src/delegation.rs", "pub enum Sides {", decoded_name::<Sides>),
         code_table(
             "Cancel reason",
             "types/src/event.rs",

@@ -94,6 +94,7 @@ fn messages_have_the_bytes_of_their_golden_files() {
         .chain([
             ("inbound_new_order_crowded.hex".to_owned(), hex_dump(&crowded)),
             ("frame_signed_new_order.hex".to_owned(), hex_dump(&signed_order_frame())),
+            ("frame_signed.hex".to_owned(), hex_dump(&framed(3, &sample::signed_frame()))),
         ])
         .collect();
     if is_updating() {

@@ -2,23 +2,27 @@
 //! its own, so that exchanged fields show.
 
 use ed25519_dalek::{Signer, SigningKey};
+use sha2::{Digest as _, Sha256};
 use types::{
-    AuctionResult, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead,
-    ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
-    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
-    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
-    UtilityId,
+    AuctionResult, ClientOrderId, Code, Conditions, Currency, Delegation, DeliverySlot, Digest,
+    Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration,
+    NewOrder, OrderId, OrderKind, OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId,
+    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
+    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
+    Trade, TradeId, TradeSide, UtilityId,
 };
 
 use crate::{
     FeedMessage, Inbound, Outbound,
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
-    inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace, Test},
+    inbound::{
+        Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce, Revoke,
+        SignedNew, SignedReplace, Test,
+    },
     outbound::{
-        ExecType, ExecutionReport, MassCancelReport, MessageRejected, SessionAccepted,
-        SessionRejected,
+        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        MessageRejected, SessionAccepted, SessionRejected,
     },
     signing,
 };
@@ -101,6 +105,68 @@ fn signed_replace() -> SignedReplace {
     SignedReplace { replace, signature: sign(&bytes) }
 }
 
+/// Meter 42 lets platform 7 buy up to 2 kWh at 5.00 or less and sell at 4.00 or more in market 1, on
+/// the first of June 2026.
+fn delegation() -> Delegation {
+    Delegation {
+        number: 3,
+        meter: MeterId::new(42),
+        platform: PlatformId::new(7),
+        market: MarketId::new(1),
+        sides: Sides::Both,
+        quantity_max: Energy::from_wh(2_000),
+        buy_limit: Price::from_micros(5_000_000),
+        sell_limit: Price::from_micros(4_000_000),
+        valid_from: Timestamp::from_ns(1_780_272_000_000_000_000),
+        valid_until: Timestamp::from_ns(1_780_358_399_999_999_999),
+        key: key_id(&meter_key()),
+    }
+}
+
+fn key_id(key: &SigningKey) -> KeyId {
+    PublicKey::new(key.verifying_key().to_bytes()).id()
+}
+
+/// The platform's key in every example.
+pub(super) fn platform_key() -> SigningKey {
+    SigningKey::from_bytes(&[8; 32])
+}
+
+fn delegate() -> Inbound {
+    let delegation = delegation();
+    let mut bytes = Vec::new();
+    signing::delegation(&delegation, &mut bytes);
+    let client_order = ClientOrderId::new(1_009);
+    Inbound::DelegateMeter(Delegate { client_order, delegation, signature: sign(&bytes) })
+}
+
+fn revoke() -> Inbound {
+    let (meter, number) = (MeterId::new(42), 3);
+    let mut bytes = Vec::new();
+    signing::revocation(meter, number, &mut bytes);
+    let client_order = ClientOrderId::new(1_010);
+    Inbound::RevokeDelegation(Revoke { client_order, number, meter, signature: Some(sign(&bytes)) })
+}
+
+/// Of platform 7, over the two messages that follow it in the examples.
+fn frame_signature() -> Inbound {
+    let mut covered = Vec::new();
+    signing::delegated_order(&new_order(), &mut covered);
+    signing::delegated_replace(&replace_order(), &mut covered);
+    let digest = Digest::new(Sha256::digest(&covered).into());
+    let (key, orders) = (key_id(&platform_key()), 2);
+    let mut bytes = Vec::new();
+    signing::frame(PlatformId::new(7), key, orders, &digest, &mut bytes);
+    let signature = Signature::new(platform_key().sign(&bytes).to_bytes());
+    Inbound::FrameSignature(FrameSignature { signature, key, orders })
+}
+
+/// A signed frame: a signature and what it covers.
+pub(super) fn signed_frame() -> [Inbound; 3] {
+    let replace = Inbound::DelegatedReplace(replace_order());
+    [frame_signature(), Inbound::DelegatedOrder(new_order()), replace]
+}
+
 fn order_request(client_order: u64) -> OrderRequest {
     OrderRequest { client_order: ClientOrderId::new(client_order), order: OrderId::new(77) }
 }
@@ -126,6 +192,11 @@ pub(super) fn inbound() -> Vec<Inbound> {
             slot: Some(slot()),
             scope: Scope::Meter(MeterId::new(42)),
         }),
+        delegate(),
+        revoke(),
+        frame_signature(),
+        Inbound::DelegatedOrder(new_order()),
+        Inbound::DelegatedReplace(replace_order()),
     ]
 }
 
@@ -169,6 +240,15 @@ pub(super) fn outbound() -> Vec<Outbound> {
         }),
         Outbound::GoingAway(Empty),
         Outbound::TestReply(Test { token: 0x0102_0304_0506_0708 }),
+        Outbound::DelegationReport(DelegationReport {
+            seq: Seq::new(9_003),
+            time: Timestamp::from_ns(1_780_300_000_123_456_791),
+            client_order: ClientOrderId::new(1_009),
+            number: 3,
+            meter: MeterId::new(42),
+            reason: 28,
+            state: DelegationState::Refused,
+        }),
         Outbound::MassCancelled(MassCancelReport {
             seq: Seq::new(9_001),
             time: Timestamp::from_ns(1_780_300_000_123_456_789),

@@ -2,12 +2,12 @@
 
 use proptest::{array, option, prelude::*, sample::select};
 use types::{
-    AuctionResult, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead,
-    ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId, OrderKind,
-    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
-    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
-    UtilityId,
+    AuctionResult, ClientOrderId, Code, Conditions, Currency, Delegation, DeliverySlot, Digest,
+    Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration,
+    NewOrder, OrderId, OrderKind, OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId,
+    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
+    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
+    Trade, TradeId, TradeSide, UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
@@ -15,10 +15,13 @@ use crate::{
     FeedMessage, Inbound, Outbound,
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
-    inbound::{Empty, Logon, MassCancel, OrderRequest, Reduce, SignedNew, SignedReplace, Test},
+    inbound::{
+        Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce, Revoke,
+        SignedNew, SignedReplace, Test,
+    },
     outbound::{
-        ExecType, ExecutionReport, MassCancelReport, MessageRejected, SessionAccepted,
-        SessionRejected,
+        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        MessageRejected, SessionAccepted, SessionRejected,
     },
 };
 
@@ -164,6 +167,53 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn delegation()(
+        (number_of, meter, platform) in
+            (any::<u64>(), number(MeterId::new), number(PlatformId::new)),
+        market in number(MarketId::new),
+        sides in select(vec![Sides::Buy, Sides::Sell, Sides::Both]),
+        quantity_max in number(Energy::from_wh),
+        buy_limit in number(Price::from_micros),
+        sell_limit in number(Price::from_micros),
+        valid_from in number(Timestamp::from_ns),
+        valid_until in number(Timestamp::from_ns),
+        key in number(KeyId::new),
+    ) -> Delegation {
+        Delegation {
+            number: number_of, meter, platform, market, sides, quantity_max, buy_limit,
+            sell_limit, valid_from, valid_until, key,
+        }
+    }
+}
+
+prop_compose! {
+    fn revoke()(
+        client_order in number(ClientOrderId::new),
+        number_of in any::<u64>(),
+        meter in number(MeterId::new),
+        signature in option::of(Just(Signature::new([9; 64]))),
+    ) -> Inbound {
+        Inbound::RevokeDelegation(Revoke { client_order, number: number_of, meter, signature })
+    }
+}
+
+prop_compose! {
+    fn delegation_report()(
+        seq in number(Seq::new),
+        time in number(Timestamp::from_ns),
+        client_order in number(ClientOrderId::new),
+        number_of in any::<u64>(),
+        meter in number(MeterId::new),
+        reason in any::<u16>(),
+        state in select(&DelegationState::ALL[..]),
+    ) -> Outbound {
+        Outbound::DelegationReport(DelegationReport {
+            seq, time, client_order, number: number_of, meter, reason, state,
+        })
+    }
+}
+
 pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     prop_oneof![
         (any::<u32>(), shard())
@@ -181,6 +231,23 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
         order_request().prop_map(Inbound::HibernateOrder),
         order_request().prop_map(Inbound::ActivateOrder),
         mass_cancel(),
+        (number(ClientOrderId::new), delegation(), bytes(Signature::new)).prop_map(
+            |(client_order, delegation, signature)| Inbound::DelegateMeter(Delegate {
+                client_order,
+                delegation,
+                signature,
+            })
+        ),
+        revoke(),
+        (bytes(Signature::new), number(KeyId::new), any::<u16>()).prop_map(
+            |(signature, key, orders)| Inbound::FrameSignature(FrameSignature {
+                signature,
+                key,
+                orders,
+            })
+        ),
+        new_order().prop_map(Inbound::DelegatedOrder),
+        replace_order().prop_map(Inbound::DelegatedReplace),
     ]
 }
 
@@ -259,6 +326,7 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         Just(Outbound::GoingAway(Empty)),
         any::<u64>().prop_map(|token| Outbound::TestReply(Test { token })),
         mass_cancel_report(),
+        delegation_report(),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ::replay::{
-    Progress, Shard, Verified, VerifyError, shards,
+    EvidenceError, Progress, Shard, Verified, VerifyError, shards,
     shards::{SegmentSizes, segment_sizes},
 };
 use clap::Args;
@@ -26,6 +26,9 @@ use crate::{
 pub struct Options {
     /// A data directory, or the journal directory inside it
     dir: PathBuf,
+    /// Check every signature too: of meters, and of platforms over frames
+    #[arg(long)]
+    signatures: bool,
     /// How it is printed
     #[command(flatten)]
     output: OutputOptions,
@@ -43,6 +46,8 @@ struct Line {
     torn_bytes: u64,
     state_digest: String,
     chain: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<u64>,
     elapsed_ms: u64,
     commands_per_s: u64,
 }
@@ -56,13 +61,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let sizes: Vec<_> = shards.iter().map(|shard| segment_sizes(&shard.journal)).collect();
     let bar = progress_bar(sizes.iter().map(SegmentSizes::total).sum());
     let commands = AtomicU64::new(0);
-    let verified: Vec<Result<Line, VerifyError>> = thread::scope(|scope| {
+    let verified: Vec<Result<Line, Failure>> = thread::scope(|scope| {
         let threads: Vec<_> = shards
             .iter()
             .zip(&sizes)
             .map(|(shard, sizes)| {
                 let meter = Meter { bar: &bar, sizes, commands: &commands, told: Told::default() };
-                scope.spawn(move || verify(shard, meter))
+                scope.spawn(move || verify(shard, options.signatures, meter))
             })
             .collect();
         threads
@@ -71,15 +76,21 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             .collect()
     });
     bar.finish_and_clear();
-    let rows = verified.into_iter().collect::<Result<Vec<_>, _>>().map_err(failure)?;
+    let rows = verified.into_iter().collect::<Result<Vec<_>, _>>()?;
     output::print_rows(&rows, options.output.output)
 }
 
-fn verify(shard: &Shard, mut meter: Meter<'_>) -> Result<Line, VerifyError> {
+fn verify(shard: &Shard, signatures: bool, mut meter: Meter<'_>) -> Result<Line, Failure> {
     let began = Instant::now();
     let verified =
-        ::replay::verify(&shard.journal, shard.limits(), &mut |progress| meter.tell(progress))?;
-    Ok(line(shard, &verified, began.elapsed()))
+        ::replay::verify(&shard.journal, shard.limits(), &mut |progress| meter.tell(progress))
+            .map_err(failure)?;
+    let evidence = signatures.then(|| ::replay::verify_signatures(&shard.journal)).transpose();
+    let evidence = evidence.map_err(evidence_failure)?;
+    Ok(Line {
+        signatures: evidence.map(|found| found.signatures()),
+        ..line(shard, &verified, began.elapsed())
+    })
 }
 
 fn line(shard: &Shard, verified: &Verified, elapsed: Duration) -> Line {
@@ -95,6 +106,7 @@ fn line(shard: &Shard, verified: &Verified, elapsed: Duration) -> Line {
         torn_bytes: verified.torn_bytes,
         state_digest: verified.state_digest.to_string(),
         chain: verified.chain.to_string(),
+        signatures: None,
         elapsed_ms: elapsed_us.div_euclid(1_000),
         commands_per_s: verified.commands.saturating_mul(1_000_000).div_euclid(elapsed_us),
     }
@@ -132,6 +144,13 @@ impl Meter<'_> {
         self.bar.set_message(format!("{all} commands"));
         self.told = Told { commands: progress.commands, bytes };
     }
+}
+
+fn evidence_failure(error: EvidenceError) -> Failure {
+    if let EvidenceError::Journal(error) = &error {
+        return super::journal_failure(error);
+    }
+    Failure::new(Kind::Mismatch, &error)
 }
 
 fn failure(error: VerifyError) -> Failure {

@@ -1,6 +1,7 @@
 //! Between the values of the exchange and their layouts. Every code is checked on the way back.
 
 mod controls;
+mod delegations;
 mod orders;
 mod registry;
 mod reports;

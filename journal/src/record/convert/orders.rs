@@ -1,14 +1,18 @@
 //! What platforms ask: orders, changes of orders, mass cancellations.
 
 use types::{
-    ClientOrderId, Conditions, Energy, ListKind, MassCancel, MeterId, NewOrder, OrderId, OrderKind,
-    OrderList, OrderRequest, Price, ReduceOrder, ReplaceOrder, Scope, Side, Signature,
-    SignedNewOrder, SignedReplaceOrder, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, DelegatedOrder, DelegatedReplace, Energy, ListKind, MassCancel,
+    MeterId, NewOrder, OrderId, OrderKind, OrderList, OrderRequest, Price, ReduceOrder,
+    ReplaceOrder, Scope, Side, Signature, SignedNewOrder, SignedReplaceOrder, TimeInForce,
+    Timestamp,
 };
 
 use super::{
     Archived, Stored,
-    layout::{MassCancelLayout, NewOrderLayout, OrderRequestLayout, ReduceLayout, ReplaceLayout},
+    layout::{
+        DelegatedOrderLayout, DelegatedReplaceLayout, MassCancelLayout, NewOrderLayout,
+        OrderRequestLayout, ReduceLayout, ReplaceLayout,
+    },
     optional_origin, origin, origin_parts, slot_key, zero,
 };
 
@@ -17,66 +21,94 @@ const HAS_ORIGIN: u8 = 1;
 /// It is of one slot.
 const HAS_SLOT: u8 = 2;
 
+/// The layout of a new order, with what else it has.
+macro_rules! order_layout {
+    ($layout:ident, $origin:expr, $order:expr $(, $field:ident: $value:expr)?) => {
+        $layout {
+            $($field: $value,)?
+            client_order: $order.client_order.get(),
+            limit: $order.limit.micros(),
+            quantity: $order.quantity.wh(),
+            valid_until: $order.valid_until.ns(),
+            display: $order.conditions.display.wh(),
+            minimum: $order.conditions.minimum.wh(),
+            expires: $order.conditions.expires.ns(),
+            list_number: $order.list.number.get(),
+            meter: $order.meter.get(),
+            session: $origin.session.get(),
+            start_minute: $order.key.slot.start_minute(),
+            minutes: $order.key.slot.minutes(),
+            market: $order.key.market.get(),
+            platform: $origin.platform.get(),
+            side: $order.side.code(),
+            kind: $order.kind.code(),
+            time_in_force: $order.time_in_force.code(),
+            conditions: $order.conditions.flags(),
+            list_kind: $order.list.kind.code(),
+            list_orders: $order.list.orders,
+        }
+    };
+}
+
+/// The new order in a layout.
+macro_rules! order_of {
+    ($layout:ident) => {{
+        let (post_only, all_or_none) = Conditions::from_flags($layout.conditions)?;
+        NewOrder {
+            client_order: ClientOrderId::new($layout.client_order.to_native()),
+            meter: MeterId::new($layout.meter.to_native()),
+            key: slot_key(
+                $layout.start_minute.to_native(),
+                $layout.minutes.to_native(),
+                $layout.market.to_native(),
+            )?,
+            side: Side::from_code($layout.side)?,
+            kind: OrderKind::from_code($layout.kind)?,
+            time_in_force: TimeInForce::from_code($layout.time_in_force)?,
+            limit: Price::from_micros($layout.limit.to_native()),
+            quantity: Energy::from_wh($layout.quantity.to_native()),
+            valid_until: Timestamp::from_ns($layout.valid_until.to_native()),
+            conditions: Conditions {
+                post_only,
+                all_or_none,
+                display: Energy::from_wh($layout.display.to_native()),
+                minimum: Energy::from_wh($layout.minimum.to_native()),
+                expires: Timestamp::from_ns($layout.expires.to_native()),
+            },
+            list: OrderList {
+                kind: ListKind::from_code($layout.list_kind)?,
+                orders: $layout.list_orders,
+                number: ClientOrderId::new($layout.list_number.to_native()),
+            },
+        }
+    }};
+}
+
 impl Stored for SignedNewOrder {
     type Layout = NewOrderLayout;
 
     fn layout(&self) -> NewOrderLayout {
-        NewOrderLayout {
-            signature: *self.signature.as_bytes(),
-            client_order: self.order.client_order.get(),
-            limit: self.order.limit.micros(),
-            quantity: self.order.quantity.wh(),
-            valid_until: self.order.valid_until.ns(),
-            display: self.order.conditions.display.wh(),
-            minimum: self.order.conditions.minimum.wh(),
-            expires: self.order.conditions.expires.ns(),
-            list_number: self.order.list.number.get(),
-            meter: self.order.meter.get(),
-            session: self.origin.session.get(),
-            start_minute: self.order.key.slot.start_minute(),
-            minutes: self.order.key.slot.minutes(),
-            market: self.order.key.market.get(),
-            platform: self.origin.platform.get(),
-            side: self.order.side.code(),
-            kind: self.order.kind.code(),
-            time_in_force: self.order.time_in_force.code(),
-            conditions: self.order.conditions.flags(),
-            list_kind: self.order.list.kind.code(),
-            list_orders: self.order.list.orders,
-        }
+        let signature = *self.signature.as_bytes();
+        order_layout!(NewOrderLayout, self.origin, self.order, signature: signature)
     }
 
     fn restore(layout: &Archived<NewOrderLayout>) -> Option<Self> {
-        let (post_only, all_or_none) = Conditions::from_flags(layout.conditions)?;
-        let order = NewOrder {
-            client_order: ClientOrderId::new(layout.client_order.to_native()),
-            meter: MeterId::new(layout.meter.to_native()),
-            key: slot_key(
-                layout.start_minute.to_native(),
-                layout.minutes.to_native(),
-                layout.market.to_native(),
-            )?,
-            side: Side::from_code(layout.side)?,
-            kind: OrderKind::from_code(layout.kind)?,
-            time_in_force: TimeInForce::from_code(layout.time_in_force)?,
-            limit: Price::from_micros(layout.limit.to_native()),
-            quantity: Energy::from_wh(layout.quantity.to_native()),
-            valid_until: Timestamp::from_ns(layout.valid_until.to_native()),
-            conditions: Conditions {
-                post_only,
-                all_or_none,
-                display: Energy::from_wh(layout.display.to_native()),
-                minimum: Energy::from_wh(layout.minimum.to_native()),
-                expires: Timestamp::from_ns(layout.expires.to_native()),
-            },
-            list: OrderList {
-                kind: ListKind::from_code(layout.list_kind)?,
-                orders: layout.list_orders,
-                number: ClientOrderId::new(layout.list_number.to_native()),
-            },
-        };
         let origin = origin(layout.platform.to_native(), layout.session.to_native());
-        Some(Self { origin, order, signature: Signature::new(layout.signature) })
+        let signature = Signature::new(layout.signature);
+        Some(Self { origin, order: order_of!(layout), signature })
+    }
+}
+
+impl Stored for DelegatedOrder {
+    type Layout = DelegatedOrderLayout;
+
+    fn layout(&self) -> DelegatedOrderLayout {
+        order_layout!(DelegatedOrderLayout, self.origin, self.order)
+    }
+
+    fn restore(layout: &Archived<DelegatedOrderLayout>) -> Option<Self> {
+        let origin = origin(layout.platform.to_native(), layout.session.to_native());
+        Some(Self { origin, order: order_of!(layout) })
     }
 }
 
@@ -103,36 +135,65 @@ impl Stored for OrderRequest {
     }
 }
 
+/// The layout of a replacement, with what else it has.
+macro_rules! replace_layout {
+    ($layout:ident, $origin:expr, $replace:expr $(, $field:ident: $value:expr)?) => {
+        $layout {
+            $($field: $value,)?
+            client_order: $replace.client_order.get(),
+            order: $replace.order.get(),
+            limit: $replace.limit.micros(),
+            quantity: $replace.quantity.wh(),
+            valid_until: $replace.valid_until.ns(),
+            meter: $replace.meter.get(),
+            session: $origin.session.get(),
+            platform: $origin.platform.get(),
+            zero: [0; 6],
+        }
+    };
+}
+
+/// The replacement in a layout.
+macro_rules! replace_of {
+    ($layout:ident) => {
+        ReplaceOrder {
+            client_order: ClientOrderId::new($layout.client_order.to_native()),
+            order: OrderId::new($layout.order.to_native()),
+            meter: MeterId::new($layout.meter.to_native()),
+            limit: Price::from_micros($layout.limit.to_native()),
+            quantity: Energy::from_wh($layout.quantity.to_native()),
+            valid_until: Timestamp::from_ns($layout.valid_until.to_native()),
+        }
+    };
+}
+
 impl Stored for SignedReplaceOrder {
     type Layout = ReplaceLayout;
 
     fn layout(&self) -> ReplaceLayout {
-        ReplaceLayout {
-            signature: *self.signature.as_bytes(),
-            client_order: self.replace.client_order.get(),
-            order: self.replace.order.get(),
-            limit: self.replace.limit.micros(),
-            quantity: self.replace.quantity.wh(),
-            valid_until: self.replace.valid_until.ns(),
-            meter: self.replace.meter.get(),
-            session: self.origin.session.get(),
-            platform: self.origin.platform.get(),
-            zero: [0; 6],
-        }
+        let signature = *self.signature.as_bytes();
+        replace_layout!(ReplaceLayout, self.origin, self.replace, signature: signature)
     }
 
     fn restore(layout: &Archived<ReplaceLayout>) -> Option<Self> {
         zero(&layout.zero)?;
-        let replace = ReplaceOrder {
-            client_order: ClientOrderId::new(layout.client_order.to_native()),
-            order: OrderId::new(layout.order.to_native()),
-            meter: MeterId::new(layout.meter.to_native()),
-            limit: Price::from_micros(layout.limit.to_native()),
-            quantity: Energy::from_wh(layout.quantity.to_native()),
-            valid_until: Timestamp::from_ns(layout.valid_until.to_native()),
-        };
         let origin = origin(layout.platform.to_native(), layout.session.to_native());
-        Some(Self { origin, replace, signature: Signature::new(layout.signature) })
+        let signature = Signature::new(layout.signature);
+        Some(Self { origin, replace: replace_of!(layout), signature })
+    }
+}
+
+impl Stored for DelegatedReplace {
+    type Layout = DelegatedReplaceLayout;
+
+    fn layout(&self) -> DelegatedReplaceLayout {
+        replace_layout!(DelegatedReplaceLayout, self.origin, self.replace)
+    }
+
+    fn restore(layout: &Archived<DelegatedReplaceLayout>) -> Option<Self> {
+        zero(&layout.zero)?;
+        let origin = origin(layout.platform.to_native(), layout.session.to_native());
+        Some(Self { origin, replace: replace_of!(layout) })
     }
 }
 

@@ -2,6 +2,7 @@
 //! with little capacity, few slots that open and close all the time, markets with every rule and
 //! control, and among the requests that can succeed many repeated and bad ones.
 
+mod delegations;
 mod operator;
 mod orders;
 mod requests;
@@ -11,8 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use engine::Limits;
 use types::{
-    ClientOrderId, Command, Event, MarketControls, MarketDefinition, MarketId, OrderId, Phase,
-    Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
+    ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition, MarketId, MeterId,
+    OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -106,6 +107,9 @@ pub struct History {
     known: Vec<Known>,
     slots: Vec<OpenSlot>,
     halted: Vec<Scope>,
+    /// Delegations that hold, as the events tell them.
+    delegations: BTreeMap<MeterId, Delegation>,
+    delegation_numbers: u64,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -132,6 +136,8 @@ impl History {
             known: Vec::new(),
             slots: Vec::new(),
             halted: Vec::new(),
+            delegations: BTreeMap::new(),
+            delegation_numbers: 0,
         }
     }
 
@@ -188,6 +194,13 @@ impl History {
                         self.halted.push(control.scope);
                     }
                 }
+                Event::MeterDelegated(delegated) => {
+                    let delegation = delegated.delegation;
+                    self.delegations.insert(delegation.meter, delegation);
+                }
+                Event::DelegationRevoked(revoked) => {
+                    self.delegations.remove(&revoked.meter);
+                }
                 Event::MarketDefined(_)
                 | Event::PartyRegistered(_)
                 | Event::MeterRegistered(_)
@@ -224,8 +237,9 @@ impl History {
         if !self.random.once_in(6)
             && let Some(signed) = self.pending.pop_front()
         {
-            self.sent.push(signed);
-            return Command::NewOrder(signed);
+            let may = self.has_delegation(signed.origin, signed.order.meter);
+            let is_delegated = may && self.random.once_in(2);
+            return self.send(signed, is_delegated);
         }
         let tradable = self.slots.iter().filter(|slot| self.is_tradable(slot.key)).count();
         if tradable < 4 && self.random.once_in(4) {
@@ -235,7 +249,10 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..530 => self.new_order(),
+            0..497 => self.new_order(),
+            497..520 => self.delegate(),
+            520..528 => self.revoke(),
+            528..530 => self.signed_frame(),
             530..560 => self.list(),
             560..605 => self.cancel(),
             605..690 => self.replace(),

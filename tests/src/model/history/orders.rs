@@ -62,14 +62,14 @@ impl History {
 
     pub(super) fn new_order(&mut self) -> Command {
         let mut signed = self.single();
+        let is_delegated = self.under_a_delegation(&mut signed);
         if self.random.once_in(14) {
             let sent = self.sent.clone();
             signed = self.random.pick(&sent).unwrap_or(signed);
             signed.origin.session = SessionId::new(7);
             self.spoil(&mut signed.order);
         }
-        self.sent.push(signed);
-        Command::NewOrder(signed)
+        self.send(signed, is_delegated)
     }
 
     /// Changes one thing of an order that was sent before, or nothing.

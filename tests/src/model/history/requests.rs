@@ -1,8 +1,8 @@
 //! Requests about orders that were accepted.
 
 use types::{
-    ClientOrderId, Command, Energy, MassCancel, MeterId, OrderId, OrderRequest, ReduceOrder,
-    ReplaceOrder, RetailerId, Scope, SessionId, Signature, SignedReplaceOrder,
+    ClientOrderId, Command, DelegatedReplace, Energy, MassCancel, MeterId, OrderId, OrderRequest,
+    ReduceOrder, ReplaceOrder, RetailerId, Scope, SessionId, Signature, SignedReplaceOrder,
 };
 
 use super::{History, Known};
@@ -29,7 +29,10 @@ impl History {
     fn request(&mut self, known: &Known) -> OrderRequest {
         self.client_orders += 1;
         let client_order = ClientOrderId::new(self.client_orders);
-        let origin = self.origin(known.signed.order.meter);
+        let mut origin = self.origin(known.signed.order.meter);
+        if !self.random.once_in(40) {
+            origin.platform = known.signed.origin.platform;
+        }
         OrderRequest { origin, client_order, order: known.order }
     }
 
@@ -83,18 +86,25 @@ impl History {
             _ => self.client_orders,
         };
         self.replaced.insert(order, client_order);
-        Command::ReplaceOrder(SignedReplaceOrder {
-            origin: self.origin(sent.meter),
-            replace: ReplaceOrder {
-                client_order: ClientOrderId::new(client_order),
-                order,
-                meter,
-                limit,
-                quantity: self.quantity(&market),
-                valid_until: self.valid_until(),
-            },
-            signature: Signature::new([0; 64]),
-        })
+        let mut origin = self.origin(sent.meter);
+        let by = known.signed.origin.platform;
+        let is_delegated = by != origin.platform || self.random.once_in(4);
+        if is_delegated && !self.random.once_in(40) {
+            origin.platform = by;
+        }
+        let replace = ReplaceOrder {
+            client_order: ClientOrderId::new(client_order),
+            order,
+            meter,
+            limit,
+            quantity: self.quantity(&market),
+            valid_until: self.valid_until(),
+        };
+        if is_delegated {
+            return Command::DelegatedReplace(DelegatedReplace { origin, replace });
+        }
+        let signature = Signature::new([0; 64]);
+        Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
     }
 
     /// Of a platform, or of the operator.
