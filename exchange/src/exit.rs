@@ -71,6 +71,12 @@ impl Failure {
         Self { kind: Kind::Mismatch, message: message.into(), hint: None }
     }
 
+    /// An objective that was missed.
+    #[must_use]
+    pub fn objective(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Objective, message: message.into(), hint: None }
+    }
+
     /// With a sentence on how to mend it.
     #[must_use]
     pub const fn hint(mut self, hint: &'static str) -> Self {

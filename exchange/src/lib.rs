@@ -17,6 +17,7 @@ pub mod exit;
 pub mod feed;
 pub mod init;
 pub mod journal_options;
+pub mod load;
 pub mod market_data;
 pub mod node;
 pub mod output;

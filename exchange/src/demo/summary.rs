@@ -10,7 +10,7 @@ use types::{Energy, Price, Side, SlotKey};
 use super::{
     Options, household,
     play::Played,
-    report::{CurveData, FunnelStep, LatencyBucket, MoneyLine, ReportData, SlotLine},
+    report::{self, CurveData, FunnelStep, MoneyLine, ReportData, SlotLine},
     trader::Intent,
 };
 use crate::{exit::Failure, output::Format};
@@ -264,7 +264,7 @@ pub(super) fn report_data(options: &Options, played: &Played, elapsed: Duration)
             step("failed", numbers.failed),
             step("awaiting meter data", numbers.awaiting),
         ],
-        latency: latency_buckets(&played.latency),
+        latency: report::latency_buckets(&played.latency),
         latency_summary: [
             ("p50", latency.p50),
             ("p90", latency.p90),
@@ -337,24 +337,4 @@ fn local_time(played: &Played, key: SlotKey) -> String {
     jiff::Timestamp::from_nanosecond(ns)
         .and_then(|start| start.in_tz(played.market.time_zone.as_str()))
         .map_or_else(|_| key.to_string(), |start| start.strftime("%H:%M").to_string())
-}
-
-/// Buckets whose bounds grow by a quarter of a factor of ten.
-fn latency_buckets(latency: &Histogram<u64>) -> Vec<LatencyBucket> {
-    const STEPS_US: [u64; 4] = [178, 316, 562, 1_000];
-    let mut buckets = Vec::new();
-    let (mut below, mut scale) = (0, 1_u64);
-    while below < latency.len() {
-        for step in STEPS_US {
-            let upper_us = step.saturating_mul(scale).div_euclid(10);
-            let up_to = latency.count_between(0, upper_us.saturating_mul(1_000));
-            buckets.push(LatencyBucket { upper_us, count: up_to.saturating_sub(below) });
-            below = up_to.max(below);
-        }
-        scale = scale.saturating_mul(10);
-        if scale > 1_000_000_000 {
-            break;
-        }
-    }
-    buckets
 }

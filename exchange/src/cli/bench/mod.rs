@@ -1,7 +1,9 @@
-//! `gridcross bench`: what the engine costs on this machine, on one thread and in memory.
+//! `gridcross bench`: what the engine costs on this machine, on one thread and in memory, and what a
+//! whole exchange answers over the network.
 
 mod auction;
 mod book;
+mod gateway;
 
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ pub enum Command {
     Book(book::Options),
     /// Run call auctions: from raw orders to fills, and the price alone from a live book
     Auction(auction::Options),
+    /// Signed orders over QUIC into an exchange in a process of its own, until each is answered
+    Gateway(gateway::Options),
 }
 
 /// Carries the command out.
@@ -31,6 +35,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Book(options) => book::run(options),
         Command::Auction(options) => auction::run(options),
+        Command::Gateway(options) => gateway::run(options),
     }
 }
 

@@ -16,6 +16,8 @@ mod scale;
 #[cfg(test)]
 mod tests;
 
+use hdrhistogram::Histogram;
+
 /// Everything the report shows.
 #[derive(Debug, Clone)]
 pub struct ReportData {
@@ -106,8 +108,6 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Renders the whole page. The same data gives the same bytes.
 #[must_use]
 pub fn render(data: &ReportData) -> String {
-    let title = html::escape(&data.title);
-    let style = include_str!("style.css");
     let sections = [
         curve::section(&data.noon, &data.currency),
         day::section(&data.day, &data.currency),
@@ -118,16 +118,50 @@ pub fn render(data: &ReportData) -> String {
         notes_section(&data.notes),
     ]
     .concat();
-    let facts = html::pairs("facts", &data.facts);
+    page("gridcross demo", &data.title, &data.facts, &sections)
+}
+
+/// Renders a page with nothing but a distribution of latencies, in nanoseconds.
+#[must_use]
+pub fn latency_page(title: &str, facts: &[(String, String)], latency: &Histogram<u64>) -> String {
+    page("gridcross bench", title, facts, &latency::section(&latency_buckets(latency), &[]))
+}
+
+/// `sections` is HTML.
+fn page(eyebrow: &str, title: &str, facts: &[(String, String)], sections: &str) -> String {
+    let title = html::escape(title);
+    let style = include_str!("style.css");
+    let facts = html::pairs("facts", facts);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{CONTENT_POLICY}\">\n\
          <title>{title} – gridcross</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n\
-         <header>\n<p class=\"eyebrow\">gridcross demo</p>\n<h1>{title}</h1>\n{facts}</header>\n\
+         <header>\n<p class=\"eyebrow\">{eyebrow}</p>\n<h1>{title}</h1>\n{facts}</header>\n\
          {sections}</main>\n</body>\n</html>\n"
     )
+}
+
+/// Buckets whose bounds grow by a quarter of a factor of ten, of durations in nanoseconds.
+#[must_use]
+pub fn latency_buckets(latency: &Histogram<u64>) -> Vec<LatencyBucket> {
+    const STEPS_US: [u64; 4] = [178, 316, 562, 1_000];
+    let mut buckets = Vec::new();
+    let (mut below, mut scale) = (0, 1_u64);
+    while below < latency.len() {
+        for step in STEPS_US {
+            let upper_us = step.saturating_mul(scale).div_euclid(10);
+            let up_to = latency.count_between(0, upper_us.saturating_mul(1_000));
+            buckets.push(LatencyBucket { upper_us, count: up_to.saturating_sub(below) });
+            below = up_to.max(below);
+        }
+        scale = scale.saturating_mul(10);
+        if scale > 1_000_000_000 {
+            break;
+        }
+    }
+    buckets
 }
 
 fn proofs_section(proofs: &[(String, String)]) -> String {

@@ -1,11 +1,11 @@
 //! Percentiles.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use hdrhistogram::{CreationError, Histogram};
 use serde::Serialize;
 
-use crate::rate;
+use super::rate;
 
 /// Durations, kept with three significant digits up to ten minutes.
 #[derive(Debug, Clone)]
@@ -60,6 +60,30 @@ impl Latencies {
     #[must_use]
     pub fn max_ns(&self) -> u64 {
         self.ns.max()
+    }
+
+    /// The distribution as HdrHistogram's tools plot it (`.hgrm`), values in microseconds.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "a report may print floats")]
+    pub fn hgrm(&self) -> String {
+        let mut text = String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
+        let mut counted = 0;
+        for step in self.ns.iter_quantiles(5) {
+            counted += step.count_since_last_iteration();
+            let (value, quantile) = (step.value_iterated_to(), step.quantile_iterated_to());
+            let us = format!("{}.{:03}", value / 1_000, value % 1_000);
+            let inverse = 1.0 / (1.0 - quantile);
+            let inverse = if inverse.is_finite() { format!("{inverse:.2}") } else { String::new() };
+            // Writing to a string cannot fail.
+            writeln!(text, "{us:>12} {quantile:.12} {counted:>10} {inverse:>14}").ok();
+        }
+        text
+    }
+
+    /// The durations themselves, in nanoseconds.
+    #[must_use]
+    pub const fn histogram(&self) -> &Histogram<u64> {
+        &self.ns
     }
 
     /// In microseconds.

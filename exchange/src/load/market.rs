@@ -3,18 +3,18 @@
 
 use std::path::Path;
 
-use ed25519_dalek::SigningKey;
-use exchange::{
+use crate::{
     config::{self, Config},
     init,
     registry::Registry,
 };
+use ed25519_dalek::SigningKey;
 use types::{
     Code, Command, DeliverySlot, Lead, MarketDefinition, MeterId, MeterRegistration, OwnerId,
     Party, PartyRegistration, PlatformId, Power, RetailerId, Role, SlotKey, Timestamp, UtilityId,
 };
 
-use crate::Failure;
+use super::Failure;
 
 /// Retailers; meter `n` belongs to number `(n − 1) mod 4 + 1`.
 pub const RETAILERS: u16 = 4;
@@ -70,6 +70,14 @@ impl Market {
     /// # Errors
     /// When the default configuration is not usable.
     pub fn new(setup: Setup, seed: u64) -> Result<Self, Failure> {
+        Self::from_minute(setup, seed, FIRST_START_MINUTE)
+    }
+
+    /// With its first slot at this minute since 1970, a multiple of the slots' length.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn from_minute(setup: Setup, seed: u64, first_minute: u32) -> Result<Self, Failure> {
         let mut config = config::parse(Path::new("the template"), init::CONFIG_TEMPLATE)?;
         config.listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
         let market = config.markets.first_mut().ok_or("the template has no market")?;
@@ -79,13 +87,13 @@ impl Market {
         let minutes = definition.slot_minutes;
         let slots = (0..setup.books)
             .map(|number| {
-                let start = FIRST_START_MINUTE + number * u32::from(minutes);
+                let start = first_minute + number * u32::from(minutes);
                 Ok(definition.key(DeliverySlot::new(start, minutes)?))
             })
             .collect::<Result<_, types::SlotError>>()?;
         let mut secret = [0; 32];
         secret.iter_mut().zip(seed.to_le_bytes()).for_each(|(byte, part)| *byte = part);
-        let opened_at = Timestamp::from_minutes(FIRST_START_MINUTE).earlier_by(AHEAD);
+        let opened_at = Timestamp::from_minutes(first_minute).earlier_by(AHEAD);
         let registry = Registry::default();
         let mut market = Self { setup, config, definition, registry, slots, opened_at, secret };
         market.register()?;

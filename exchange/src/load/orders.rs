@@ -5,7 +5,7 @@ use types::{
     PlatformId, Price, Side, SlotKey, TimeInForce,
 };
 
-use crate::{dice::Dice, market::Market};
+use super::{dice::Dice, market::Market};
 
 /// Limits lie at most this many ticks from the middle of the band.
 const SPREAD_TICKS: u32 = 20;
@@ -21,6 +21,9 @@ pub enum Style {
     Passive,
     /// Immediate-or-cancel, through everything that rests.
     Aggressive,
+    /// Little stays: nine of ten are immediate-or-cancel and find nobody, the tenth meets another at
+    /// the middle price. Keeps the books small however many are sent.
+    Passing,
     /// Anywhere around the middle; meters with even numbers buy, the others sell. For a call, in
     /// which a meter may be on one side only.
     Call,
@@ -74,12 +77,8 @@ impl OrderSource {
         let side = match style {
             Style::Call if meter.get().is_multiple_of(2) => Side::Buy,
             Style::Call => Side::Sell,
-            Style::Any | Style::Passive | Style::Aggressive => {
-                if self.dice.below(2) == 0 {
-                    Side::Buy
-                } else {
-                    Side::Sell
-                }
+            Style::Any | Style::Passive | Style::Aggressive | Style::Passing => {
+                if self.dice.below(2) == 0 { Side::Buy } else { Side::Sell }
             }
         };
         let key = *self.dice.pick(&self.slots)?;
@@ -87,6 +86,7 @@ impl OrderSource {
         let immediate = match style {
             Style::Any => self.dice.below(10) == 0,
             Style::Aggressive => true,
+            Style::Passing => Some(limit) != self.definition.price_of(self.middle),
             Style::Passive | Style::Call => false,
         };
         let quantity = Energy::from_wh(u64::from(1 + self.dice.below(SIZES)) * 100);
@@ -122,8 +122,13 @@ impl OrderSource {
             (Style::Any | Style::Call, _) => {
                 self.middle + self.dice.below(2 * SPREAD_TICKS + 1) - SPREAD_TICKS
             }
-            (Style::Passive, Side::Buy) => self.middle - 1 - self.dice.below(SPREAD_TICKS),
-            (Style::Passive, Side::Sell) => self.middle + 1 + self.dice.below(SPREAD_TICKS),
+            (Style::Passing, _) if self.dice.below(10) == 0 => self.middle,
+            (Style::Passing | Style::Passive, Side::Buy) => {
+                self.middle - 1 - self.dice.below(SPREAD_TICKS)
+            }
+            (Style::Passing | Style::Passive, Side::Sell) => {
+                self.middle + 1 + self.dice.below(SPREAD_TICKS)
+            }
             (Style::Aggressive, Side::Buy) => self.middle + SPREAD_TICKS + 1,
             (Style::Aggressive, Side::Sell) => self.middle - SPREAD_TICKS - 1,
         };
