@@ -338,6 +338,10 @@ impl Received {
             | Outbound::LoggedOut(_)
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
+            | Outbound::SessionLimits(_)
+            | Outbound::ResumeComplete(_)
+            | Outbound::ResumeTooOld(_)
+            | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_) => {}
         }
     }

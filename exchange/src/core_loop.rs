@@ -12,7 +12,7 @@ use std::{
 use engine::Engine;
 use gateway::{Egress, IngressReceiver, Published};
 use journal::{JournalError, Writer};
-use types::{Command, Event, Seq, Timestamp};
+use types::{Command, Event, Origin, Seq, Timestamp};
 
 use crate::{
     clock::Clock,
@@ -63,15 +63,16 @@ pub struct CoreLoop {
 #[derive(Debug, Default)]
 struct Batch {
     commands: Vec<Command>,
-    applied: Vec<(Seq, Timestamp, Range<usize>)>,
+    applied: Vec<(Seq, Timestamp, Option<Origin>, Range<usize>)>,
     events: Vec<Event>,
 }
 
 impl Batch {
-    fn published(&self) -> impl Iterator<Item = Published<'_>> {
-        self.applied.iter().map(|(seq, time, range)| Published {
+    fn published(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + Clone {
+        self.applied.iter().map(|(seq, time, origin, range)| Published {
             seq: *seq,
             time: *time,
+            origin: *origin,
             events: self.events.get(range.clone()).unwrap_or_default(),
         })
     }
@@ -137,7 +138,8 @@ impl CoreLoop {
                     tracing::warn!(%seq, %reason, "a command of the exchange itself was refused");
                 }
             }
-            batch.applied.push((sequenced.seq, sequenced.time, first..batch.events.len()));
+            let events = first..batch.events.len();
+            batch.applied.push((sequenced.seq, sequenced.time, command.origin(), events));
         }
         batch.commands.clear();
         self.journal.commit()?; // Nobody is told anything before this line.

@@ -1,13 +1,19 @@
 //! Stop 10 of an order's life: what became durable is told to both sides.
 //!
 //! The core loop hands over committed events; each becomes an execution report for the platforms it
-//! concerns. A platform without a session is not told: it asks again by sending the order again.
+//! concerns. A platform without a session is not told; what it missed is read from the journal when it resumes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
-use quinn::{Connection, VarInt};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use types::{
     CancelReason, ClientOrderId, Energy, Event, MassCancelled, MeterId, OrderAccepted,
     OrderCancelled, OrderId, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, Origin,
@@ -19,7 +25,12 @@ use wire::{
     outbound::{ExecType, ExecutionReport, MassCancelReport},
 };
 
-use crate::{directory::Directory, quic::CloseCode};
+use crate::{
+    directory::Directory,
+    guard::{Guard, Now},
+    quic::CloseCode,
+    seam::{Seam, Told},
+};
 
 /// Encoded messages for one session, less than or exactly one frame.
 #[derive(Debug, Default)]
@@ -28,6 +39,24 @@ pub struct OutboundBatch {
     pub payload: Vec<u8>,
     /// How many.
     pub messages: u16,
+    /// Position of the last report among them; zero without one.
+    pub reported: Seq,
+}
+
+impl OutboundBatch {
+    /// Adds a message. Gives the batch away first if it is full.
+    pub fn push(&mut self, message: &Outbound) -> Option<Self> {
+        let full = (self.messages >= FRAME_MESSAGES_MAX).then(|| std::mem::take(self));
+        message.encode(&mut self.payload);
+        self.messages = self.messages.saturating_add(1);
+        match message {
+            Outbound::ExecutionReport(report) => self.reported = report.seq,
+            Outbound::MassCancelled(report) => self.reported = report.seq,
+            Outbound::ResumeComplete(complete) => self.reported = complete.through,
+            _ => {}
+        }
+        full
+    }
 }
 
 /// One open session as others see it.
@@ -35,18 +64,33 @@ pub struct OutboundBatch {
 pub struct SessionHandle {
     origin: Origin,
     outbound: mpsc::Sender<OutboundBatch>,
-    connection: Connection,
+    state: Arc<State>,
+}
+
+/// What a session shares with the core loop and its verifier.
+#[derive(Debug)]
+struct State {
+    seam: Seam,
+    /// A newer session has taken its place: nothing of it is done any more.
+    fenced: AtomicBool,
+    /// Requests in the ring or on their way to it, without an answer.
+    open_requests: AtomicU32,
+    /// Why its connection is to be closed.
+    closing: watch::Sender<Option<CloseCode>>,
 }
 
 impl SessionHandle {
-    /// A session that reads its outbound messages from the other end of `outbound`.
+    /// A session that reads its outbound messages from the other end of `outbound`. It is told
+    /// nothing live before it joins.
     #[must_use]
-    pub const fn new(
-        origin: Origin,
-        outbound: mpsc::Sender<OutboundBatch>,
-        connection: Connection,
-    ) -> Self {
-        Self { origin, outbound, connection }
+    pub fn new(origin: Origin, outbound: mpsc::Sender<OutboundBatch>) -> Self {
+        let state = State {
+            seam: Seam::far(),
+            fenced: AtomicBool::new(false),
+            open_requests: AtomicU32::new(0),
+            closing: watch::Sender::new(None),
+        };
+        Self { origin, outbound, state: Arc::new(state) }
     }
 
     /// Whose session it is.
@@ -57,11 +101,9 @@ impl SessionHandle {
 
     /// Adds a message to a batch, sending the batch first when it is full.
     pub fn push(&self, batch: &mut OutboundBatch, message: &Outbound) {
-        if batch.messages >= FRAME_MESSAGES_MAX {
-            self.send(std::mem::take(batch));
+        if let Some(full) = batch.push(message) {
+            self.send(full);
         }
-        message.encode(&mut batch.payload);
-        batch.messages = batch.messages.saturating_add(1);
     }
 
     /// Hands a batch to the session's writer without waiting. A session that does not read its
@@ -74,35 +116,113 @@ impl SessionHandle {
         }
     }
 
-    /// Closes the session's connection.
+    /// Has the session's connection closed. The first reason counts.
     pub fn close(&self, code: CloseCode) {
-        self.connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
+        self.state.closing.send_if_modified(|closing| {
+            let is_first = closing.is_none();
+            *closing = closing.or(Some(code));
+            is_first
+        });
+    }
+
+    /// Completes when the connection is to be closed.
+    pub async fn closing(&self) -> CloseCode {
+        let mut closing = self.state.closing.subscribe();
+        let reason = closing.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| *reason).unwrap_or(CloseCode::Done)
+    }
+
+    /// Whether a newer session has taken over.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.state.fenced.load(Ordering::Acquire)
+    }
+
+    /// From now on reports are live. Returns the last position that will not be told live: it is
+    /// durable. The session is open.
+    #[must_use]
+    pub fn join(&self, told: &Told) -> Seq {
+        self.state.seam.join(told)
+    }
+
+    /// Requests without an answer.
+    #[must_use]
+    pub fn open_requests(&self) -> u32 {
+        self.state.open_requests.load(Ordering::Acquire)
+    }
+
+    /// Counts requests before they are put into the ring.
+    pub fn requested(&self, count: u32) {
+        self.state.open_requests.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts requests whose answer is sent. Release pairs with the acquire in
+    /// [`Self::open_requests`]: who sees them answered sends what follows behind the answers.
+    pub fn answered(&self, count: u32) {
+        self.state.open_requests.fetch_sub(count, Ordering::Release);
     }
 }
 
 /// Every open session at one shard by its platform: replaced as a whole when one opens or ends, read without
 /// locks by the core loop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     open: ArcSwap<BTreeMap<PlatformId, SessionHandle>>,
+    told: Told,
+    /// When to cancel what platforms left. Locked when a session opens, ends or sets its switch, and
+    /// by who looks what is due; never for an order.
+    guard: Mutex<Guard>,
+    /// Something about the guard's deadlines has changed.
+    changed: Notify,
 }
 
 impl Sessions {
-    /// Enters a session; an older one of the same platform is closed.
+    /// At a shard whose journal is durable up to a position.
+    #[must_use]
+    pub fn after(durable: Seq) -> Self {
+        Self {
+            open: ArcSwap::default(),
+            told: Told::after(durable),
+            guard: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// How far the shard's reports are.
+    #[must_use]
+    pub const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Enters a session; an older one of the same platform is closed, and nothing of it that is not
+    /// in the ring by now will ever be.
     pub fn open(&self, handle: &SessionHandle) {
         let platform = handle.origin.platform;
+        // What is due is pushed under the same lock: before anything of this session, or never.
+        self.guard(|guard| guard.opened(handle.origin));
         let before = self.open.rcu(|sessions| {
             let mut sessions = BTreeMap::clone(sessions);
             sessions.insert(platform, handle.clone());
             sessions
         });
         if let Some(older) = before.get(&platform) {
+            // Release pairs with the acquire in `is_fenced`. The verifier gets this session's
+            // requests after this, and both sessions have the same verifier.
+            older.state.fenced.store(true, Ordering::Release);
             older.close(CloseCode::TakenOver);
+            let (older, newer) = (older.origin.session, handle.origin.session);
+            tracing::info!(%platform, %older, %newer, "a newer session takes over");
         }
     }
 
+    /// A session has ended: what its platform has open is cancelled `cancel_after` so long, unless
+    /// a newer one took its place or does before; zero for never.
+    pub fn ended(&self, origin: Origin, now: Now, cancel_after: Duration) {
+        self.guard(|guard| guard.ended(now, origin, cancel_after));
+    }
+
     /// Takes a session out, unless a newer one took its place.
-    pub fn close(&self, origin: Origin) {
+    pub fn leave(&self, origin: Origin) {
         self.open.rcu(|sessions| {
             let mut sessions = BTreeMap::clone(sessions);
             if sessions.get(&origin.platform).is_some_and(|open| open.origin == origin) {
@@ -110,6 +230,23 @@ impl Sessions {
             }
             sessions
         });
+    }
+
+    /// Works on when orders are cancelled unasked.
+    pub fn guard<T>(&self, work: impl FnOnce(&mut Guard) -> T) -> T {
+        let done = self.look_at_guard(work);
+        self.changed.notify_one();
+        done
+    }
+
+    /// Looks at it without changing a deadline but those that pass.
+    pub fn look_at_guard<T>(&self, look: impl FnOnce(&mut Guard) -> T) -> T {
+        look(&mut self.guard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Completes when the deadlines may have changed since the last time it did.
+    pub async fn guard_changed(&self) {
+        self.changed.notified().await;
     }
 
     /// How many sessions are open.
@@ -126,6 +263,8 @@ pub struct Published<'a> {
     pub seq: Seq,
     /// When it was sequenced.
     pub time: Timestamp,
+    /// Who asked for it, if a session did.
+    pub origin: Option<Origin>,
     /// What it caused.
     pub events: &'a [Event],
 }
@@ -135,7 +274,16 @@ pub struct Published<'a> {
 pub struct Egress {
     sessions: Arc<Sessions>,
     directory: Arc<Directory>,
-    batches: BTreeMap<PlatformId, OutboundBatch>,
+    batches: BTreeMap<PlatformId, Pending>,
+}
+
+/// What is about to be told to one session.
+#[derive(Debug, Default)]
+struct Pending {
+    batch: OutboundBatch,
+    answered: u32,
+    /// Where its live reports begin, once it was looked up.
+    from: Option<Option<Seq>>,
 }
 
 impl Egress {
@@ -146,26 +294,71 @@ impl Egress {
     }
 
     /// Tells everyone what became durable.
-    pub fn publish<'a>(&mut self, published: impl Iterator<Item = Published<'a>>) {
+    pub fn publish<'a>(
+        &mut self,
+        published: impl DoubleEndedIterator<Item = Published<'a>> + Clone,
+    ) {
+        let Some(first) = published.clone().next().map(|first| first.seq) else { return };
+        let last = published.clone().next_back().map_or(first, |last| last.seq);
+        self.sessions.told.announce(last);
         let sessions = self.sessions.open.load();
-        for Published { seq, time, events } in published {
+        for Published { seq, time, origin, events } in published {
             for event in events {
-                if let Event::MeterRegistered(registration) = event {
-                    self.directory.enrol(registration);
-                }
+                self.observe(event);
                 for (platform, report) in reports(seq, time, event).into_iter().flatten() {
                     let Some(session) = sessions.get(&platform) else { continue };
-                    let batch = self.batches.entry(platform).or_default();
-                    session.push(batch, &report);
+                    let pending = self.batches.entry(platform).or_default();
+                    // Decided once: a session that joins while this goes on has all of it or none.
+                    let seam = &session.state.seam;
+                    let from = *pending.from.get_or_insert_with(|| seam.live_from(first));
+                    if from.is_some_and(|from| from <= seq) {
+                        session.push(&mut pending.batch, &report);
+                    }
                 }
             }
+            if let Some(origin) = origin
+                && sessions.get(&origin.platform).is_some_and(|open| open.origin == origin)
+            {
+                let pending = self.batches.entry(origin.platform).or_default();
+                pending.answered = pending.answered.saturating_add(1);
+            }
         }
-        for (platform, batch) in &mut self.batches {
+        for (platform, pending) in &mut self.batches {
+            let Pending { batch, answered, .. } = std::mem::take(pending);
             if let Some(session) = sessions.get(platform) {
-                session.send(std::mem::take(batch));
+                session.send(batch);
+                if answered > 0 {
+                    session.answered(answered);
+                }
             }
         }
     }
+
+    /// Takes note of what concerns others than sessions.
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::MeterRegistered(registration) => self.directory.enrol(registration),
+            // What the exchange began for a platform it goes on with until nothing is left.
+            Event::MassCancelled(MassCancelled {
+                origin: None,
+                scope: types::Scope::Platform(platform),
+                complete: false,
+                ..
+            }) => self.sessions.guard(|guard| guard.again(*platform)),
+            _ => {}
+        }
+    }
+}
+
+/// What a platform is told of an event: nothing, one report, or both sides of its own trade.
+pub fn reports_to(
+    platform: PlatformId,
+    seq: Seq,
+    time: Timestamp,
+    event: &Event,
+) -> impl Iterator<Item = Outbound> {
+    let all = reports(seq, time, event).into_iter().flatten();
+    all.filter(move |(to, _)| *to == platform).map(|(_, report)| report)
 }
 
 type Report = (PlatformId, ExecutionReport);

@@ -58,6 +58,14 @@ impl Ingress {
         Ok(())
     }
 
+    /// Whether what makes orders has to wait: the last eighth of the ring is kept for what takes
+    /// orders away and for the operator, who get in when everything else is refused.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let places = self.shared.ring.capacity();
+        self.shared.ring.len() >= places.saturating_sub(places.div_euclid(8))
+    }
+
     /// Makes the core loop look at its clock: its next sleep ends at once.
     pub fn wake(&self) {
         self.unparker.unpark();

@@ -1,7 +1,8 @@
 //! Stop 3 of an order's life, second half: signature checks on their own threads, between the
 //! session and the ring.
 //!
-//! A session always uses the same thread, so its requests keep their order.
+//! A platform's sessions at a shard, one after the other, use the same thread. So requests keep their
+//! order, and when a newer session takes over, nothing of the older one comes behind it.
 
 use std::{
     io,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use types::{Command, MeterId, OrderId, PlatformId, RejectReason, ShardId, ShardMap, Signature};
+use types::{Command, MeterId, OrderId, Origin, PlatformId, RejectReason, ShardId, ShardMap, Signature};
 use wire::signing;
 
 use crate::{
@@ -53,6 +54,8 @@ pub struct Admission {
     pub rings: Vec<Ingress>,
     /// Whether the disk is too full for more orders.
     pub storage_low: Arc<AtomicBool>,
+    /// Most requests of a session without an answer.
+    pub open_requests_max: u32,
 }
 
 /// Running verifier threads. They end when every sender is gone.
@@ -88,6 +91,16 @@ impl Verifiers {
         Ok(Self { senders: senders.into() })
     }
 
+    /// Waits until a session's verifier has done what it was given so far.
+    pub async fn fence_of(&self, origin: Origin, shard: ShardId) {
+        let (passed, wait) = oneshot::channel();
+        if let Some(sender) = self.sender_of(origin, shard)
+            && sender.send(Job::Fence(passed)).await.is_ok()
+        {
+            wait.await.ok();
+        }
+    }
+
     /// Waits until every verifier has done what it was given so far.
     pub async fn fence(&self) {
         for sender in self.senders.iter() {
@@ -100,15 +113,21 @@ impl Verifiers {
 
     /// Hands a frame's requests to the session's verifier; waits while it is behind.
     pub async fn submit(&self, job: Job) {
-        let count = u32::try_from(self.senders.len()).unwrap_or(1).max(1);
-        let Job::Requests { session, .. } = &job else { return };
-        let number = session.origin().session.get().rem_euclid(count);
-        let sender = usize::try_from(number).ok().and_then(|number| self.senders.get(number));
+        let Job::Requests { session, shard, .. } = &job else { return };
+        let sender = self.sender_of(session.origin(), *shard);
         if let Some(sender) = sender {
             // A verifier ends only with the process; its requests are then unanswered, as after a
             // crash.
             sender.send(job).await.ok();
         }
+    }
+}
+
+impl Verifiers {
+    /// The verifier of a platform at a shard.
+    fn sender_of(&self, origin: Origin, shard: ShardId) -> Option<&mpsc::Sender<Job>> {
+        let number = usize::from(origin.platform.get()).wrapping_add(shard.index().into());
+        self.senders.get(number.checked_rem(self.senders.len())?)
     }
 }
 
@@ -120,18 +139,43 @@ fn handle_requests(
 ) {
     // The shard of a session that logged on exists.
     let Some(ring) = admission.rings.get(usize::from(shard.index())) else { return };
+    if session.is_fenced() {
+        return; // Closed, and its successor may have asked for something already.
+    }
+    let open = session.open_requests();
+    let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+    session.requested(count);
+    let mut refused_count = 0_u32;
     let mut refused = OutboundBatch::default();
     let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES_MAX);
-    for request in requests {
+    for (before, request) in (0_u32..).zip(requests) {
+        let waiting = open.saturating_add(before).saturating_sub(refused_count);
+        if waiting >= admission.open_requests_max {
+            let reason = RejectReason::TooManyOpenRequests;
+            let answer = request.rejected_at(reason, admission.open_requests_max);
+            refused_count = refused_count.saturating_add(1);
+            session.push(&mut refused, &answer);
+            continue;
+        }
         let outcome = check_shard(&request.command, shard, &admission.map)
             .and_then(|()| check_storage(&request.command, &admission.storage_low))
             .and_then(|()| check(&request.command, &admission.directory, &mut signed_bytes))
-            .and_then(|()| ring.push(request.command).map_err(|_| RejectReason::Busy));
+            .and_then(|()| push(request, ring));
         if let Err(reason) = outcome {
+            refused_count = refused_count.saturating_add(1);
             session.push(&mut refused, &request.rejected(reason));
         }
     }
     session.send(refused);
+    session.answered(refused_count);
+}
+
+/// Puts a request into the ring. What makes orders leaves the last places to what takes them away.
+fn push(request: &Request, ring: &Ingress) -> Result<(), RejectReason> {
+    if request.makes_orders() && ring.is_crowded() {
+        return Err(RejectReason::Busy);
+    }
+    ring.push(request.command).map_err(|_| RejectReason::Busy)
 }
 
 /// Whether the session's shard is the one that knows the slot or the order. What no shard knows is

@@ -20,6 +20,7 @@ mod python;
 mod replay;
 mod security;
 mod session_refusals;
+mod sessions;
 mod shards;
 mod snapshots;
 mod storage_low;

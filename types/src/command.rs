@@ -197,3 +197,31 @@ pub enum Command {
     /// Nothing but the time: orders whose last instant has passed expire.
     PassTime,
 }
+
+impl Command {
+    /// The session that sent it; `None` for what the operator, the schedule or the exchange entered.
+    #[must_use]
+    pub const fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::NewOrder(signed) => Some(signed.origin),
+            Self::ReplaceOrder(signed) => Some(signed.origin),
+            Self::CancelOrder(request)
+            | Self::HibernateOrder(request)
+            | Self::ActivateOrder(request) => Some(request.origin),
+            Self::ReduceOrder(reduce) => Some(reduce.origin),
+            Self::MassCancel(cancel) => cancel.origin,
+            Self::DefineMarket(_)
+            | Self::RegisterParty(_)
+            | Self::RegisterMeter(_)
+            | Self::SetControls(_)
+            | Self::OpenSlot(_)
+            | Self::FreezeSlot(_)
+            | Self::UncrossSlot(_)
+            | Self::CloseSlot(_)
+            | Self::SetTrading(_)
+            | Self::SetCredit(_)
+            | Self::ReleaseCredit(_)
+            | Self::PassTime => None,
+        }
+    }
+}

@@ -12,7 +12,7 @@ from typing import Iterator
 ALPN = "gridcross/1"
 FRAME_HEADER = Struct("<2sBxIQH6x")  # magic, version, payload bytes, number, messages
 HEAD = Struct("<BxH4x")  # kind, length
-LOGON = Struct("<IB3x")  # heartbeat ms, shard
+LOGON = Struct("<IB?2xQII")  # heartbeat ms, shard, resume, its seq and reports, cancel after ms
 NEW_ORDER = Struct("<QqQqQQqQHHIIBBBBBB6x")
 ABOUT_ORDER = Struct("<QQ")  # client order, order
 REPLACE_ORDER = Struct("<QQqQqI4x")
@@ -20,7 +20,7 @@ REDUCE_ORDER = Struct("<QQQ")
 MASS_CANCEL = Struct("<QHHIIB3x")
 ACCEPTED = Struct("<IHHIBB2xQ")  # session, platform, frame messages, heartbeat, shard, last shard, seq
 REPORT = Struct("<QqQQQqQQIHBB")
-MESSAGE_REJECTED = Struct("<QQHH4x")  # frame, client order, index, reason
+MESSAGE_REJECTED = Struct("<QQHHI")  # frame, client order, index, reason, limit
 MASS_CANCELLED = Struct("<QqQIIBB6x")
 NEW_ORDER_TAG = b"gridcross new order v1\0\0"
 REPLACE_TAG = b"gridcross replace v1\0\0\0\0"
@@ -32,6 +32,7 @@ class Kind(IntEnum):
     REDUCE, HIBERNATE, ACTIVATE, MASS_CANCEL = 8, 9, 10, 11
     SESSION_ACCEPTED, SESSION_REJECTED, IDLE, LOGGED_OUT = 64, 65, 66, 67
     REPORT, MESSAGE_REJECTED, GOING_AWAY, MASS_CANCELLED = 68, 69, 70, 72
+    RESUME_COMPLETE, RESUME_TOO_OLD, SESSION_LIMITS = 77, 78, 79
 
 
 class Side(IntEnum):
@@ -76,7 +77,8 @@ class RejectReason(IntEnum):
     POST_ONLY_WOULD_TRADE, CREDIT_EXCEEDED, EXECUTION_LIMIT_REACHED, INVALID_LIST = 57, 58, 59, 60
     PART_OF_LIST, INVALID_MARKET, ALREADY_REGISTERED, METER_NOT_NEXT = 61, 70, 71, 72
     REGISTRY_FULL, UNKNOWN_PARTY, OWNER_OUT_OF_RANGE, AUCTION_NOT_DUE = 73, 74, 75, 76
-    INVALID_SCOPE, INVALID_CREDIT, STORAGE_LOW = 77, 78, 7
+    INVALID_SCOPE, INVALID_CREDIT, STORAGE_LOW, THROTTLED, TOO_MANY_OPEN_REQUESTS = 77, 78, 7, 8, 9
+    UNKNOWN_POSITION = 10
 
     @classmethod
     def _missing_(cls, value: object) -> RejectReason | None:

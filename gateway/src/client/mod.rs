@@ -16,7 +16,7 @@ pub use self::{
     feed::{FeedBatch, FeedClient},
     trading::{
         TradingReceiver, TradingSender, TradingSession, activate, cancel, hibernate, mass_cancel,
-        reduce, sign_new, sign_replace,
+        reduce, set_dead_man, sign_new, sign_replace,
     },
 };
 use crate::{

@@ -13,10 +13,10 @@ use std::{
     io,
     net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use quinn::{
@@ -24,20 +24,26 @@ use quinn::{
     VarInt, crypto::rustls::HandshakeData,
 };
 use rustls_pki_types::CertificateDer;
-use tokio::sync::{mpsc, oneshot, watch};
-use types::{Party, Seq, ShardId, ShardMap, Shards};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::sleep_until,
+};
+use types::{Party, PlatformId, Seq, ShardId, ShardMap, Shards};
 use wire::{
     ALPN_DATA, ALPN_FEED, ALPN_ORDERS,
     data::{Answer, RequestKind},
+    inbound::ResumePoint,
 };
 
 use self::live::Live;
 use crate::{
     directory::Directory,
-    egress::Sessions,
+    egress::{OutboundBatch, SessionHandle, Sessions},
+    guard,
     identity::{self, Identity, IdentityError},
     ingress::Ingress,
     revocation::ClientVerifier,
+    throttle::{Limits, Used},
     tls::{self, TlsError},
     verifier::{Admission, Verifiers},
 };
@@ -53,6 +59,8 @@ const CONNECTIONS_MAX: usize = 1_024;
 const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
 /// Kernel buffer of the socket in each direction; the default drops datagrams under load.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// How soon what found no room in the ring is tried again.
+const GUARD_RETRY: Duration = Duration::from_millis(1);
 /// Streams a data connection may have open at once.
 const DATA_STREAMS_MAX: u32 = 8;
 
@@ -76,6 +84,10 @@ pub enum CloseCode {
     Refused = 6,
     /// The certificate was revoked, or has expired, while the connection was open.
     Revoked = 7,
+    /// The peer went on sending more than its limits after it was refused.
+    Throttled = 8,
+    /// The peer began a frame or a request and did not finish it in time.
+    Unfinished = 9,
 }
 
 impl CloseCode {
@@ -98,6 +110,8 @@ impl CloseCode {
             Self::GoingAway => "going_away",
             Self::Refused => "refused",
             Self::Revoked => "revoked",
+            Self::Throttled => "throttled",
+            Self::Unfinished => "unfinished",
         }
     }
 }
@@ -109,6 +123,8 @@ pub struct GatewayOptions {
     pub listen: SocketAddr,
     /// Threads that verify signatures.
     pub verifier_threads: usize,
+    /// What every session may send.
+    pub limits: Limits,
 }
 
 /// Why the gateway cannot start.
@@ -145,6 +161,22 @@ pub struct FeedSubscriber {
     pub connection: Connection,
 }
 
+/// A session that asks for what it missed. Everything goes to `history`, in order; when that is
+/// dropped, live reports follow, so the session has to have joined before.
+#[derive(Debug)]
+pub struct Resume {
+    /// Its shard. It exists.
+    pub shard: ShardId,
+    /// The last report it has.
+    pub after: ResumePoint,
+    /// Joins when it has caught up.
+    pub session: SessionHandle,
+    /// How far the shard is.
+    pub sessions: Arc<Sessions>,
+    /// Takes reports from the journal.
+    pub history: mpsc::Sender<OutboundBatch>,
+}
+
 /// A document or a question, whole.
 #[derive(Debug)]
 pub struct DataRequest {
@@ -165,6 +197,8 @@ pub struct Incoming {
     pub feed: mpsc::Sender<FeedSubscriber>,
     /// Documents and questions.
     pub data: mpsc::Sender<DataRequest>,
+    /// Sessions that ask for what they missed.
+    pub resume: mpsc::Sender<Resume>,
 }
 
 /// Counts who is there; each leaves by dropping what it got on entering.
@@ -224,11 +258,28 @@ struct Shared {
     /// Open connections, whose certificates may be revoked.
     live: Arc<Live>,
     next_session: AtomicU32,
+    limits: Limits,
+    /// What platforms have used of them. Touched when a session opens, never for a message.
+    used: Mutex<BTreeMap<(PlatformId, ShardId), Arc<Used>>>,
+    /// When the gateway began to listen.
+    began: Instant,
 }
 
 impl Shared {
     fn port(&self, shard: ShardId) -> Option<&ShardPort> {
         self.ports.get(usize::from(shard.index()))
+    }
+
+    /// Time since the gateway began to listen.
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Where a platform's use of its limits at a shard is kept. There are as many as platforms, which
+    /// are at most 65,536.
+    fn used(&self, platform: PlatformId, shard: ShardId) -> Arc<Used> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(used.entry((platform, shard)).or_default())
     }
 }
 
@@ -286,6 +337,7 @@ impl Gateway {
             map: Arc::clone(parts.map),
             rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
             storage_low: parts.storage_low,
+            open_requests_max: options.limits.open_requests.max(1),
         };
         let verifiers =
             Verifiers::start(options.verifier_threads, admission).map_err(GatewayError::Thread)?;
@@ -302,7 +354,13 @@ impl Gateway {
             connections: Mutex::default(),
             live,
             next_session: AtomicU32::new(1),
+            limits: options.limits,
+            used: Mutex::default(),
+            began: Instant::now(),
         });
+        for port in &shared.ports {
+            tokio::spawn(watch_guard(port.clone(), shared.began, shared.going_away.clone()));
+        }
         tokio::spawn(accept(endpoint.clone(), shared));
         Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers })
     }
@@ -355,6 +413,41 @@ pub(crate) fn transport() -> TransportConfig {
     transport.max_idle_timeout(IdleTimeout::try_from(IDLE_MAX).ok());
     transport.keep_alive_interval(Some(Duration::from_secs(5)));
     transport
+}
+
+/// Keeps the clock of a shard's guard: what is due goes into the ring, until the exchange goes away.
+async fn watch_guard(port: ShardPort, began: Instant, mut going_away: watch::Receiver<bool>) {
+    loop {
+        let next = port.sessions.look_at_guard(|guard| {
+            guard.due(began.elapsed(), |platform, why| {
+                let is_in = port.ingress.push(guard::cancel_all(platform)).is_ok();
+                if is_in {
+                    tracing::warn!(%platform, ?why, "open orders are cancelled");
+                }
+                is_in
+            });
+            guard.next_deadline()
+        });
+        let sleep = async {
+            match next {
+                // What found no room is tried again soon.
+                Some(next) => {
+                    let soonest = began.elapsed().saturating_add(GUARD_RETRY);
+                    let deadline = began.checked_add(next.max(soonest));
+                    match deadline {
+                        Some(deadline) => sleep_until(deadline.into()).await,
+                        None => std::future::pending().await,
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            () = port.sessions.guard_changed() => {}
+            _ = going_away.wait_for(|&away| away) => return,
+        }
+    }
 }
 
 async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {

@@ -183,7 +183,7 @@ fn differs<M: Message>(first: &M, other: &M) -> Vec<(usize, u8)> {
 #[test]
 fn another_shard_stands_where_the_first_has_zero() {
     let [shard, last_shard] = [2, 5].map(|index| ShardId::new(index).unwrap());
-    let logon = |shard| Inbound::Logon(Logon { heartbeat_ms: 5_000, shard });
+    let logon = |shard| Inbound::Logon(Logon::new(5_000, shard));
     assert_eq!(differs(&logon(ShardId::FIRST), &logon(shard)), [(12, 2)]);
     let after = Seq::new(9_000);
     let subscribe = |shard| FeedMessage::Subscribe(Subscribe { shard, after });
