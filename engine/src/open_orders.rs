@@ -24,9 +24,10 @@ pub struct OpenOrder {
 impl Engine {
     /// The open orders of a platform, oldest first. Passes over every order there ever was.
     pub fn open_orders_of(&self, platform: PlatformId) -> impl Iterator<Item = OpenOrder> + '_ {
-        let open = self.orders.iter().filter(move |(_, order)| {
-            !order.is_done() && order.platform == platform
-        });
+        let open = self
+            .orders
+            .iter()
+            .filter(move |(_, order)| !order.is_done() && order.platform == platform);
         open.map(|(number, order)| OpenOrder {
             order: self.orders.id(number),
             client_order: order.client_order,

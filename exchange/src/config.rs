@@ -73,6 +73,8 @@ pub struct Config {
     pub verifier_threads: usize,
     /// What every session may send.
     pub limits: Limits,
+    /// Most connections from one address.
+    pub connections_of_source: u32,
     /// Places in the ring between gateway and core loop.
     pub ring_commands: u32,
     /// Most commands in one turn of the core loop.
@@ -257,6 +259,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         listen: file.exchange.listen,
         verifier_threads: file.exchange.verifier_threads,
         limits,
+        connections_of_source: file.gateway.connections_of_source,
         ring_commands: file.exchange.ring_commands,
         batch_commands: file.exchange.batch_commands,
         snapshot_commands: file.journal.snapshot_commands,

@@ -63,17 +63,28 @@ pub struct CoreLoop {
 #[derive(Debug, Default)]
 struct Batch {
     commands: Vec<Command>,
-    applied: Vec<(Seq, Timestamp, Option<Origin>, Range<usize>)>,
+    applied: Vec<Applied>,
     events: Vec<Event>,
+}
+
+/// Where a command of a batch stands, who sent it, and its events.
+#[derive(Debug)]
+struct Applied {
+    seq: Seq,
+    time: Timestamp,
+    origin: Option<Origin>,
+    is_control: bool,
+    events: Range<usize>,
 }
 
 impl Batch {
     fn published(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + Clone {
-        self.applied.iter().map(|(seq, time, origin, range)| Published {
-            seq: *seq,
-            time: *time,
-            origin: *origin,
-            events: self.events.get(range.clone()).unwrap_or_default(),
+        self.applied.iter().map(|applied| Published {
+            seq: applied.seq,
+            time: applied.time,
+            origin: applied.origin,
+            is_control: applied.is_control,
+            events: self.events.get(applied.events.clone()).unwrap_or_default(),
         })
     }
 
@@ -139,7 +150,13 @@ impl CoreLoop {
                 }
             }
             let events = first..batch.events.len();
-            batch.applied.push((sequenced.seq, sequenced.time, command.origin(), events));
+            batch.applied.push(Applied {
+                seq: sequenced.seq,
+                time: sequenced.time,
+                origin: command.origin(),
+                is_control: matches!(command, Command::SetTrading(_)),
+                events,
+            });
         }
         batch.commands.clear();
         self.journal.commit()?; // Nobody is told anything before this line.

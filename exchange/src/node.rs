@@ -31,8 +31,7 @@ use crate::{
     feed,
     registry::{self, Registry},
     reserve::Reserve,
-    resume,
-    seeds,
+    resume, seeds,
     settlement_worker::{Captures, Settlement, SettlementWorker, WorkerError},
     shard::{self, Ready, Shard},
 };
@@ -431,6 +430,7 @@ const fn gateway_options(config: &Config) -> GatewayOptions {
         listen: config.listen,
         verifier_threads: config.verifier_threads,
         limits: config.limits,
+        connections_of_source: config.connections_of_source,
     }
 }
 

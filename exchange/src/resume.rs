@@ -275,3 +275,154 @@ fn open_orders(
     let after = ResumePoint { seq: through, reports: 0 };
     Ok((Past::open(history, platform, after)?, batches))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroUsize, path::Path};
+
+    use gateway::egress::SessionHandle;
+    use journal::{Options, SyncMethod, Writer};
+    use types::{
+        ClientOrderId, Code, Command, Conditions, Energy, MeterId, MeterRegistration, NewOrder,
+        OrderId, OrderKind, OrderList, OrderRequest, Origin, OwnerId, Party, PartyRegistration,
+        Power, PublicKey, RetailerId, Role, Sequenced, SessionId, Shards, Side, Signature,
+        SignedNewOrder, SlotKey, TimeInForce, Timestamp, UtilityId, calendar,
+    };
+
+    use super::*;
+    use crate::{config, init};
+
+    const LAST: Seq = Seq::new(30_000);
+    const PLATFORM: PlatformId = PlatformId::new(1);
+    const ORIGIN: Origin = Origin { platform: PLATFORM, session: SessionId::new(1) };
+
+    fn party(role: Role) -> Command {
+        let (party, code) = (Party { role, number: 1 }, Code::new("P").unwrap());
+        Command::RegisterParty(PartyRegistration { party, code, key: PublicKey::new([9; 32]) })
+    }
+
+    fn order(client_order: u64, key: SlotKey) -> Command {
+        let order = NewOrder {
+            client_order: ClientOrderId::new(client_order),
+            meter: MeterId::new(1),
+            key,
+            side: Side::Sell,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::UntilGate,
+            limit: Price::from_micros(100_000),
+            quantity: Energy::from_wh(500),
+            valid_until: key.slot.start(),
+            conditions: Conditions::NONE,
+            list: OrderList::NONE,
+        };
+        let signature = Signature::new([0; 64]);
+        Command::NewOrder(SignedNewOrder { origin: ORIGIN, order, signature })
+    }
+
+    /// A journal in which platform 1 enters three orders and cancels the second; then time passes, with
+    /// a snapshot on the way, after which the old segments go.
+    fn write(dir: &Path) -> ShardHistory {
+        let config = config::parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
+        let market = config.markets.first().unwrap().definition;
+        let day = calendar::local_day("2026-06-24", "Europe/Berlin", 15).unwrap();
+        let key = market.key(day[48]);
+        let map = Arc::new(ShardMap::new(Shards::ONE, [&market].into_iter()).unwrap());
+        let meter = MeterRegistration {
+            meter: MeterId::new(1),
+            code: Code::new("M").unwrap(),
+            platform: PLATFORM,
+            retailer: RetailerId::new(1),
+            utility: UtilityId::new(1),
+            owner: OwnerId::new(0),
+            key: PublicKey::new([9; 32]),
+            injection_max: Power::from_w(10_000),
+            withdrawal_max: Power::from_w(10_000),
+        };
+        let second = OrderRequest {
+            origin: ORIGIN,
+            client_order: ClientOrderId::new(9),
+            order: OrderId::new(2),
+        };
+        let mut commands = vec![Command::DefineMarket(market)];
+        commands.extend([Role::Platform, Role::Retailer, Role::Utility].map(party));
+        commands.extend([Command::RegisterMeter(meter), Command::OpenSlot(key)]);
+        commands.extend([order(1, key), order(2, key), order(3, key)]);
+        commands.push(Command::CancelOrder(second));
+        let idle = std::iter::repeat(Command::PassTime);
+
+        let sync = Some(SyncMethod::default());
+        let options = Options { segment_bytes: 64 << 10, batch_bytes_max: 40_000, sync };
+        let (mut writer, _) = Writer::open(dir, options, &mut |_| {}).unwrap();
+        let mut state = State::beginning(ShardId::FIRST, &map);
+        let mut events = Vec::new();
+        let opened = key.slot.start().plus_ns(-50 * 60_000_000_000);
+        for (seq, value) in (1..=LAST.get()).zip(commands.into_iter().chain(idle)) {
+            let time = opened.plus_ns(i64::try_from(seq).unwrap());
+            let command = Sequenced { seq: Seq::new(seq), time, value };
+            events.clear();
+            state.engine.apply(&command, &mut events);
+            writer.append(&command, &events).unwrap();
+            if seq % 100 == 0 {
+                writer.commit().unwrap();
+            }
+        }
+        let mut state = State::beginning(ShardId::FIRST, &map);
+        let mut reader = Reader::open(dir, Seq::ZERO).unwrap();
+        let mut entry = Entry::default();
+        while reader.next(Seq::new(28_000), &mut entry).unwrap() {
+            state.follow(&entry).unwrap();
+        }
+        let end = reader.batch_end().unwrap();
+        journal::snapshots::write(dir, end, state.engine.digest(), &state.payload()).unwrap();
+        assert!(journal::retain(dir, LAST, NonZeroUsize::MIN).unwrap() > 0, "segments went");
+        ShardHistory { shard: ShardId::FIRST, journal: dir.to_owned(), map }
+    }
+
+    /// What a session of platform 1 is told that has everything up to a position.
+    async fn told(history: &ShardHistory, seq: u64) -> Vec<Outbound> {
+        let (outbound, _live) = mpsc::channel(1);
+        let (told, mut batches) = mpsc::channel(1_000);
+        let session = Resume {
+            shard: ShardId::FIRST,
+            after: ResumePoint { seq: Seq::new(seq), reports: 0 },
+            session: SessionHandle::new(ORIGIN, outbound),
+            sessions: Arc::new(Sessions::after(LAST)),
+            history: told,
+        };
+        tell(history.clone(), session, &Semaphore::new(1)).await.unwrap();
+        let mut messages = Vec::new();
+        while let Some(batch) = batches.recv().await {
+            let mut payload = batch.payload.as_slice();
+            while !payload.is_empty() {
+                messages.push(Outbound::decode(&mut payload).unwrap());
+            }
+        }
+        messages
+    }
+
+    #[tokio::test]
+    async fn who_comes_too_late_is_told_what_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = write(dir.path());
+        let messages = told(&history, 0).await;
+        let [too_old, first, third, complete] = messages[..] else { panic!("{messages:?}") };
+        let Outbound::ResumeTooOld(too_old) = too_old else { panic!("{too_old:?}") };
+        assert_eq!(too_old.through, LAST);
+        let open = [first, third].map(|message| match message {
+            Outbound::ExecutionReport(report) => {
+                assert_eq!((report.exec_type, report.seq), (ExecType::Status, LAST));
+                assert_eq!((report.quantity, report.leaves), (Energy::ZERO, Energy::from_wh(500)));
+                (report.order.get(), report.client_order.get(), report.side)
+            }
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(open, [(1, 1, Some(Side::Sell)), (3, 3, Some(Side::Sell))]);
+        let through = ResumeComplete { through: LAST };
+        assert_eq!(complete, Outbound::ResumeComplete(through));
+        // The first position that it has, less one, is not too late; one before that is.
+        let first = too_old.first_seq.get();
+        assert!(first > 10, "{first}");
+        assert_eq!(told(&history, first - 1).await, [complete]);
+        assert_eq!(told(&history, first - 2).await.len(), 4);
+    }
+}

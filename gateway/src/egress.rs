@@ -4,7 +4,7 @@
 //! concerns. A platform without a session is not told; what it missed is read from the journal when it resumes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -13,11 +13,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use types::{
-    CancelReason, ClientOrderId, Energy, Event, MassCancelled, MeterId, OrderAccepted,
+    CancelReason, ClientOrderId, Command, Energy, Event, MassCancelled, MeterId, OrderAccepted,
     OrderCancelled, OrderId, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, Origin,
-    PlatformId, Price, Request, Seq, Side, Timestamp, Trade, TradeId, TradeSide,
+    PlatformId, Price, RejectReason, Request, Seq, Side, Timestamp, Trade, TradeId, TradeSide,
+    TradingControl,
 };
 use wire::{
     Outbound,
@@ -28,6 +29,7 @@ use wire::{
 use crate::{
     directory::Directory,
     guard::{Guard, Now},
+    ingress::Ingress,
     quic::CloseCode,
     seam::{Seam, Told},
 };
@@ -174,6 +176,9 @@ pub struct Sessions {
     guard: Mutex<Guard>,
     /// Something about the guard's deadlines has changed.
     changed: Notify,
+    /// Operators who wait for what became of a suspension or kill, in the order of the ring. Locked
+    /// for these alone.
+    controls: Mutex<VecDeque<oneshot::Sender<Result<Seq, RejectReason>>>>,
 }
 
 impl Sessions {
@@ -185,6 +190,35 @@ impl Sessions {
             told: Told::after(durable),
             guard: Mutex::default(),
             changed: Notify::new(),
+            controls: Mutex::default(),
+        }
+    }
+
+    /// Puts a suspension, a kill or the end of one into the ring; `None` when it has no place. What
+    /// comes back is told when it is durable: its position, or why nothing changed.
+    pub fn control(
+        &self,
+        ring: &Ingress,
+        control: TradingControl,
+    ) -> Option<oneshot::Receiver<Result<Seq, RejectReason>>> {
+        // Who waits stands in the same order as the ring's commands: one lock around both.
+        let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.push(Command::SetTrading(control)).ok()?;
+        let (answer, answered) = oneshot::channel();
+        waiting.push_back(answer);
+        Some(answered)
+    }
+
+    /// A suspension, a kill or the end of one is durable.
+    fn controlled(&self, seq: Seq, events: &[Event]) {
+        let refused = events.iter().find_map(|event| match event {
+            Event::CommandRejected(rejected) => Some(rejected.reason),
+            _ => None,
+        });
+        let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = waiting.pop_front() {
+            // The operator may have gone; it is done all the same.
+            answer.send(refused.map_or(Ok(seq), Err)).unwrap_or_default();
         }
     }
 
@@ -265,6 +299,8 @@ pub struct Published<'a> {
     pub time: Timestamp,
     /// Who asked for it, if a session did.
     pub origin: Option<Origin>,
+    /// Whether it is an operator's [`Command::SetTrading`].
+    pub is_control: bool,
     /// What it caused.
     pub events: &'a [Event],
 }
@@ -302,7 +338,10 @@ impl Egress {
         let last = published.clone().next_back().map_or(first, |last| last.seq);
         self.sessions.told.announce(last);
         let sessions = self.sessions.open.load();
-        for Published { seq, time, origin, events } in published {
+        for Published { seq, time, origin, is_control, events } in published {
+            if is_control {
+                self.sessions.controlled(seq, events);
+            }
             for event in events {
                 self.observe(event);
                 for (platform, report) in reports(seq, time, event).into_iter().flatten() {
@@ -545,7 +584,7 @@ const fn fill(blank: ExecutionReport, trade: &Trade, own: &TradeSide, side: Side
 
 #[cfg(test)]
 mod tests {
-    use types::{RejectReason, Scope, SessionId};
+    use types::{Scope, SessionId};
 
     use super::*;
 

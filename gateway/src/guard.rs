@@ -59,7 +59,11 @@ impl Guard {
     /// The next instant at which something is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Now> {
-        self.platforms.values().flat_map(|guarded| [guarded.ended, guarded.dead_man]).flatten().min()
+        self.platforms
+            .values()
+            .flat_map(|guarded| [guarded.ended, guarded.dead_man])
+            .flatten()
+            .min()
     }
 
     /// Hands over what is due, each once. What `push` cannot take stays due.

@@ -479,7 +479,8 @@ mod tests {
     fn a_session_is_of_the_shard_it_asks_for_if_there_is_one() {
         let shards = Shards::new(3).unwrap();
         let at = |index| {
-            let mut session = Session::new(PlatformId::new(7), SessionId::new(1), shards, Limits::default());
+            let mut session =
+                Session::new(PlatformId::new(7), SessionId::new(1), shards, Limits::default());
             let logon = logon(ShardId::new(index).unwrap());
             let last = |shard: ShardId| Seq::new(100 + u64::from(shard.index()));
             (session.handle_frame(&frame(1, &[logon]), 0, last), session.shard().index())

@@ -156,8 +156,7 @@ impl Used {
     /// What was used by now. A session that is just taken over may use a little more.
     #[must_use]
     pub fn load(&self) -> Throttle {
-        let bucket =
-            |place: &AtomicU64| Bucket { paid_at_ns: place.load(Ordering::Relaxed) };
+        let bucket = |place: &AtomicU64| Bucket { paid_at_ns: place.load(Ordering::Relaxed) };
         Throttle {
             orders: bucket(&self.orders),
             cancels: bucket(&self.cancels),

@@ -14,7 +14,9 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use types::{Command, MeterId, OrderId, Origin, PlatformId, RejectReason, ShardId, ShardMap, Signature};
+use types::{
+    Command, MeterId, OrderId, Origin, PlatformId, RejectReason, ShardId, ShardMap, Signature,
+};
 use wire::signing;
 
 use crate::{

@@ -199,11 +199,19 @@ fn damaged_streams_are_cut_the_same_however_they_arrive() {
 #[test]
 fn every_message_of_a_damaged_session_is_answered() {
     let samples = streams();
-    let expected =
-        [
-            "accepted", "limits", "rejected", "refused message", "throttled", "request",
-            "test reply", "dead man", "ended", "ended throttled", "logged out",
-        ];
+    let expected = [
+        "accepted",
+        "limits",
+        "rejected",
+        "refused message",
+        "throttled",
+        "request",
+        "test reply",
+        "dead man",
+        "ended",
+        "ended throttled",
+        "logged out",
+    ];
     fuzz("session", &expected, |random, coverage| {
         let mut bytes = samples[usize::try_from(random.below(4)).unwrap()].clone();
         damage(&mut bytes, &samples, random);

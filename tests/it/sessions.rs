@@ -20,8 +20,8 @@ use tests::{
 };
 use tokio::sync::mpsc;
 use types::{
-    ClientOrderId, Command, OrderId, OrderRequest, Origin, PlatformId, Role, Seq, SessionId, ShardId,
-    ShardMap, Shards, Side,
+    ClientOrderId, Command, OrderId, OrderRequest, Origin, PlatformId, Role, Seq, SessionId,
+    ShardId, ShardMap, Shards, Side,
 };
 use wire::{
     ALPN_ORDERS, Inbound, Outbound,
@@ -150,7 +150,7 @@ async fn a_client_that_has_nothing_is_told_everything_also_after_a_restart() {
     let refused = soon(TradingSession::log_on(&connector, resuming(beyond))).await;
     let refused = refused.map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("unknown_position"), "{refused}");
-    rest.goes_on(FIRST).await;
+    rest.counting_from(90).goes_on(FIRST).await;
     venue.close().await;
 }
 
@@ -199,8 +199,8 @@ async fn the_position_of_a_logon_is_where_its_reports_begin() {
 async fn every_request_is_answered_before_the_logout_is() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
-    let line = Line::connect(&venue.connector(cast::party(Role::Platform, 1)), ALPN_ORDERS);
-    let line = line.await.unwrap();
+    let connector = venue.connector(cast::party(Role::Platform, 1));
+    let line = Line::connect(&connector, ALPN_ORDERS).await.unwrap();
     let mut stream = line.log_on().await;
     let mut bytes = Vec::new();
     for frame in 0..20_u64 {
@@ -237,7 +237,10 @@ fn cancellation(session: &SessionHandle, number: u64) -> Request {
     Request { frame: number, index: 0, command: Command::CancelOrder(request) }
 }
 
-fn session_of(platform: u16, number: u32) -> (SessionHandle, mpsc::Receiver<gateway::egress::OutboundBatch>) {
+fn session_of(
+    platform: u16,
+    number: u32,
+) -> (SessionHandle, mpsc::Receiver<gateway::egress::OutboundBatch>) {
     let origin = Origin { platform: PlatformId::new(platform), session: SessionId::new(number) };
     let (outbound, told) = mpsc::channel(1_024);
     (SessionHandle::new(origin, outbound), told)
@@ -288,7 +291,11 @@ async fn nothing_of_a_session_is_executed_behind_the_first_request_of_its_succes
         let is_newer = |command: &Command| command.origin() == Some(newer.origin());
         let first = ring.iter().position(is_newer).expect("the newer session's request");
         assert_eq!(first + 1, ring.len(), "round {round}: behind it is something of the older one");
-        if u64::try_from(first).unwrap() < REQUESTS { cut += 1 } else { whole += 1 }
+        if u64::try_from(first).unwrap() < REQUESTS {
+            cut += 1
+        } else {
+            whole += 1
+        }
         assert!(older.is_fenced() && !newer.is_fenced());
     }
     assert!(cut > 0, "{cut} times in the middle, {whole} times behind everything");

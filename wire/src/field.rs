@@ -4,7 +4,7 @@ use types::{
     ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, Lead, ListKind,
     MarketId, MeterId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power, Price,
     PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
-    Signature, SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
+    Signature, SlotKey, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -144,6 +144,7 @@ code_fields! {
     Phase: u8;
     Role: u8;
     PriceRule: u8;
+    TradingState: u8;
     CancelReason: u8;
     Request: u8;
     RejectReason: u16;

@@ -11,7 +11,7 @@ mod trading;
 use std::{
     collections::BTreeMap,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32},
@@ -25,7 +25,7 @@ use quinn::{
 };
 use rustls_pki_types::CertificateDer;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::sleep_until,
 };
 use types::{Party, PlatformId, Seq, ShardId, ShardMap, Shards};
@@ -54,6 +54,9 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Connections at once: 1,024 × (1.25 MB stream window + 64 KiB frame) = 1.4 GB at worst.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Handshakes at once: 256 × about 50 KiB of state and 1 ms of work each. From half of them on a
+/// source must prove its address first.
+const HANDSHAKES_AT_ONCE_MAX: usize = 256;
 /// Connections of one party at once and for each shard: one in use, one taking over, and some to
 /// spare.
 const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
@@ -125,6 +128,8 @@ pub struct GatewayOptions {
     pub verifier_threads: usize,
     /// What every session may send.
     pub limits: Limits,
+    /// Most connections from one address at once, handshakes included.
+    pub connections_of_source: u32,
 }
 
 /// Why the gateway cannot start.
@@ -255,8 +260,13 @@ struct Shared {
     readers: Presence,
     /// Connections of each party. Touched when one opens or ends, never for a message.
     connections: Mutex<BTreeMap<Party, u32>>,
+    /// Connections and handshakes from each address.
+    sources: Arc<Mutex<BTreeMap<IpAddr, u32>>>,
+    connections_of_source: u32,
     /// Open connections, whose certificates may be revoked.
     live: Arc<Live>,
+    /// Places for handshakes that are going on.
+    handshakes: Arc<Semaphore>,
     next_session: AtomicU32,
     limits: Limits,
     /// What platforms have used of them. Touched when a session opens, never for a message.
@@ -352,7 +362,10 @@ impl Gateway {
             going_away: going_away_seen,
             readers: readers.clone(),
             connections: Mutex::default(),
+            sources: Arc::default(),
+            connections_of_source: options.connections_of_source,
             live,
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE_MAX)),
             next_session: AtomicU32::new(1),
             limits: options.limits,
             used: Mutex::default(),
@@ -457,19 +470,64 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
             incoming.refuse();
             continue;
         }
-        if open >= CONNECTIONS_MAX.div_euclid(2) && !incoming.remote_address_validated() {
+        let handshakes = shared.handshakes.available_permits();
+        let is_loaded = open >= CONNECTIONS_MAX.div_euclid(2)
+            || handshakes < HANDSHAKES_AT_ONCE_MAX.div_euclid(2);
+        if is_loaded && !incoming.remote_address_validated() {
             // Under load a source must show that it receives what is sent to it.
             incoming.retry().ok();
             continue;
         }
+        let source = incoming.remote_address().ip();
+        let counted = Source::enter(source, &shared);
+        let permit = Arc::clone(&shared.handshakes).try_acquire_owned();
+        let (Some(counted), Ok(permit)) = (counted, permit) else {
+            tracing::info!(%source, "a connection too many is refused");
+            incoming.refuse();
+            continue;
+        };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE_MAX, incoming).await {
+            let _counted = counted;
+            let shaken = tokio::time::timeout(HANDSHAKE_MAX, incoming).await;
+            drop(permit);
+            match shaken {
                 Ok(Ok(connection)) => serve(connection, &shared).await,
                 Ok(Err(error)) => tracing::info!(%error, "handshake failed"),
                 Err(_) => tracing::info!("handshake took too long"),
             }
         });
+    }
+}
+
+/// One connection or handshake in the count of its source.
+struct Source {
+    source: IpAddr,
+    sources: Arc<Mutex<BTreeMap<IpAddr, u32>>>,
+}
+
+impl Source {
+    fn enter(source: IpAddr, shared: &Shared) -> Option<Self> {
+        let mut sources = shared.sources.lock().ok()?;
+        let count = sources.entry(source).or_default();
+        if *count >= shared.connections_of_source {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Self { source, sources: Arc::clone(&shared.sources) })
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Ok(mut sources) = self.sources.lock()
+            && let Some(count) = sources.get_mut(&self.source)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
     }
 }
 

@@ -39,7 +39,7 @@ const HISTORY_BATCHES_MAX: usize = 16;
 const WRITE_BYTES_MAX: usize = 64 << 10;
 /// Silent heartbeat intervals after which a session is closed.
 const SILENT_INTERVALS_MAX: u32 = 3;
-/// How long a frame may take from its first byte to its last.
+/// How long a frame may take from its first byte to its last, if the session may be silent as long.
 const FRAME_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a session to its end. Returns how to close the connection, or `None` when it is lost.
@@ -64,8 +64,7 @@ pub(super) async fn serve(
     let mut going_away = shared.going_away.clone();
     let writer = tokio::spawn(write(send, told, Arc::clone(&heartbeat_ms), going_away.clone()));
     let code = if party.role == Role::Platform {
-        let session =
-            Session::new(origin.platform, origin.session, shared.shards, shared.limits);
+        let session = Session::new(origin.platform, origin.session, shared.shards, shared.limits);
         let (first, cancel_after) = (Some(first), Duration::ZERO);
         let remote = connection.remote_address();
         let mut reader =
@@ -145,16 +144,15 @@ impl Reader {
             } else {
                 HANDSHAKE_MAX
             };
-            let rest = unfinished.map(|since| FRAME_MAX.saturating_sub(since.elapsed()));
-            let patience = rest.map_or(silence, |rest| rest.min(silence));
+            let whole = FRAME_MAX.min(silence);
+            let rest = unfinished.map(|since| whole.saturating_sub(since.elapsed()));
+            let patience = rest.unwrap_or(silence);
             let read = tokio::select! {
                 read = timeout(patience, recv.read_chunk(WRITE_BYTES_MAX, true)) => read,
                 _ = stop_reading.wait_for(|&stop| stop) => return Some(CloseCode::GoingAway),
             };
             let chunk = match read {
-                Err(_) if rest.is_some_and(|rest| rest <= silence) => {
-                    return Some(CloseCode::Unfinished);
-                }
+                Err(_) if rest.is_some() => return Some(CloseCode::Unfinished),
                 Err(_) => return Some(CloseCode::Silent),
                 Ok(Err(_)) => return None,
                 Ok(Ok(None)) => return Some(CloseCode::Done),

@@ -5,9 +5,9 @@
 //! on without a lock, the core loop's reports are its own. No position is told twice or not at all;
 //! a model of every execution checks that.
 
-mod protocol;
 #[cfg(test)]
 mod model;
+mod protocol;
 
 pub use protocol::{Seam, Told};
 

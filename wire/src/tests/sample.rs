@@ -16,8 +16,8 @@ use crate::{
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        DeadMan, Empty, Logon, MassCancel, OrderRequest, Reduce, ResumePoint, SignedNew, SignedReplace,
-        Test,
+        DeadMan, Empty, Logon, MassCancel, OrderRequest, Reduce, ResumePoint, SignedNew,
+        SignedReplace, Test,
     },
     outbound::{
         ExecType, ExecutionReport, MassCancelReport, MessageRejected, ResumeComplete, ResumeTooOld,

@@ -16,8 +16,8 @@ use crate::{
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        DeadMan, Empty, Logon, MassCancel, OrderRequest, Reduce, ResumePoint, SignedNew, SignedReplace,
-        Test,
+        DeadMan, Empty, Logon, MassCancel, OrderRequest, Reduce, ResumePoint, SignedNew,
+        SignedReplace, Test,
     },
     outbound::{
         ExecType, ExecutionReport, MassCancelReport, MessageRejected, ResumeComplete, ResumeTooOld,
@@ -288,9 +288,8 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         Just(Outbound::GoingAway(Empty)),
         any::<u64>().prop_map(|token| Outbound::TestReply(Test { token })),
         mass_cancel_report(),
-        number(Seq::new).prop_map(|through| {
-            Outbound::ResumeComplete(ResumeComplete { through })
-        }),
+        number(Seq::new)
+            .prop_map(|through| { Outbound::ResumeComplete(ResumeComplete { through }) }),
         (number(Seq::new), number(Seq::new)).prop_map(|(first_seq, through)| {
             Outbound::ResumeTooOld(ResumeTooOld { first_seq, through })
         }),
