@@ -86,7 +86,7 @@ pub(crate) async fn serve(histories: Vec<ShardHistory>, mut sessions: mpsc::Rece
                 Err(error) => {
                     let cause = Failure::new(Kind::Runtime, &error);
                     tracing::error!(%platform, "a session cannot resume: {}", cause.message());
-                    handle.close(CloseCode::GoingAway);
+                    handle.close(CloseCode::Failed);
                 }
             }
         });
@@ -286,7 +286,7 @@ mod tests {
         ClientOrderId, Code, Command, Conditions, Energy, MeterId, MeterRegistration, NewOrder,
         OrderId, OrderKind, OrderList, OrderRequest, Origin, OwnerId, Party, PartyRegistration,
         Power, PublicKey, RetailerId, Role, Sequenced, SessionId, Shards, Side, Signature,
-        SignedNewOrder, SlotKey, TimeInForce, Timestamp, UtilityId, calendar,
+        SignedNewOrder, SlotKey, TimeInForce, UtilityId, calendar,
     };
 
     use super::*;

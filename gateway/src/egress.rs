@@ -592,6 +592,49 @@ mod tests {
     const ID: ClientOrderId = ClientOrderId::new(21);
     const LEAVES: Energy = Energy::from_wh(30);
 
+    /// What a platform is told of three cancellations of its orders at positions 5 to 7, in one batch,
+    /// by the messages of the batches its session gets.
+    fn told_live(join: impl Fn(&SessionHandle, &Sessions)) -> u16 {
+        let sessions = Arc::new(Sessions::after(Seq::new(4)));
+        let (outbound, mut batches) = mpsc::channel(8);
+        let session = SessionHandle::new(ORIGIN, outbound);
+        sessions.open(&session);
+        session.requested(3);
+        join(&session, &sessions);
+        let events = [Event::OrderCancelled(OrderCancelled {
+            platform: ORIGIN.platform,
+            client_order: ID,
+            order: OrderId::new(4),
+            leaves: LEAVES,
+            reason: CancelReason::Requested,
+        })];
+        let published = (5..8).map(|seq| Published {
+            seq: Seq::new(seq),
+            time: Timestamp::from_ns(9),
+            origin: Some(ORIGIN),
+            is_control: false,
+            events: &events,
+        });
+        Egress::new(Arc::clone(&sessions), Arc::default()).publish(published);
+        assert_eq!(session.open_requests(), 0, "answered, live or not");
+        assert_eq!(sessions.told().through(), Seq::new(7));
+        std::iter::from_fn(|| batches.try_recv().ok()).map(|batch| batch.messages).sum()
+    }
+
+    #[test]
+    fn a_session_is_told_live_what_lies_behind_where_it_joined() {
+        assert_eq!(told_live(|_, _| {}), 0, "it has not joined");
+        let at_the_end = |session: &SessionHandle, sessions: &Sessions| {
+            assert_eq!(session.join(sessions.told()), Seq::new(4));
+        };
+        assert_eq!(told_live(at_the_end), 3);
+        let inside = |session: &SessionHandle, sessions: &Sessions| {
+            sessions.told().announce(Seq::new(6));
+            assert_eq!(session.join(sessions.told()), Seq::new(6));
+        };
+        assert_eq!(told_live(inside), 1, "the rest it has from the journal");
+    }
+
     /// The one message an event makes, which is for platform 7.
     fn told(event: &Event) -> Outbound {
         let [Some((platform, message)), None] = reports(Seq::new(5), Timestamp::from_ns(9), event)

@@ -464,8 +464,9 @@ mod tests {
         let mut twice = session();
         let handled = twice.handle_frame(&frame(1, &[LOGON, LOGON]), 0, nothing_yet);
         assert!(matches!(handled.replies[0], Outbound::SessionAccepted(_)));
+        assert!(matches!(handled.replies[1], Outbound::SessionLimits(_)));
         assert!(matches!(
-            handled.replies[1],
+            handled.replies[2],
             Outbound::MessageRejected(MessageRejected {
                 reason: RejectReason::UnexpectedMessage,
                 index: 1,
@@ -493,6 +494,24 @@ mod tests {
         let reason = RejectReason::WrongShard;
         let refused = Outbound::SessionRejected(SessionRejected { reason });
         assert_eq!((&handled.replies[..], handled.ended), (&[refused][..], Some(Ended::Refused)));
+    }
+
+    #[test]
+    fn a_logon_says_where_it_resumes_and_how_long_its_orders_stay() {
+        let resuming = |seq| {
+            let mut session = session();
+            let resume = Some(ResumePoint { seq: Seq::new(seq), reports: 2 });
+            let logon = Logon { resume, cancel_after_ms: 50, ..Logon::new(1_000, ShardId::FIRST) };
+            let frame = frame(1, &[Inbound::Logon(logon)]);
+            (session.handle_frame(&frame, 0, |_| Seq::new(9)), resume)
+        };
+        let (handled, resume) = resuming(9);
+        assert_eq!(handled.opened, Some(Opened { resume, cancel_after_ms: 50 }));
+        let (handled, _) = resuming(10);
+        let reason = RejectReason::UnknownPosition;
+        let refused = Outbound::SessionRejected(SessionRejected { reason });
+        assert_eq!((&handled.replies[..], handled.ended), (&[refused][..], Some(Ended::Refused)));
+        assert_eq!(handled.opened, None);
     }
 
     #[test]

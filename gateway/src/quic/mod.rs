@@ -57,6 +57,10 @@ const CONNECTIONS_MAX: usize = 1_024;
 /// Handshakes at once: 256 × about 50 KiB of state and 1 ms of work each. From half of them on a
 /// source must prove its address first.
 const HANDSHAKES_AT_ONCE_MAX: usize = 256;
+/// Bytes kept of one connection that is not accepted yet: two flights with the longest chain.
+const INCOMING_BYTES_MAX: u64 = 32 << 10;
+/// Of all of them: 4 MiB.
+const INCOMING_BYTES_TOTAL_MAX: u64 = 4 << 20;
 /// Connections of one party at once and for each shard: one in use, one taking over, and some to
 /// spare.
 const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
@@ -89,8 +93,10 @@ pub enum CloseCode {
     Revoked = 7,
     /// The peer went on sending more than its limits after it was refused.
     Throttled = 8,
-    /// The peer began a frame or a request and did not finish it in time.
+    /// The peer began a frame and did not finish it in time.
     Unfinished = 9,
+    /// The exchange could not do what the session asked for at its logon. Its log says why.
+    Failed = 10,
 }
 
 impl CloseCode {
@@ -115,6 +121,7 @@ impl CloseCode {
             Self::Revoked => "revoked",
             Self::Throttled => "throttled",
             Self::Unfinished => "unfinished",
+            Self::Failed => "failed",
         }
     }
 }
@@ -334,6 +341,9 @@ impl Gateway {
         let crypto = tls::server(parts.identity, Arc::clone(&parts.verifier), &protocols)?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(Arc::new(transport()));
+        config.max_incoming(HANDSHAKES_AT_ONCE_MAX.saturating_mul(2));
+        config.incoming_buffer_size(INCOMING_BYTES_MAX);
+        config.incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
         let socket = bind_udp(options.listen).map_err(bind)?;
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)

@@ -71,28 +71,26 @@ pub(super) async fn serve(
             Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
         let reading = shared.readers.enter();
         let closing = reader.handle.clone();
-        let code = tokio::select! {
-            code = reader.run(recv, shared) => code,
-            code = closing.closing() => Some(code),
+        let (code, was_closed) = tokio::select! {
+            code = reader.run(recv, shared) => (code, false),
+            code = closing.closing() => (Some(code), true),
         };
-        drop(reading);
-        drop(closing);
-        if code == Some(CloseCode::GoingAway) {
+        drop((reading, closing));
+        let is_stopping = code == Some(CloseCode::GoingAway) && !was_closed;
+        if is_stopping {
             // Answers to what was read are still on their way.
             going_away.wait_for(|&gone| gone).await.ok();
-        } else if let Some(port) = shared.port(reader.session.shard()) {
-            port.sessions.ended(origin, shared.now(), reader.cancel_after);
         }
         if let Some(port) = shared.port(reader.session.shard()) {
+            if !is_stopping {
+                port.sessions.ended(origin, shared.now(), reader.cancel_after);
+            }
             port.sessions.leave(origin);
         }
-        if code == Some(CloseCode::SlowReader) {
-            // Nothing more gets through: the reason is all there is room for.
-            close_slow(connection, Seq::new(reported.load(Ordering::Relaxed)));
-            return None;
-        }
-        if code == Some(CloseCode::TakenOver) {
-            close(connection, CloseCode::TakenOver);
+        if was_closed {
+            // Nothing more is told: the reason is all there is room for.
+            let reported = Seq::new(reported.load(Ordering::Relaxed));
+            close_at_once(connection, code.unwrap_or(CloseCode::Done), reported);
             return None;
         }
         code
@@ -110,11 +108,14 @@ pub(super) async fn serve(
     code
 }
 
-/// Closes the connection of a slow reader. It resumes after what it has read, at most from here.
-fn close_slow(connection: &Connection, reported: Seq) {
-    let code = CloseCode::SlowReader;
+/// Closes a connection without what is still to be told. A slow reader is told how far it was sent
+/// reports: it resumes after what it has read of them.
+fn close_at_once(connection: &Connection, code: CloseCode, reported: Seq) {
+    if code != CloseCode::SlowReader {
+        return close(connection, code);
+    }
     let reason = format!("{}, sent through {reported}", code.name());
-    tracing::info!(remote = %connection.remote_address(), %reported, "a slow reader is closed");
+    tracing::info!(remote = %connection.remote_address(), %reason, "a slow reader is closed");
     connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
 }
 
@@ -256,7 +257,7 @@ impl Reader {
         let sessions = Arc::clone(&port.sessions);
         let resume = Resume { shard, after, session: handle, sessions, history: first };
         if shared.incoming.resume.send(resume).await.is_err() {
-            self.handle.close(CloseCode::GoingAway);
+            self.handle.close(CloseCode::Failed);
         }
     }
 

@@ -7,6 +7,7 @@ use types::Seq;
 
 /// The protocol once more, over the model's atomics.
 #[path = "protocol.rs"]
+#[expect(unreachable_pub, reason = "what it is outside of the model")]
 mod protocol;
 
 use protocol::{Seam, Told};
