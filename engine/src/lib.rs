@@ -22,6 +22,7 @@
 //! | `slots`, `book` | which slots are known; two ladders, capacity, what stands outside |
 //! | `ladder` | one side: a price level per array cell, a bitmap of those that hold orders |
 //! | `orders`, `chunked` | every order ever accepted, one cache line each, linked into queues |
+//! | `open_orders` | what a platform has open, one by one |
 //! | `client_ids` | which order has a platform's own number |
 //! | `digest`, [`snapshot`] | the canonical listing of the state and its SHA-256; state as bytes |
 //! | `invariants` | what is always true between two commands, checked the slow way |
@@ -56,6 +57,7 @@ mod limits;
 mod lists;
 mod many;
 mod matching;
+mod open_orders;
 mod orders;
 mod pairing;
 mod plain;
@@ -72,3 +74,4 @@ pub use book::{Depth, DepthLevel};
 pub use digest::digest_of;
 pub use engine::{Engine, Indicative};
 pub use limits::Limits;
+pub use open_orders::OpenOrder;

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use gateway::throttle::Limits;
 use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
@@ -21,6 +22,7 @@ use self::controls::ControlsTable;
 use crate::{journal_options, schedule::ScheduledMarket};
 
 mod controls;
+mod gateway_limits;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";
@@ -69,6 +71,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Threads that verify signatures.
     pub verifier_threads: usize,
+    /// What every session may send.
+    pub limits: Limits,
+    /// Most connections from one address.
+    pub connections_of_source: u32,
     /// Places in the ring between gateway and core loop.
     pub ring_commands: u32,
     /// Most commands in one turn of the core loop.
@@ -101,6 +107,8 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 struct File {
     exchange: ExchangeTable,
+    #[serde(default)]
+    gateway: gateway_limits::GatewayTable,
     journal: JournalTable,
     markets: Vec<MarketTable>,
     #[serde(default)]
@@ -222,6 +230,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     range("exchange.batch_commands", batch, 1, 32_768)?;
     let sync = journal(&file.journal)
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
+    let limits =
+        file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
     if file.markets.is_empty() {
@@ -248,6 +258,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         shards,
         listen: file.exchange.listen,
         verifier_threads: file.exchange.verifier_threads,
+        limits,
+        connections_of_source: file.gateway.connections_of_source,
         ring_commands: file.exchange.ring_commands,
         batch_commands: file.exchange.batch_commands,
         snapshot_commands: file.journal.snapshot_commands,

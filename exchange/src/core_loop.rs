@@ -12,7 +12,7 @@ use std::{
 use engine::Engine;
 use gateway::{Egress, IngressReceiver, Published};
 use journal::{JournalError, Writer};
-use types::{Command, Event, Seq, Timestamp};
+use types::{Command, Event, Origin, Seq, Timestamp};
 
 use crate::{
     clock::Clock,
@@ -63,16 +63,28 @@ pub struct CoreLoop {
 #[derive(Debug, Default)]
 struct Batch {
     commands: Vec<Command>,
-    applied: Vec<(Seq, Timestamp, Range<usize>)>,
+    applied: Vec<Applied>,
     events: Vec<Event>,
 }
 
+/// Where a command of a batch stands, who sent it, and its events.
+#[derive(Debug)]
+struct Applied {
+    seq: Seq,
+    time: Timestamp,
+    origin: Option<Origin>,
+    is_control: bool,
+    events: Range<usize>,
+}
+
 impl Batch {
-    fn published(&self) -> impl Iterator<Item = Published<'_>> {
-        self.applied.iter().map(|(seq, time, range)| Published {
-            seq: *seq,
-            time: *time,
-            events: self.events.get(range.clone()).unwrap_or_default(),
+    fn published(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + Clone {
+        self.applied.iter().map(|applied| Published {
+            seq: applied.seq,
+            time: applied.time,
+            origin: applied.origin,
+            is_control: applied.is_control,
+            events: self.events.get(applied.events.clone()).unwrap_or_default(),
         })
     }
 
@@ -137,7 +149,15 @@ impl CoreLoop {
                     tracing::warn!(%seq, %reason, "a command of the exchange itself was refused");
                 }
             }
-            batch.applied.push((sequenced.seq, sequenced.time, first..batch.events.len()));
+            let events = first..batch.events.len();
+            batch.applied.push(Applied {
+                seq: sequenced.seq,
+                time: sequenced.time,
+                // The signature of a frame is evidence and has no answer.
+                origin: command.origin().filter(|_| !matches!(command, Command::SignedFrame(_))),
+                is_control: matches!(command, Command::SetTrading(_)),
+                events,
+            });
         }
         batch.commands.clear();
         self.journal.commit()?; // Nobody is told anything before this line.

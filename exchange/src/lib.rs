@@ -3,7 +3,7 @@
 //! [`node`] puts the parts together, of which each [`shard`] has its own: [`core_loop`] (stop 5) is the
 //! spine of the exchange, with the
 //! [`sequencer`] (stop 6), the [`schedule`] and the [`seeds`] beside it; [`feed`] (stop 11) streams what became
-//! durable; [`settlement_worker`] follows that feed. [`config`] and [`registry`] read files; [`cli`]
+//! durable, and `resume` what a session missed; [`settlement_worker`] follows that feed. [`config`] and [`registry`] read files; [`cli`]
 //! is what people see; [`demo`] plays a whole day.
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ pub mod progress;
 mod registrations;
 pub mod registry;
 pub mod reserve;
+mod resume;
 pub mod schedule;
 pub mod seeds;
 pub mod sequencer;

@@ -31,7 +31,7 @@ use crate::{
     feed,
     registry::{self, Registry},
     reserve::Reserve,
-    seeds,
+    resume, seeds,
     settlement_worker::{Captures, Settlement, SettlementWorker, WorkerError},
     shard::{self, Ready, Shard},
 };
@@ -245,6 +245,7 @@ impl Node {
 
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
+        let (resume_sender, resume_receiver) = mpsc::channel(INCOMING_MAX);
         let journals = config.shards.iter().map(|shard| layout.journal_of(shard)).collect();
         let reserve = Arc::new(Reserve::new(journals, config.reserve_bytes));
         let parts = quic::Parts {
@@ -253,7 +254,7 @@ impl Node {
             directory: &directory,
             map: &map,
             ports: ready.iter().map(Ready::port).collect(),
-            incoming: Incoming { feed: feed_sender, data: data_sender },
+            incoming: Incoming { feed: feed_sender, data: data_sender, resume: resume_sender },
             storage_low: reserve.low(),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
@@ -265,6 +266,8 @@ impl Node {
             authority,
         };
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
+        let histories = ready.iter().map(|ready| ready.history(layout, &map)).collect();
+        tokio::spawn(resume::serve(histories, resume_receiver));
         let stop_cores = Arc::new(AtomicBool::new(false));
         let cursors: Captures =
             config.shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
@@ -423,7 +426,12 @@ fn make_journals(paths: &[PathBuf]) -> io::Result<()> {
 }
 
 const fn gateway_options(config: &Config) -> GatewayOptions {
-    GatewayOptions { listen: config.listen, verifier_threads: config.verifier_threads }
+    GatewayOptions {
+        listen: config.listen,
+        verifier_threads: config.verifier_threads,
+        limits: config.limits,
+        connections_of_source: config.connections_of_source,
+    }
 }
 
 /// How the pipeline of a directory settles and signs.

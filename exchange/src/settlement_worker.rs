@@ -269,6 +269,11 @@ fn answer_data(
             let receipt = Receipt { digest: receipt.digest, accepted: receipt.accepted, reason };
             (Answer::Receipt(receipt), Vec::new())
         }
+        // The gateway answers it.
+        RequestKind::SetTrading => {
+            let reason = types::RejectReason::UnexpectedMessage.code();
+            (Answer::QueryResult(QueryResult { reason }), Vec::new())
+        }
         RequestKind::P2pEnergy => match whole_query(&request.body) {
             Some(query) if !pipeline.may_ask(request.party, query.meter) => {
                 let reason = types::RejectReason::NotAuthorised.code();

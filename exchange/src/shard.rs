@@ -27,6 +27,7 @@ use crate::{
     node::{Layout, NodeError, NodeOptions},
     progress::{Progress, ProgressWriter},
     registrations,
+    resume::ShardHistory,
     schedule::Schedule,
     seeds::Seeds,
     sequencer::Sequencer,
@@ -275,7 +276,7 @@ impl Opened {
         let opening = registrations::missing(&engine, config, registry)?;
         let opening_done = opening.iter().fold(recovered.last_seq, |seq, _| seq.next());
         let (ingress, receiver) = Ingress::new(config.ring_commands);
-        let sessions = Arc::new(Sessions::default());
+        let sessions = Arc::new(Sessions::after(recovered.last_seq));
         let (progress_writer, progress) = ProgressWriter::start_at(recovered.last_seq);
         let (market_data, market) = MarketData::new(Limits::default().slots_max);
         let core_loop = CoreLoop {
@@ -322,6 +323,12 @@ impl Ready {
     /// What its feed is read from.
     pub(crate) fn feed(&self, layout: &Layout) -> ShardFeed {
         ShardFeed { journal: layout.journal_of(self.id), progress: self.progress.clone() }
+    }
+
+    /// What its sessions' history is read from.
+    pub(crate) fn history(&self, layout: &Layout, map: &Arc<ShardMap>) -> ShardHistory {
+        let (shard, map) = (self.id, Arc::clone(map));
+        ShardHistory { shard, journal: layout.journal_of(shard), map }
     }
 
     /// Starts its threads.

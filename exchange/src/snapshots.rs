@@ -119,7 +119,7 @@ impl State {
         Ok(())
     }
 
-    fn payload(&self) -> Vec<u8> {
+    pub(crate) fn payload(&self) -> Vec<u8> {
         let mut kept = Vec::new();
         self.schedule.keep(&mut kept);
         let mut payload = TITLE.to_vec();

@@ -1,18 +1,24 @@
 //! Stop 10 of an order's life: what became durable is told to both sides.
 //!
 //! The core loop hands over committed events; each becomes an execution report for the platforms it
-//! concerns. A platform without a session is not told: it asks again by sending the order again.
+//! concerns. A platform without a session is not told; what it missed is read from the journal when it resumes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
-use quinn::{Connection, VarInt};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use types::{
-    CancelReason, ClientOrderId, Delegation, DelegationRevoked, Energy, Event, MassCancelled,
-    MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved, OrderRejected,
-    OrderReplaced, OrderRestated, Origin, PlatformId, Price, Request, Seq, Side, Timestamp, Trade,
-    TradeId, TradeSide,
+    CancelReason, ClientOrderId, Command, Delegation, DelegationRevoked, Energy, Event,
+    MassCancelled, MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved,
+    OrderRejected, OrderReplaced, OrderRestated, Origin, PlatformId, Price, RejectReason, Request,
+    Seq, Side, Timestamp, Trade, TradeId, TradeSide, TradingControl,
 };
 use wire::{
     Outbound,
@@ -20,7 +26,13 @@ use wire::{
     outbound::{DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport},
 };
 
-use crate::{directory::Directory, quic::CloseCode};
+use crate::{
+    directory::Directory,
+    guard::{Guard, Now},
+    ingress::Ingress,
+    quic::CloseCode,
+    seam::{Seam, Told},
+};
 
 /// Encoded messages for one session, less than or exactly one frame.
 #[derive(Debug, Default)]
@@ -29,6 +41,24 @@ pub struct OutboundBatch {
     pub payload: Vec<u8>,
     /// How many.
     pub messages: u16,
+    /// Position of the last report among them; zero without one.
+    pub reported: Seq,
+}
+
+impl OutboundBatch {
+    /// Adds a message. Gives the batch away first if it is full.
+    pub fn push(&mut self, message: &Outbound) -> Option<Self> {
+        let full = (self.messages >= FRAME_MESSAGES_MAX).then(|| std::mem::take(self));
+        message.encode(&mut self.payload);
+        self.messages = self.messages.saturating_add(1);
+        match message {
+            Outbound::ExecutionReport(report) => self.reported = report.seq,
+            Outbound::MassCancelled(report) => self.reported = report.seq,
+            Outbound::ResumeComplete(complete) => self.reported = complete.through,
+            _ => {}
+        }
+        full
+    }
 }
 
 /// One open session as others see it.
@@ -36,18 +66,33 @@ pub struct OutboundBatch {
 pub struct SessionHandle {
     origin: Origin,
     outbound: mpsc::Sender<OutboundBatch>,
-    connection: Connection,
+    state: Arc<State>,
+}
+
+/// What a session shares with the core loop and its verifier.
+#[derive(Debug)]
+struct State {
+    seam: Seam,
+    /// A newer session has taken its place: nothing of it is done any more.
+    fenced: AtomicBool,
+    /// Requests in the ring or on their way to it, without an answer.
+    open_requests: AtomicU32,
+    /// Why its connection is to be closed.
+    closing: watch::Sender<Option<CloseCode>>,
 }
 
 impl SessionHandle {
-    /// A session that reads its outbound messages from the other end of `outbound`.
+    /// A session that reads its outbound messages from the other end of `outbound`. It is told
+    /// nothing live before it joins.
     #[must_use]
-    pub const fn new(
-        origin: Origin,
-        outbound: mpsc::Sender<OutboundBatch>,
-        connection: Connection,
-    ) -> Self {
-        Self { origin, outbound, connection }
+    pub fn new(origin: Origin, outbound: mpsc::Sender<OutboundBatch>) -> Self {
+        let state = State {
+            seam: Seam::far(),
+            fenced: AtomicBool::new(false),
+            open_requests: AtomicU32::new(0),
+            closing: watch::Sender::new(None),
+        };
+        Self { origin, outbound, state: Arc::new(state) }
     }
 
     /// Whose session it is.
@@ -58,11 +103,9 @@ impl SessionHandle {
 
     /// Adds a message to a batch, sending the batch first when it is full.
     pub fn push(&self, batch: &mut OutboundBatch, message: &Outbound) {
-        if batch.messages >= FRAME_MESSAGES_MAX {
-            self.send(std::mem::take(batch));
+        if let Some(full) = batch.push(message) {
+            self.send(full);
         }
-        message.encode(&mut batch.payload);
-        batch.messages = batch.messages.saturating_add(1);
     }
 
     /// Hands a batch to the session's writer without waiting. A session that does not read its
@@ -75,35 +118,145 @@ impl SessionHandle {
         }
     }
 
-    /// Closes the session's connection.
+    /// Has the session's connection closed. The first reason counts.
     pub fn close(&self, code: CloseCode) {
-        self.connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
+        self.state.closing.send_if_modified(|closing| {
+            let is_first = closing.is_none();
+            *closing = closing.or(Some(code));
+            is_first
+        });
+    }
+
+    /// Completes when the connection is to be closed.
+    pub async fn closing(&self) -> CloseCode {
+        let mut closing = self.state.closing.subscribe();
+        let reason = closing.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| *reason).unwrap_or(CloseCode::Done)
+    }
+
+    /// Whether a newer session has taken over.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.state.fenced.load(Ordering::Acquire)
+    }
+
+    /// From now on reports are live. Returns the last position that will not be told live: it is
+    /// durable. The session is open.
+    #[must_use]
+    pub fn join(&self, told: &Told) -> Seq {
+        self.state.seam.join(told)
+    }
+
+    /// Requests without an answer.
+    #[must_use]
+    pub fn open_requests(&self) -> u32 {
+        self.state.open_requests.load(Ordering::Acquire)
+    }
+
+    /// Counts requests before they are put into the ring.
+    pub fn requested(&self, count: u32) {
+        self.state.open_requests.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts requests whose answer is sent. Release pairs with the acquire in
+    /// [`Self::open_requests`]: who sees them answered sends what follows behind the answers.
+    pub fn answered(&self, count: u32) {
+        self.state.open_requests.fetch_sub(count, Ordering::Release);
     }
 }
 
 /// Every open session at one shard by its platform: replaced as a whole when one opens or ends, read without
 /// locks by the core loop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     open: ArcSwap<BTreeMap<PlatformId, SessionHandle>>,
+    told: Told,
+    /// When to cancel what platforms left. Locked when a session opens, ends or sets its switch, and
+    /// by who looks what is due; never for an order.
+    guard: Mutex<Guard>,
+    /// Something about the guard's deadlines has changed.
+    changed: Notify,
+    /// Operators who wait for what became of a suspension or kill, in the order of the ring. Locked
+    /// for these alone.
+    controls: Mutex<VecDeque<oneshot::Sender<Result<Seq, RejectReason>>>>,
 }
 
 impl Sessions {
-    /// Enters a session; an older one of the same platform is closed.
+    /// At a shard whose journal is durable up to a position.
+    #[must_use]
+    pub fn after(durable: Seq) -> Self {
+        Self {
+            open: ArcSwap::default(),
+            told: Told::after(durable),
+            guard: Mutex::default(),
+            changed: Notify::new(),
+            controls: Mutex::default(),
+        }
+    }
+
+    /// Puts a suspension, a kill or the end of one into the ring; `None` when it has no place. What
+    /// comes back is told when it is durable: its position, or why nothing changed.
+    pub fn control(
+        &self,
+        ring: &Ingress,
+        control: TradingControl,
+    ) -> Option<oneshot::Receiver<Result<Seq, RejectReason>>> {
+        // Who waits stands in the same order as the ring's commands: one lock around both.
+        let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.push(Command::SetTrading(control)).ok()?;
+        let (answer, answered) = oneshot::channel();
+        waiting.push_back(answer);
+        Some(answered)
+    }
+
+    /// A suspension, a kill or the end of one is durable.
+    fn controlled(&self, seq: Seq, events: &[Event]) {
+        let refused = events.iter().find_map(|event| match event {
+            Event::CommandRejected(rejected) => Some(rejected.reason),
+            _ => None,
+        });
+        let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = waiting.pop_front() {
+            // The operator may have gone; it is done all the same.
+            answer.send(refused.map_or(Ok(seq), Err)).unwrap_or_default();
+        }
+    }
+
+    /// How far the shard's reports are.
+    #[must_use]
+    pub const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Enters a session; an older one of the same platform is closed, and nothing of it that is not
+    /// in the ring by now will ever be.
     pub fn open(&self, handle: &SessionHandle) {
         let platform = handle.origin.platform;
+        // What is due is pushed under the same lock: before anything of this session, or never.
+        self.guard(|guard| guard.opened(handle.origin));
         let before = self.open.rcu(|sessions| {
             let mut sessions = BTreeMap::clone(sessions);
             sessions.insert(platform, handle.clone());
             sessions
         });
         if let Some(older) = before.get(&platform) {
+            // Release pairs with the acquire in `is_fenced`. The verifier gets this session's
+            // requests after this, and both sessions have the same verifier.
+            older.state.fenced.store(true, Ordering::Release);
             older.close(CloseCode::TakenOver);
+            let (older, newer) = (older.origin.session, handle.origin.session);
+            tracing::info!(%platform, %older, %newer, "a newer session takes over");
         }
     }
 
+    /// A session has ended: what its platform has open is cancelled `cancel_after` so long, unless
+    /// a newer one took its place or does before; zero for never.
+    pub fn ended(&self, origin: Origin, now: Now, cancel_after: Duration) {
+        self.guard(|guard| guard.ended(now, origin, cancel_after));
+    }
+
     /// Takes a session out, unless a newer one took its place.
-    pub fn close(&self, origin: Origin) {
+    pub fn leave(&self, origin: Origin) {
         self.open.rcu(|sessions| {
             let mut sessions = BTreeMap::clone(sessions);
             if sessions.get(&origin.platform).is_some_and(|open| open.origin == origin) {
@@ -111,6 +264,23 @@ impl Sessions {
             }
             sessions
         });
+    }
+
+    /// Works on when orders are cancelled unasked.
+    pub fn guard<T>(&self, work: impl FnOnce(&mut Guard) -> T) -> T {
+        let done = self.look_at_guard(work);
+        self.changed.notify_one();
+        done
+    }
+
+    /// Looks at it without changing a deadline but those that pass.
+    pub fn look_at_guard<T>(&self, look: impl FnOnce(&mut Guard) -> T) -> T {
+        look(&mut self.guard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Completes when the deadlines may have changed since the last time it did.
+    pub async fn guard_changed(&self) {
+        self.changed.notified().await;
     }
 
     /// How many sessions are open.
@@ -127,6 +297,10 @@ pub struct Published<'a> {
     pub seq: Seq,
     /// When it was sequenced.
     pub time: Timestamp,
+    /// Who asked for it, if a session did.
+    pub origin: Option<Origin>,
+    /// Whether it is an operator's [`Command::SetTrading`].
+    pub is_control: bool,
     /// What it caused.
     pub events: &'a [Event],
 }
@@ -136,7 +310,16 @@ pub struct Published<'a> {
 pub struct Egress {
     sessions: Arc<Sessions>,
     directory: Arc<Directory>,
-    batches: BTreeMap<PlatformId, OutboundBatch>,
+    batches: BTreeMap<PlatformId, Pending>,
+}
+
+/// What is about to be told to one session.
+#[derive(Debug, Default)]
+struct Pending {
+    batch: OutboundBatch,
+    answered: u32,
+    /// Where its live reports begin, once it was looked up.
+    from: Option<Option<Seq>>,
 }
 
 impl Egress {
@@ -147,28 +330,75 @@ impl Egress {
     }
 
     /// Tells everyone what became durable.
-    pub fn publish<'a>(&mut self, published: impl Iterator<Item = Published<'a>>) {
+    pub fn publish<'a>(
+        &mut self,
+        published: impl DoubleEndedIterator<Item = Published<'a>> + Clone,
+    ) {
+        let Some(first) = published.clone().next().map(|first| first.seq) else { return };
+        let last = published.clone().next_back().map_or(first, |last| last.seq);
+        self.sessions.told.announce(last);
         let sessions = self.sessions.open.load();
-        for Published { seq, time, events } in published {
+        for Published { seq, time, origin, is_control, events } in published {
+            if is_control {
+                self.sessions.controlled(seq, events);
+            }
             for event in events {
-                if let Event::MeterRegistered(registration) = event {
-                    self.directory.enrol(registration);
-                } else if let Event::PartyRegistered(registration) = event {
-                    self.directory.enrol_party(registration);
-                }
+                self.observe(event);
                 for (platform, report) in reports(seq, time, event).into_iter().flatten() {
                     let Some(session) = sessions.get(&platform) else { continue };
-                    let batch = self.batches.entry(platform).or_default();
-                    session.push(batch, &report);
+                    let pending = self.batches.entry(platform).or_default();
+                    // Decided once: a session that joins while this goes on has all of it or none.
+                    let seam = &session.state.seam;
+                    let from = *pending.from.get_or_insert_with(|| seam.live_from(first));
+                    if from.is_some_and(|from| from <= seq) {
+                        session.push(&mut pending.batch, &report);
+                    }
                 }
             }
+            if let Some(origin) = origin
+                && sessions.get(&origin.platform).is_some_and(|open| open.origin == origin)
+            {
+                let pending = self.batches.entry(origin.platform).or_default();
+                pending.answered = pending.answered.saturating_add(1);
+            }
         }
-        for (platform, batch) in &mut self.batches {
+        for (platform, pending) in &mut self.batches {
+            let Pending { batch, answered, .. } = std::mem::take(pending);
             if let Some(session) = sessions.get(platform) {
-                session.send(std::mem::take(batch));
+                session.send(batch);
+                if answered > 0 {
+                    session.answered(answered);
+                }
             }
         }
     }
+
+    /// Takes note of what concerns others than sessions.
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::MeterRegistered(registration) => self.directory.enrol(registration),
+            Event::PartyRegistered(registration) => self.directory.enrol_party(registration),
+            // What the exchange began for a platform it goes on with until nothing is left.
+            Event::MassCancelled(MassCancelled {
+                origin: None,
+                scope: types::Scope::Platform(platform),
+                complete: false,
+                ..
+            }) => self.sessions.guard(|guard| guard.again(*platform)),
+            _ => {}
+        }
+    }
+}
+
+/// What a platform is told of an event: nothing, one report, or both sides of its own trade.
+pub fn reports_to(
+    platform: PlatformId,
+    seq: Seq,
+    time: Timestamp,
+    event: &Event,
+) -> impl Iterator<Item = Outbound> {
+    let all = reports(seq, time, event).into_iter().flatten();
+    all.filter(move |(to, _)| *to == platform).map(|(_, report)| report)
 }
 
 type Report = (PlatformId, ExecutionReport);
@@ -414,13 +644,56 @@ const fn fill(blank: ExecutionReport, trade: &Trade, own: &TradeSide, side: Side
 
 #[cfg(test)]
 mod tests {
-    use types::{RejectReason, Scope, SessionId};
+    use types::{Scope, SessionId};
 
     use super::*;
 
     const ORIGIN: Origin = Origin { platform: PlatformId::new(7), session: SessionId::new(3) };
     const ID: ClientOrderId = ClientOrderId::new(21);
     const LEAVES: Energy = Energy::from_wh(30);
+
+    /// What a platform is told of three cancellations of its orders at positions 5 to 7, in one batch,
+    /// by the messages of the batches its session gets.
+    fn told_live(join: impl Fn(&SessionHandle, &Sessions)) -> u16 {
+        let sessions = Arc::new(Sessions::after(Seq::new(4)));
+        let (outbound, mut batches) = mpsc::channel(8);
+        let session = SessionHandle::new(ORIGIN, outbound);
+        sessions.open(&session);
+        session.requested(3);
+        join(&session, &sessions);
+        let events = [Event::OrderCancelled(OrderCancelled {
+            platform: ORIGIN.platform,
+            client_order: ID,
+            order: OrderId::new(4),
+            leaves: LEAVES,
+            reason: CancelReason::Requested,
+        })];
+        let published = (5..8).map(|seq| Published {
+            seq: Seq::new(seq),
+            time: Timestamp::from_ns(9),
+            origin: Some(ORIGIN),
+            is_control: false,
+            events: &events,
+        });
+        Egress::new(Arc::clone(&sessions), Arc::default()).publish(published);
+        assert_eq!(session.open_requests(), 0, "answered, live or not");
+        assert_eq!(sessions.told().through(), Seq::new(7));
+        std::iter::from_fn(|| batches.try_recv().ok()).map(|batch| batch.messages).sum()
+    }
+
+    #[test]
+    fn a_session_is_told_live_what_lies_behind_where_it_joined() {
+        assert_eq!(told_live(|_, _| {}), 0, "it has not joined");
+        let at_the_end = |session: &SessionHandle, sessions: &Sessions| {
+            assert_eq!(session.join(sessions.told()), Seq::new(4));
+        };
+        assert_eq!(told_live(at_the_end), 3);
+        let inside = |session: &SessionHandle, sessions: &Sessions| {
+            sessions.told().announce(Seq::new(6));
+            assert_eq!(session.join(sessions.told()), Seq::new(6));
+        };
+        assert_eq!(told_live(inside), 1, "the rest it has from the journal");
+    }
 
     /// The one message an event makes, which is for platform 7.
     fn told(event: &Event) -> Outbound {

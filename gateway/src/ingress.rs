@@ -104,6 +104,15 @@ impl Ingress {
         self.wake_sleeper();
     }
 
+    /// Whether so many commands that make orders have to wait: the last eighth of the ring is kept for what takes
+    /// orders away and for the operator, who get in when everything else is refused.
+    #[must_use]
+    pub fn is_crowded(&self, commands: usize) -> bool {
+        let kept = self.shared.ring.capacity().div_euclid(8);
+        // A moment sooner or later makes no difference: the room itself is taken with the push.
+        self.shared.room.load(Ordering::Relaxed) < commands.saturating_add(kept)
+    }
+
     /// Makes the core loop look at its clock: its next sleep ends at once.
     pub fn wake(&self) {
         self.unparker.unpark();

@@ -2,7 +2,8 @@
 //!
 //! An order comes in through [`quic`] (stop 1), is cut and decoded by `wire` (stop 2), numbered and
 //! judged by [`session`] (stop 3) and [`verifier`], and waits in the [`ingress`] ring (stop 4). After
-//! it is durable, [`egress`] (stop 10) tells both sides. Who may connect is decided by
+//! it is durable, [`egress`] (stop 10) tells both sides, from where a session joined ([`seam`]). Who is
+//! too fast is held back by [`throttle`]; what a platform leaves behind is cancelled by [`guard`]. Who may connect is decided by
 //! [`authority`], [`identity`] and [`revocation`]; whose key signs for which meter is looked up in [`directory`].
 #![forbid(unsafe_code)]
 
@@ -10,11 +11,14 @@ pub mod authority;
 pub mod client;
 pub mod directory;
 pub mod egress;
+pub mod guard;
 pub mod identity;
 pub mod ingress;
 pub mod quic;
 pub mod revocation;
+pub mod seam;
 pub mod session;
+pub mod throttle;
 pub mod tls;
 pub mod verifier;
 
@@ -23,5 +27,5 @@ pub use directory::Directory;
 pub use egress::{Egress, Published, Sessions};
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressReceiver};
-pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming, ShardPort};
+pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming, Resume, ShardPort};
 pub use revocation::ClientVerifier;

@@ -12,9 +12,11 @@ use wire::{
     Frame, FrameError, Inbound, Outbound,
     field::Field,
     frame::{FRAME_MESSAGES_MAX, MESSAGE_HEAD_BYTES},
-    inbound::{self, Empty, InboundMessages},
+    inbound::{self, Empty, InboundMessages, Logon, ResumePoint},
     outbound::{MessageRejected, SessionAccepted, SessionRejected},
 };
+
+use crate::throttle::{Limits, Throttle, Verdict};
 
 /// Shortest heartbeat interval a client may ask for, in milliseconds.
 pub const HEARTBEAT_MS_MIN: u32 = 100;
@@ -39,12 +41,25 @@ impl Request {
     /// The refusal of this request.
     #[must_use]
     pub const fn rejected(&self, reason: RejectReason) -> Outbound {
+        self.rejected_at(reason, 0)
+    }
+
+    /// The refusal of this request at a limit.
+    #[must_use]
+    pub const fn rejected_at(&self, reason: RejectReason, limit: u32) -> Outbound {
         Outbound::MessageRejected(MessageRejected {
             frame: self.frame,
             client_order: self.command.client_order(),
             index: self.index,
             reason,
+            limit,
         })
+    }
+
+    /// Whether it asks for more than to take back: what is refused first when there is little room.
+    #[must_use]
+    pub const fn makes_orders(&self) -> bool {
+        self.command.makes_orders()
     }
 }
 
@@ -57,8 +72,26 @@ pub struct Handled {
     pub requests: Vec<Request>,
     /// Behind a `FrameSignature`: the bytes of the rest of its frame.
     pub covered: Vec<u8>,
+    /// How many orders the signature in front of them covers, as it says.
+    signed_orders: u16,
+    /// The signature in front of this frame's orders asks for more than the limit, which is so many in
+    /// a second: none of them goes on.
+    throttled: Option<u32>,
+    /// The session is open: `SessionAccepted` is the first reply.
+    pub opened: Option<Opened>,
+    /// The dead-man switch is set to so many milliseconds from now; 0 takes it away.
+    pub dead_man_ms: Option<u32>,
     /// The session ended; the connection closes after the replies.
     pub ended: Option<Ended>,
+}
+
+/// What a logon asked for besides a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// To be told everything after this.
+    pub resume: Option<ResumePoint>,
+    /// That its orders are cancelled so many milliseconds after the session ended; 0 for never.
+    pub cancel_after_ms: u32,
 }
 
 /// Why a session ended from its own messages.
@@ -70,6 +103,8 @@ pub enum Ended {
     Refused,
     /// The client broke the protocol.
     ProtocolError,
+    /// The client went on sending too much.
+    Throttled,
 }
 
 /// The state of one session.
@@ -82,15 +117,34 @@ pub struct Session {
     last_frame: u64,
     heartbeat_ms: u32,
     logged_on: bool,
+    limits: Limits,
+    throttle: Throttle,
 }
 
 impl Session {
     /// Before its logon, at an exchange with so many shards.
     #[must_use]
-    pub const fn new(platform: PlatformId, session: SessionId, shards: Shards) -> Self {
-        let origin = Origin { platform, session };
-        let (shard, heartbeat_ms) = (ShardId::FIRST, HEARTBEAT_MS_MAX);
-        Self { origin, shards, shard, last_frame: 0, heartbeat_ms, logged_on: false }
+    pub const fn new(
+        platform: PlatformId,
+        session: SessionId,
+        shards: Shards,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            origin: Origin { platform, session },
+            shards,
+            shard: ShardId::FIRST,
+            last_frame: 0,
+            heartbeat_ms: HEARTBEAT_MS_MAX,
+            logged_on: false,
+            limits,
+            throttle: Throttle::new(),
+        }
+    }
+
+    /// What the platform has used of its limits at the shard; to go on from there, set it.
+    pub const fn throttle(&mut self) -> &mut Throttle {
+        &mut self.throttle
     }
 
     /// Whose messages these are.
@@ -117,8 +171,14 @@ impl Session {
         self.logged_on
     }
 
-    /// Takes one frame. `last_seq` gives the last durable position of a shard, told at logon.
-    pub fn handle_frame(&mut self, frame: &Frame, last_seq: impl Fn(ShardId) -> Seq) -> Handled {
+    /// Takes one frame, at an instant in nanoseconds from whenever. `last_seq` gives the last durable
+    /// position of a shard, told at logon.
+    pub fn handle_frame(
+        &mut self,
+        frame: &Frame,
+        now_ns: u64,
+        last_seq: impl Fn(ShardId) -> Seq,
+    ) -> Handled {
         let mut handled = Handled::default();
         if self.last_frame.checked_add(1) != Some(frame.header.number) {
             self.refuse(frame, 0, RejectReason::SequenceGap, &mut handled);
@@ -128,7 +188,10 @@ impl Session {
         let messages = InboundMessages::new(&frame.payload, frame.header.messages);
         for (index, message) in (0_u16..).zip(messages) {
             match message {
-                Ok(message) => self.handle_message(frame, index, message, &last_seq, &mut handled),
+                Ok(Inbound::Logon(logon)) if !self.logged_on => {
+                    self.log_on(frame, index, &logon, &last_seq, &mut handled);
+                }
+                Ok(message) => self.handle_message((frame, index), message, now_ns, &mut handled),
                 Err(_) if self.logged_on => {
                     // One answer for every message: none after the damage can be read.
                     let unread = index..frame.header.messages.max(index.saturating_add(1));
@@ -161,6 +224,7 @@ impl Session {
                 client_order: ClientOrderId::new(0),
                 index: 0,
                 reason,
+                limit: 0,
             })
         } else {
             Outbound::SessionRejected(SessionRejected { reason })
@@ -169,47 +233,66 @@ impl Session {
         handled
     }
 
-    fn handle_message(
+    fn log_on(
         &mut self,
         frame: &Frame,
         index: u16,
-        message: Inbound,
+        logon: &Logon,
         last_seq: &impl Fn(ShardId) -> Seq,
         handled: &mut Handled,
     ) {
-        if self.logged_on == matches!(message, Inbound::Logon(_)) {
-            self.refuse(frame, index, RejectReason::UnexpectedMessage, handled);
-            return;
+        if !self.shards.contains(logon.shard) {
+            return self.refuse(frame, index, RejectReason::WrongShard, handled);
+        }
+        let last_seq = last_seq(logon.shard);
+        if logon.resume.is_some_and(|point| point.seq > last_seq) {
+            return self.refuse(frame, index, RejectReason::UnknownPosition, handled);
+        }
+        self.logged_on = true;
+        self.shard = logon.shard;
+        self.heartbeat_ms = logon.heartbeat_ms.clamp(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX);
+        handled.opened =
+            Some(Opened { resume: logon.resume, cancel_after_ms: logon.cancel_after_ms });
+        handled.replies.push(Outbound::SessionAccepted(SessionAccepted {
+            session: self.origin.session,
+            platform: self.origin.platform,
+            frame_messages_max: FRAME_MESSAGES_MAX,
+            heartbeat_ms: self.heartbeat_ms,
+            shard: self.shard,
+            last_shard: self.shards.last(),
+            last_seq,
+        }));
+        handled.replies.push(Outbound::SessionLimits(self.limits.told()));
+    }
+
+    fn handle_message(
+        &mut self,
+        (frame, index): (&Frame, u16),
+        message: Inbound,
+        now_ns: u64,
+        handled: &mut Handled,
+    ) {
+        if !self.logged_on {
+            return self.refuse(frame, index, RejectReason::UnexpectedMessage, handled);
         }
         let origin = self.origin;
         let command = match message {
-            Inbound::Logon(logon) if !self.shards.contains(logon.shard) => {
-                self.refuse(frame, index, RejectReason::WrongShard, handled);
-                return;
+            Inbound::Logon(_) => {
+                return self.refuse(frame, index, RejectReason::UnexpectedMessage, handled);
             }
-            Inbound::Logon(logon) => {
-                self.logged_on = true;
-                self.shard = logon.shard;
-                self.heartbeat_ms = logon.heartbeat_ms.clamp(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX);
-                handled.replies.push(Outbound::SessionAccepted(SessionAccepted {
-                    session: origin.session,
-                    platform: origin.platform,
-                    frame_messages_max: FRAME_MESSAGES_MAX,
-                    heartbeat_ms: self.heartbeat_ms,
-                    shard: self.shard,
-                    last_shard: self.shards.last(),
-                    last_seq: last_seq(self.shard),
-                }));
-                return;
-            }
-            Inbound::Logout(_) => {
-                self.logged_on = false;
-                handled.ended = Some(Ended::LoggedOut);
-                return;
-            }
+            Inbound::Logout(_) => return self.end(Ended::LoggedOut, handled),
             Inbound::Heartbeat(_) => return,
             Inbound::TestRequest(test) => {
-                handled.replies.push(Outbound::TestReply(test));
+                if self.may_ask((frame, index), now_ns, handled) {
+                    handled.replies.push(Outbound::TestReply(test));
+                }
+                return;
+            }
+            Inbound::SetDeadMan(switch) => {
+                if self.may_ask((frame, index), now_ns, handled) {
+                    handled.dead_man_ms = Some(switch.after_ms);
+                    handled.replies.push(Outbound::DeadManSet(switch));
+                }
                 return;
             }
             Inbound::NewOrder(signed) => new_order(origin, signed.order, signed.signature),
@@ -267,7 +350,59 @@ impl Session {
                 Command::DelegatedReplace(DelegatedReplace { origin, replace })
             }
         };
-        handled.requests.push(Request { frame: frame.header.number, index, command });
+        let request = Request { frame: frame.header.number, index, command };
+        let verdict = match &request.command {
+            Command::SignedFrame(signed) => {
+                self.throttle.orders(signed.orders, now_ns, &self.limits)
+            }
+            // Counted with the signature in front of it.
+            Command::DelegatedOrder(_) | Command::DelegatedReplace(_)
+                if index <= handled.signed_orders =>
+            {
+                handled.throttled.map_or(Verdict::Passed, Verdict::Refused)
+            }
+            command if command.makes_orders() => self.throttle.order(now_ns, &self.limits),
+            _ => self.throttle.cancel(now_ns, &self.limits),
+        };
+        if let Command::SignedFrame(signed) = &request.command {
+            handled.signed_orders = signed.orders;
+            handled.throttled =
+                if let Verdict::Refused(limit) = verdict { Some(limit) } else { None };
+        }
+        let throttled = |limit| request.rejected_at(RejectReason::Throttled, limit);
+        match verdict {
+            Verdict::Passed => handled.requests.push(request),
+            Verdict::Refused(limit) => handled.replies.push(throttled(limit)),
+            Verdict::Ended(limit) => {
+                handled.replies.push(throttled(limit));
+                self.end(Ended::Throttled, handled);
+            }
+        }
+    }
+
+    /// Whether a question that is no request may be asked, which counts as a cancellation does.
+    fn may_ask(&mut self, at: (&Frame, u16), now_ns: u64, handled: &mut Handled) -> bool {
+        let (frame, index) = at;
+        let throttled = |limit| {
+            let (frame, client_order) = (frame.header.number, ClientOrderId::new(0));
+            let reason = RejectReason::Throttled;
+            let rejected = MessageRejected { frame, client_order, index, reason, limit };
+            Outbound::MessageRejected(rejected)
+        };
+        match self.throttle.cancel(now_ns, &self.limits) {
+            Verdict::Passed => return true,
+            Verdict::Refused(limit) => handled.replies.push(throttled(limit)),
+            Verdict::Ended(limit) => {
+                handled.replies.push(throttled(limit));
+                self.end(Ended::Throttled, handled);
+            }
+        }
+        false
+    }
+
+    const fn end(&mut self, why: Ended, handled: &mut Handled) {
+        self.logged_on = false;
+        handled.ended = Some(why);
     }
 
     /// Ends the session with a reason the client is told.
@@ -304,18 +439,19 @@ const fn rejected(frame: &Frame, index: u16, reason: RejectReason) -> Outbound {
         client_order: ClientOrderId::new(0),
         index,
         reason,
+        limit: 0,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use types::{Energy, OrderId, Scope};
-    use wire::{FrameBuilder, FrameDecoder, inbound::Logon};
+    use wire::{FrameBuilder, FrameDecoder};
 
     use super::*;
 
     fn session() -> Session {
-        Session::new(PlatformId::new(7), SessionId::new(1), Shards::ONE)
+        Session::new(PlatformId::new(7), SessionId::new(1), Shards::ONE, Limits::default())
     }
 
     fn nothing_yet(_: ShardId) -> Seq {
@@ -323,7 +459,7 @@ mod tests {
     }
 
     const fn logon(shard: ShardId) -> Inbound {
-        Inbound::Logon(Logon { heartbeat_ms: 1_000, shard })
+        Inbound::Logon(Logon::new(1_000, shard))
     }
 
     fn frame(number: u64, messages: &[Inbound]) -> Frame {
@@ -346,7 +482,7 @@ mod tests {
     #[test]
     fn logon_comes_first_and_once() {
         let mut first = session();
-        let handled = first.handle_frame(&frame(1, &[CANCEL]), nothing_yet);
+        let handled = first.handle_frame(&frame(1, &[CANCEL]), 0, nothing_yet);
         assert_eq!(
             handled.replies,
             [Outbound::SessionRejected(SessionRejected {
@@ -356,10 +492,11 @@ mod tests {
         assert_eq!(handled.ended, Some(Ended::Refused));
 
         let mut twice = session();
-        let handled = twice.handle_frame(&frame(1, &[LOGON, LOGON]), nothing_yet);
+        let handled = twice.handle_frame(&frame(1, &[LOGON, LOGON]), 0, nothing_yet);
         assert!(matches!(handled.replies[0], Outbound::SessionAccepted(_)));
+        assert!(matches!(handled.replies[1], Outbound::SessionLimits(_)));
         assert!(matches!(
-            handled.replies[1],
+            handled.replies[2],
             Outbound::MessageRejected(MessageRejected {
                 reason: RejectReason::UnexpectedMessage,
                 index: 1,
@@ -373,10 +510,11 @@ mod tests {
     fn a_session_is_of_the_shard_it_asks_for_if_there_is_one() {
         let shards = Shards::new(3).unwrap();
         let at = |index| {
-            let mut session = Session::new(PlatformId::new(7), SessionId::new(1), shards);
+            let mut session =
+                Session::new(PlatformId::new(7), SessionId::new(1), shards, Limits::default());
             let logon = logon(ShardId::new(index).unwrap());
             let last = |shard: ShardId| Seq::new(100 + u64::from(shard.index()));
-            (session.handle_frame(&frame(1, &[logon]), last), session.shard().index())
+            (session.handle_frame(&frame(1, &[logon]), 0, last), session.shard().index())
         };
         let (handled, shard) = at(2);
         let Outbound::SessionAccepted(accepted) = handled.replies[0] else { panic!("{handled:?}") };
@@ -386,6 +524,24 @@ mod tests {
         let reason = RejectReason::WrongShard;
         let refused = Outbound::SessionRejected(SessionRejected { reason });
         assert_eq!((&handled.replies[..], handled.ended), (&[refused][..], Some(Ended::Refused)));
+    }
+
+    #[test]
+    fn a_logon_says_where_it_resumes_and_how_long_its_orders_stay() {
+        let resuming = |seq| {
+            let mut session = session();
+            let resume = Some(ResumePoint { seq: Seq::new(seq), reports: 2 });
+            let logon = Logon { resume, cancel_after_ms: 50, ..Logon::new(1_000, ShardId::FIRST) };
+            let frame = frame(1, &[Inbound::Logon(logon)]);
+            (session.handle_frame(&frame, 0, |_| Seq::new(9)), resume)
+        };
+        let (handled, resume) = resuming(9);
+        assert_eq!(handled.opened, Some(Opened { resume, cancel_after_ms: 50 }));
+        let (handled, _) = resuming(10);
+        let reason = RejectReason::UnknownPosition;
+        let refused = Outbound::SessionRejected(SessionRejected { reason });
+        assert_eq!((&handled.replies[..], handled.ended), (&[refused][..], Some(Ended::Refused)));
+        assert_eq!(handled.opened, None);
     }
 
     #[test]
@@ -407,7 +563,7 @@ mod tests {
                 scope: Scope::All,
             }),
         ];
-        let handled = session.handle_frame(&frame(1, &messages), nothing_yet);
+        let handled = session.handle_frame(&frame(1, &messages), 0, nothing_yet);
         let request = OrderRequest { origin, client_order, order };
         let expected = [
             Command::CancelOrder(request),
@@ -433,9 +589,9 @@ mod tests {
     #[test]
     fn what_stands_behind_the_end_is_answered() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[logon(ShardId::FIRST)]), nothing_yet);
+        session.handle_frame(&frame(1, &[logon(ShardId::FIRST)]), 0, nothing_yet);
         let handled =
-            session.handle_frame(&frame(2, &[Inbound::Logout(Empty), CANCEL]), nothing_yet);
+            session.handle_frame(&frame(2, &[Inbound::Logout(Empty), CANCEL]), 0, nothing_yet);
         assert_eq!(handled.ended, Some(Ended::LoggedOut));
         let [Outbound::MessageRejected(behind)] = handled.replies[..] else {
             panic!("{:?}", handled.replies)
@@ -446,8 +602,8 @@ mod tests {
     #[test]
     fn a_gap_in_numbers_ends_the_session() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[LOGON]), nothing_yet);
-        let handled = session.handle_frame(&frame(3, &[CANCEL]), nothing_yet);
+        session.handle_frame(&frame(1, &[LOGON]), 0, nothing_yet);
+        let handled = session.handle_frame(&frame(3, &[CANCEL]), 0, nothing_yet);
         assert!(handled.requests.is_empty());
         assert!(matches!(
             handled.replies[..],
@@ -458,24 +614,24 @@ mod tests {
     #[test]
     fn every_message_of_a_damaged_frame_is_answered() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[LOGON]), nothing_yet);
+        session.handle_frame(&frame(1, &[LOGON]), 0, nothing_yet);
         let mut damaged = frame(2, &[CANCEL, CANCEL, CANCEL, CANCEL]);
         damaged.payload[24] = 99;
-        let handled = session.handle_frame(&damaged, nothing_yet);
+        let handled = session.handle_frame(&damaged, 0, nothing_yet);
         assert_eq!(handled.requests.len(), 1);
         assert_eq!(handled.replies.len(), 3);
         assert_eq!(handled.ended, None);
-        let handled = session.handle_frame(&frame(3, &[CANCEL]), nothing_yet);
+        let handled = session.handle_frame(&frame(3, &[CANCEL]), 0, nothing_yet);
         assert_eq!(handled.requests.len(), 1, "the session goes on");
     }
 
     #[test]
     fn trailing_bytes_are_answered_too() {
         let mut session = session();
-        session.handle_frame(&frame(1, &[LOGON]), nothing_yet);
+        session.handle_frame(&frame(1, &[LOGON]), 0, nothing_yet);
         let mut longer = frame(2, &[CANCEL]);
         longer.payload.push(0);
-        let handled = session.handle_frame(&longer, nothing_yet);
+        let handled = session.handle_frame(&longer, 0, nothing_yet);
         assert_eq!((handled.requests.len(), handled.replies.len()), (1, 1));
     }
 }

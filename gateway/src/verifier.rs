@@ -1,7 +1,8 @@
 //! Stop 3 of an order's life, second half: signature checks on their own threads, between the
 //! session and the ring.
 //!
-//! A session always uses the same thread, so its requests keep their order.
+//! A platform's sessions at a shard, one after the other, use the same thread. So requests keep their
+//! order, and when a newer session takes over, nothing of the older one comes behind it.
 
 use std::{
     io,
@@ -15,7 +16,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, Command, Digest, MeterId, PlatformId, RejectReason, ShardId, ShardMap, Signature,
+    About, Command, Digest, MeterId, Origin, PlatformId, RejectReason, ShardId, ShardMap,
+    Signature,
 };
 use wire::signing;
 
@@ -58,6 +60,8 @@ pub struct Admission {
     pub rings: Vec<Ingress>,
     /// Whether the disk is too full for more orders.
     pub storage_low: Arc<AtomicBool>,
+    /// Most requests of a session without an answer.
+    pub open_requests_max: u32,
 }
 
 /// Running verifier threads. They end when every sender is gone.
@@ -94,6 +98,16 @@ impl Verifiers {
         Ok(Self { senders: senders.into() })
     }
 
+    /// Waits until a session's verifier has done what it was given so far.
+    pub async fn fence_of(&self, origin: Origin, shard: ShardId) {
+        let (passed, wait) = oneshot::channel();
+        if let Some(sender) = self.sender_of(origin, shard)
+            && sender.send(Job::Fence(passed)).await.is_ok()
+        {
+            wait.await.ok();
+        }
+    }
+
     /// Waits until every verifier has done what it was given so far.
     pub async fn fence(&self) {
         for sender in self.senders.iter() {
@@ -106,15 +120,21 @@ impl Verifiers {
 
     /// Hands a frame's requests to the session's verifier; waits while it is behind.
     pub async fn submit(&self, job: Job) {
-        let count = u32::try_from(self.senders.len()).unwrap_or(1).max(1);
-        let Job::Requests { session, .. } = &job else { return };
-        let number = session.origin().session.get().rem_euclid(count);
-        let sender = usize::try_from(number).ok().and_then(|number| self.senders.get(number));
+        let Job::Requests { session, shard, .. } = &job else { return };
+        let sender = self.sender_of(session.origin(), *shard);
         if let Some(sender) = sender {
             // A verifier ends only with the process; its requests are then unanswered, as after a
             // crash.
             sender.send(job).await.ok();
         }
+    }
+}
+
+impl Verifiers {
+    /// The verifier of a platform at a shard.
+    fn sender_of(&self, origin: Origin, shard: ShardId) -> Option<&mpsc::Sender<Job>> {
+        let number = usize::from(origin.platform.get()).wrapping_add(shard.index().into());
+        self.senders.get(number.checked_rem(self.senders.len())?)
     }
 }
 
@@ -124,20 +144,33 @@ fn handle_requests(
     (requests, covered): (&[Request], &[u8]),
     admission: &Admission,
 ) {
+    if session.is_fenced() {
+        return; // Closed, and its successor may have asked for something already.
+    }
+    let most = admission.open_requests_max;
+    let room = most.saturating_sub(session.open_requests());
+    // Before the first is in the ring: its answer may come at once.
+    session.requested(answers(requests));
     let mut refused = OutboundBatch::default();
-    admit(shard, (requests, covered), admission, &mut |request, reason| {
-        session.push(&mut refused, &request.rejected(reason));
+    let mut refused_count = 0_u32;
+    admit(shard, (requests, covered), room, admission, &mut |request, reason| {
+        let limit = if reason == RejectReason::TooManyOpenRequests { most } else { 0 };
+        session.push(&mut refused, &request.rejected_at(reason, limit));
+        refused_count = refused_count.saturating_add(answers(std::slice::from_ref(request)));
     });
     session.send(refused);
+    session.answered(refused_count);
 }
 
 /// Checks the requests of one frame and puts them into the ring of their shard, in order. `covered` are
-/// the bytes behind a `FrameSignature`. Everything that is refused is told to `refuse`.
+/// the bytes behind a `FrameSignature`, `room` is how many more of the session may wait for an answer.
+/// Everything that is refused is told to `refuse`.
 ///
 /// A signed frame stands first, and goes in whole or not at all.
 pub fn admit(
     shard: ShardId,
     (requests, covered): (&[Request], &[u8]),
+    mut room: u32,
     admission: &Admission,
     refuse: &mut dyn FnMut(&Request, RejectReason),
 ) {
@@ -145,21 +178,41 @@ pub fn admit(
     let Some(ring) = admission.rings.get(usize::from(shard.index())) else { return };
     let mut signed_bytes = Vec::with_capacity(signing::SIGNED_BYTES_MAX);
     let (frame, single) = split_frame(requests);
-    if let Some(frame) = frame
-        && let Err(reason) =
+    if let Some(frame) = frame {
+        let orders = answers(frame);
+        let admitted = if orders > room {
+            Err(RejectReason::TooManyOpenRequests)
+        } else {
             admit_frame(shard, frame, covered, (admission, ring), &mut signed_bytes)
-    {
-        frame.iter().for_each(|request| refuse(request, reason));
+        };
+        match admitted {
+            Ok(()) => room = room.saturating_sub(orders),
+            Err(reason) => frame.iter().for_each(|request| refuse(request, reason)),
+        }
     }
     for request in single {
+        let Some(left) = room.checked_sub(1) else {
+            refuse(request, RejectReason::TooManyOpenRequests);
+            continue;
+        };
         let outcome = check_shard(&request.command, shard, &admission.map)
             .and_then(|()| check_storage(&request.command, &admission.storage_low))
             .and_then(|()| check(&request.command, &admission.directory, &mut signed_bytes))
-            .and_then(|()| ring.push(request.command).map_err(|_| RejectReason::Busy));
-        if let Err(reason) = outcome {
-            refuse(request, reason);
+            .and_then(|()| push(request, ring));
+        match outcome {
+            Ok(()) => room = left,
+            Err(reason) => refuse(request, reason),
         }
     }
+}
+
+/// How many of these will be answered: the signature of an admitted frame is not.
+fn answers(requests: &[Request]) -> u32 {
+    let signatures = usize::from(matches!(
+        requests.first(),
+        Some(Request { command: Command::SignedFrame(_), .. })
+    ));
+    u32::try_from(requests.len().saturating_sub(signatures)).unwrap_or(u32::MAX)
 }
 
 /// A signature with as many of the requests behind it as it covers or there are, and the others.
@@ -185,6 +238,9 @@ fn admit_frame(
     for request in frame {
         check_shard(&request.command, shard, &admission.map)?;
         check_storage(&request.command, &admission.storage_low)?;
+    }
+    if ring.is_crowded(frame.len()) {
+        return Err(RejectReason::Busy);
     }
     let commands = frame.iter().map(|request| request.command).collect();
     ring.push_frame(commands).map_err(|_| RejectReason::Busy)
@@ -231,6 +287,14 @@ pub fn verify_frame(
     verify(key, signed_bytes, &signed.signature)
 }
 
+/// Puts a request into the ring. What makes orders leaves the last places to what takes them away.
+fn push(request: &Request, ring: &Ingress) -> Result<(), RejectReason> {
+    if request.makes_orders() && ring.is_crowded(1) {
+        return Err(RejectReason::Busy);
+    }
+    ring.push(request.command).map_err(|_| RejectReason::Busy)
+}
+
 /// Whether the session's shard is the one that knows the slot or the order. What no shard knows is
 /// the engine's to refuse.
 fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), RejectReason> {
@@ -250,16 +314,8 @@ fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), 
 /// Whether there is room for what the command makes. What takes orders away always has some: it is
 /// what the reserve is for.
 fn check_storage(command: &Command, storage_low: &AtomicBool) -> Result<(), RejectReason> {
-    let makes_orders = matches!(
-        command,
-        Command::NewOrder(_)
-            | Command::ReplaceOrder(_)
-            | Command::ActivateOrder(_)
-            | Command::DelegatedOrder(_)
-            | Command::DelegatedReplace(_)
-    );
     // A moment sooner or later makes no difference: the flag guards no other memory.
-    if makes_orders && storage_low.load(Ordering::Relaxed) {
+    if command.makes_orders() && storage_low.load(Ordering::Relaxed) {
         return Err(RejectReason::StorageLow);
     }
     Ok(())

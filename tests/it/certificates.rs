@@ -16,7 +16,7 @@ use tests::{
 use types::{Party, Role, Side};
 use wire::{ALPN_DATA, ALPN_FEED, ALPN_ORDERS, Inbound, inbound::Logon};
 
-const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 60_000, shard: types::ShardId::FIRST });
+const LOGON: Inbound = Inbound::Logon(Logon::new(60_000, types::ShardId::FIRST));
 const ROLES: [Role; 5] =
     [Role::Platform, Role::Retailer, Role::Utility, Role::Operator, Role::Settlement];
 

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, env};
 use gateway::{
     Directory, client, identity,
     session::{Ended, Session},
+    throttle::{Limits, Rate},
     verifier,
 };
 use tests::{
@@ -113,7 +114,7 @@ fn signed_replacement() -> Inbound {
 fn streams() -> Vec<Vec<u8>> {
     let client_order = ClientOrderId::new(7);
     let request = inbound::OrderRequest { client_order, order: OrderId::new(1) };
-    let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000, shard: ShardId::FIRST });
+    let logon = Inbound::Logon(Logon::new(10_000, ShardId::FIRST));
     let requests = [
         signed_order(1),
         signed_replacement(),
@@ -128,6 +129,7 @@ fn streams() -> Vec<Vec<u8>> {
         Inbound::MassCancel(inbound::MassCancel { client_order, slot: None, scope: Scope::All }),
         Inbound::TestRequest(inbound::Test { token: 5 }),
         Inbound::Heartbeat(Empty),
+        Inbound::SetDeadMan(inbound::DeadMan { after_ms: 5_000 }),
     ];
     let mut to_sign = client::FrameToSign::default();
     [11, 12].into_iter().for_each(|number| to_sign.push(order(number)));
@@ -201,18 +203,33 @@ fn damaged_streams_are_cut_the_same_however_they_arrive() {
 #[test]
 fn every_message_of_a_damaged_session_is_answered() {
     let samples = streams();
-    let expected =
-        ["accepted", "rejected", "refused message", "request", "test reply", "ended", "logged out"];
+    let expected = [
+        "accepted",
+        "limits",
+        "rejected",
+        "refused message",
+        "throttled",
+        "request",
+        "test reply",
+        "dead man",
+        "ended",
+        "ended throttled",
+        "logged out",
+    ];
     fuzz("session", &expected, |random, coverage| {
         let mut bytes = samples[usize::try_from(random.below(4)).unwrap()].clone();
         damage(&mut bytes, &samples, random);
         let mut decoder = FrameDecoder::default();
         decoder.extend(&bytes);
-        let mut session = Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE);
+        // Some may send less than the streams hold.
+        let burst = 1 + u32::try_from(random.below(12)).unwrap();
+        let rate = Rate { per_s: 1, burst };
+        let limits = Limits { orders: rate, cancels: rate, open_requests: 1 };
+        let mut session = Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE, limits);
         loop {
             let (handled, messages, heartbeats) = match decoder.next_frame() {
                 Ok(Some(frame)) => {
-                    let handled = session.handle_frame(&frame, |_| Seq::new(3));
+                    let handled = session.handle_frame(&frame, 0, |_| Seq::new(3));
                     let messages = InboundMessages::new(&frame.payload, frame.header.messages);
                     let heartbeats =
                         messages.filter(|message| matches!(message, Ok(Inbound::Heartbeat(_))));
@@ -225,6 +242,10 @@ fn every_message_of_a_damaged_session_is_answered() {
                 count(coverage, name(reply));
                 if let Outbound::MessageRejected(rejected) = reply {
                     assert_ne!(rejected.reason.code(), 0);
+                    if rejected.reason == RejectReason::Throttled {
+                        assert_eq!(rejected.limit, 1, "the limit is told");
+                        count(coverage, "throttled");
+                    }
                 }
             }
             for request in &handled.requests {
@@ -234,6 +255,10 @@ fn every_message_of_a_damaged_session_is_answered() {
             match handled.ended {
                 // The connection's writer says so, behind the last answer.
                 Some(Ended::LoggedOut) => return count(coverage, "logged out"),
+                Some(Ended::Throttled) => {
+                    assert!(!handled.replies.is_empty(), "the end is told");
+                    return count(coverage, "ended throttled");
+                }
                 Some(Ended::Refused | Ended::ProtocolError) => {
                     assert!(!handled.replies.is_empty(), "the end is told");
                     return count(coverage, "ended");
@@ -241,7 +266,9 @@ fn every_message_of_a_damaged_session_is_answered() {
                 None => {}
             }
             // Heartbeats are the only messages without an answer.
-            let answered = handled.replies.len() + handled.requests.len() + heartbeats;
+            let limits = usize::from(handled.opened.is_some());
+            let replies = handled.replies.len() - limits;
+            let answered = replies + handled.requests.len() + heartbeats;
             assert!(answered >= messages, "a message is not answered: {handled:?}");
         }
     });
@@ -257,8 +284,12 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::ExecutionReport(_)
         | Outbound::GoingAway(_)
         | Outbound::LoggedOut(_)
+        | Outbound::ResumeComplete(_)
+        | Outbound::ResumeTooOld(_)
         | Outbound::MassCancelled(_)
         | Outbound::DelegationReport(_) => "another",
+        Outbound::SessionLimits(_) => "limits",
+        Outbound::DeadManSet(_) => "dead man",
     }
 }
 

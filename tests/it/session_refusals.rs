@@ -15,7 +15,7 @@ use wire::{
     signing,
 };
 
-const LOGON: Inbound = Inbound::Logon(Logon { heartbeat_ms: 60_000, shard: types::ShardId::FIRST });
+const LOGON: Inbound = Inbound::Logon(Logon::new(60_000, types::ShardId::FIRST));
 
 /// A cancellation of no order: the engine answers it.
 fn probe(client_order: u64) -> Inbound {

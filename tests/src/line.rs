@@ -99,11 +99,11 @@ impl Line {
     /// When the exchange does not accept the session.
     pub async fn log_on(&self) -> Stream {
         let mut stream = self.open().await;
-        stream
-            .frame(&[Inbound::Logon(Logon { heartbeat_ms: 60_000, shard: types::ShardId::FIRST })])
-            .await;
+        stream.frame(&[Inbound::Logon(Logon::new(60_000, types::ShardId::FIRST))]).await;
         let answer = stream.next().await;
         assert!(matches!(answer, Some(Outbound::SessionAccepted(_))), "{answer:?}");
+        let limits = stream.next().await;
+        assert!(matches!(limits, Some(Outbound::SessionLimits(_))), "{limits:?}");
         stream
     }
 

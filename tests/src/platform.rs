@@ -11,7 +11,7 @@ use types::{
 };
 use wire::{
     Inbound, Outbound,
-    inbound::Test,
+    inbound::{Logon, Test},
     outbound::{DelegationReport, DelegationState, ExecType, ExecutionReport},
 };
 
@@ -69,7 +69,25 @@ impl Platform {
         key: SlotKey,
         valid_until: Timestamp,
     ) -> Self {
-        let opening = TradingSession::open_at(connector, shard, HEARTBEAT_MS);
+        Self::log_on_as(connector, Logon::new(HEARTBEAT_MS, shard), key, valid_until).await
+    }
+
+    /// Logs on at noon's shard as stated.
+    ///
+    /// # Panics
+    /// When the exchange does not accept the session.
+    pub async fn log_on_with(venue: &Venue, number: u16, logon: Logon) -> Self {
+        let connector = venue.connector(cast::party(Role::Platform, number));
+        Self::log_on_as(&connector, logon, venue.slot(0), venue.minutes_from_noon(0)).await
+    }
+
+    async fn log_on_as(
+        connector: &Connector,
+        logon: Logon,
+        key: SlotKey,
+        valid_until: Timestamp,
+    ) -> Self {
+        let opening = TradingSession::log_on(connector, logon);
         let session = soon(opening).await.expect("a session");
         let inbox = VecDeque::new();
         Self { session, key, valid_until, next_client_order: 1, inbox }
@@ -281,6 +299,7 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         | Inbound::Logon(_)
         | Inbound::Logout(_)
         | Inbound::Heartbeat(_)
+        | Inbound::SetDeadMan(_)
         | Inbound::TestRequest(_) => {
             panic!("no request: {message:?}")
         }
@@ -301,6 +320,10 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
         | Outbound::Heartbeat(_)
         | Outbound::LoggedOut(_)
         | Outbound::GoingAway(_)
+        | Outbound::SessionLimits(_)
+        | Outbound::ResumeComplete(_)
+        | Outbound::ResumeTooOld(_)
+        | Outbound::DeadManSet(_)
         | Outbound::TestReply(_) => false,
     }
 }
@@ -318,6 +341,10 @@ pub fn told(message: &Outbound) -> String {
         Outbound::GoingAway(_) => "going away".to_owned(),
         Outbound::TestReply(test) => format!("test {}", test.token),
         Outbound::DelegationReport(report) => told_delegation(report),
+        Outbound::SessionLimits(limits) => format!("limits {} orders/s", limits.orders_per_s),
+        Outbound::ResumeComplete(_) => "told everything".to_owned(),
+        Outbound::ResumeTooOld(_) => "too old".to_owned(),
+        Outbound::DeadManSet(switch) => format!("dead man in {} ms", switch.after_ms),
         Outbound::MassCancelled(report) => {
             let end = if report.complete { "" } else { " and more are left" };
             format!("mass cancelled {}{end}", report.cancelled)

@@ -272,6 +272,19 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it asks for more than to take back: an order, or more of one.
+    #[must_use]
+    pub const fn makes_orders(&self) -> bool {
+        matches!(
+            self,
+            Self::NewOrder(_)
+                | Self::ReplaceOrder(_)
+                | Self::ActivateOrder(_)
+                | Self::DelegatedOrder(_)
+                | Self::DelegatedReplace(_)
+        )
+    }
+
     /// The session that sent it; `None` where the operator or the timetable did.
     #[must_use]
     pub const fn origin(&self) -> Option<Origin> {

@@ -60,6 +60,13 @@ reasons! {
     /// The exchange has little room left on its disk and takes nothing that makes orders; cancelling
     /// and reducing go on.
     StorageLow = 7, "storage_low", true;
+    /// The session has sent more than its limits allow; nothing was done with the request.
+    Throttled = 8, "throttled", true;
+    /// The session waits for as many answers as it may; nothing was done with the request.
+    TooManyOpenRequests = 9, "too_many_open_requests", true;
+    /// The logon resumes from a position that the shard has not reached: it is of another exchange, or
+    /// of another shard.
+    UnknownPosition = 10, "unknown_position", false;
 
     /// No meter of this number is registered.
     UnknownMeter = 20, "unknown_meter", false;

@@ -3,7 +3,7 @@
 //! A request is an 8-byte [`RequestHead`] and a body; an answer is one message of [`Answer`] and,
 //! for a question, JSON text up to the end of the stream.
 
-use types::{Digest, MeterId, Timestamp};
+use types::{Digest, MeterId, Scope, Timestamp, TradingControl, TradingState};
 
 use crate::{
     field::{DecodeError, Field, Zero},
@@ -23,6 +23,8 @@ pub enum RequestKind {
     Document = 1,
     /// The body is a [`P2pQuery`].
     P2pEnergy = 2,
+    /// The body is a [`TradingControl`]: an operator suspends, kills, or lets trade again.
+    SetTrading = 3,
 }
 
 impl Field for RequestKind {
@@ -32,6 +34,7 @@ impl Field for RequestKind {
         match self {
             Self::Document => 1_u8,
             Self::P2pEnergy => 2_u8,
+            Self::SetTrading => 3_u8,
         }
         .put(out);
     }
@@ -39,6 +42,7 @@ impl Field for RequestKind {
         match u8::take(bytes)? {
             1 => Ok(Self::Document),
             2 => Ok(Self::P2pEnergy),
+            3 => Ok(Self::SetTrading),
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
@@ -91,6 +95,8 @@ pub struct P2pQuery {
 }
 layout! { P2pQuery { from: Timestamp, to: Timestamp, meter: MeterId, zero 4, } }
 
+layout! { TradingControl { scope: Scope, state: TradingState, zero 2, } }
+
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
@@ -116,7 +122,7 @@ messages! {
     Answer {
         /// To a document.
         Receipt(Receipt) = 192, 48;
-        /// To a question, or to a request that could not be read.
+        /// To a question or an operator's control, or to a request that could not be read.
         QueryResult(QueryResult) = 193, 16;
     }
 }

@@ -4,7 +4,7 @@ use types::{
     ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind,
     MarketId, MeterId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power, Price,
     PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
-    Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId, UtilityId,
+    Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -146,6 +146,7 @@ code_fields! {
     Phase: u8;
     Role: u8;
     PriceRule: u8;
+    TradingState: u8;
     CancelReason: u8;
     Request: u8;
     RejectReason: u16;

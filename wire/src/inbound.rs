@@ -2,8 +2,8 @@
 
 use types::{
     ClientOrderId, Conditions, Delegation, Energy, KeyId, ListKind, MarketId, MeterId, NewOrder,
-    OrderId, OrderKind, OrderList, PlatformId, Price, ReplaceOrder, Scope, ShardId, Side, Sides,
-    Signature, SlotKey, TimeInForce, Timestamp,
+    OrderId, OrderKind, OrderList, PlatformId, Price, ReplaceOrder, Scope, Seq, ShardId, Side,
+    Sides, Signature, SlotKey, TimeInForce, Timestamp,
 };
 
 use crate::field::{ConditionFlags, DecodeError, Field};
@@ -130,8 +130,92 @@ pub struct Logon {
     pub heartbeat_ms: u32,
     /// The shard whose slots the session trades.
     pub shard: ShardId,
+    /// What the client has already been told, if it asks for the rest.
+    pub resume: Option<ResumePoint>,
+    /// How long after the end of the session the platform's open orders at the shard are cancelled
+    /// if no other session was opened, in milliseconds; 0 for never.
+    pub cancel_after_ms: u32,
 }
-layout! { Logon { heartbeat_ms: u32, shard: ShardId, zero 3, } }
+
+impl Logon {
+    /// To trade at a shard, with nothing told again and nothing cancelled at the end.
+    #[must_use]
+    pub const fn new(heartbeat_ms: u32, shard: ShardId) -> Self {
+        Self { heartbeat_ms, shard, resume: None, cancel_after_ms: 0 }
+    }
+}
+
+/// The last report a client has. Reports of one command have an order, so this is exact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResumePoint {
+    /// Position of the last report, or 0 before the first.
+    pub seq: Seq,
+    /// How many reports of that position the client has; 0 where it has all of them.
+    pub reports: u32,
+}
+
+/// A logon as it stands in a message.
+struct LogonFields {
+    heartbeat_ms: u32,
+    shard: ShardId,
+    resume: bool,
+    resume_seq: Seq,
+    resume_reports: u32,
+    cancel_after_ms: u32,
+}
+layout! {
+    LogonFields {
+        heartbeat_ms: u32,
+        shard: ShardId,
+        resume: bool,
+        zero 2,
+        resume_seq: Seq,
+        resume_reports: u32,
+        cancel_after_ms: u32,
+    }
+}
+
+/// A point without `resume` is refused: it says two things.
+impl Field for Logon {
+    const SIZE: usize = LogonFields::SIZE;
+    const NAME: &'static str = "Logon";
+    fn parts(name: &'static str) -> Vec<(String, usize, &'static str)> {
+        LogonFields::parts(name)
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        let ResumePoint { seq, reports } = self.resume.unwrap_or_default();
+        let fields = LogonFields {
+            heartbeat_ms: self.heartbeat_ms,
+            shard: self.shard,
+            resume: self.resume.is_some(),
+            resume_seq: seq,
+            resume_reports: reports,
+            cancel_after_ms: self.cancel_after_ms,
+        };
+        fields.put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let fields = LogonFields::take(bytes)?;
+        let point = ResumePoint { seq: fields.resume_seq, reports: fields.resume_reports };
+        if !fields.resume && point != ResumePoint::default() {
+            return Err(DecodeError::BadField("resume"));
+        }
+        Ok(Self {
+            heartbeat_ms: fields.heartbeat_ms,
+            shard: fields.shard,
+            resume: fields.resume.then_some(point),
+            cancel_after_ms: fields.cancel_after_ms,
+        })
+    }
+}
+
+/// A dead-man switch: cancels what the platform has open unless it is set again in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadMan {
+    /// In how many milliseconds, counted from its arrival; 0 takes the switch away.
+    pub after_ms: u32,
+}
+layout! { DeadMan { after_ms: u32, zero 4, } }
 
 /// A message without content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -281,7 +365,7 @@ messages! {
     /// What a client may send on a trading session.
     Inbound {
         /// Begins the session; the first message, once.
-        Logon(Logon) = 1, 16;
+        Logon(Logon) = 1, 32;
         /// Ends the session; answered by `LoggedOut`.
         Logout(Empty) = 2, 8;
         /// Nothing to say, still there.
@@ -312,6 +396,8 @@ messages! {
         DelegatedOrder(NewOrder) = 15, 96;
         /// A replacement under a delegation, covered by the signature of its frame.
         DelegatedReplace(ReplaceOrder) = 16, 56;
+        /// Sets the platform's dead-man switch at the shard; answered by `DeadManSet`.
+        SetDeadMan(DeadMan) = 20, 16;
     }
 }
 

@@ -7,7 +7,7 @@ use types::{
 
 use crate::{
     field::{DecodeError, Field},
-    inbound::{Empty, Test},
+    inbound::{DeadMan, Empty, Test},
 };
 
 /// The session is open.
@@ -60,6 +60,8 @@ pub struct MessageRejected {
     pub index: u16,
     /// Why.
     pub reason: RejectReason,
+    /// The limit that was reached, where the reason is one; otherwise 0.
+    pub limit: u32,
 }
 layout! {
     MessageRejected {
@@ -67,7 +69,53 @@ layout! {
         client_order: ClientOrderId,
         index: u16,
         reason: RejectReason,
-        zero 4,
+        limit: u32,
+    }
+}
+
+/// Everything up to a position was told; what comes now is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumeComplete {
+    /// The position.
+    pub through: Seq,
+}
+layout! { ResumeComplete { through: Seq, } }
+
+/// What was asked for is not kept any more. The open orders follow instead, as `Status` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumeTooOld {
+    /// First position that the exchange still has.
+    pub first_seq: Seq,
+    /// As of which position the open orders are told.
+    pub through: Seq,
+}
+layout! { ResumeTooOld { first_seq: Seq, through: Seq, } }
+
+/// What a session may do, in force from its first message on. 0 is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Orders, replacements and activations in a second, on average.
+    pub orders_per_s: u32,
+    /// So many of them at once.
+    pub orders_burst: u32,
+    /// Other requests in a second, on average.
+    pub cancels_per_s: u32,
+    /// So many of them at once.
+    pub cancels_burst: u32,
+    /// Requests without an answer.
+    pub open_requests: u32,
+    /// Messages in a frame.
+    pub frame_messages: u16,
+}
+layout! {
+    SessionLimits {
+        orders_per_s: u32,
+        orders_burst: u32,
+        cancels_per_s: u32,
+        cancels_burst: u32,
+        open_requests: u32,
+        frame_messages: u16,
+        zero 2,
     }
 }
 
@@ -316,5 +364,13 @@ messages! {
         MassCancelled(MassCancelReport) = 72, 48;
         /// What became of a delegation.
         DelegationReport(DelegationReport) = 76, 48;
+        /// What was missed is told; live reports follow.
+        ResumeComplete(ResumeComplete) = 77, 16;
+        /// What was missed is not kept any more; `Status` of every open order follows.
+        ResumeTooOld(ResumeTooOld) = 78, 24;
+        /// What the session may do; after `SessionAccepted`.
+        SessionLimits(SessionLimits) = 79, 32;
+        /// Answer to `SetDeadMan`.
+        DeadManSet(DeadMan) = 80, 16;
     }
 }

@@ -13,7 +13,7 @@ from typing import Iterator
 ALPN = "gridcross/1"
 FRAME_HEADER = Struct("<2sBxIQH6x")  # magic, version, payload bytes, number, messages
 HEAD = Struct("<BxH4x")  # kind, length
-LOGON = Struct("<IB3x")  # heartbeat ms, shard
+LOGON = Struct("<IB?2xQII")  # heartbeat ms, shard, resume, its seq and reports, cancel after ms
 NEW_ORDER = Struct("<QqQqQQqQHHIIBBBBBB6x")
 ABOUT_ORDER = Struct("<QQ")  # client order, order
 REPLACE_ORDER = Struct("<QQqQqI4x")
@@ -21,7 +21,7 @@ REDUCE_ORDER = Struct("<QQQ")
 MASS_CANCEL = Struct("<QHHIIB3x")
 ACCEPTED = Struct("<IHHIBB2xQ")  # session, platform, frame messages, heartbeat, shard, last shard, seq
 REPORT = Struct("<QqQQQqQQIHBB")
-MESSAGE_REJECTED = Struct("<QQHH4x")  # frame, client order, index, reason
+MESSAGE_REJECTED = Struct("<QQHHI")  # frame, client order, index, reason, limit
 MASS_CANCELLED = Struct("<QqQIIBB6x")
 DELEGATION = Struct("<QQqqqq8sIHHB7x")  # 8s: first bytes of the key
 REVOKE = Struct("<QQI4x64s")
@@ -40,6 +40,7 @@ class Kind(IntEnum):
     FRAME_SIGNATURE, DELEGATED_ORDER, DELEGATED_REPLACE, DELEGATION_REPORT = 14, 15, 16, 76
     SESSION_ACCEPTED, SESSION_REJECTED, IDLE, LOGGED_OUT = 64, 65, 66, 67
     REPORT, MESSAGE_REJECTED, GOING_AWAY, MASS_CANCELLED = 68, 69, 70, 72
+    RESUME_COMPLETE, RESUME_TOO_OLD, SESSION_LIMITS = 77, 78, 79
 
 
 Side = IntEnum("Side", "BUY SELL", start=0)
@@ -80,6 +81,7 @@ class RejectReason(IntEnum):
     REGISTRY_FULL, UNKNOWN_PARTY, OWNER_OUT_OF_RANGE, AUCTION_NOT_DUE = 73, 74, 75, 76
     INVALID_SCOPE, INVALID_CREDIT, STORAGE_LOW, DELEGATION_MISSING = 77, 78, 7, 25
     DELEGATION_EXPIRED, DELEGATION_EXCEEDED, DELEGATION_OUTDATED = 26, 27, 28
+    THROTTLED, TOO_MANY_OPEN_REQUESTS, UNKNOWN_POSITION = 8, 9, 10
 
     @classmethod
     def _missing_(cls, value: object) -> RejectReason | None:

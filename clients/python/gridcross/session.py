@@ -184,7 +184,7 @@ class Session:
         elif kind == Kind.REPORT:
             self._report(Report.decode(body))
         elif kind == Kind.MESSAGE_REJECTED:
-            _, number, _, reason = m.MESSAGE_REJECTED.unpack(body)
+            _, number, _, reason, _ = m.MESSAGE_REJECTED.unpack(body)
             if answer := self.waiting.pop(number, None):
                 answer.set_exception(Rejected(RejectReason(reason)))
         elif kind == Kind.MASS_CANCELLED:
@@ -248,7 +248,7 @@ async def connect(
         protocol = cast(_Protocol, protocol)
         stream = protocol._quic.get_next_available_stream_id()
         session = protocol.session = Session(protocol, stream, heartbeat_ms)
-        session._send(Kind.LOGON, m.LOGON.pack(heartbeat_ms, shard))
+        session._send(Kind.LOGON, m.LOGON.pack(heartbeat_ms, shard, False, 0, 0, 0))
         await session.accepted.wait()
         if session.ended is not None:
             raise session.ended

@@ -272,6 +272,10 @@ impl Trader {
             // None of these is an answer to what a platform of the demo asks.
             Outbound::SessionAccepted(_)
             | Outbound::SessionRejected(_)
+            | Outbound::SessionLimits(_)
+            | Outbound::ResumeComplete(_)
+            | Outbound::ResumeTooOld(_)
+            | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());

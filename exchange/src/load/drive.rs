@@ -409,7 +409,11 @@ impl Received {
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
             | Outbound::MassCancelled(_)
-            | Outbound::DelegationReport(_) => {}
+            | Outbound::DelegationReport(_)
+            | Outbound::ResumeComplete(_)
+            | Outbound::ResumeTooOld(_)
+            | Outbound::SessionLimits(_)
+            | Outbound::DeadManSet(_) => {}
         }
     }
 

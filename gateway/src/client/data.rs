@@ -1,10 +1,10 @@
 //! Documents and questions of retailers and utilities.
 
 use quinn::{Connection, Endpoint};
-use types::RejectReason;
+use types::{RejectReason, TradingControl};
 use wire::{
     ALPN_DATA,
-    data::{Answer, BODY_BYTES_MAX, P2pQuery, Receipt, RequestHead, RequestKind},
+    data::{Answer, BODY_BYTES_MAX, P2pQuery, QueryResult, Receipt, RequestHead, RequestKind},
     field::Field,
 };
 
@@ -50,6 +50,21 @@ impl DataClient {
             (Answer::QueryResult(result), text) if result.reason == 0 => {
                 String::from_utf8(text).map_err(|_| ClientError::Unexpected)
             }
+            (Answer::QueryResult(result), _) => Err(refused(result.reason)),
+            (Answer::Receipt(_), _) => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Suspends a scope, kills it, or lets it trade again. When this returns it is durable at every
+    /// shard. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// When the connection is lost or the control is refused.
+    pub async fn set_trading(&self, control: TradingControl) -> Result<(), ClientError> {
+        let mut body = Vec::new();
+        control.put(&mut body);
+        match self.request(RequestKind::SetTrading, &body).await? {
+            (Answer::QueryResult(QueryResult { reason: 0 }), _) => Ok(()),
             (Answer::QueryResult(result), _) => Err(refused(result.reason)),
             (Answer::Receipt(_), _) => Err(ClientError::Unexpected),
         }

@@ -16,8 +16,8 @@ pub use self::{
     feed::{FeedBatch, FeedClient},
     trading::{
         FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, cancel,
-        end_delegation, hibernate, mass_cancel, reduce, sign_delegation, sign_new, sign_replace,
-        sign_revocation,
+        end_delegation, hibernate, mass_cancel, reduce, set_dead_man, sign_delegation, sign_new,
+        sign_replace, sign_revocation,
     },
 };
 use crate::{

@@ -13,10 +13,10 @@ use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
     frame::FRAME_MESSAGES_MAX,
     inbound::{
-        Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce, Revoke,
-        SignedNew, SignedReplace,
+        DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
+        ResumePoint, Revoke, SignedNew, SignedReplace,
     },
-    outbound::SessionAccepted,
+    outbound::{SessionAccepted, SessionLimits},
     signing,
 };
 
@@ -160,11 +160,20 @@ pub const fn mass_cancel(
     Inbound::MassCancel(MassCancel { client_order, slot, scope })
 }
 
+/// Has everything of the platform at the session's shard cancelled, unless it is sent again within
+/// so many milliseconds. 0 takes the switch away.
+#[must_use]
+pub const fn set_dead_man(after_ms: u32) -> Inbound {
+    Inbound::SetDeadMan(DeadMan { after_ms })
+}
+
 /// An open session. Sending and receiving can be split over two tasks.
 #[derive(Debug)]
 pub struct TradingSession {
     /// What the exchange said at logon.
     pub accepted: SessionAccepted,
+    /// What the session may send.
+    pub limits: SessionLimits,
     /// Sends messages.
     pub sender: TradingSender,
     /// Receives answers.
@@ -187,7 +196,8 @@ pub struct TradingReceiver {
     decoder: FrameDecoder,
     frames: u64,
     waiting: VecDeque<Outbound>,
-    _connection: Connection,
+    reached: ResumePoint,
+    connection: Connection,
     _endpoint: Endpoint,
 }
 
@@ -209,6 +219,15 @@ impl TradingSession {
         shard: ShardId,
         heartbeat_ms: u32,
     ) -> Result<Self, ClientError> {
+        Self::log_on(connector, Logon::new(heartbeat_ms, shard)).await
+    }
+
+    /// Connects and logs on as stated. Of a logon that resumes, the receiver gives what was missed,
+    /// then `ResumeComplete`, and then what is live.
+    ///
+    /// # Errors
+    /// When the exchange cannot be reached, or refuses the session.
+    pub async fn log_on(connector: &Connector, logon: Logon) -> Result<Self, ClientError> {
         let (endpoint, connection) = connector.connect(ALPN_ORDERS).await?;
         let (send, recv) = connection.open_bi().await?;
         let mut sender = TradingSender {
@@ -222,25 +241,28 @@ impl TradingSession {
             decoder: FrameDecoder::default(),
             frames: 0,
             waiting: VecDeque::new(),
-            _connection: connection,
+            reached: logon.resume.unwrap_or_default(),
+            connection,
             _endpoint: endpoint,
         };
-        sender.send(&[Inbound::Logon(Logon { heartbeat_ms, shard })]).await?;
-        let first = tokio::time::timeout(CONNECT_MAX, receiver.next())
-            .await
-            .map_err(|_| ClientError::Timeout)??;
-        match first {
-            Outbound::SessionAccepted(accepted) => Ok(Self { accepted, sender, receiver }),
-            Outbound::SessionRejected(rejected) => Err(ClientError::Refused(rejected.reason)),
-            Outbound::Heartbeat(_)
-            | Outbound::LoggedOut(_)
-            | Outbound::ExecutionReport(_)
-            | Outbound::MessageRejected(_)
-            | Outbound::GoingAway(_)
-            | Outbound::TestReply(_)
-            | Outbound::MassCancelled(_)
-            | Outbound::DelegationReport(_) => Err(ClientError::Unexpected),
+        sender.send(&[Inbound::Logon(logon)]).await?;
+        let opening = async { (receiver.next().await, receiver.next().await) };
+        let (first, second) =
+            tokio::time::timeout(CONNECT_MAX, opening).await.map_err(|_| ClientError::Timeout)?;
+        let accepted = match first? {
+            Outbound::SessionAccepted(accepted) => accepted,
+            Outbound::SessionRejected(rejected) => {
+                return Err(ClientError::Refused(rejected.reason));
+            }
+            _ => return Err(ClientError::Unexpected),
+        };
+        let Outbound::SessionLimits(limits) = second? else {
+            return Err(ClientError::Unexpected);
+        };
+        if logon.resume.is_none() {
+            receiver.reached = ResumePoint { seq: accepted.last_seq, reports: 0 };
         }
+        Ok(Self { accepted, limits, sender, receiver })
     }
 
     /// Logs out and waits for the exchange's answer. Messages still on the way are given back.
@@ -296,13 +318,25 @@ impl TradingSender {
 }
 
 impl TradingReceiver {
+    /// The last report received: where a next session resumes, without gap or repetition.
+    #[must_use]
+    pub const fn resume_point(&self) -> ResumePoint {
+        self.reached
+    }
+
+    /// Why the exchange closed the connection, once it has.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<quinn::ConnectionError> {
+        self.connection.close_reason()
+    }
+
     /// The next message.
     ///
     /// # Errors
     /// When the stream ends or carries something else than numbered frames.
     pub async fn next(&mut self) -> Result<Outbound, ClientError> {
         loop {
-            if let Some(message) = self.waiting.pop_front() {
+            if let Some(message) = self.try_next() {
                 return Ok(message);
             }
             if let Some(frame) = self.decoder.next_frame()? {
@@ -323,6 +357,28 @@ impl TradingReceiver {
 
     /// A message that already arrived, if there is one.
     pub fn try_next(&mut self) -> Option<Outbound> {
-        self.waiting.pop_front()
+        let message = self.waiting.pop_front()?;
+        self.note(&message);
+        Some(message)
+    }
+
+    /// Counts reports by position.
+    const fn note(&mut self, message: &Outbound) {
+        let seq = match message {
+            Outbound::ExecutionReport(report) => report.seq,
+            Outbound::MassCancelled(report) => report.seq,
+            // Everything up to here is told, the open orders of a snapshot included.
+            Outbound::ResumeComplete(complete) => {
+                self.reached = ResumePoint { seq: complete.through, reports: 0 };
+                return;
+            }
+            _ => return,
+        };
+        let ResumePoint { seq: before, reports } = self.reached;
+        self.reached = if before.get() == seq.get() && reports > 0 {
+            ResumePoint { seq, reports: reports.saturating_add(1) }
+        } else {
+            ResumePoint { seq, reports: 1 }
+        };
     }
 }

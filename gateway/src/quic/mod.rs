@@ -11,12 +11,12 @@ mod trading;
 use std::{
     collections::BTreeMap,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use quinn::{
@@ -24,20 +24,26 @@ use quinn::{
     VarInt, crypto::rustls::HandshakeData,
 };
 use rustls_pki_types::CertificateDer;
-use tokio::sync::{mpsc, oneshot, watch};
-use types::{Party, Seq, ShardId, ShardMap, Shards};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::sleep_until,
+};
+use types::{Party, PlatformId, Seq, ShardId, ShardMap, Shards};
 use wire::{
     ALPN_DATA, ALPN_FEED, ALPN_ORDERS,
     data::{Answer, RequestKind},
+    inbound::ResumePoint,
 };
 
 use self::live::Live;
 use crate::{
     directory::Directory,
-    egress::Sessions,
+    egress::{OutboundBatch, SessionHandle, Sessions},
+    guard,
     identity::{self, Identity, IdentityError},
     ingress::Ingress,
     revocation::ClientVerifier,
+    throttle::{Limits, Used},
     tls::{self, TlsError},
     verifier::{Admission, Verifiers},
 };
@@ -48,11 +54,20 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Connections at once: 1,024 × (1.25 MB stream window + 64 KiB frame) = 1.4 GB at worst.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Handshakes at once: 256 × about 50 KiB of state and 1 ms of work each. From half of them on a
+/// source must prove its address first.
+const HANDSHAKES_AT_ONCE_MAX: usize = 256;
+/// Bytes kept of one connection that is not accepted yet: two flights with the longest chain.
+const INCOMING_BYTES_MAX: u64 = 32 << 10;
+/// Of all of them: 4 MiB.
+const INCOMING_BYTES_TOTAL_MAX: u64 = 4 << 20;
 /// Connections of one party at once and for each shard: one in use, one taking over, and some to
 /// spare.
 const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
 /// Kernel buffer of the socket in each direction; the default drops datagrams under load.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// How soon what found no room in the ring is tried again.
+const GUARD_RETRY: Duration = Duration::from_millis(1);
 /// Streams a data connection may have open at once.
 const DATA_STREAMS_MAX: u32 = 8;
 
@@ -76,6 +91,12 @@ pub enum CloseCode {
     Refused = 6,
     /// The certificate was revoked, or has expired, while the connection was open.
     Revoked = 7,
+    /// The peer went on sending more than its limits after it was refused.
+    Throttled = 8,
+    /// The peer began a frame and did not finish it in time.
+    Unfinished = 9,
+    /// The exchange could not do what the session asked for at its logon. Its log says why.
+    Failed = 10,
 }
 
 impl CloseCode {
@@ -98,6 +119,9 @@ impl CloseCode {
             Self::GoingAway => "going_away",
             Self::Refused => "refused",
             Self::Revoked => "revoked",
+            Self::Throttled => "throttled",
+            Self::Unfinished => "unfinished",
+            Self::Failed => "failed",
         }
     }
 }
@@ -109,6 +133,10 @@ pub struct GatewayOptions {
     pub listen: SocketAddr,
     /// Threads that verify signatures.
     pub verifier_threads: usize,
+    /// What every session may send.
+    pub limits: Limits,
+    /// Most connections from one address at once, handshakes included.
+    pub connections_of_source: u32,
 }
 
 /// Why the gateway cannot start.
@@ -145,6 +173,22 @@ pub struct FeedSubscriber {
     pub connection: Connection,
 }
 
+/// A session that asks for what it missed. Everything goes to `history`, in order; when that is
+/// dropped, live reports follow, so the session has to have joined before.
+#[derive(Debug)]
+pub struct Resume {
+    /// Its shard. It exists.
+    pub shard: ShardId,
+    /// The last report it has.
+    pub after: ResumePoint,
+    /// Joins when it has caught up.
+    pub session: SessionHandle,
+    /// How far the shard is.
+    pub sessions: Arc<Sessions>,
+    /// Takes reports from the journal.
+    pub history: mpsc::Sender<OutboundBatch>,
+}
+
 /// A document or a question, whole.
 #[derive(Debug)]
 pub struct DataRequest {
@@ -165,6 +209,8 @@ pub struct Incoming {
     pub feed: mpsc::Sender<FeedSubscriber>,
     /// Documents and questions.
     pub data: mpsc::Sender<DataRequest>,
+    /// Sessions that ask for what they missed.
+    pub resume: mpsc::Sender<Resume>,
 }
 
 /// Counts who is there; each leaves by dropping what it got on entering.
@@ -221,14 +267,36 @@ struct Shared {
     readers: Presence,
     /// Connections of each party. Touched when one opens or ends, never for a message.
     connections: Mutex<BTreeMap<Party, u32>>,
+    /// Connections and handshakes from each address.
+    sources: Arc<Mutex<BTreeMap<IpAddr, u32>>>,
+    connections_of_source: u32,
     /// Open connections, whose certificates may be revoked.
     live: Arc<Live>,
+    /// Places for handshakes that are going on.
+    handshakes: Arc<Semaphore>,
     next_session: AtomicU32,
+    limits: Limits,
+    /// What platforms have used of them. Touched when a session opens, never for a message.
+    used: Mutex<BTreeMap<(PlatformId, ShardId), Arc<Used>>>,
+    /// When the gateway began to listen.
+    began: Instant,
 }
 
 impl Shared {
     fn port(&self, shard: ShardId) -> Option<&ShardPort> {
         self.ports.get(usize::from(shard.index()))
+    }
+
+    /// Time since the gateway began to listen.
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Where a platform's use of its limits at a shard is kept. There are as many as platforms, which
+    /// are at most 65,536.
+    fn used(&self, platform: PlatformId, shard: ShardId) -> Arc<Used> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(used.entry((platform, shard)).or_default())
     }
 }
 
@@ -273,6 +341,9 @@ impl Gateway {
         let crypto = tls::server(parts.identity, Arc::clone(&parts.verifier), &protocols)?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(Arc::new(transport()));
+        config.max_incoming(HANDSHAKES_AT_ONCE_MAX.saturating_mul(2));
+        config.incoming_buffer_size(INCOMING_BYTES_MAX);
+        config.incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
         let socket = bind_udp(options.listen).map_err(bind)?;
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
@@ -286,6 +357,7 @@ impl Gateway {
             map: Arc::clone(parts.map),
             rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
             storage_low: parts.storage_low,
+            open_requests_max: options.limits.open_requests.max(1),
         };
         let verifiers =
             Verifiers::start(options.verifier_threads, admission).map_err(GatewayError::Thread)?;
@@ -300,9 +372,18 @@ impl Gateway {
             going_away: going_away_seen,
             readers: readers.clone(),
             connections: Mutex::default(),
+            sources: Arc::default(),
+            connections_of_source: options.connections_of_source,
             live,
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE_MAX)),
             next_session: AtomicU32::new(1),
+            limits: options.limits,
+            used: Mutex::default(),
+            began: Instant::now(),
         });
+        for port in &shared.ports {
+            tokio::spawn(watch_guard(port.clone(), shared.began, shared.going_away.clone()));
+        }
         tokio::spawn(accept(endpoint.clone(), shared));
         Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers })
     }
@@ -357,6 +438,41 @@ pub(crate) fn transport() -> TransportConfig {
     transport
 }
 
+/// Keeps the clock of a shard's guard: what is due goes into the ring, until the exchange goes away.
+async fn watch_guard(port: ShardPort, began: Instant, mut going_away: watch::Receiver<bool>) {
+    loop {
+        let next = port.sessions.look_at_guard(|guard| {
+            guard.due(began.elapsed(), |platform, why| {
+                let is_in = port.ingress.push(guard::cancel_all(platform)).is_ok();
+                if is_in {
+                    tracing::warn!(%platform, ?why, "open orders are cancelled");
+                }
+                is_in
+            });
+            guard.next_deadline()
+        });
+        let sleep = async {
+            match next {
+                // What found no room is tried again soon.
+                Some(next) => {
+                    let soonest = began.elapsed().saturating_add(GUARD_RETRY);
+                    let deadline = began.checked_add(next.max(soonest));
+                    match deadline {
+                        Some(deadline) => sleep_until(deadline.into()).await,
+                        None => std::future::pending().await,
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            () = port.sessions.guard_changed() => {}
+            _ = going_away.wait_for(|&away| away) => return,
+        }
+    }
+}
+
 async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     while let Some(incoming) = endpoint.accept().await {
         let open = endpoint.open_connections();
@@ -364,19 +480,64 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
             incoming.refuse();
             continue;
         }
-        if open >= CONNECTIONS_MAX.div_euclid(2) && !incoming.remote_address_validated() {
+        let handshakes = shared.handshakes.available_permits();
+        let is_loaded = open >= CONNECTIONS_MAX.div_euclid(2)
+            || handshakes < HANDSHAKES_AT_ONCE_MAX.div_euclid(2);
+        if is_loaded && !incoming.remote_address_validated() {
             // Under load a source must show that it receives what is sent to it.
             incoming.retry().ok();
             continue;
         }
+        let source = incoming.remote_address().ip();
+        let counted = Source::enter(source, &shared);
+        let permit = Arc::clone(&shared.handshakes).try_acquire_owned();
+        let (Some(counted), Ok(permit)) = (counted, permit) else {
+            tracing::info!(%source, "a connection too many is refused");
+            incoming.refuse();
+            continue;
+        };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE_MAX, incoming).await {
+            let _counted = counted;
+            let shaken = tokio::time::timeout(HANDSHAKE_MAX, incoming).await;
+            drop(permit);
+            match shaken {
                 Ok(Ok(connection)) => serve(connection, &shared).await,
                 Ok(Err(error)) => tracing::info!(%error, "handshake failed"),
                 Err(_) => tracing::info!("handshake took too long"),
             }
         });
+    }
+}
+
+/// One connection or handshake in the count of its source.
+struct Source {
+    source: IpAddr,
+    sources: Arc<Mutex<BTreeMap<IpAddr, u32>>>,
+}
+
+impl Source {
+    fn enter(source: IpAddr, shared: &Shared) -> Option<Self> {
+        let mut sources = shared.sources.lock().ok()?;
+        let count = sources.entry(source).or_default();
+        if *count >= shared.connections_of_source {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Self { source, sources: Arc::clone(&shared.sources) })
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Ok(mut sources) = self.sources.lock()
+            && let Some(count) = sources.get_mut(&self.source)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
     }
 }
 

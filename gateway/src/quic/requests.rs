@@ -1,8 +1,13 @@
 //! Feed subscriptions and data requests: read whole, checked for who asks, handed on.
 
+use std::{sync::Arc, time::Duration};
+
 use quinn::{Connection, RecvStream, SendStream};
-use tokio::{sync::oneshot, time::timeout};
-use types::{Party, RejectReason, Role};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+use types::{Party, RejectReason, Role, Seq, TradingControl};
 use wire::{
     FeedMessage, FrameDecoder,
     data::{Answer, BODY_BYTES_MAX, QueryResult, REQUEST_HEAD_BYTES, RequestHead, RequestKind},
@@ -10,7 +15,14 @@ use wire::{
     field::Field,
 };
 
-use super::{CloseCode, DATA_STREAMS_MAX, DataRequest, FeedSubscriber, HANDSHAKE_MAX, Shared};
+use super::{
+    CloseCode, DATA_STREAMS_MAX, DataRequest, FeedSubscriber, HANDSHAKE_MAX, ShardPort, Shared,
+};
+
+/// How long an operator's control may wait for a place in a ring.
+const CONTROL_MAX: Duration = Duration::from_secs(5);
+/// How soon it is tried again.
+const CONTROL_RETRY: Duration = Duration::from_millis(1);
 
 /// Reads the subscription and hands the stream on. The feed closes the connection later.
 pub(super) async fn serve_feed(
@@ -66,6 +78,7 @@ pub(super) async fn serve_data(
     }
     connection.set_max_concurrent_bi_streams(DATA_STREAMS_MAX.into());
     let mut going_away = shared.going_away.clone();
+    let ports: Arc<[ShardPort]> = shared.ports.as_slice().into();
     loop {
         let (send, recv) = tokio::select! {
             stream = connection.accept_bi() => match stream {
@@ -75,20 +88,25 @@ pub(super) async fn serve_data(
             _ = going_away.wait_for(|&gone| gone) => return Some(CloseCode::GoingAway),
         };
         let data = shared.incoming.data.clone();
+        let ports = Arc::clone(&ports);
         tokio::spawn(async move {
             // A request that breaks off has nobody to tell.
-            answer_request(party, send, recv, &data).await;
+            answer_request(party, (send, recv), &data, &ports).await;
         });
     }
 }
 
 async fn answer_request(
     party: Party,
-    mut send: SendStream,
-    mut recv: RecvStream,
+    (mut send, mut recv): (SendStream, RecvStream),
     data: &tokio::sync::mpsc::Sender<DataRequest>,
+    ports: &[ShardPort],
 ) {
     let (answer, text) = match read_request(&mut recv).await {
+        Some((RequestKind::SetTrading, body)) => match set_trading(party, &body, ports).await {
+            Ok(()) => (Answer::QueryResult(QueryResult { reason: 0 }), Vec::new()),
+            Err(reason) => refusal(reason),
+        },
         Some((kind, body)) => {
             let (sender, receiver) = oneshot::channel();
             let request = DataRequest { party, kind, body, answer: sender };
@@ -105,6 +123,43 @@ async fn answer_request(
     bytes.extend_from_slice(&text);
     if send.write_all(&bytes).await.is_ok() {
         send.finish().ok();
+    }
+}
+
+/// Suspends, kills or lets trade at every shard. Done when it is durable at all of them. It does not
+/// stand behind orders that wait: the ring keeps room for it.
+async fn set_trading(party: Party, body: &[u8], ports: &[ShardPort]) -> Result<(), RejectReason> {
+    if party.role != Role::Operator {
+        return Err(RejectReason::NotAuthorised);
+    }
+    let mut rest = body;
+    let control = TradingControl::take(&mut rest).map_err(|_| RejectReason::MalformedMessage)?;
+    if !rest.is_empty() {
+        return Err(RejectReason::MalformedMessage);
+    }
+    tracing::warn!(%party, scope = ?control.scope, state = control.state.name(), "an operator sets trading");
+    let mut answers = Vec::new();
+    for port in ports {
+        answers.push(
+            timeout(CONTROL_MAX, enter(port, control)).await.map_err(|_| RejectReason::Busy)?,
+        );
+    }
+    for answer in answers {
+        answer.await.map_err(|_| RejectReason::GoingAway)??;
+    }
+    Ok(())
+}
+
+/// Puts a control into a shard's ring, again and again while that is full.
+async fn enter(
+    port: &ShardPort,
+    control: TradingControl,
+) -> oneshot::Receiver<Result<Seq, RejectReason>> {
+    loop {
+        if let Some(answer) = port.sessions.control(&port.ingress, control) {
+            return answer;
+        }
+        sleep(CONTROL_RETRY).await;
     }
 }
 

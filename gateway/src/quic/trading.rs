@@ -1,16 +1,20 @@
 //! One trading connection: a reader that feeds the session, a writer that numbers what it is told.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        mpsc::{self, error::TryRecvError},
+        watch,
+    },
     time::timeout,
 };
 use types::{Origin, Party, PlatformId, RejectReason, Role, Seq, SessionId};
@@ -19,19 +23,24 @@ use wire::{
     outbound::SessionRejected,
 };
 
-use super::{CloseCode, HANDSHAKE_MAX, Shared};
+use super::{CloseCode, HANDSHAKE_MAX, Resume, Shared, close};
 use crate::{
     egress::{OutboundBatch, SessionHandle},
-    session::{Ended, HEARTBEAT_MS_MAX, Handled, LOGGED_OUT, Session},
+    session::{Ended, HEARTBEAT_MS_MAX, Handled, LOGGED_OUT, Opened, Session},
+    throttle::Used,
     verifier::Job,
 };
 
 /// Batches that may wait for a session's writer: 1,024 × 20 KiB = 20 MiB before a reader is slow.
 const OUTBOUND_BATCHES_MAX: usize = 1_024;
+/// Batches from the journal that may wait for it: 16 × 20 KiB = 320 KiB.
+const HISTORY_BATCHES_MAX: usize = 16;
 /// Bytes written to the stream at once.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 /// Silent heartbeat intervals after which a session is closed.
 const SILENT_INTERVALS_MAX: u32 = 3;
+/// How long a frame may take from its first byte to its last, if the session may be silent as long.
+const FRAME_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a session to its end. Returns how to close the connection, or `None` when it is lost.
 pub(super) async fn serve(
@@ -46,46 +55,89 @@ pub(super) async fn serve(
     let number = shared.next_session.fetch_add(1, Ordering::Relaxed);
     let origin =
         Origin { platform: PlatformId::new(party.number), session: SessionId::new(number) };
-    let (outbound, batches) = mpsc::channel(OUTBOUND_BATCHES_MAX);
-    let handle = SessionHandle::new(origin, outbound, connection.clone());
+    let (outbound, live) = mpsc::channel(OUTBOUND_BATCHES_MAX);
+    let (first, history) = mpsc::channel(HISTORY_BATCHES_MAX);
+    let handle = SessionHandle::new(origin, outbound);
     let heartbeat_ms = Arc::new(AtomicU32::new(HEARTBEAT_MS_MAX));
+    let told = Told { history, live, reported: Arc::default() };
+    let reported = Arc::clone(&told.reported);
     let mut going_away = shared.going_away.clone();
-    let writer = tokio::spawn(write(send, batches, Arc::clone(&heartbeat_ms), going_away.clone()));
+    let writer = tokio::spawn(write(send, told, Arc::clone(&heartbeat_ms), going_away.clone()));
     let code = if party.role == Role::Platform {
-        let session = Session::new(origin.platform, origin.session, shared.shards);
-        let mut reader = Reader { session, handle, heartbeat_ms };
+        let session = Session::new(origin.platform, origin.session, shared.shards, shared.limits);
+        let (first, cancel_after) = (Some(first), Duration::ZERO);
+        let remote = connection.remote_address();
+        let mut reader =
+            Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
         let reading = shared.readers.enter();
-        let code = reader.run(recv, shared).await;
-        drop(reading);
-        if code == Some(CloseCode::GoingAway) {
+        let closing = reader.handle.clone();
+        let (code, was_closed) = tokio::select! {
+            code = reader.run(recv, shared) => (code, false),
+            code = closing.closing() => (Some(code), true),
+        };
+        drop((reading, closing));
+        let is_stopping = code == Some(CloseCode::GoingAway) && !was_closed;
+        if is_stopping {
             // Answers to what was read are still on their way.
             going_away.wait_for(|&gone| gone).await.ok();
         }
         if let Some(port) = shared.port(reader.session.shard()) {
-            port.sessions.close(origin);
+            if !is_stopping {
+                port.sessions.ended(origin, shared.now(), reader.cancel_after);
+            }
+            port.sessions.leave(origin);
+        }
+        if was_closed {
+            // Nothing more is told: the reason is all there is room for.
+            let reported = Seq::new(reported.load(Ordering::Relaxed));
+            close_at_once(connection, code.unwrap_or(CloseCode::Done), reported);
+            return None;
         }
         code
     } else {
         let reason = RejectReason::NotAuthorised;
-        reply(&handle, &[Outbound::SessionRejected(SessionRejected { reason })]);
-        drop(handle);
+        let mut batch = OutboundBatch::default();
+        batch.push(&Outbound::SessionRejected(SessionRejected { reason }));
+        first.try_send(batch).ok();
+        drop((first, handle));
         Some(CloseCode::Refused)
     };
     // The writer ends when nobody can give it messages any more, and everything is delivered.
-    writer.await.ok();
+    // A peer that does not read does not hold it up.
+    timeout(HANDSHAKE_MAX, writer).await.ok();
     code
+}
+
+/// Closes a connection without what is still to be told. A slow reader is told how far it was sent
+/// reports: it resumes after what it has read of them.
+fn close_at_once(connection: &Connection, code: CloseCode, reported: Seq) {
+    if code != CloseCode::SlowReader {
+        return close(connection, code);
+    }
+    let reason = format!("{}, sent through {reported}", code.name());
+    tracing::info!(remote = %connection.remote_address(), %reason, "a slow reader is closed");
+    connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
 }
 
 struct Reader {
     session: Session,
     handle: SessionHandle,
+    /// Takes what is told first. Dropped when the rest is live.
+    first: Option<mpsc::Sender<OutboundBatch>>,
     heartbeat_ms: Arc<AtomicU32>,
+    /// How long after the end orders are cancelled; zero for never.
+    cancel_after: Duration,
+    /// Where the use of the limits is noted, once the session is open.
+    used: Option<Arc<Used>>,
+    remote: SocketAddr,
 }
 
 impl Reader {
     async fn run(&mut self, mut recv: RecvStream, shared: &Shared) -> Option<CloseCode> {
         let mut decoder = FrameDecoder::default();
         let mut stop_reading = shared.stop_reading.clone();
+        // Since when a frame is not whole.
+        let mut unfinished: Option<Instant> = None;
         loop {
             let silence = if self.session.is_logged_on() {
                 let intervals = self.session.heartbeat_ms().saturating_mul(SILENT_INTERVALS_MAX);
@@ -93,52 +145,63 @@ impl Reader {
             } else {
                 HANDSHAKE_MAX
             };
+            let whole = FRAME_MAX.min(silence);
+            let rest = unfinished.map(|since| whole.saturating_sub(since.elapsed()));
+            let patience = rest.unwrap_or(silence);
             let read = tokio::select! {
-                read = timeout(silence, recv.read_chunk(WRITE_BYTES_MAX, true)) => read,
+                read = timeout(patience, recv.read_chunk(WRITE_BYTES_MAX, true)) => read,
                 _ = stop_reading.wait_for(|&stop| stop) => return Some(CloseCode::GoingAway),
             };
             let chunk = match read {
+                Err(_) if rest.is_some() => return Some(CloseCode::Unfinished),
                 Err(_) => return Some(CloseCode::Silent),
                 Ok(Err(_)) => return None,
                 Ok(Ok(None)) => return Some(CloseCode::Done),
                 Ok(Ok(Some(chunk))) => chunk,
             };
             decoder.extend(&chunk.bytes);
+            let mut frames = 0_u32;
             loop {
-                let was_logged_on = self.session.is_logged_on();
                 let handled = match decoder.next_frame() {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
                         let last_seq = |shard| {
-                            shared.port(shard).map_or(Seq::ZERO, |port| *port.durable.borrow())
+                            let port = shared.port(shard);
+                            port.map_or(Seq::ZERO, |port| port.sessions.told().through())
                         };
-                        self.session.handle_frame(&frame, last_seq)
+                        let now_ns = u64::try_from(shared.now().as_nanos()).unwrap_or(u64::MAX);
+                        self.session.handle_frame(&frame, now_ns, last_seq)
                     }
                     Err(error) => self.session.handle_frame_error(error),
                 };
-                if let Some(code) = self.act(handled, was_logged_on, shared).await {
+                frames = frames.saturating_add(1);
+                if let Some(code) = self.act(handled, shared).await {
                     return Some(code);
                 }
             }
+            unfinished = match unfinished {
+                Some(since) if frames == 0 => Some(since),
+                _ => decoder.is_mid_frame().then(Instant::now),
+            };
         }
     }
 
     /// Sends replies, opens the session at logon, passes requests on.
-    async fn act(
-        &self,
-        handled: Handled,
-        was_logged_on: bool,
-        shared: &Shared,
-    ) -> Option<CloseCode> {
-        let logged_on = self.session.is_logged_on() && !was_logged_on;
-        if logged_on {
-            self.heartbeat_ms.store(self.session.heartbeat_ms(), Ordering::Relaxed);
+    async fn act(&mut self, mut handled: Handled, shared: &Shared) -> Option<CloseCode> {
+        match handled.opened {
+            Some(opened) => self.open(opened, &mut handled.replies, shared).await,
+            None => reply(&self.handle, self.first.as_ref(), &handled.replies),
         }
-        reply(&self.handle, &handled.replies);
+        if let Some(used) = &self.used {
+            used.store(self.session.throttle());
+        }
         let shard = self.session.shard();
-        if logged_on && let Some(port) = shared.port(shard) {
-            // After `SessionAccepted` is queued, so that it is the first message.
-            port.sessions.open(&self.handle);
+        if let Some(ms) = handled.dead_man_ms
+            && let Some(port) = shared.port(shard)
+        {
+            let (now, origin) = (shared.now(), self.handle.origin());
+            let after = Duration::from_millis(ms.into());
+            port.sessions.guard(|guard| guard.set_dead_man(now, origin, after));
         }
         if !handled.requests.is_empty() {
             let (session, requests) = (self.handle.clone(), handled.requests);
@@ -148,28 +211,123 @@ impl Reader {
         match handled.ended {
             None => None,
             Some(Ended::LoggedOut) => {
-                reply(&self.handle, &[LOGGED_OUT]);
+                self.answered(shared).await;
+                reply(&self.handle, None, &[LOGGED_OUT]);
                 Some(CloseCode::Done)
             }
-            Some(Ended::Refused) => Some(CloseCode::Refused),
-            Some(Ended::ProtocolError) => Some(CloseCode::ProtocolError),
+            Some(Ended::Refused) => {
+                self.first = None;
+                Some(CloseCode::Refused)
+            }
+            Some(Ended::ProtocolError) => {
+                self.first = None;
+                Some(CloseCode::ProtocolError)
+            }
+            Some(Ended::Throttled) => {
+                let platform = self.handle.origin().platform;
+                tracing::warn!(%platform, "a session that goes on sending too much is closed");
+                Some(CloseCode::Throttled)
+            }
         }
+    }
+
+    /// Enters the session at its shard. `SessionAccepted` is told first; then, if it asked for that,
+    /// what it missed; and then what is live.
+    async fn open(&mut self, opened: Opened, replies: &mut [Outbound], shared: &Shared) {
+        let shard = self.session.shard();
+        let (origin, handle) = (self.handle.origin(), self.handle.clone());
+        let (Some(port), Some(first)) = (shared.port(shard), self.first.take()) else { return };
+        self.heartbeat_ms.store(self.session.heartbeat_ms(), Ordering::Relaxed);
+        self.cancel_after = Duration::from_millis(opened.cancel_after_ms.into());
+        let used = shared.used(origin.platform, shard);
+        self.session.throttle().begin_with(&used.load());
+        self.used = Some(used);
+        port.sessions.open(&handle);
+        let (platform, session, remote) = (origin.platform, origin.session, self.remote);
+        tracing::info!(%platform, %session, %shard, %remote, "session opened");
+        let Some(after) = opened.resume else {
+            let joined = handle.join(port.sessions.told());
+            // Everything behind this position comes on this session, and nothing before it.
+            if let Some(Outbound::SessionAccepted(accepted)) = replies.first_mut() {
+                accepted.last_seq = joined;
+            }
+            return reply(&handle, Some(&first), replies);
+        };
+        reply(&handle, Some(&first), replies);
+        let sessions = Arc::clone(&port.sessions);
+        let resume = Resume { shard, after, session: handle, sessions, history: first };
+        if shared.incoming.resume.send(resume).await.is_err() {
+            self.handle.close(CloseCode::Failed);
+        }
+    }
+
+    /// Waits until every request of the session is answered, or nobody answers any more.
+    async fn answered(&self, shared: &Shared) {
+        let shard = self.session.shard();
+        let Some(port) = shared.port(shard) else { return };
+        shared.verifiers.fence_of(self.handle.origin(), shard).await;
+        let mut durable = port.durable.clone();
+        // A new position is announced behind the reports that it made.
+        let answered = durable.wait_for(|_| self.handle.open_requests() == 0);
+        timeout(HANDSHAKE_MAX, answered).await.ok();
     }
 }
 
-fn reply(handle: &SessionHandle, messages: &[Outbound]) {
+/// Sends replies: first of all, where that is still open, or behind what is live.
+fn reply(
+    handle: &SessionHandle,
+    first: Option<&mpsc::Sender<OutboundBatch>>,
+    messages: &[Outbound],
+) {
     let mut batch = OutboundBatch::default();
+    let send = |batch: OutboundBatch| match first {
+        // Nobody else has sent anything: there is room.
+        Some(first) if batch.messages > 0 => first.try_send(batch).is_err().then_some(()),
+        Some(_) => None,
+        None => {
+            handle.send(batch);
+            None
+        }
+    };
     for message in messages {
-        handle.push(&mut batch, message);
+        if let Some(full) = batch.push(message) {
+            send(full);
+        }
     }
-    handle.send(batch);
+    send(batch);
+}
+
+/// What a session is told: from the journal first, then live.
+struct Told {
+    history: mpsc::Receiver<OutboundBatch>,
+    live: mpsc::Receiver<OutboundBatch>,
+    /// Position of the last report given to the stream.
+    reported: Arc<AtomicU64>,
+}
+
+impl Told {
+    async fn next(&mut self) -> Option<OutboundBatch> {
+        match self.history.recv().await {
+            Some(batch) => Some(batch),
+            None => self.live.recv().await,
+        }
+    }
+
+    /// What need not be waited for.
+    fn at_hand(&mut self) -> Option<OutboundBatch> {
+        match self.history.try_recv() {
+            Ok(batch) => Some(batch),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => self.live.try_recv().ok(),
+        }
+    }
 }
 
 /// Numbers and writes batches until nobody can send any more; then says whether the exchange goes
 /// away.
 async fn write(
     mut stream: SendStream,
-    mut batches: mpsc::Receiver<OutboundBatch>,
+    mut told: Told,
     heartbeat_ms: Arc<AtomicU32>,
     going_away: watch::Receiver<bool>,
 ) {
@@ -181,13 +339,13 @@ async fn write(
         let interval = Duration::from_millis(heartbeat_ms.load(Ordering::Relaxed).into());
         tokio::select! {
             biased;
-            batch = batches.recv() => match batch {
+            batch = told.next() => match batch {
                 Some(batch) => {
-                    seal(&batch, &mut number, &mut bytes);
-                    while bytes.len() < WRITE_BYTES_MAX
-                        && let Ok(batch) = batches.try_recv()
-                    {
+                    let mut next = Some(batch);
+                    while let Some(batch) = next {
                         seal(&batch, &mut number, &mut bytes);
+                        told.reported.fetch_max(batch.reported.get(), Ordering::Relaxed);
+                        next = (bytes.len() < WRITE_BYTES_MAX).then(|| told.at_hand()).flatten();
                     }
                 }
                 None => {
@@ -213,8 +371,8 @@ async fn write(
 }
 
 fn single(message: &Outbound) -> OutboundBatch {
-    let mut batch = OutboundBatch { payload: Vec::new(), messages: 1 };
-    message.encode(&mut batch.payload);
+    let mut batch = OutboundBatch::default();
+    batch.push(message);
     batch
 }
 

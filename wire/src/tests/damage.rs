@@ -125,9 +125,9 @@ fn a_frame_ends_at_its_first_damage() {
     check_iteration(&three, 0, &expect!["bytes follow the last message"]);
     check_iteration(&[], 0, &expect![""]);
     check_iteration(&[], 256, &expect!["message is truncated"]);
-    check_iteration(&three[..31], 3, &expect!["message; message; message is truncated"]);
+    check_iteration(&three[..47], 3, &expect!["message; message; message is truncated"]);
     let mut damaged = three;
-    damaged[16] = 99;
+    damaged[32] = 99;
     check_iteration(&damaged, 3, &expect!["message; message kind 99 is unknown"]);
 }
 

@@ -50,6 +50,7 @@ fn generated_parts_are_what_the_code_says() {
         ("FeedMessage", FeedMessage::byte_tables()),
         ("RequestHead", plain_table(0, &RequestHead::parts(""))),
         ("P2pQuery", plain_table(0, &P2pQuery::parts(""))),
+        ("TradingControl", plain_table(0, &types::TradingControl::parts(""))),
         ("Answer", Answer::byte_tables()),
         ("Codes", codes()),
         ("RejectReason", reject_reasons()),
@@ -196,7 +197,8 @@ fn codes() -> String {
             decoded_name::<RequestKind>,
         )
         // A link in the source is a plain name here.
-        .replace("[`P2pQuery`]", "P2pQuery"),
+        .replace("[`P2pQuery`]", "P2pQuery")
+        .replace("[`TradingControl`]", "TradingControl"),
     ]
     .concat()
 }

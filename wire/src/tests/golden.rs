@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use types::{
     ClientOrderId, Conditions, Energy, ListKind, MarketId, MeterId, NewOrder, OrderKind, OrderList,
-    Price, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
+    PlatformId, Price, Scope, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp, TradingControl,
+    TradingState,
 };
 
 use super::{Message, encoded, framed, sample, tables};
@@ -63,7 +64,7 @@ fn dumps<M: Message>() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-fn request_dumps() -> [(String, String); 2] {
+fn request_dumps() -> [(String, String); 3] {
     let document = RequestHead { kind: RequestKind::Document, body_bytes: 70_000 };
     let question = RequestHead { kind: RequestKind::P2pEnergy, body_bytes: 24 };
     let query = P2pQuery {
@@ -76,9 +77,15 @@ fn request_dumps() -> [(String, String); 2] {
     let mut asking = Vec::new();
     question.put(&mut asking);
     query.put(&mut asking);
+    let head = RequestHead { kind: RequestKind::SetTrading, body_bytes: 8 };
+    let scope = Scope::Platform(PlatformId::new(7));
+    let mut stopping = Vec::new();
+    head.put(&mut stopping);
+    TradingControl { scope, state: TradingState::Killed }.put(&mut stopping);
     [
         ("request_document.hex".to_owned(), hex_dump(&submission)),
         ("request_p2p_energy.hex".to_owned(), hex_dump(&asking)),
+        ("request_set_trading.hex".to_owned(), hex_dump(&stopping)),
     ]
 }
 
@@ -184,7 +191,7 @@ fn differs<M: Message>(first: &M, other: &M) -> Vec<(usize, u8)> {
 #[test]
 fn another_shard_stands_where_the_first_has_zero() {
     let [shard, last_shard] = [2, 5].map(|index| ShardId::new(index).unwrap());
-    let logon = |shard| Inbound::Logon(Logon { heartbeat_ms: 5_000, shard });
+    let logon = |shard| Inbound::Logon(Logon::new(5_000, shard));
     assert_eq!(differs(&logon(ShardId::FIRST), &logon(shard)), [(12, 2)]);
     let after = Seq::new(9_000);
     let subscribe = |shard| FeedMessage::Subscribe(Subscribe { shard, after });

@@ -17,12 +17,13 @@ use crate::{
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce, Revoke,
-        SignedNew, SignedReplace, Test,
+        DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
+        ResumePoint, Revoke, SignedNew, SignedReplace, Test,
     },
     outbound::{
         DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
-        MessageRejected, SessionAccepted, SessionRejected,
+        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
+        SessionRejected,
     },
     signing,
 };
@@ -173,7 +174,12 @@ fn order_request(client_order: u64) -> OrderRequest {
 
 pub(super) fn inbound() -> Vec<Inbound> {
     vec![
-        Inbound::Logon(Logon { heartbeat_ms: 5_000, shard: ShardId::FIRST }),
+        Inbound::Logon(Logon {
+            heartbeat_ms: 5_000,
+            shard: ShardId::FIRST,
+            resume: Some(ResumePoint { seq: Seq::new(8_990), reports: 2 }),
+            cancel_after_ms: 30_000,
+        }),
         Inbound::Logout(Empty),
         Inbound::Heartbeat(Empty),
         Inbound::NewOrder(signed_new()),
@@ -197,6 +203,7 @@ pub(super) fn inbound() -> Vec<Inbound> {
         frame_signature(),
         Inbound::DelegatedOrder(new_order()),
         Inbound::DelegatedReplace(replace_order()),
+        Inbound::SetDeadMan(DeadMan { after_ms: 10_000 }),
     ]
 }
 
@@ -236,7 +243,8 @@ pub(super) fn outbound() -> Vec<Outbound> {
             frame: 3,
             client_order: ClientOrderId::new(1_004),
             index: 17,
-            reason: RejectReason::SignatureInvalid,
+            reason: RejectReason::Throttled,
+            limit: 500,
         }),
         Outbound::GoingAway(Empty),
         Outbound::TestReply(Test { token: 0x0102_0304_0506_0708 }),
@@ -257,6 +265,20 @@ pub(super) fn outbound() -> Vec<Outbound> {
             scope: Scope::Meter(MeterId::new(42)),
             complete: true,
         }),
+        Outbound::ResumeComplete(ResumeComplete { through: Seq::new(9_001) }),
+        Outbound::ResumeTooOld(ResumeTooOld {
+            first_seq: Seq::new(8_991),
+            through: Seq::new(9_001),
+        }),
+        Outbound::SessionLimits(SessionLimits {
+            orders_per_s: 500,
+            orders_burst: 1_000,
+            cancels_per_s: 2_000,
+            cancels_burst: 4_000,
+            open_requests: 65_536,
+            frame_messages: 256,
+        }),
+        Outbound::DeadManSet(DeadMan { after_ms: 10_000 }),
     ]
 }
 

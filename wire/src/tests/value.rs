@@ -16,12 +16,13 @@ use crate::{
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce, Revoke,
-        SignedNew, SignedReplace, Test,
+        DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
+        ResumePoint, Revoke, SignedNew, SignedReplace, Test,
     },
     outbound::{
         DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
-        MessageRejected, SessionAccepted, SessionRejected,
+        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
+        SessionRejected,
     },
 };
 
@@ -214,10 +215,21 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn logon()(
+        heartbeat_ms in any::<u32>(),
+        shard in shard(),
+        resume in option::of((number(Seq::new), any::<u32>())),
+        cancel_after_ms in any::<u32>(),
+    ) -> Inbound {
+        let resume = resume.map(|(seq, reports)| ResumePoint { seq, reports });
+        Inbound::Logon(Logon { heartbeat_ms, shard, resume, cancel_after_ms })
+    }
+}
+
 pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     prop_oneof![
-        (any::<u32>(), shard())
-            .prop_map(|(heartbeat_ms, shard)| Inbound::Logon(Logon { heartbeat_ms, shard })),
+        logon(),
         Just(Inbound::Logout(Empty)),
         Just(Inbound::Heartbeat(Empty)),
         (new_order(), bytes(Signature::new))
@@ -248,6 +260,7 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
         ),
         new_order().prop_map(Inbound::DelegatedOrder),
         replace_order().prop_map(Inbound::DelegatedReplace),
+        any::<u32>().prop_map(|after_ms| Inbound::SetDeadMan(DeadMan { after_ms })),
     ]
 }
 
@@ -273,8 +286,9 @@ prop_compose! {
         client_order in number(ClientOrderId::new),
         index in any::<u16>(),
         reason in reason(),
+        limit in any::<u32>(),
     ) -> Outbound {
-        Outbound::MessageRejected(MessageRejected { frame, client_order, index, reason })
+        Outbound::MessageRejected(MessageRejected { frame, client_order, index, reason, limit })
     }
 }
 
@@ -315,6 +329,19 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn session_limits()(
+        (orders_per_s, orders_burst) in any::<(u32, u32)>(),
+        (cancels_per_s, cancels_burst) in any::<(u32, u32)>(),
+        open_requests in any::<u32>(),
+        frame_messages in any::<u16>(),
+    ) -> Outbound {
+        Outbound::SessionLimits(SessionLimits {
+            orders_per_s, orders_burst, cancels_per_s, cancels_burst, open_requests, frame_messages,
+        })
+    }
+}
+
 pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
     prop_oneof![
         session_accepted(),
@@ -327,6 +354,13 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         any::<u64>().prop_map(|token| Outbound::TestReply(Test { token })),
         mass_cancel_report(),
         delegation_report(),
+        number(Seq::new)
+            .prop_map(|through| { Outbound::ResumeComplete(ResumeComplete { through }) }),
+        (number(Seq::new), number(Seq::new)).prop_map(|(first_seq, through)| {
+            Outbound::ResumeTooOld(ResumeTooOld { first_seq, through })
+        }),
+        session_limits(),
+        any::<u32>().prop_map(|after_ms| Outbound::DeadManSet(DeadMan { after_ms })),
     ]
 }
 

@@ -1,0 +1,61 @@
+//! What sessions may send: the table `[gateway]`.
+
+use gateway::throttle::{Limits, Rate};
+use serde::Deserialize;
+
+use super::{Refused, within};
+
+/// Every key has a default that only a session beyond what a shard can do meets.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct GatewayTable {
+    orders_per_s: u32,
+    orders_burst: u32,
+    cancels_per_s: u32,
+    cancels_burst: u32,
+    open_requests: u32,
+    pub(super) connections_of_source: u32,
+}
+
+impl Default for GatewayTable {
+    fn default() -> Self {
+        let Limits { orders, cancels, open_requests } = Limits::default();
+        Self {
+            orders_per_s: orders.per_s,
+            orders_burst: orders.burst,
+            cancels_per_s: cancels.per_s,
+            cancels_burst: cancels.burst,
+            open_requests,
+            connections_of_source: 1_024,
+        }
+    }
+}
+
+impl GatewayTable {
+    /// The limits, if they make sense.
+    pub(super) fn check(&self) -> Result<Limits, Refused> {
+        let key = |key, got: u32, least, most| {
+            within(got.into(), least, most).map_err(|message| (key, message))
+        };
+        key("orders_per_s", self.orders_per_s, 0, 1_000_000_000)?;
+        key("orders_burst", self.orders_burst, 1, 1_000_000_000)?;
+        key("cancels_per_s", self.cancels_per_s, 0, 1_000_000_000)?;
+        key("cancels_burst", self.cancels_burst, 1, 1_000_000_000)?;
+        key("open_requests", self.open_requests, 1, 1 << 22)?;
+        key("connections_of_source", self.connections_of_source, 1, 1_024)?;
+        let is_larger = |cancels, orders| cancels == 0 || (orders > 0 && cancels >= orders);
+        if !is_larger(self.cancels_per_s, self.orders_per_s) {
+            let message = "must not be smaller than `orders_per_s`: who has to take orders back must be able to";
+            return Err(("cancels_per_s", message.to_owned()));
+        }
+        if self.cancels_burst < self.orders_burst {
+            let message = "must not be smaller than `orders_burst`: who has to take orders back must be able to";
+            return Err(("cancels_burst", message.to_owned()));
+        }
+        Ok(Limits {
+            orders: Rate { per_s: self.orders_per_s, burst: self.orders_burst },
+            cancels: Rate { per_s: self.cancels_per_s, burst: self.cancels_burst },
+            open_requests: self.open_requests,
+        })
+    }
+}

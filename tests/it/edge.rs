@@ -1,0 +1,243 @@
+//! Attacks on the edge itself: connections, handshakes, frames that do not end, and overload.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gateway::{
+    client::{self, ClientError, Connector},
+    tls,
+};
+use quinn::{ClientConfig, Endpoint, crypto::rustls::QuicClientConfig};
+use rustls::{RootCertStore, client::Resumption, crypto::ring, version::TLS13};
+use tests::{
+    cast::{self, FIRST, SECOND},
+    line::{Line, describe},
+    platform::{Platform, told},
+    venue::{self, Venue, soon},
+};
+use types::{
+    MeterId, PlatformId, RejectReason, Role, Scope, SessionId, ShardId, Side, TradingControl,
+    TradingState,
+};
+use wire::{
+    ALPN_ORDERS, Inbound,
+    inbound::{Empty, Logon},
+    outbound::ExecType,
+};
+
+fn platform(venue: &Venue, number: u16) -> Connector {
+    venue.connector(cast::party(Role::Platform, number))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_trickles_in_is_cut() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    let line = Line::connect(&platform(&venue, 1), ALPN_ORDERS).await.unwrap();
+    let mut stream = line.open().await;
+    stream.frame(&[Inbound::Logon(Logon::new(100, ShardId::FIRST))]).await;
+    stream.next().await.unwrap();
+    // A byte at a time, each well before the session counts as silent.
+    let frame = stream.seal(&[Inbound::Heartbeat(Empty)]);
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    let trickling = async {
+        for byte in frame.iter().take(frame.len() - 1) {
+            ticks.tick().await;
+            stream.bytes(&[*byte]).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = line.end() => ended,
+        () = trickling => unreachable!(),
+    };
+    assert_eq!(ended, "9 unfinished");
+    bystander.goes_on(SECOND).await;
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_cannot_take_every_connection() {
+    let config = venue::config_text().replacen(
+        "[journal]",
+        "[gateway]\nconnections_of_source = 4\n\n[journal]",
+        1,
+    );
+    let venue = Venue::open_with(&config).await;
+    venue.clock_to(-29).await;
+    // Settlement's own feed is one of them.
+    let mut lines = Vec::new();
+    for _ in 0..3 {
+        lines.push(Line::connect(&platform(&venue, 1), ALPN_ORDERS).await.unwrap());
+    }
+    let refused = Line::connect(&platform(&venue, 2), ALPN_ORDERS).await.unwrap_err();
+    assert_eq!(describe(&refused), "transport error 2", "connection refused");
+    // A place that gets free is given again.
+    drop(lines);
+    let mut other = soon(async {
+        loop {
+            if let Ok(line) = Line::connect(&platform(&venue, 2), ALPN_ORDERS).await {
+                break line;
+            }
+        }
+    })
+    .await
+    .log_on()
+    .await;
+    other.frame(&[client::set_dead_man(0)]).await;
+    assert_eq!(told(&other.next().await.unwrap()), "dead man in 0 ms");
+    drop(other);
+    venue.close().await;
+}
+
+/// A client's first flight, as it leaves for a server that never answers.
+async fn first_flight(connector: &Connector) -> Vec<Vec<u8>> {
+    let silent = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let crypto = tls::client(&connector.identity, &connector.authority, ALPN_ORDERS).unwrap();
+    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let config = ClientConfig::new(Arc::new(crypto));
+    let address = silent.local_addr().unwrap();
+    let _connecting = endpoint.connect_with(config, address, &connector.server_name).unwrap();
+    let mut bytes = vec![0; 2_048];
+    let length = soon(silent.recv(&mut bytes)).await.unwrap();
+    bytes.truncate(length);
+    vec![bytes]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_made_up_source_gets_at_most_three_times_what_was_sent_in_its_name() {
+    let venue = Venue::open().await;
+    let flight = first_flight(&platform(&venue, 1)).await;
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, venue.node.address.port()));
+    // The victim never says anything itself.
+    let victim = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let sent: usize = flight.iter().map(|datagram| victim.send_to(datagram, server).unwrap()).sum();
+    let (answered, datagrams) = tokio::task::spawn_blocking(move || {
+        // Over several retransmissions.
+        victim.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let until = Instant::now() + Duration::from_secs(4);
+        let (mut answered, mut datagrams, mut bytes) = (0, 0, [0; 2_048]);
+        while Instant::now() < until {
+            if let Ok(length) = victim.recv(&mut bytes) {
+                answered += length;
+                datagrams += 1;
+            }
+        }
+        (answered, datagrams)
+    })
+    .await
+    .unwrap();
+    assert!(datagrams > 1, "the server tried again: {datagrams}");
+    assert!(answered <= 3 * sent, "{answered} bytes for {sent}");
+    let mut other = Platform::log_on(&venue, 2).await;
+    assert!(other.unread_words().await.is_empty());
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_handshakes_that_do_not_end_lets_others_in() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let connector = platform(&venue, 1);
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, venue.node.address.port()));
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // More than there are places for handshakes, none of which ever goes on.
+    for _ in 0..300 {
+        for datagram in first_flight(&connector).await {
+            socket.send_to(&datagram, server).unwrap();
+        }
+    }
+    let mut other = Platform::log_on(&venue, 2).await;
+    other.goes_on(SECOND).await;
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_data_is_not_taken() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let connector = platform(&venue, 1);
+    let mut roots = RootCertStore::empty();
+    for certificate in &connector.authority {
+        roots.add(certificate.clone()).unwrap();
+    }
+    let provider = Arc::new(ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(&[&TLS13]).unwrap().with_root_certificates(roots);
+    let (chain, key) = (connector.identity.chain.clone(), connector.identity.key.clone_key());
+    let mut tls = builder.with_client_auth_cert(chain, key).unwrap();
+    tls.alpn_protocols = vec![ALPN_ORDERS.to_vec()];
+    tls.enable_early_data = true;
+    tls.resumption = Resumption::in_memory_sessions(16);
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, venue.node.address.port()));
+    for attempt in 0..3 {
+        let connect = endpoint.connect_with(config.clone(), address, "localhost").unwrap();
+        // With a ticket that allows it, a client may send before the handshake ends.
+        let Err(connecting) = connect.into_0rtt() else { panic!("attempt {attempt}: early data") };
+        let connection = soon(connecting).await.unwrap();
+        // Whatever tickets there are have come when a stream is answered.
+        let (mut send, mut recv) = soon(connection.open_bi()).await.unwrap();
+        soon(send.write_all(b"no frame at all, which is answered")).await.unwrap();
+        soon(recv.read_to_end(1_024)).await.unwrap();
+    }
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_stops_trading_while_it_is_flooded_and_starts_it_again() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut victim = Platform::log_on(&venue, 1).await;
+    let sell = victim.order(FIRST, Side::Sell, 100, 500);
+    let order = victim.accepted(sell).await.order;
+    let mut flood = Platform::log_on(&venue, 2).await;
+    let sending = tokio::spawn(async move {
+        for round in 0..2_000_u64 {
+            let frame: Vec<_> = (1..=256)
+                .map(|number| {
+                    let id = types::ClientOrderId::new(round * 256 + number);
+                    client::cancel(id, types::OrderId::new(1 << 40))
+                })
+                .collect();
+            if flood.session.sender.send(&frame).await.is_err() {
+                return;
+            }
+            while flood.session.receiver.try_next().is_some() {}
+        }
+    });
+    let operator = venue.desk(cast::party(Role::Operator, 1)).await;
+    let control = |state| TradingControl { scope: Scope::Platform(PlatformId::new(1)), state };
+    for _ in 0..2 {
+        soon(operator.set_trading(control(TradingState::Killed))).await.unwrap();
+    }
+    let cancelled = victim.report_of(ExecType::Cancelled).await;
+    assert_eq!(cancelled.order, order);
+    let sell = victim.order(FIRST, Side::Sell, 100, 500);
+    assert_eq!(told(&victim.place(sell).await), "rejected trading_suspended");
+    soon(operator.set_trading(control(TradingState::Active))).await.unwrap();
+    victim.goes_on(FIRST).await;
+    sending.abort();
+
+    let refusal = |result: Result<(), ClientError>| match result {
+        Err(ClientError::Refused(reason)) => reason,
+        other => panic!("{other:?}"),
+    };
+    let scoped = |scope| TradingControl { scope, state: TradingState::Suspended };
+    let of_session = scoped(Scope::Session(SessionId::new(1)));
+    let refused = soon(operator.set_trading(of_session)).await;
+    assert_eq!(refusal(refused), RejectReason::InvalidScope);
+    let nobody = scoped(Scope::Meter(MeterId::new(999)));
+    let refused = soon(operator.set_trading(nobody)).await;
+    assert_eq!(refusal(refused), RejectReason::UnknownMeter);
+    let retailer = venue.desk(cast::party(Role::Retailer, 1)).await;
+    let refused = soon(retailer.set_trading(control(TradingState::Killed))).await;
+    assert_eq!(refusal(refused), RejectReason::NotAuthorised);
+    victim.goes_on(FIRST).await;
+    venue.close().await;
+}
