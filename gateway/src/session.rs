@@ -231,29 +231,12 @@ impl Session {
                 scope: cancel.scope,
                 slot: cancel.slot,
             }),
-            Inbound::DelegateMeter(delegate) => Command::DelegateMeter(DelegateMeter {
-                origin,
-                client_order: delegate.client_order,
-                delegation: delegate.delegation,
-                signature: delegate.signature,
-            }),
-            Inbound::RevokeDelegation(revoke) => Command::RevokeDelegation(RevokeDelegation {
-                origin,
-                client_order: revoke.client_order,
-                meter: revoke.meter,
-                number: revoke.number,
-                signature: revoke.signature,
-            }),
+            Inbound::DelegateMeter(delegate) => delegate_meter(origin, delegate),
+            Inbound::RevokeDelegation(revoke) => revoke_delegation(origin, revoke),
             Inbound::FrameSignature(signed) if index == 0 => {
                 let covered = frame.payload.get(FRAME_SIGNATURE_BYTES..).unwrap_or_default();
                 handled.covered.extend_from_slice(covered);
-                Command::SignedFrame(SignedFrame {
-                    origin,
-                    frame: frame.header.number,
-                    orders: signed.orders,
-                    key: signed.key,
-                    signature: signed.signature,
-                })
+                signed_frame(origin, frame.header.number, signed)
             }
             Inbound::FrameSignature(_) => {
                 let reason = RejectReason::UnexpectedMessage;
@@ -292,6 +275,21 @@ const fn new_order(origin: Origin, order: NewOrder, signature: Signature) -> Com
 
 const fn replace_order(origin: Origin, replace: ReplaceOrder, signature: Signature) -> Command {
     Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
+}
+
+const fn delegate_meter(origin: Origin, delegate: inbound::Delegate) -> Command {
+    let inbound::Delegate { client_order, delegation, signature } = delegate;
+    Command::DelegateMeter(DelegateMeter { origin, client_order, delegation, signature })
+}
+
+const fn revoke_delegation(origin: Origin, revoke: inbound::Revoke) -> Command {
+    let inbound::Revoke { client_order, number, meter, signature } = revoke;
+    Command::RevokeDelegation(RevokeDelegation { origin, client_order, meter, number, signature })
+}
+
+const fn signed_frame(origin: Origin, frame: u64, signed: inbound::FrameSignature) -> Command {
+    let inbound::FrameSignature { signature, key, orders } = signed;
+    Command::SignedFrame(SignedFrame { origin, frame, orders, key, signature })
 }
 
 const fn about(origin: Origin, request: inbound::OrderRequest) -> OrderRequest {
