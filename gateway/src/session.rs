@@ -219,12 +219,7 @@ impl Session {
             Inbound::CancelOrder(request) => Command::CancelOrder(about(origin, request)),
             Inbound::HibernateOrder(request) => Command::HibernateOrder(about(origin, request)),
             Inbound::ActivateOrder(request) => Command::ActivateOrder(about(origin, request)),
-            Inbound::ReduceOrder(reduce) => Command::ReduceOrder(ReduceOrder {
-                origin,
-                client_order: reduce.client_order,
-                order: reduce.order,
-                by: reduce.quantity,
-            }),
+            Inbound::ReduceOrder(reduce) => reduce_order(origin, reduce),
             Inbound::MassCancel(cancel) => Command::MassCancel(MassCancel {
                 origin: Some(origin),
                 client_order: cancel.client_order,
@@ -233,22 +228,14 @@ impl Session {
             }),
             Inbound::DelegateMeter(delegate) => delegate_meter(origin, delegate),
             Inbound::RevokeDelegation(revoke) => revoke_delegation(origin, revoke),
-            Inbound::FrameSignature(signed) if index == 0 => {
-                let covered = frame.payload.get(FRAME_SIGNATURE_BYTES..).unwrap_or_default();
-                handled.covered.extend_from_slice(covered);
-                signed_frame(origin, frame.header.number, signed)
+            Inbound::FrameSignature(signed) => {
+                match frame_signature(origin, (frame, index), signed, handled) {
+                    Some(command) => command,
+                    None => return,
+                }
             }
-            Inbound::FrameSignature(_) => {
-                let reason = RejectReason::UnexpectedMessage;
-                handled.replies.push(rejected(frame, index, reason));
-                return;
-            }
-            Inbound::DelegatedOrder(order) => {
-                Command::DelegatedOrder(DelegatedOrder { origin, order })
-            }
-            Inbound::DelegatedReplace(replace) => {
-                Command::DelegatedReplace(DelegatedReplace { origin, replace })
-            }
+            Inbound::DelegatedOrder(order) => delegated_order(origin, order),
+            Inbound::DelegatedReplace(replace) => delegated_replace(origin, replace),
         };
         handled.requests.push(Request { frame: frame.header.number, index, command });
     }
@@ -287,9 +274,35 @@ const fn revoke_delegation(origin: Origin, revoke: inbound::Revoke) -> Command {
     Command::RevokeDelegation(RevokeDelegation { origin, client_order, meter, number, signature })
 }
 
-const fn signed_frame(origin: Origin, frame: u64, signed: inbound::FrameSignature) -> Command {
+/// The signature of a frame, whose first message it must be. What it may cover is kept for its check.
+fn frame_signature(
+    origin: Origin,
+    (frame, index): (&Frame, u16),
+    signed: inbound::FrameSignature,
+    handled: &mut Handled,
+) -> Option<Command> {
+    if index != 0 {
+        handled.replies.push(rejected(frame, index, RejectReason::UnexpectedMessage));
+        return None;
+    }
+    let covered = frame.payload.get(FRAME_SIGNATURE_BYTES..).unwrap_or_default();
+    handled.covered.extend_from_slice(covered);
     let inbound::FrameSignature { signature, key, orders } = signed;
-    Command::SignedFrame(SignedFrame { origin, frame, orders, key, signature })
+    let frame = frame.header.number;
+    Some(Command::SignedFrame(SignedFrame { origin, frame, orders, key, signature }))
+}
+
+const fn delegated_order(origin: Origin, order: NewOrder) -> Command {
+    Command::DelegatedOrder(DelegatedOrder { origin, order })
+}
+
+const fn delegated_replace(origin: Origin, replace: ReplaceOrder) -> Command {
+    Command::DelegatedReplace(DelegatedReplace { origin, replace })
+}
+
+const fn reduce_order(origin: Origin, reduce: inbound::Reduce) -> Command {
+    let inbound::Reduce { client_order, order, quantity } = reduce;
+    Command::ReduceOrder(ReduceOrder { origin, client_order, order, by: quantity })
 }
 
 const fn about(origin: Origin, request: inbound::OrderRequest) -> OrderRequest {
