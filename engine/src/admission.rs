@@ -265,13 +265,7 @@ impl Engine {
         }
         let (number, order) = known.ok_or(RejectReason::UnknownOrder)?;
         if authority == Authority::Delegation {
-            let terms = Terms {
-                market: self.slots.slot(order.slot).key.market,
-                side: order.side(),
-                quantity: replace.quantity,
-                worst: replace.limit,
-            };
-            self.delegations.check((replace.meter, origin.platform), time, &terms)?;
+            self.check_delegated_terms(time, change, order)?;
         }
         self.check_changeable(order, time)?;
         self.check_stands(number, Place::Queue)?;
@@ -308,6 +302,22 @@ impl Engine {
             self.check_credit(slot.market, origin, more)?;
         }
         Ok(Replacement { number, level, quantity })
+    }
+
+    /// Whether a delegation allows what a replacement makes of an order.
+    fn check_delegated_terms(
+        &self,
+        time: Timestamp,
+        Change { origin, replace, .. }: Change<'_>,
+        order: &Order,
+    ) -> Result<(), RejectReason> {
+        let terms = Terms {
+            market: self.slots.slot(order.slot).key.market,
+            side: order.side(),
+            quantity: replace.quantity,
+            worst: replace.limit,
+        };
+        self.delegations.check((replace.meter, origin.platform), time, &terms)
     }
 
     /// Index of a slot that has been opened at some time, for commands of the operator.

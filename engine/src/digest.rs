@@ -31,8 +31,8 @@
 //! 9. count of meters with a delegation or revocation and, by number: number, number of the last of
 //!    them (`u64`), one byte for whether there is a delegation, and it, field by field;
 //! 10. each order ever accepted, by number: platform, session, the fields of the new order as sent,
-//!    then the limit now, filled and open quantity, the platform's number of the last replacement
-//!    or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0).
+//!     then the limit now, filled and open quantity, the platform's number of the last replacement
+//!     or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0).
 //!
 //! The limit of a market order is 0. Numbers of orders and trades are those that events name.
 

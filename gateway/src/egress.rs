@@ -769,6 +769,44 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_delegation_is_told_to_who_asked_and_to_who_held_it() {
+        let (meter, other) = (MeterId::new(4), PlatformId::new(9));
+        let told = |holder| {
+            let (origin, client_order) = (ORIGIN, ID);
+            let revoked = DelegationRevoked { origin, client_order, meter, number: 6, holder };
+            let event = Event::DelegationRevoked(revoked);
+            reports(Seq::new(5), Timestamp::from_ns(9), &event).map(|report| {
+                let (platform, Outbound::DelegationReport(report)) = report? else {
+                    panic!("another report")
+                };
+                assert_eq!((report.state, report.number), (DelegationState::Ended, 6));
+                assert_eq!((report.meter, report.reason), (meter, 0));
+                Some((platform, report.client_order.get()))
+            })
+        };
+        let asked = Some((ORIGIN.platform, 21));
+        assert_eq!(told(Some(other)), [asked, Some((other, 0))]);
+        assert_eq!(told(Some(ORIGIN.platform)), [asked, None]);
+        assert_eq!(told(None), [asked, None]);
+    }
+
+    #[test]
+    fn a_refused_delegation_has_a_report_of_its_own() {
+        for (request, state) in [
+            (Request::Delegate, DelegationState::Refused),
+            (Request::Revoke, DelegationState::EndRefused),
+        ] {
+            let reason = RejectReason::DelegationOutdated;
+            let rejected = OrderRejected { origin: ORIGIN, client_order: ID, request, reason };
+            let Outbound::DelegationReport(report) = told(&Event::OrderRejected(rejected)) else {
+                panic!("another report")
+            };
+            assert_eq!((report.state, report.reason), (state, 28));
+            assert_eq!((report.client_order, report.number, report.meter.get()), (ID, 0, 0));
+        }
+    }
+
+    #[test]
     fn a_mass_cancellation_is_told_to_the_platform_that_asked() {
         let cancelled = MassCancelled {
             origin: Some(ORIGIN),

@@ -30,10 +30,6 @@ pub struct IngressReceiver {
 
 /// What waits in one place of the ring.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are single, and nothing is boxed for them"
-)]
 enum Waiting {
     One(Command),
     /// The commands of a signed frame: they come and go together.

@@ -302,53 +302,23 @@ impl Session {
             Inbound::CancelOrder(request) => Command::CancelOrder(about(origin, request)),
             Inbound::HibernateOrder(request) => Command::HibernateOrder(about(origin, request)),
             Inbound::ActivateOrder(request) => Command::ActivateOrder(about(origin, request)),
-            Inbound::ReduceOrder(reduce) => Command::ReduceOrder(ReduceOrder {
-                origin,
-                client_order: reduce.client_order,
-                order: reduce.order,
-                by: reduce.quantity,
-            }),
+            Inbound::ReduceOrder(reduce) => reduce_order(origin, reduce),
             Inbound::MassCancel(cancel) => Command::MassCancel(MassCancel {
                 origin: Some(origin),
                 client_order: cancel.client_order,
                 scope: cancel.scope,
                 slot: cancel.slot,
             }),
-            Inbound::DelegateMeter(delegate) => Command::DelegateMeter(DelegateMeter {
-                origin,
-                client_order: delegate.client_order,
-                delegation: delegate.delegation,
-                signature: delegate.signature,
-            }),
-            Inbound::RevokeDelegation(revoke) => Command::RevokeDelegation(RevokeDelegation {
-                origin,
-                client_order: revoke.client_order,
-                meter: revoke.meter,
-                number: revoke.number,
-                signature: revoke.signature,
-            }),
-            Inbound::FrameSignature(signed) if index == 0 => {
-                let covered = frame.payload.get(FRAME_SIGNATURE_BYTES..).unwrap_or_default();
-                handled.covered.extend_from_slice(covered);
-                Command::SignedFrame(SignedFrame {
-                    origin,
-                    frame: frame.header.number,
-                    orders: signed.orders,
-                    key: signed.key,
-                    signature: signed.signature,
-                })
+            Inbound::DelegateMeter(delegate) => delegate_meter(origin, delegate),
+            Inbound::RevokeDelegation(revoke) => revoke_delegation(origin, revoke),
+            Inbound::FrameSignature(signed) => {
+                match frame_signature(origin, (frame, index), signed, handled) {
+                    Some(command) => command,
+                    None => return,
+                }
             }
-            Inbound::FrameSignature(_) => {
-                let reason = RejectReason::UnexpectedMessage;
-                handled.replies.push(rejected(frame, index, reason));
-                return;
-            }
-            Inbound::DelegatedOrder(order) => {
-                Command::DelegatedOrder(DelegatedOrder { origin, order })
-            }
-            Inbound::DelegatedReplace(replace) => {
-                Command::DelegatedReplace(DelegatedReplace { origin, replace })
-            }
+            Inbound::DelegatedOrder(order) => delegated_order(origin, order),
+            Inbound::DelegatedReplace(replace) => delegated_replace(origin, replace),
         };
         let request = Request { frame: frame.header.number, index, command };
         let verdict = match &request.command {
@@ -427,6 +397,47 @@ const fn new_order(origin: Origin, order: NewOrder, signature: Signature) -> Com
 
 const fn replace_order(origin: Origin, replace: ReplaceOrder, signature: Signature) -> Command {
     Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature })
+}
+
+const fn delegate_meter(origin: Origin, delegate: inbound::Delegate) -> Command {
+    let inbound::Delegate { client_order, delegation, signature } = delegate;
+    Command::DelegateMeter(DelegateMeter { origin, client_order, delegation, signature })
+}
+
+const fn revoke_delegation(origin: Origin, revoke: inbound::Revoke) -> Command {
+    let inbound::Revoke { client_order, number, meter, signature } = revoke;
+    Command::RevokeDelegation(RevokeDelegation { origin, client_order, meter, number, signature })
+}
+
+/// The signature of a frame, whose first message it must be. What it may cover is kept for its check.
+fn frame_signature(
+    origin: Origin,
+    (frame, index): (&Frame, u16),
+    signed: inbound::FrameSignature,
+    handled: &mut Handled,
+) -> Option<Command> {
+    if index != 0 {
+        handled.replies.push(rejected(frame, index, RejectReason::UnexpectedMessage));
+        return None;
+    }
+    let covered = frame.payload.get(FRAME_SIGNATURE_BYTES..).unwrap_or_default();
+    handled.covered.extend_from_slice(covered);
+    let inbound::FrameSignature { signature, key, orders } = signed;
+    let frame = frame.header.number;
+    Some(Command::SignedFrame(SignedFrame { origin, frame, orders, key, signature }))
+}
+
+const fn delegated_order(origin: Origin, order: NewOrder) -> Command {
+    Command::DelegatedOrder(DelegatedOrder { origin, order })
+}
+
+const fn delegated_replace(origin: Origin, replace: ReplaceOrder) -> Command {
+    Command::DelegatedReplace(DelegatedReplace { origin, replace })
+}
+
+const fn reduce_order(origin: Origin, reduce: inbound::Reduce) -> Command {
+    let inbound::Reduce { client_order, order, quantity } = reduce;
+    Command::ReduceOrder(ReduceOrder { origin, client_order, order, by: quantity })
 }
 
 const fn about(origin: Origin, request: inbound::OrderRequest) -> OrderRequest {

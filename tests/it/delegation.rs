@@ -440,10 +440,13 @@ async fn a_signed_frame_goes_in_whole_or_not_at_all() {
         session.send(&messages).await;
         // The signature is told without a number, each order with its own.
         for message in messages {
-            let number = match message {
-                Inbound::Heartbeat(_) => continue,
-                Inbound::DelegatedOrder(order) => order.client_order,
-                _ => types::ClientOrderId::new(0),
+            if let Inbound::Heartbeat(_) = message {
+                continue;
+            }
+            let number = if let Inbound::DelegatedOrder(order) = message {
+                order.client_order
+            } else {
+                types::ClientOrderId::new(0)
             };
             let answer = told(&session.answer(number).await);
             let expected = ["turned away signature_invalid", "turned away unexpected_message"];

@@ -338,7 +338,7 @@ impl Stage {
             sides: match (buys, sells) {
                 (true, false) => Sides::Buy,
                 (false, true) => Sides::Sell,
-                _ => Sides::Both,
+                (true, true) | (false, false) => Sides::Both,
             },
             quantity_max: words.option("most").map_or(Energy::ZERO, words::energy),
             buy_limit: words.option("pays").map_or(Delegation::ANY_BUY, words::price),

@@ -72,10 +72,10 @@ fn registrations() -> Vec<Event> {
 fn signed_frame(session: u32, messages: &[Command]) -> Command {
     let mut covered = Vec::new();
     for command in messages {
-        match command {
-            Command::DelegatedOrder(of) => signing::delegated_order(&of.order, &mut covered),
-            Command::DelegatedReplace(of) => signing::delegated_replace(&of.replace, &mut covered),
-            other => panic!("{other:?}"),
+        if let Command::DelegatedOrder(of) = command {
+            signing::delegated_order(&of.order, &mut covered);
+        } else if let Command::DelegatedReplace(of) = command {
+            signing::delegated_replace(&of.replace, &mut covered);
         }
     }
     let digest = Digest::new(Sha256::digest(&covered).into());
@@ -168,22 +168,22 @@ fn flipped(message: Inbound) -> Vec<Inbound> {
 fn one_flipped_bit_of_an_order_in_a_frame_is_found() {
     let mut tried = 0;
     for (at, command) in history().iter().enumerate() {
-        let changed = match command {
-            Command::DelegatedOrder(of) => flipped(Inbound::DelegatedOrder(of.order)),
-            Command::DelegatedReplace(of) => flipped(Inbound::DelegatedReplace(of.replace)),
-            _ => continue,
+        let changed = if let Command::DelegatedOrder(of) = command {
+            flipped(Inbound::DelegatedOrder(of.order))
+        } else if let Command::DelegatedReplace(of) = command {
+            flipped(Inbound::DelegatedReplace(of.replace))
+        } else {
+            continue;
         };
         let origin = command.origin().unwrap();
         for message in changed {
             let mut commands = history();
-            commands[at] = match message {
-                Inbound::DelegatedOrder(order) => {
-                    Command::DelegatedOrder(DelegatedOrder { origin, order })
-                }
-                Inbound::DelegatedReplace(replace) => {
-                    Command::DelegatedReplace(DelegatedReplace { origin, replace })
-                }
-                _ => continue,
+            commands[at] = if let Inbound::DelegatedOrder(order) = message {
+                Command::DelegatedOrder(DelegatedOrder { origin, order })
+            } else if let Inbound::DelegatedReplace(replace) = message {
+                Command::DelegatedReplace(DelegatedReplace { origin, replace })
+            } else {
+                continue;
             };
             let error = check(&commands).unwrap_err();
             assert!(matches!(error, EvidenceError::Invalid { .. }), "{error}: {message:?}");
@@ -203,14 +203,17 @@ fn one_flipped_bit_of_a_signature_is_found() {
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 *signature = Signature::new(bytes);
             };
-            match &mut commands[at] {
-                Command::SignedFrame(signed) => flip(&mut signed.signature),
-                Command::NewOrder(signed) => flip(&mut signed.signature),
-                Command::DelegateMeter(request) => flip(&mut request.signature),
-                Command::RevokeDelegation(request) => {
-                    request.signature.iter_mut().for_each(flip);
-                }
-                _ => break,
+            let command = &mut commands[at];
+            if let Command::SignedFrame(signed) = command {
+                flip(&mut signed.signature);
+            } else if let Command::NewOrder(signed) = command {
+                flip(&mut signed.signature);
+            } else if let Command::DelegateMeter(request) = command {
+                flip(&mut request.signature);
+            } else if let Command::RevokeDelegation(request) = command {
+                request.signature.iter_mut().for_each(flip);
+            } else {
+                break;
             }
             let error = check(&commands).unwrap_err();
             assert!(matches!(error, EvidenceError::Invalid { .. }), "{error}");

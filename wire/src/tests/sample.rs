@@ -248,6 +248,14 @@ pub(super) fn outbound() -> Vec<Outbound> {
         }),
         Outbound::GoingAway(Empty),
         Outbound::TestReply(Test { token: 0x0102_0304_0506_0708 }),
+        Outbound::MassCancelled(MassCancelReport {
+            seq: Seq::new(9_001),
+            time: Timestamp::from_ns(1_780_300_000_123_456_789),
+            client_order: ClientOrderId::new(1_008),
+            cancelled: 262_144,
+            scope: Scope::Meter(MeterId::new(42)),
+            complete: true,
+        }),
         Outbound::DelegationReport(DelegationReport {
             seq: Seq::new(9_003),
             time: Timestamp::from_ns(1_780_300_000_123_456_791),
