@@ -400,8 +400,8 @@ async fn orders_are_cancelled_after_the_end_of_a_session_that_asked_for_it() {
     let mut platform = Platform::log_on_with(&venue, 1, logon(1)).await.counting_from(10);
     assert_eq!(told(&platform.reduce(order.order, 100).await), "replaced leaves 400");
     // A short one: they are cancelled, journaled, and told to who resumes.
-    let last = venue.durable();
     let point = platform.session.receiver.resume_point();
+    let last = point.seq;
     soon(platform.session.log_out()).await.unwrap();
     venue.durable_through(ShardId::FIRST, last.next()).await;
     let mut platform = Platform::log_on_with(&venue, 1, resuming(point)).await.counting_from(20);
@@ -455,7 +455,7 @@ async fn a_slow_reader_is_told_through_where_and_resumes() {
     assert_eq!(reason, "3 slow_reader, sent through");
     let sent = Seq::new(sent.parse().unwrap());
     assert!(Seq::ZERO < sent && sent < venue.durable(), "{sent}");
-    bystander.goes_on(SECOND).await;
+    assert!(bystander.unread_words().await.is_empty(), "nobody else notices");
     // It resumes after what it was sent: what comes first is the next answer to it.
     let mut again =
         Platform::log_on_with(&venue, 1, resuming(ResumePoint { seq: sent, reports: 0 })).await;
