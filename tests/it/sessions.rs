@@ -14,7 +14,7 @@ use gateway::{
 };
 use tests::{
     cast::{self, FIRST, SECOND},
-    line::Line,
+    line::{Line, describe},
     platform::{Platform, told},
     venue::{self, Venue, soon},
 };
@@ -101,6 +101,11 @@ async fn a_resumed_session_is_told_everything_once_and_in_order() {
                     assert!(is_report(&message), "{message:?}");
                     live += u32::from(completed);
                     told_so_far.push(message);
+                    let all = told_so_far.iter();
+                    let trades = all.filter(|one| told(one).starts_with("trade")).count();
+                    if completed && trades == TRADES {
+                        break; // Nothing more comes.
+                    }
                 }
             }
         }
@@ -395,8 +400,8 @@ async fn orders_are_cancelled_after_the_end_of_a_session_that_asked_for_it() {
     let mut platform = Platform::log_on_with(&venue, 1, logon(1)).await.counting_from(10);
     assert_eq!(told(&platform.reduce(order.order, 100).await), "replaced leaves 400");
     // A short one: they are cancelled, journaled, and told to who resumes.
-    let last = venue.durable();
     let point = platform.session.receiver.resume_point();
+    let last = point.seq;
     soon(platform.session.log_out()).await.unwrap();
     venue.durable_through(ShardId::FIRST, last.next()).await;
     let mut platform = Platform::log_on_with(&venue, 1, resuming(point)).await.counting_from(20);
@@ -440,22 +445,17 @@ async fn a_slow_reader_is_told_through_where_and_resumes() {
     venue.clock_to(-29).await;
     let mut bystander = Platform::log_on(&venue, 2).await;
     let connector = venue.connector(cast::party(Role::Platform, 1));
-    let line = Line::connect(&connector, ALPN_ORDERS).await.unwrap();
-    let mut stream = line.log_on().await;
+    let logon = Logon::new(HEARTBEAT_MS, ShardId::FIRST);
+    let mut session = soon(TradingSession::log_on(&connector, logon)).await.unwrap();
     // 20 MiB may wait for the session's writer.
     let requests: Vec<_> = (1..=256).map(probe).collect();
-    let ended = loop {
-        let frame = stream.seal(&requests);
-        tokio::select! {
-            ended = line.end() => break ended,
-            () = stream.bytes(&frame) => {}
-        }
-    };
+    while soon(session.sender.send(&requests)).await.is_ok() {}
+    let ended = describe(&session.receiver.close_reason().unwrap());
     let (reason, sent) = ended.rsplit_once(' ').unwrap();
     assert_eq!(reason, "3 slow_reader, sent through");
     let sent = Seq::new(sent.parse().unwrap());
     assert!(Seq::ZERO < sent && sent < venue.durable(), "{sent}");
-    bystander.goes_on(SECOND).await;
+    assert!(bystander.unread_words().await.is_empty(), "nobody else notices");
     // It resumes after what it was sent: what comes first is the next answer to it.
     let mut again =
         Platform::log_on_with(&venue, 1, resuming(ResumePoint { seq: sent, reports: 0 })).await;
