@@ -4,7 +4,7 @@ use ed25519_dalek::SigningKey;
 use gateway::client::ClientError;
 use serde_json::Value;
 use settlement::{
-    Curtailment, CurtailmentReason, DocumentReject, Interval, MeterFile, Reading,
+    Curtailment, CurtailmentReason, DocumentReject, Interval, MeterFile, Quality, Reading,
     allocation::Metered, seal,
 };
 use tests::{
@@ -30,7 +30,8 @@ fn file(venue: &Venue, revision: u32, readings: &[(MeterId, u64, u64)]) -> Vec<u
     let key = venue.slot(0);
     let reading = |&(meter, injected, withdrawn): &(MeterId, u64, u64)| {
         let injected = Energy::from_wh(injected);
-        Reading { meter, metered: Metered { injected, withdrawn: Energy::from_wh(withdrawn) } }
+        let metered = Metered { injected, withdrawn: Energy::from_wh(withdrawn) };
+        Reading { meter, metered, quality: Quality::Measured }
     };
     let readings = readings.iter().map(reading).collect();
     let intervals = vec![Interval { start: key.slot.start(), readings }];

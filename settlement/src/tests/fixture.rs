@@ -7,7 +7,7 @@ use types::*;
 use crate::{
     CurtailmentReason, DepositOutcome, DocumentReject, Pipeline, Policy, Receipt, Settings,
     allocation::Metered,
-    metering::{Curtailment, Interval, MeterFile, Reading, seal},
+    metering::{Curtailment, Interval, MeterFile, Quality, Reading, seal},
     policy::{Fraction, PenaltyBase, PenaltySize, PenaltyTo, ShortfallPenalty},
 };
 
@@ -155,6 +155,7 @@ pub(super) fn file_body(revision: u32, number: u32, readings: &[(u32, u64, u64)]
             injected: Energy::from_wh(injected),
             withdrawn: Energy::from_wh(withdrawn),
         },
+        quality: Quality::Measured,
     });
     let intervals = vec![Interval { start: slot(number).start(), readings: readings.collect() }];
     MeterFile { market: MarketId::new(1), revision, minutes: 60, intervals }.to_body()
@@ -203,7 +204,7 @@ impl Desk {
     }
 
     pub(super) fn ingest(&mut self, document: &[u8]) -> Receipt {
-        self.pipeline.ingest(Timestamp::from_seconds(1), document).unwrap()
+        self.pipeline.ingest(later(), document).unwrap()
     }
 
     pub(super) fn taken(&mut self, document: &[u8]) {
