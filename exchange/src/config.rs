@@ -95,6 +95,8 @@ pub struct Config {
     pub ledger_origin: String,
     /// Minutes between verification cycles.
     pub verify_every_minutes: u32,
+    /// Minutes between cycles of markets that have a rhythm of their own.
+    pub verify_market_minutes: Vec<(MarketId, u32)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -151,6 +153,7 @@ struct MarketTable {
     price_rule: String,
     #[serde(default = "default_call_extension_minutes")]
     call_extension_minutes: u32,
+    verify_every_minutes: Option<u32>,
     controls: Option<ControlsTable>,
 }
 
@@ -229,9 +232,15 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     }
     let mut markets = Vec::new();
     let mut controls = Vec::new();
+    let mut verify_market_minutes = Vec::new();
     for (index, table) in file.markets.iter().enumerate() {
         let place = |(key, message): Refused| value(&format!("markets[{index}].{key}"), message);
         let market = market(table).map_err(place)?;
+        if let Some(every) = table.verify_every_minutes {
+            within(every.into(), 1, 10_080)
+                .map_err(|message| place(("verify_every_minutes", message)))?;
+            verify_market_minutes.push((market.definition.market, every));
+        }
         if let Some(table) = &table.controls {
             controls.push(table.check(&market).map_err(place)?);
         }
@@ -261,6 +270,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         policy,
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
+        verify_market_minutes,
     })
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use ed25519_dalek::SigningKey;
 use gateway::client::{ClientError, DataClient};
 use settlement::{
-    Curtailment, CurtailmentReason, Interval, MeterFile, Quality, Reading, allocation::Metered, seal,
+    Curtailment, CurtailmentReason, Interval, MeterFile, Quality, Reading, allocation::Metered,
+    seal,
 };
 use types::{DeliverySlot, Energy, MarketId, MeterId, Party};
 
