@@ -239,6 +239,11 @@ impl Pipeline {
         &self.connection
     }
 
+    #[cfg(test)]
+    pub(crate) const fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     pub(crate) const fn registry(&self) -> &Registry {
         &self.registry
     }

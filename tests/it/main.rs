@@ -7,6 +7,7 @@ mod command_line;
 mod crash;
 mod demo;
 mod documents;
+mod energy;
 mod engine_auction;
 mod engine_model;
 mod feed;

@@ -198,7 +198,9 @@ fn sealed(path: &Path, party: Party, key: &SigningKey, revision: u32) -> Result<
     }
     let bytes = fs::read(path)
         .map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", path.display())))?;
-    match serde_json::from_slice(&bytes) {
+    // A list would be read as the fields of a struct.
+    let object = if bytes.trim_ascii_start().starts_with(b"{") { bytes.as_slice() } else { b"" };
+    match serde_json::from_slice(object) {
         Ok(Keys { signer: Some(_), .. }) => return Ok(bytes),
         Ok(Keys { kind: Some(_), .. }) => return Ok(seal(party, key, &bytes)),
         Ok(_) | Err(_) => {}

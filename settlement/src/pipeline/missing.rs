@@ -47,7 +47,7 @@ pub struct DocumentLine {
     pub result: Result<(), DocumentReject>,
 }
 
-/// A verification cycle that looked at something.
+/// A transaction of a verification cycle: a cycle of many contracts has several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CycleLine {
     /// Its number, from 1.

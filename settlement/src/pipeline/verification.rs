@@ -52,6 +52,17 @@ pub struct VerificationSummary {
     pub provisional: u64,
 }
 
+impl VerificationSummary {
+    fn add(&mut self, part: &Self) {
+        self.slots = self.slots.saturating_add(part.slots);
+        self.examined = self.examined.saturating_add(part.examined);
+        self.changed = self.changed.saturating_add(part.changed);
+        self.corrected = self.corrected.saturating_add(part.corrected);
+        self.awaiting = self.awaiting.saturating_add(part.awaiting);
+        self.provisional = self.provisional.saturating_add(part.provisional);
+    }
+}
+
 impl Pipeline {
     /// Verifies and settles every slot that ended by `now` and changed since it was last verified.
     ///
@@ -75,22 +86,20 @@ impl Pipeline {
         loop {
             let slots = self.changed_slots(now, market)?;
             if slots.is_empty() {
-                if summary.slots > 0 {
-                    self.transact(|work| work.note_cycle(now, market, &summary))?;
-                }
                 return Ok(summary);
             }
+            let mut part = VerificationSummary::default();
             self.transact(|work| {
                 let mut contracts = 0_usize;
                 for key in slots {
-                    contracts =
-                        contracts.saturating_add(work.verify_slot(key, now, &mut summary)?);
+                    contracts = contracts.saturating_add(work.verify_slot(key, now, &mut part)?);
                     if contracts >= CYCLE_CONTRACTS_MAX {
                         break;
                     }
                 }
-                Ok(())
+                work.note_cycle(now, market, &part)
             })?;
+            summary.add(&part);
         }
     }
 

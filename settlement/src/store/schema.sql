@@ -279,7 +279,7 @@ CREATE TABLE notices (
     document INTEGER NOT NULL
 ) STRICT;
 
--- Verification cycles. market: 0 for all of them.
+-- Verification cycles, a row for each transaction. market: 0 for all of them.
 CREATE TABLE cycles (
     cycle INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

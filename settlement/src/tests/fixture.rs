@@ -232,6 +232,32 @@ impl Desk {
             .collect()
     }
 
+    /// Every row of every table.
+    pub(super) fn dump(&self) -> String {
+        Self::dump_of(&self.pipeline)
+    }
+
+    /// Every row of every table of a pipeline.
+    pub(super) fn dump_of(pipeline: &Pipeline) -> String {
+        let connection = pipeline.connection();
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+        let mut tables = connection.prepare(sql).unwrap();
+        let tables: Vec<String> =
+            tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let mut text = String::new();
+        for table in tables {
+            let mut select = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = select.column_count();
+            let mut rows = select.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let cells: Vec<rusqlite::types::Value> =
+                    (0..columns).map(|column| row.get(column).unwrap()).collect();
+                text += &format!("{table} {cells:?}\n");
+            }
+        }
+        text
+    }
+
     pub(super) fn check(&self) {
         let audit = self.pipeline.audit().unwrap();
         assert!(audit.is_clean(), "{audit:?}");

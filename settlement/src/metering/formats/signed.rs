@@ -34,8 +34,10 @@ struct Envelope {
 
 /// Whether the keys are those of an envelope or of a body.
 pub(super) fn is_signed(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Keys>(bytes)
-        .is_ok_and(|keys| keys.signer.is_some() || keys.kind.is_some())
+    // A list would be read as the fields of a struct.
+    bytes.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<Keys>(bytes)
+            .is_ok_and(|keys| keys.signer.is_some() || keys.kind.is_some())
 }
 
 /// Reads an envelope with whatever file is inside, or a bare body.
