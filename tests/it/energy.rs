@@ -153,9 +153,8 @@ async fn a_utility_sees_limits_and_curtails_its_grid_with_the_program() {
     assert_eq!(done.code, Some(0), "{done:?}");
     let told = json(&told);
     assert_eq!((&told[0]["contract"], &told[0]["allowed_wh"]), (&1.into(), &30.into()), "{told}");
-    let both =
-        as_party(&venue, "utility/1", &[&curtail[..], &["--reject", "--cap-wh", "1"]].concat());
-    assert_eq!(both.await.code, Some(2));
+    let both = [&curtail[..], &["--reject", "--cap-wh", "1"]].concat();
+    assert_eq!(as_party(&venue, "utility/1", &both).await.code, Some(2));
     venue.close().await;
 }
 
