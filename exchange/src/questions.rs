@@ -15,7 +15,8 @@ use wire::{
 
 use crate::declaration;
 
-/// Longest wait for news, in seconds: below what idle connections live.
+/// Longest wait for news, in seconds: connections are kept alive meanwhile, but an answer that comes
+/// now and then shows that both sides are still there.
 pub const WAIT_SECONDS_MAX: u16 = 60;
 
 /// Cycles that are told.
