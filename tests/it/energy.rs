@@ -9,7 +9,8 @@ use tests::{
     program::{Run, run},
     venue::{Venue, soon},
 };
-use types::{Role, Side};
+use types::{Role, Side, Timestamp, UtilityId};
+use wire::data::ScheduleQuery;
 
 /// Runs the program against a venue as a party, with the party's certificate and signing key.
 async fn as_party(venue: &Venue, party: &str, words: &[&str]) -> Run {
@@ -165,20 +166,35 @@ async fn a_schedule_is_followed_by_its_changes() {
     venue.clock_to(-29).await;
     let mut first = Platform::log_on(&venue, 1).await;
     let mut second = Platform::log_on(&venue, 2).await;
-    let follow = ["grid", "schedule", "--follow", "--answers", "2", "--output", "ndjson"];
-    let following = as_party(&venue, "utility/2", &follow);
+    let desk = venue.desk(cast::party(Role::Utility, 2)).await;
+    let query = ScheduleQuery {
+        from: Timestamp::from_ns(0),
+        to: Timestamp::from_ns(i64::MAX),
+        after: 0,
+        zone: None,
+        feeder: None,
+        utility: UtilityId::new(2),
+        wait_seconds: 0,
+    };
+    let nothing: Value = serde_json::from_str(&soon(desk.schedule(query)).await.unwrap()).unwrap();
+    assert_eq!(nothing["lines"], Value::Array(Vec::new()));
+    let after = nothing["serial"].as_u64().unwrap();
+    let waiting = desk.schedule(ScheduleQuery { after, wait_seconds: 20, ..query });
     let trading = async {
         let sell = first.order(FIRST, Side::Sell, 100, 100);
         first.accepted(sell).await;
         let buy = second.order(SECOND, Side::Buy, 100, 100);
         second.accepted(buy).await.seq
     };
-    let (told, traded) = tokio::join!(following, trading);
-    soon(venue.settled_through(traded)).await;
-    assert_eq!(told.code, Some(0), "{told:?}");
-    let last = told.stdout.lines().last().unwrap_or_default();
-    let row: Value = serde_json::from_str(last).unwrap_or_default();
-    assert_eq!((&row["withdrawal_wh"], &row["contracts"]), (&100.into(), &1.into()), "{told:?}");
+    let (told, _) = tokio::join!(soon(waiting), trading);
+    let told: Value = serde_json::from_str(&told.unwrap()).unwrap();
+    assert!(told["serial"].as_u64().unwrap() > after);
+    let row = &told["lines"][0];
+    assert_eq!((&row["withdrawal_wh"], &row["contracts"]), (&100.into(), &1.into()), "{told}");
+    drop(desk);
+    let follow = ["grid", "schedule", "--follow", "--answers", "1", "--output", "ndjson"];
+    let told = as_party(&venue, "utility/2", &follow).await;
+    assert_eq!(serde_json::from_str::<Value>(&told.stdout).unwrap(), *row, "{told:?}");
     venue.close().await;
 }
 
