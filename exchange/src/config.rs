@@ -236,11 +236,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     for (index, table) in file.markets.iter().enumerate() {
         let place = |(key, message): Refused| value(&format!("markets[{index}].{key}"), message);
         let market = market(table).map_err(place)?;
-        if let Some(every) = table.verify_every_minutes {
-            within(every.into(), 1, 10_080)
-                .map_err(|message| place(("verify_every_minutes", message)))?;
-            verify_market_minutes.push((market.definition.market, every));
-        }
+        let every = rhythm(table).map_err(place)?;
+        verify_market_minutes.extend(every.map(|every| (market.definition.market, every)));
         if let Some(table) = &table.controls {
             controls.push(table.check(&market).map_err(place)?);
         }
@@ -275,6 +272,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 }
 
 type Refused = (&'static str, String);
+
+/// Minutes between a market's own verification cycles, if it has any.
+fn rhythm(table: &MarketTable) -> Result<Option<u32>, Refused> {
+    let every = table.verify_every_minutes;
+    within(every.unwrap_or(1).into(), 1, 10_080)
+        .map_err(|message| ("verify_every_minutes", message))?;
+    Ok(every)
+}
 
 fn within(got: u64, least: u64, most: u64) -> Result<(), String> {
     if (least..=most).contains(&got) {

@@ -80,12 +80,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                 }
             }
             _ = minute.tick() => {
-                // Markets with a rhythm of their own, besides the cycles of all.
-                for &(market, every) in &config.verify_market_minutes {
-                    if minutes.checked_rem(every) == Some(0) {
-                        tokio::spawn(verify(node.settlement.clone(), Some(market), clock.now()));
-                    }
-                }
+                verify_markets(config, &node.settlement, minutes, clock.now());
                 minutes = minutes.wrapping_add(1);
             }
             _ = cycle.tick() => {
@@ -108,6 +103,15 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         );
     }
     Ok(())
+}
+
+/// Markets with a rhythm of their own, besides the cycles of all.
+fn verify_markets(config: &Config, settlement: &Settlement, minutes: u32, now: types::Timestamp) {
+    for &(market, every) in &config.verify_market_minutes {
+        if minutes.checked_rem(every) == Some(0) {
+            tokio::spawn(verify(settlement.clone(), Some(market), now));
+        }
+    }
 }
 
 /// What a line about one shard begins with, where there are several.

@@ -117,7 +117,6 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 }
 
 /// What a failed request means for who asked.
-#[expect(clippy::needless_pass_by_value, reason = "fits `map_err`")]
 pub(super) fn failure(error: ClientError) -> Failure {
     match &error {
         ClientError::Refused(_) | ClientError::Unexpected => Failure::runtime(error),

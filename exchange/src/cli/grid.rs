@@ -204,42 +204,7 @@ impl From<ReasonName> for CurtailmentReason {
 /// With code 2 when options do not fit, 1 when a document is refused, and as the data port says.
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Schedule {
-            access,
-            utility,
-            zone,
-            feeder,
-            from,
-            to,
-            after,
-            follow,
-            answers,
-            output,
-        } => {
-            let own = (access.party().role == Role::Utility).then_some(access.party().number);
-            let Some(utility) = utility.or(own) else {
-                return Err(Failure::usage(
-                    "--utility: whose wires? only utilities need not say it",
-                ));
-            };
-            let query = ScheduleQuery {
-                from: from.unwrap_or_else(|| Timestamp::from_ns(0)),
-                to: to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX)),
-                after: *after,
-                zone: *zone,
-                feeder: *feeder,
-                utility: UtilityId::new(utility),
-                wait_seconds: 0,
-            };
-            if *follow {
-                return follow_schedule(access, query, *answers, output.output);
-            }
-            let rows = access.run(async |client| {
-                let text = client.schedule(query).await.map_err(data_port::failure)?;
-                data_port::read::<ScheduleRows>(&text)
-            })?;
-            output::print_rows(&rows.lines, output.output)
-        }
+        Command::Schedule { .. } => schedule(command),
         Command::Limit { access, zone, feeder, direction, slot, wh, output } => {
             let limit = GridLimit {
                 zone: *zone,
@@ -284,6 +249,46 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             output::print_rows(&rows, output.output)
         }
     }
+}
+
+/// What is contracted, at once or as it changes.
+fn schedule(command: &Command) -> Result<(), Failure> {
+    let Command::Schedule {
+        access,
+        utility,
+        zone,
+        feeder,
+        from,
+        to,
+        after,
+        follow,
+        answers,
+        output,
+    } = command
+    else {
+        return Ok(());
+    };
+    let own = (access.party().role == Role::Utility).then_some(access.party().number);
+    let Some(utility) = utility.or(own) else {
+        return Err(Failure::usage("--utility: whose wires? only utilities need not say it"));
+    };
+    let query = ScheduleQuery {
+        from: from.unwrap_or_else(|| Timestamp::from_ns(0)),
+        to: to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX)),
+        after: *after,
+        zone: *zone,
+        feeder: *feeder,
+        utility: UtilityId::new(utility),
+        wait_seconds: 0,
+    };
+    if *follow {
+        return follow_schedule(access, query, *answers, output.output);
+    }
+    let rows = access.run(async |client| {
+        let text = client.schedule(query).await.map_err(data_port::failure)?;
+        data_port::read::<ScheduleRows>(&text)
+    })?;
+    output::print_rows(&rows.lines, output.output)
 }
 
 /// Prints every change as it comes.

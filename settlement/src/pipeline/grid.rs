@@ -544,9 +544,12 @@ impl Pipeline {
     }
 }
 
+/// Zone and feeder, start and minutes of the slot, code of the side.
+type LimitKey = ((String, String), (u32, u16), u8);
+
 /// Limits by place, slot and side.
 #[derive(Default)]
-struct Limits(BTreeMap<((String, String), (u32, u16), u8), Energy>);
+struct Limits(BTreeMap<LimitKey, Energy>);
 
 impl Limits {
     /// The lower of the feeder's and the zone's.

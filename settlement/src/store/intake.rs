@@ -88,14 +88,14 @@ pub fn answer_document(
     Ok(())
 }
 
+/// A revision of a reading, and what it says.
+pub type Revision = (u32, (Metered, Quality));
+
 /// Every known revision of a reading.
 ///
 /// # Errors
 /// When SQLite refuses.
-pub fn readings(
-    connection: &Connection,
-    key: Key,
-) -> Result<Vec<(u32, (Metered, Quality))>, SettlementError> {
+pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, SettlementError> {
     let mut select = connection
         .prepare_cached(
             "SELECT revision, injected, withdrawn, estimated FROM readings
