@@ -101,6 +101,8 @@ pub struct Config {
     pub ledger_origin: String,
     /// Minutes between verification cycles.
     pub verify_every_minutes: u32,
+    /// Minutes between cycles of markets that have a rhythm of their own.
+    pub verify_market_minutes: Vec<(MarketId, u32)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,6 +161,7 @@ struct MarketTable {
     price_rule: String,
     #[serde(default = "default_call_extension_minutes")]
     call_extension_minutes: u32,
+    verify_every_minutes: Option<u32>,
     controls: Option<ControlsTable>,
 }
 
@@ -239,9 +242,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     }
     let mut markets = Vec::new();
     let mut controls = Vec::new();
+    let mut verify_market_minutes = Vec::new();
     for (index, table) in file.markets.iter().enumerate() {
         let place = |(key, message): Refused| value(&format!("markets[{index}].{key}"), message);
         let market = market(table).map_err(place)?;
+        let every = rhythm(table).map_err(place)?;
+        verify_market_minutes.extend(every.map(|every| (market.definition.market, every)));
         if let Some(table) = &table.controls {
             controls.push(table.check(&market).map_err(place)?);
         }
@@ -273,10 +279,19 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         policy,
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
+        verify_market_minutes,
     })
 }
 
 type Refused = (&'static str, String);
+
+/// Minutes between a market's own verification cycles, if it has any.
+fn rhythm(table: &MarketTable) -> Result<Option<u32>, Refused> {
+    let every = table.verify_every_minutes;
+    within(every.unwrap_or(1).into(), 1, 10_080)
+        .map_err(|message| ("verify_every_minutes", message))?;
+    Ok(every)
+}
 
 fn within(got: u64, least: u64, most: u64) -> Result<(), String> {
     if (least..=most).contains(&got) {

@@ -77,6 +77,12 @@ impl Failure {
         Self { kind: Kind::Objective, message: message.into(), hint: None }
     }
 
+    /// The other side refused what it was sent.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Runtime, message: message.into(), hint: None }
+    }
+
     /// With a sentence on how to mend it.
     #[must_use]
     pub const fn hint(mut self, hint: &'static str) -> Self {

@@ -22,6 +22,7 @@ pub mod market_data;
 pub mod node;
 pub mod output;
 pub mod progress;
+pub mod questions;
 mod registrations;
 pub mod registry;
 pub mod reserve;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use market_view::MarketReader;
 use tokio::signal::unix::{SignalKind, signal};
-use types::{ShardId, Shards};
+use types::{MarketId, ShardId, Shards};
 
 use crate::{
     clock::Clock,
@@ -61,6 +61,8 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     tracing::info!("listening on {}", node.address);
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    let mut minutes = 0_u32;
     let mut health = tokio::time::interval(Duration::from_secs(1));
     let mut status = tokio::time::interval(STATUS_PERIOD);
     let failed = loop {
@@ -77,8 +79,12 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                     log_status(&prefix(config.shards, shard.id), &shard.market);
                 }
             }
+            _ = minute.tick() => {
+                verify_markets(config, &node.settlement, minutes, clock.now());
+                minutes = minutes.wrapping_add(1);
+            }
             _ = cycle.tick() => {
-                tokio::spawn(verify(node.settlement.clone(), clock.now()));
+                tokio::spawn(verify(node.settlement.clone(), None, clock.now()));
             }
         }
     };
@@ -97,6 +103,15 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         );
     }
     Ok(())
+}
+
+/// Markets with a rhythm of their own, besides the cycles of all.
+fn verify_markets(config: &Config, settlement: &Settlement, minutes: u32, now: types::Timestamp) {
+    for &(market, every) in &config.verify_market_minutes {
+        if minutes.checked_rem(every) == Some(0) {
+            tokio::spawn(verify(settlement.clone(), Some(market), now));
+        }
+    }
 }
 
 /// What a line about one shard begins with, where there are several.
@@ -122,9 +137,12 @@ fn log_status(prefix: &str, market: &MarketReader) {
 
 /// One verification cycle and a checkpoint. A failure is logged; the next cycle tries again, and a
 /// pipeline that has died is noticed by the health check.
-async fn verify(settlement: Settlement, now: types::Timestamp) {
+async fn verify(settlement: Settlement, market: Option<MarketId>, now: types::Timestamp) {
     let verified = async {
-        let summary = settlement.verify(now).await?;
+        let summary = match market {
+            None => settlement.verify(now).await?,
+            Some(market) => settlement.verify_market(now, market).await?,
+        };
         Ok::<_, WorkerError>((summary, settlement.checkpoint().await?))
     };
     match verified.await {

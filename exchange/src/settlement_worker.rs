@@ -11,18 +11,20 @@ use settlement::{
     Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{MeterId, Money, Seq, ShardId, Timestamp};
-use wire::{
-    data::{Answer, P2pQuery, QueryResult, Receipt, RequestKind},
-    field::Field,
-};
+use types::{MarketId, MeterId, Money, Seq, ShardId, Timestamp};
 
-use crate::{clock::Clock, exit::Failure};
+use crate::{
+    clock::Clock,
+    exit::Failure,
+    questions::{self, Question, Reply},
+};
 
 /// Work that may wait for the pipeline; beyond it the feed and documents wait.
 const WORK_MAX: usize = 64;
 /// Items captured in one transaction at most.
 const CAPTURE_ITEMS_MAX: usize = 20_000;
+/// News that come close together are looked at together.
+const NEWS_AFTER: Duration = Duration::from_millis(50);
 /// Pause before a lost feed is subscribed again.
 const RESUBSCRIBE_AFTER: Duration = Duration::from_millis(200);
 
@@ -34,7 +36,12 @@ enum Work {
         Vec<(u64, MeterId, Money)>,
         oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>,
     ),
-    Verify(Timestamp, oneshot::Sender<Result<VerificationSummary, SettlementError>>),
+    Poll(Question, oneshot::Sender<Reply>),
+    Verify(
+        Timestamp,
+        Option<MarketId>,
+        oneshot::Sender<Result<VerificationSummary, SettlementError>>,
+    ),
     Checkpoint(oneshot::Sender<Result<Checkpoint, SettlementError>>),
     Summary(oneshot::Sender<Result<Summary, SettlementError>>),
 }
@@ -88,16 +95,17 @@ impl SettlementWorker {
         let (work, queue) = channel::bounded(WORK_MAX);
         let captured = captured_sender.subscribe();
         let shards: Vec<_> = captured.borrow().keys().copied().collect();
+        let (news, told) = watch::channel(0_u64);
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
-            .spawn(move || run(pipeline, &clock, &queue, &captured_sender))
+            .spawn(move || run(pipeline, &clock, &queue, (&captured_sender, &news)))
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
         for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
         }
-        tokio::spawn(forward_data(data, work, stop));
+        tokio::spawn(forward_data(data, work, told, stop));
         Ok(Self { handle, thread })
     }
 
@@ -146,7 +154,19 @@ impl Settlement {
     /// # Errors
     /// When the pipeline fails or has stopped.
     pub async fn verify(&self, now: Timestamp) -> Result<VerificationSummary, WorkerError> {
-        self.ask(|answer| Work::Verify(now, answer)).await
+        self.ask(|answer| Work::Verify(now, None, answer)).await
+    }
+
+    /// Runs a verification cycle of one market.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn verify_market(
+        &self,
+        now: Timestamp,
+        market: MarketId,
+    ) -> Result<VerificationSummary, WorkerError> {
+        self.ask(|answer| Work::Verify(now, Some(market), answer)).await
     }
 
     /// Signs the ledger as it stands.
@@ -192,7 +212,7 @@ fn run(
     mut pipeline: Pipeline,
     clock: &Clock,
     queue: &Receiver<Work>,
-    captured: &watch::Sender<Captures>,
+    (captured, news): (&watch::Sender<Captures>, &watch::Sender<u64>),
 ) {
     let mut waiting = None;
     while let Some(work) = waiting.take().or_else(|| queue.recv().ok()) {
@@ -204,10 +224,20 @@ fn run(
             }
             Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
             Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
-            Work::Verify(now, answer) => reply(answer, pipeline.verify(now)),
+            Work::Poll(question, answer) => {
+                questions::answer(&mut pipeline, clock.now(), &question).map(|reply| {
+                    // The asker may have gone.
+                    answer.send(reply).ok();
+                })
+            }
+            Work::Verify(now, market, answer) => {
+                let verified = questions::verify(&mut pipeline, now, market);
+                reply(answer, verified)
+            }
             Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
             Work::Summary(answer) => reply(answer, pipeline.summary()),
         };
+        news.send_modify(|count| *count = count.wrapping_add(1));
         if let Err(error) = outcome {
             tracing::error!("settlement stops: {}", Failure::runtime(error).message());
             return;
@@ -262,43 +292,12 @@ fn answer_data(
     now: Timestamp,
     request: DataRequest,
 ) -> Result<(), SettlementError> {
-    let answer = match request.kind {
-        RequestKind::Document => {
-            let receipt = pipeline.ingest(now, &request.body)?;
-            let reason = receipt.result.map_or_else(|reject| reject.code(), |()| 0);
-            let receipt = Receipt { digest: receipt.digest, accepted: receipt.accepted, reason };
-            (Answer::Receipt(receipt), Vec::new())
-        }
-        // The gateway answers it.
-        RequestKind::SetTrading => {
-            let reason = types::RejectReason::UnexpectedMessage.code();
-            (Answer::QueryResult(QueryResult { reason }), Vec::new())
-        }
-        RequestKind::P2pEnergy => match whole_query(&request.body) {
-            Some(query) if !pipeline.may_ask(request.party, query.meter) => {
-                let reason = types::RejectReason::NotAuthorised.code();
-                (Answer::QueryResult(QueryResult { reason }), Vec::new())
-            }
-            Some(query) => {
-                let energy = pipeline.p2p_energy(query.meter, query.from, query.to)?;
-                let text = crate::declaration::to_json(&energy);
-                (Answer::QueryResult(QueryResult { reason: 0 }), text.into_bytes())
-            }
-            None => {
-                let reason = types::RejectReason::MalformedMessage.code();
-                (Answer::QueryResult(QueryResult { reason }), Vec::new())
-            }
-        },
-    };
+    let DataRequest { party, kind, body, answer } = request;
+    let Reply { result, text, .. } =
+        questions::answer(pipeline, now, &Question { party, kind, body })?;
     // The asker may have gone; the document is in all the same.
-    request.answer.send(answer).ok();
+    answer.send((result, text)).ok();
     Ok(())
-}
-
-/// The question, if the body is one and nothing else.
-fn whole_query(mut body: &[u8]) -> Option<P2pQuery> {
-    let query = P2pQuery::take(&mut body).ok()?;
-    body.is_empty().then_some(query)
 }
 
 /// Keeps the feed of a shard subscribed from where the pipeline stands until told to stop.
@@ -350,6 +349,7 @@ async fn follow_once(
 async fn forward_data(
     mut data: mpsc::Receiver<DataRequest>,
     work: Sender<Work>,
+    news: watch::Receiver<u64>,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -358,8 +358,44 @@ async fn forward_data(
             _ = stop.wait_for(|&stop| stop) => return,
         };
         let Some(request) = request else { return };
-        if hand_over(&work, Work::Data(request)).await.is_err() {
+        if let Some(wait) = questions::wait_of(request.kind, &request.body) {
+            tokio::spawn(wait_for_news(request, wait, work.clone(), news.clone(), stop.clone()));
+        } else if hand_over(&work, Work::Data(request)).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Asks again whenever something happened, until there is an answer or the asker's time is over.
+async fn wait_for_news(
+    request: DataRequest,
+    wait: Duration,
+    work: Sender<Work>,
+    mut news: watch::Receiver<u64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let DataRequest { party, kind, body, answer } = request;
+    let question = Question { party, kind, body };
+    let mut deadline = std::pin::pin!(tokio::time::sleep(wait));
+    let mut is_over = false;
+    loop {
+        news.mark_unchanged();
+        let (sender, receiver) = oneshot::channel();
+        if hand_over(&work, Work::Poll(question.clone(), sender)).await.is_err() {
+            return;
+        }
+        let Ok(reply) = receiver.await else { return };
+        if !reply.is_empty || is_over {
+            answer.send((reply.result, reply.text)).ok();
+            return;
+        }
+        is_over = tokio::select! {
+            changed = news.changed() => changed.is_err(),
+            () = &mut deadline => true,
+            _ = stop.wait_for(|&stop| stop) => true,
+        };
+        if !is_over {
+            tokio::time::sleep(NEWS_AFTER).await;
         }
     }
 }

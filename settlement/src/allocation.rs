@@ -119,6 +119,17 @@ pub fn largest_remainder(weights: &[(TradeId, u64)], total: u128) -> Vec<u64> {
     parts
 }
 
+/// The side on which a meter's contracts outweigh the other side; none, if they cancel out.
+#[must_use]
+pub fn net_side(positions: &[Position]) -> Option<Side> {
+    let (bought, sold) = (total(positions, Side::Buy), total(positions, Side::Sell));
+    match sold.cmp(&bought) {
+        core::cmp::Ordering::Greater => Some(Side::Sell),
+        core::cmp::Ordering::Less => Some(Side::Buy),
+        core::cmp::Ordering::Equal => None,
+    }
+}
+
 struct Target {
     side: Side,
     total: u128,

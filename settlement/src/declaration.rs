@@ -89,7 +89,7 @@ impl Pipeline {
     pub fn may_ask(&self, asker: Party, meter: MeterId) -> bool {
         let Some(meter) = self.registry().meter(meter) else { return false };
         match asker.role {
-            Role::Retailer => meter.retailer.get() == asker.number,
+            Role::Retailer => self.registry().ever_served(meter, asker),
             Role::Utility => meter.utility.get() == asker.number,
             Role::Platform => meter.platform.get() == asker.number,
             Role::Operator | Role::Settlement => true,

@@ -42,15 +42,18 @@ pub use capture::Contract;
 pub use declaration::P2pEnergy;
 pub use error::SettlementError;
 pub use metering::{
-    Curtailment, CurtailmentReason, DocumentKind, DocumentReject, Interval, MeterFile, Reading,
-    Receipt, seal,
+    Curtailment, CurtailmentReason, DocumentKind, DocumentReject, FileHead, GridLimit, Interval,
+    MeterCodes, MeterFile, MeterPoints, Quality, Reading, Receipt, ZoneCurtailment, seal,
+    seal_file,
 };
 pub use outcome::State;
 pub use pipeline::{
     AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Captured,
-    DepositOutcome, EnforcementSummary, LeafProof, PaymentOutcome, Pipeline, Settings, Summary,
-    TransferLine, VerificationSummary,
+    CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, LeafProof, MarketStatus,
+    MissingReadings, Notice, PaymentOutcome, Pipeline, ScheduleAnswer, ScheduleFilter,
+    ScheduleLine, Settings, Summary, TransferLine, VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};
+pub use registry::{MeterCode, MeterPoint, PlaceName};
 pub use rehearse::{RehearseError, rehearse};
 pub use tlog::note::Checkpoint;

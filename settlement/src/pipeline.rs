@@ -14,7 +14,9 @@ mod checkpointing;
 mod collecting;
 mod deposits;
 mod enforcing;
+mod grid;
 mod ingesting;
+mod missing;
 mod paying;
 mod verification;
 
@@ -34,6 +36,8 @@ pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
+pub use grid::{Notice, ScheduleAnswer, ScheduleFilter, ScheduleLine};
+pub use missing::{CycleLine, DocumentLine, MarketStatus, MissingReadings};
 pub use paying::PaymentOutcome;
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 
@@ -43,7 +47,11 @@ use crate::{
     outcome::State,
     policy::Policy,
     registry::Registry,
-    store::{self, ledger::Appender},
+    store::{
+        self,
+        grid::{ScheduleChange, ScheduleKey},
+        ledger::Appender,
+    },
     tlog::{Frontier, note},
 };
 
@@ -119,6 +127,7 @@ struct Work<'c> {
     posting: Posting<'c>,
     ledger: Appender<'c>,
     totals: BTreeMap<State, Total>,
+    schedule: BTreeMap<ScheduleKey, ScheduleChange>,
     cursors: Cursors,
 }
 
@@ -230,6 +239,11 @@ impl Pipeline {
         &self.connection
     }
 
+    #[cfg(test)]
+    pub(crate) const fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     pub(crate) const fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -299,6 +313,7 @@ impl Pipeline {
             posting: Posting::new(&transaction),
             ledger: Appender::new(&transaction, self.frontier.clone()),
             totals: BTreeMap::new(),
+            schedule: BTreeMap::new(),
             cursors: self.cursors.clone(),
         };
         let result = work(&mut desk)?;
@@ -321,7 +336,7 @@ impl Work<'_> {
         total.settled_wh = total.settled_wh.saturating_add(settled_wh);
     }
 
-    /// Writes what was gathered: balances, totals, frontier, cursors.
+    /// Writes what was gathered: balances, totals, schedule, frontier, cursors.
     fn finish(self, before: &Cursors) -> Result<(Frontier, Cursors), SettlementError> {
         self.posting.finish()?;
         let mut put = self
@@ -335,6 +350,15 @@ impl Work<'_> {
         for (state, total) in self.totals {
             put.execute(params![state.code(), total.contracts, total.settled_wh])
                 .doing("write totals")?;
+        }
+        let changes = self.schedule.iter().filter(|(_, of)| **of != ScheduleChange::default());
+        let changes: Vec<_> = changes.collect();
+        if !changes.is_empty() {
+            let serial = store::grid::schedule_serial(self.connection)?.saturating_add(1);
+            for (key, change) in changes {
+                store::grid::add_to_schedule(self.connection, key, *change, serial)?;
+            }
+            store::grid::set_schedule_serial(self.connection, serial)?;
         }
         for (shard, cursor) in &self.cursors {
             if before.get(shard) != Some(cursor) {

@@ -41,6 +41,9 @@ impl Fraction {
     }
 }
 
+/// Twice the certified capacity: beyond it a meter file is more likely wrong than a meter.
+const PLAUSIBLE: Fraction = Fraction(2_000_000);
+
 /// What happens to half a minor unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +80,26 @@ pub struct BlockRule {
     pub hold_days: u32,
     /// Days before delivery at which a block is asked for that would expire before it otherwise.
     pub lead_days: Option<u32>,
+}
+
+/// What a meter is taken to have moved when its readings never came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// Nothing beyond the intervals that are known.
+    Nothing,
+    /// What it had contracted, if the known intervals are less.
+    Contracted,
+}
+
+/// When and how a contract is settled although readings are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvisionalRule {
+    /// Hours after the slot's end during which readings are waited for.
+    pub after_hours: u32,
+    /// What is taken in place of what is missing.
+    pub missing: Missing,
 }
 
 /// The ladder of measures against who does not pay.
@@ -225,6 +248,10 @@ pub struct Policy {
     pub enforcement: Option<Enforcement>,
     /// Days after delivery through which an outcome may still change by itself.
     pub finality_days: Option<u32>,
+    /// What happens when readings do not come; without it they are waited for for ever.
+    pub provisional: Option<ProvisionalRule>,
+    /// A reading above this fraction of the certified capacity over its interval is refused.
+    pub plausible: Fraction,
 }
 
 /// Why a policy is refused. The sentence names the field.
@@ -263,6 +290,8 @@ impl Policy {
             block: None,
             enforcement: None,
             finality_days: None,
+            provisional: None,
+            plausible: PLAUSIBLE,
         }
     }
 
@@ -316,6 +345,8 @@ pub(crate) struct PolicyDocument {
     block: Option<BlockRule>,
     enforcement: Option<EnforcementDocument>,
     finality_days: Option<u32>,
+    provisional: Option<ProvisionalRule>,
+    plausible: Option<Written>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -381,6 +412,10 @@ impl PolicyDocument {
             block: self.block,
             enforcement: self.enforcement.map(enforcement).transpose()?,
             finality_days: self.finality_days,
+            provisional: self.provisional,
+            plausible: self
+                .plausible
+                .map_or(Ok(PLAUSIBLE), |written| fraction("plausible", written))?,
         })
     }
 
@@ -394,6 +429,7 @@ impl PolicyDocument {
             ("block", block.into_iter().flatten().flatten().max()),
             ("enforcement", ladder.into_iter().flatten().flatten().max()),
             ("finality_days", self.finality_days),
+            ("provisional", self.provisional.map(|rule| rule.after_hours.div_ceil(24))),
         ];
         match fields.into_iter().find(|(_, days)| days.is_some_and(|days| days > DAYS_MAX)) {
             Some((field, _)) => Err(bad(field, "more than ten thousand days")),

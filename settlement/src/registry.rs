@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::VerifyingKey;
 use types::{
-    MarketDefinition, MarketId, MeterId, MeterRegistration, Party, PartyRegistration, PlatformId,
-    PublicKey, RetailerId, UtilityId,
+    Code, MarketDefinition, MarketId, MeterId, MeterRegistration, Party, PartyRegistration,
+    PlatformId, Power, PublicKey, RetailerId, Role, UtilityId,
 };
+
+/// The name of a zone or a feeder.
+pub type PlaceName = Code<16>;
+
+/// A meter's name in files of other systems.
+pub type MeterCode = Code<32>;
 
 /// What settlement needs to know of a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +25,36 @@ pub struct Meter {
     pub retailer: RetailerId,
     /// Who signs its curtailments.
     pub utility: UtilityId,
+    /// Its name, as registered.
+    pub code: MeterCode,
+    /// Certified injection capacity; zero is none.
+    pub injection_max: Power,
+    /// Certified withdrawal capacity; zero is none.
+    pub withdrawal_max: Power,
+}
+
+/// Where on the wires a meter hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Whose wires.
+    pub utility: UtilityId,
+    /// Which zone of them, if the utility said so.
+    pub zone: Option<PlaceName>,
+    /// Which feeder of the zone, if the utility said so.
+    pub feeder: Option<PlaceName>,
+}
+
+/// What a utility says of a meter from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeterPoint {
+    /// From when, in minutes since 1970.
+    pub from_minute: u32,
+    /// The zone; as before, if it is not said.
+    pub zone: Option<PlaceName>,
+    /// The feeder; as before, if it is not said.
+    pub feeder: Option<PlaceName>,
+    /// Who signs the meter's readings: a retailer or a utility; as before, if it is not said.
+    pub served_by: Option<Party>,
 }
 
 impl From<&MeterRegistration> for Meter {
@@ -28,6 +64,9 @@ impl From<&MeterRegistration> for Meter {
             platform: registration.platform,
             retailer: registration.retailer,
             utility: registration.utility,
+            code: registration.code,
+            injection_max: registration.injection_max,
+            withdrawal_max: registration.withdrawal_max,
         }
     }
 }
@@ -79,6 +118,12 @@ pub struct Registry {
     markets: BTreeMap<MarketId, Market>,
     meters: BTreeMap<MeterId, Meter>,
     signers: BTreeMap<Party, Signer>,
+    /// In order of time.
+    points: BTreeMap<MeterId, Vec<MeterPoint>>,
+    /// Names that retailers and utilities gave meters in their own files.
+    codes: BTreeMap<(Party, MeterCode), MeterId>,
+    /// Registered names; the first meter of a name has it.
+    registered_codes: BTreeMap<MeterCode, MeterId>,
 }
 
 impl Registry {
@@ -89,12 +134,81 @@ impl Registry {
 
     /// Adds or replaces a meter.
     pub fn add_meter(&mut self, meter: Meter) {
+        self.registered_codes.entry(meter.code).or_insert(meter.id);
         self.meters.insert(meter.id, meter);
     }
 
     /// Adds or replaces a party.
     pub fn add_signer(&mut self, signer: Signer) {
         self.signers.insert(signer.party, signer);
+    }
+
+    /// Adds what a utility says of a meter, in place of what it said of the same moment before.
+    pub fn add_point(&mut self, meter: MeterId, point: MeterPoint) {
+        let points = self.points.entry(meter).or_default();
+        match points.binary_search_by_key(&point.from_minute, |known| known.from_minute) {
+            Ok(at) => {
+                if let Some(known) = points.get_mut(at) {
+                    *known = point;
+                }
+            }
+            Err(at) => points.insert(at, point),
+        }
+    }
+
+    /// Gives a meter the name that it has in files of `signer`.
+    pub fn add_code(&mut self, signer: Party, code: MeterCode, meter: MeterId) {
+        self.codes.insert((signer, code), meter);
+    }
+
+    /// The meter that `signer` gave a name to, and no registered name.
+    #[must_use]
+    pub fn given_code(&self, signer: Party, code: MeterCode) -> Option<MeterId> {
+        self.codes.get(&(signer, code)).copied()
+    }
+
+    /// The meter that is meant by a name in a file of `signer`: by the signer's own list, or else by
+    /// the name under which it is registered.
+    #[must_use]
+    pub fn meter_named(&self, signer: Party, code: MeterCode) -> Option<&Meter> {
+        let given = self.given_code(signer, code);
+        self.meter(given.or_else(|| self.registered_codes.get(&code).copied())?)
+    }
+
+    /// Who signs the readings of a meter at a moment, in minutes since 1970: only this party.
+    #[must_use]
+    pub fn server_at(&self, meter: &Meter, minute: u32) -> Party {
+        let said = self.points_until(meter.id, minute).rev().find_map(|point| point.served_by);
+        said.unwrap_or(Party { role: Role::Retailer, number: meter.retailer.get() })
+    }
+
+    /// Where a meter hangs at a moment, if its utility said so.
+    #[must_use]
+    pub fn place_at(&self, meter: &Meter, minute: u32) -> Place {
+        let said = || self.points_until(meter.id, minute).rev();
+        Place {
+            utility: meter.utility,
+            zone: said().find_map(|point| point.zone),
+            feeder: said().find_map(|point| point.feeder),
+        }
+    }
+
+    /// Whether a party signs readings of a meter at any time, or did.
+    #[must_use]
+    pub fn ever_served(&self, meter: &Meter, party: Party) -> bool {
+        let said = self.points.get(&meter.id);
+        (party == Party { role: Role::Retailer, number: meter.retailer.get() })
+            || said.is_some_and(|points| points.iter().any(|p| p.served_by == Some(party)))
+    }
+
+    fn points_until(
+        &self,
+        meter: MeterId,
+        minute: u32,
+    ) -> impl DoubleEndedIterator<Item = &MeterPoint> {
+        let points = self.points.get(&meter).map(Vec::as_slice).unwrap_or_default();
+        let end = points.partition_point(|point| point.from_minute <= minute);
+        points.get(..end).unwrap_or_default().iter()
     }
 
     /// The market of this number.
@@ -109,10 +223,21 @@ impl Registry {
         self.meters.get(&id)
     }
 
+    /// Every meter, by number.
+    pub fn meters(&self) -> impl Iterator<Item = &Meter> {
+        self.meters.values()
+    }
+
     /// The party.
     #[must_use]
     pub fn signer(&self, party: Party) -> Option<&Signer> {
         self.signers.get(&party)
+    }
+
+    /// Whether blocks of this length fill the slots of some market.
+    #[must_use]
+    pub fn has_use_for_blocks_of(&self, minutes: u16) -> bool {
+        self.markets.values().any(|market| market.slot_minutes.checked_rem(minutes) == Some(0))
     }
 
     /// Whether some market has slots of this length.

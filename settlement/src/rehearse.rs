@@ -18,7 +18,7 @@ use crate::{
     allocation::Metered,
     capture,
     error::SettlementError,
-    metering::{Curtailment, CurtailmentReason, Interval, MeterFile, Reading, seal},
+    metering::{Curtailment, CurtailmentReason, Interval, MeterFile, Quality, Reading, seal},
     pipeline::{Amendment, Answer, BlockOutcome, BlockRequest, DepositOutcome, Pipeline},
     policy::{Mechanism, PolicyError},
 };
@@ -307,7 +307,7 @@ impl Stage<'_> {
                     minutes: key.slot.minutes(),
                     intervals: vec![Interval {
                         start: key.slot.start(),
-                        readings: vec![Reading { meter, metered }],
+                        readings: vec![Reading { meter, metered, quality: Quality::Measured }],
                     }],
                 };
                 let bytes = self.cast.sign_reading(meter, event.signature, &file.to_body());

@@ -4,7 +4,7 @@ use ed25519_dalek::SigningKey;
 use gateway::client::ClientError;
 use serde_json::Value;
 use settlement::{
-    Curtailment, CurtailmentReason, DocumentReject, Interval, MeterFile, Reading,
+    Curtailment, CurtailmentReason, DocumentReject, Interval, MeterFile, Quality, Reading,
     allocation::Metered, seal,
 };
 use tests::{
@@ -30,7 +30,8 @@ fn file(venue: &Venue, revision: u32, readings: &[(MeterId, u64, u64)]) -> Vec<u
     let key = venue.slot(0);
     let reading = |&(meter, injected, withdrawn): &(MeterId, u64, u64)| {
         let injected = Energy::from_wh(injected);
-        Reading { meter, metered: Metered { injected, withdrawn: Energy::from_wh(withdrawn) } }
+        let metered = Metered { injected, withdrawn: Energy::from_wh(withdrawn) };
+        Reading { meter, metered, quality: Quality::Measured }
     };
     let readings = readings.iter().map(reading).collect();
     let intervals = vec![Interval { start: key.slot.start(), readings }];
@@ -72,6 +73,7 @@ async fn after_a_trade() -> Venue {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_meter_file_counts_once_and_only_from_its_retailer() {
     let venue = after_a_trade().await;
+    venue.clock_to(16).await;
     let desk = venue.desk(RETAILER).await;
     let other = venue.desk(OTHER_RETAILER).await;
     let body = file(&venue, 1, &[(FIRST, 120, 0), (THIRD, 0, 40)]);
@@ -179,12 +181,12 @@ async fn the_question_is_answered_before_and_after_settlement() {
         deposits.push((u64::from(meter.get()), meter, types::Money::from_minor(5_000)));
     }
     soon(venue.node.settlement.deposits(deposits)).await.unwrap();
+    venue.clock_to(16).await;
     for (signer, reading) in [(RETAILER, (FIRST, 100, 0)), (OTHER_RETAILER, (SECOND, 0, 100))] {
         let desk = venue.desk(signer).await;
         let document = signed(signer, &file(&venue, 1, &[reading]));
         assert_eq!(said(&soon(desk.submit(&document)).await.unwrap()), "1 accepted");
     }
-    venue.clock_to(16).await;
     soon(venue.node.settlement.verify(venue.now())).await.unwrap();
     for (meter, side) in [(FIRST, "sell"), (SECOND, "buy")] {
         let rows = ask(&venue, meter, start, end).await;
@@ -247,7 +249,7 @@ async fn requests_that_cannot_be_read_are_refused_and_others_go_on() {
     reserved[23] = 1;
     let longer = [question.clone(), vec![0; 8]].concat();
     for (name, head, body) in [
-        ("unknown kind", vec![4, 0, 0, 0, 0, 0, 0, 0], Vec::new()),
+        ("unknown kind", vec![10, 0, 0, 0, 0, 0, 0, 0], Vec::new()),
         ("reserved byte", vec![1, 1, 0, 0, 0, 0, 0, 0], Vec::new()),
         ("half a head", vec![1, 0, 0, 0], Vec::new()),
         ("one byte too large", head(RequestKind::Document, BODY_BYTES_MAX + 1), vec![0; 100]),
@@ -267,6 +269,7 @@ async fn requests_that_cannot_be_read_are_refused_and_others_go_on() {
         assert_eq!(answer, Some(answered), "the connection goes on after: {name}");
     }
     // None of the cut documents counted.
+    venue.clock_to(16).await;
     let desk = venue.desk(RETAILER).await;
     assert_eq!(said(&soon(desk.submit(&document)).await.unwrap()), "1 accepted");
     let nothing = vec![b' '; usize::try_from(BODY_BYTES_MAX).unwrap() + 1];

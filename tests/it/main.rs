@@ -9,6 +9,7 @@ mod delegation;
 mod demo;
 mod documents;
 mod edge;
+mod energy;
 mod engine_auction;
 mod engine_model;
 mod feed;

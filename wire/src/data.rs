@@ -3,7 +3,9 @@
 //! A request is an 8-byte [`RequestHead`] and a body; an answer is one message of [`Answer`] and,
 //! for a question, JSON text up to the end of the stream.
 
-use types::{Digest, MeterId, Scope, Timestamp, TradingControl, TradingState};
+use types::{
+    Code, Digest, MarketId, MeterId, Scope, Timestamp, TradingControl, TradingState, UtilityId,
+};
 
 use crate::{
     field::{DecodeError, Field, Zero},
@@ -23,28 +25,54 @@ pub enum RequestKind {
     Document = 1,
     /// The body is a [`P2pQuery`].
     P2pEnergy = 2,
+    /// Which readings of the asker's meters are missing? The body is a [`SinceQuery`].
+    MissingReadings = 3,
+    /// What is contracted on a utility's wires? The body is a [`ScheduleQuery`].
+    GridSchedule = 4,
+    /// What happened to contracts of the asker's meters? The body is a [`SinceQuery`].
+    Notices = 5,
+    /// Verify now; for operators. The body is a [`SinceQuery`].
+    Verify = 6,
+    /// Where does verification stand? The body is a [`SinceQuery`].
+    VerifyStatus = 7,
+    /// Which documents of the asker are kept? The body is a [`SinceQuery`].
+    Documents = 8,
     /// The body is a [`TradingControl`]: an operator suspends, kills, or lets trade again.
-    SetTrading = 3,
+    SetTrading = 9,
+}
+
+impl RequestKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Document,
+        Self::P2pEnergy,
+        Self::MissingReadings,
+        Self::GridSchedule,
+        Self::Notices,
+        Self::Verify,
+        Self::VerifyStatus,
+        Self::Documents,
+        Self::SetTrading,
+    ];
+
+    /// The code in request heads.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
 }
 
 impl Field for RequestKind {
     const SIZE: usize = 1;
     const NAME: &'static str = "u8";
     fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Document => 1_u8,
-            Self::P2pEnergy => 2_u8,
-            Self::SetTrading => 3_u8,
-        }
-        .put(out);
+        self.code().put(out);
     }
     fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-        match u8::take(bytes)? {
-            1 => Ok(Self::Document),
-            2 => Ok(Self::P2pEnergy),
-            3 => Ok(Self::SetTrading),
-            kind => Err(DecodeError::UnknownKind(kind)),
-        }
+        let code = u8::take(bytes)?;
+        let kind = Self::ALL.into_iter().find(|kind| kind.code() == code);
+        kind.ok_or(DecodeError::UnknownKind(code))
     }
 }
 
@@ -96,6 +124,48 @@ pub struct P2pQuery {
 layout! { P2pQuery { from: Timestamp, to: Timestamp, meter: MeterId, zero 4, } }
 
 layout! { TradingControl { scope: Scope, state: TradingState, zero 2, } }
+/// What is contracted on the wires of this utility, and what changed of it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleQuery {
+    /// Begin of the period of delivery.
+    pub from: Timestamp,
+    /// First instant after the period.
+    pub to: Timestamp,
+    /// Only what changed after this number of the schedule; 0 is everything.
+    pub after: u64,
+    /// Of one zone, or of all.
+    pub zone: Option<Code<16>>,
+    /// Of one feeder, or of all.
+    pub feeder: Option<Code<16>>,
+    /// Whose wires: a utility's own number; operators ask about any.
+    pub utility: UtilityId,
+    /// How long the answer may wait for a change, if there is none yet.
+    pub wait_seconds: u16,
+}
+layout! {
+    ScheduleQuery {
+        from: Timestamp,
+        to: Timestamp,
+        after: u64,
+        zone: Option<Code<16>>,
+        feeder: Option<Code<16>>,
+        utility: UtilityId,
+        wait_seconds: u16,
+        zero 4,
+    }
+}
+
+/// What is new since a number, of a market or of all?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SinceQuery {
+    /// Only what has a larger number; 0 is everything. Not used where nothing is numbered.
+    pub after: u64,
+    /// Which market; 0 is all. Used by `Verify` only.
+    pub market: MarketId,
+    /// How long the answer may wait, if there is nothing yet.
+    pub wait_seconds: u16,
+}
+layout! { SinceQuery { after: u64, market: MarketId, wait_seconds: u16, zero 4, } }
 
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

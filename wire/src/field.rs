@@ -183,6 +183,22 @@ impl<const N: usize> Field for Code<N> {
     }
 }
 
+/// A name that may be missing: zero bytes only.
+impl<const N: usize> Field for Option<Code<N>> {
+    const SIZE: usize = N;
+    const NAME: &'static str = "ascii, zero-padded, or zero";
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_ref().map_or(&[0; N], |code| code.padded()));
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let padded: [u8; N] = take_array(bytes)?;
+        if padded == [0; N] {
+            return Ok(None);
+        }
+        Code::from_padded(padded).map(Some).map_err(|_| DecodeError::BadField("Code"))
+    }
+}
+
 impl Field for Currency {
     const SIZE: usize = 4;
     const NAME: &'static str = "3 letters, u8 digits";

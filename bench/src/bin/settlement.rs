@@ -17,7 +17,9 @@ use bench::{
 };
 use clap::Parser;
 use serde::Serialize;
-use settlement::{Interval, MeterFile, Pipeline, Reading, Settings, allocation::Metered, seal};
+use settlement::{
+    Interval, MeterFile, Pipeline, Quality, Reading, Settings, allocation::Metered, seal,
+};
 use types::{
     ClientOrderId, Energy, Event, MeterId, Money, OrderId, Party, Price, Role, Seq, SlotKey,
     Timestamp, Trade, TradeId, TradeSide,
@@ -220,7 +222,7 @@ impl Day {
             } else {
                 Metered { injected: Energy::ZERO, withdrawn: moved }
             };
-            readings.push(Reading { meter, metered });
+            readings.push(Reading { meter, metered, quality: Quality::Measured });
         }
         let file = MeterFile {
             market: key.market,

@@ -1,19 +1,33 @@
-//! `gridcross meter`: meter files, before anything is settled by them.
+//! `gridcross meter`: meter files are inspected, signed and sent.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader},
     path::{Path, PathBuf},
 };
 
 use clap::Subcommand;
+use ed25519_dalek::SigningKey;
 use rust_decimal::Decimal;
-use serde::Serialize;
-use settlement::metering::formats::{self, FormatError, Series};
-use types::Timestamp;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use settlement::{
+    DocumentReject, FileHead,
+    metering::formats::{self, FormatError, Series},
+    seal, seal_file,
+};
+use types::{Party, Timestamp};
+use wire::data::{Receipt, RequestKind, SinceQuery};
 
-use super::OutputOptions;
-use crate::{clock::Clock, exit::Failure, output};
+use super::{
+    OutputOptions,
+    data_port::{self, Access},
+};
+use crate::{
+    clock::Clock,
+    exit::Failure,
+    output,
+    questions::{DocumentRow, MissingRow},
+};
 
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -26,6 +40,40 @@ pub enum Command {
         /// NEM12, Green Button XML, interval profiles or our signed documents, told apart by content
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// How it is printed
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// Sign files with the party's key and send them; one line per file
+    Push {
+        /// As whom
+        #[command(flatten)]
+        access: Access,
+        /// NEM12, Green Button XML, interval profiles, our documents (readings, meter_points,
+        /// meter_codes…), or envelopes that are signed already
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Which version of the readings files of other systems are, from 1 upwards
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        revision: u32,
+        /// How it is printed
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// Which documents of the party are kept, or which readings are missing
+    Status {
+        /// As whom
+        #[command(flatten)]
+        access: Access,
+        /// The readings that verification waits for
+        #[arg(long)]
+        missing: bool,
+        /// Only documents with a larger number
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// With --missing: wait so many seconds for the first one
+        #[arg(long, default_value_t = 0)]
+        wait: u16,
         /// How it is printed
         #[command(flatten)]
         output: OutputOptions,
@@ -61,7 +109,107 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             }
             output::print_rows(&lines, output.output)
         }
+        Command::Push { access, files, revision, output } => {
+            let key = access.signing_key()?;
+            let mut documents = Vec::new();
+            for file in files {
+                documents.push((file, sealed(file, access.party(), &key, *revision)?));
+            }
+            push(access, &documents, output.output)
+        }
+        Command::Status { access, missing, after, wait, output } => {
+            let query = SinceQuery { after: *after, wait_seconds: *wait, ..SinceQuery::default() };
+            if *missing {
+                let rows: Vec<MissingRow> = access.since(RequestKind::MissingReadings, query)?;
+                output::print_rows(&rows, output.output)
+            } else {
+                let rows: Vec<DocumentRow> = access.since(RequestKind::Documents, query)?;
+                output::print_rows(&rows, output.output)
+            }
+        }
     }
+}
+
+/// What became of a document.
+#[derive(Debug, Serialize)]
+pub(super) struct PushLine {
+    file: String,
+    bytes: usize,
+    accepted: u32,
+    result: &'static str,
+    digest: String,
+}
+
+impl PushLine {
+    pub(super) fn new(file: &str, bytes: usize, receipt: &Receipt) -> Self {
+        let refused = DocumentReject::from_code(receipt.reason);
+        Self {
+            file: file.to_owned(),
+            bytes,
+            accepted: receipt.accepted,
+            result: refused.map_or("taken", DocumentReject::name),
+            digest: receipt.digest.to_string(),
+        }
+    }
+}
+
+/// The end of a command whose document was refused.
+pub(super) fn refused(name: &str, reason: DocumentReject) -> Failure {
+    let why = format!("`{name}` was refused: {}", reason.name());
+    Failure::refused(why).hint("`docs/settlement.md` says what the codes mean")
+}
+
+/// Sends every document, whatever becomes of those before it.
+fn push(
+    access: &Access,
+    documents: &[(&PathBuf, Vec<u8>)],
+    format: output::Format,
+) -> Result<(), Failure> {
+    let receipts = access.run(async |client| {
+        let mut receipts = Vec::new();
+        for (_, document) in documents {
+            receipts.push(client.submit(document).await.map_err(data_port::failure)?);
+        }
+        Ok(receipts)
+    })?;
+    let name =
+        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let lines: Vec<PushLine> = documents
+        .iter()
+        .zip(&receipts)
+        .map(|((path, document), receipt)| PushLine::new(&name(path), document.len(), receipt))
+        .collect();
+    output::print_rows(&lines, format)?;
+    for ((path, _), receipt) in documents.iter().zip(&receipts) {
+        if let Some(reason) = DocumentReject::from_code(receipt.reason) {
+            return Err(refused(&name(path), reason));
+        }
+    }
+    Ok(())
+}
+
+/// A file in its envelope; one that has an envelope goes as it is.
+fn sealed(path: &Path, party: Party, key: &SigningKey, revision: u32) -> Result<Vec<u8>, Failure> {
+    #[derive(Deserialize)]
+    struct Keys {
+        signer: Option<IgnoredAny>,
+        #[serde(rename = "type")]
+        kind: Option<IgnoredAny>,
+    }
+    let bytes = fs::read(path)
+        .map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", path.display())))?;
+    // A list would be read as the fields of a struct.
+    let object = if bytes.trim_ascii_start().starts_with(b"{") { bytes.as_slice() } else { b"" };
+    match serde_json::from_slice(object) {
+        Ok(Keys { signer: Some(_), .. }) => return Ok(bytes),
+        Ok(Keys { kind: Some(_), .. }) => return Ok(seal(party, key, &bytes)),
+        Ok(_) | Err(_) => {}
+    }
+    // The exchange decides what is in the future.
+    let read = formats::read(&mut bytes.as_slice(), Timestamp::from_ns(i64::MAX));
+    let format =
+        read.map_err(|error| Failure::usage(format!("`{}` {error}", path.display())))?.format;
+    Ok(seal_file(party, key, FileHead { format, revision }, &bytes))
 }
 
 fn inspect(path: &Path, now: Timestamp) -> Result<Vec<Line>, Failure> {

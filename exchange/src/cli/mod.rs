@@ -2,11 +2,14 @@
 
 pub mod bench;
 pub mod ca;
+mod data_port;
 pub mod declare;
 pub mod dry_run;
 mod dry_run_book;
+pub mod grid;
 pub mod meter;
 pub mod replay;
+pub mod verify;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
@@ -58,9 +61,15 @@ enum Command {
     /// Measure the engine on this machine
     #[command(subcommand)]
     Bench(bench::Command),
-    /// Read meter files
+    /// Read meter files, sign them and send them
     #[command(subcommand)]
     Meter(meter::Command),
+    /// What is contracted on the wires, limits and curtailments
+    #[command(subcommand)]
+    Grid(grid::Command),
+    /// Verification of what was delivered
+    #[command(subcommand)]
+    Verify(verify::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -120,6 +129,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
         Command::Meter(command) => meter::run(&command),
+        Command::Grid(command) => grid::run(&command),
+        Command::Verify(command) => verify::run(&command),
         Command::DryRun(command) => dry_run::run(&command),
         Command::Bench(command) => bench::run(&command),
     }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use ed25519_dalek::SigningKey;
 use gateway::client::{ClientError, DataClient};
 use settlement::{
-    Curtailment, CurtailmentReason, Interval, MeterFile, Reading, allocation::Metered, seal,
+    Curtailment, CurtailmentReason, Interval, MeterFile, Quality, Reading, allocation::Metered,
+    seal,
 };
 use types::{DeliverySlot, Energy, MarketId, MeterId, Party};
 
@@ -264,7 +265,8 @@ fn meter_file(retailer: u16, span: Span<'_>, market: MarketId, actuals: &Actuals
                 .filter(|(_, household)| household.retailer == retailer)
                 .map(|(number, household)| {
                     let meter = MeterId::new(number);
-                    Reading { meter, metered: actuals.metered(meter, household, quarter) }
+                    let metered = actuals.metered(meter, household, quarter);
+                    Reading { meter, metered, quality: Quality::Measured }
                 })
                 .collect(),
         })

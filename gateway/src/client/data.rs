@@ -4,7 +4,10 @@ use quinn::{Connection, Endpoint};
 use types::{RejectReason, TradingControl};
 use wire::{
     ALPN_DATA,
-    data::{Answer, BODY_BYTES_MAX, P2pQuery, QueryResult, Receipt, RequestHead, RequestKind},
+    data::{
+        Answer, BODY_BYTES_MAX, P2pQuery, QueryResult, Receipt, RequestHead, RequestKind,
+        ScheduleQuery, SinceQuery,
+    },
     field::Field,
 };
 
@@ -44,9 +47,30 @@ impl DataClient {
     /// # Errors
     /// When the connection is lost or the question is refused.
     pub async fn p2p_energy(&self, query: P2pQuery) -> Result<String, ClientError> {
+        self.question(RequestKind::P2pEnergy, &query).await
+    }
+
+    /// Asks for what is contracted on a utility's wires; the answer is JSON. A query with
+    /// `wait_seconds` is answered as soon as something changed.
+    ///
+    /// # Errors
+    /// When the connection is lost or the question is refused.
+    pub async fn schedule(&self, query: ScheduleQuery) -> Result<String, ClientError> {
+        self.question(RequestKind::GridSchedule, &query).await
+    }
+
+    /// Asks one of the questions whose body is a [`SinceQuery`]; the answer is JSON.
+    ///
+    /// # Errors
+    /// When the connection is lost or the question is refused.
+    pub async fn since(&self, kind: RequestKind, query: SinceQuery) -> Result<String, ClientError> {
+        self.question(kind, &query).await
+    }
+
+    async fn question(&self, kind: RequestKind, query: &impl Field) -> Result<String, ClientError> {
         let mut body = Vec::new();
         query.put(&mut body);
-        match self.request(RequestKind::P2pEnergy, &body).await? {
+        match self.request(kind, &body).await? {
             (Answer::QueryResult(result), text) if result.reason == 0 => {
                 String::from_utf8(text).map_err(|_| ClientError::Unexpected)
             }

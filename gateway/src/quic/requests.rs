@@ -73,7 +73,9 @@ pub(super) async fn serve_data(
     party: Party,
     shared: &Shared,
 ) -> Option<CloseCode> {
-    if !matches!(party.role, Role::Retailer | Role::Utility | Role::Operator) {
+    let is_heard =
+        |role| matches!(role, Role::Retailer | Role::Utility | Role::Operator | Role::Platform);
+    if !is_heard(party.role) {
         return Some(CloseCode::Refused);
     }
     connection.set_max_concurrent_bi_streams(DATA_STREAMS_MAX.into());

@@ -93,7 +93,7 @@ fn known(
         for (revision, read) in store::intake::readings(&connection, key)? {
             documents.push(format!(
                 "{side} (meter {meter}) revision {revision}: injected {}, withdrawn {}",
-                read.injected, read.withdrawn
+                read.0.injected, read.0.withdrawn
             ));
         }
         documents.extend(caps(side, meter, &store::intake::curtailments(&connection, key)?));

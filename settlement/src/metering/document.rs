@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use types::{DeliverySlot, Energy, MarketId, MeterId, Timestamp};
 
-use super::{DocumentKind, DocumentReject, Key};
+use super::{
+    DocumentKind, DocumentReject, GridLimit, Key, MeterCodes, MeterPoints, Quality, Statement,
+    ZoneCurtailment, grid,
+};
 use crate::{allocation::Metered, capture::ENERGY_WH_MAX};
 
 /// Blocks begin on the quarter hour (or on a multiple of their length, when that is shorter): time
@@ -17,6 +20,8 @@ pub struct Reading {
     pub meter: MeterId,
     /// What it moved.
     pub metered: Metered,
+    /// How far that can be relied on.
+    pub quality: Quality,
 }
 
 /// The readings of one interval.
@@ -71,8 +76,16 @@ pub struct Curtailment {
 pub enum Document {
     /// Readings.
     MeterReadings(MeterFile),
-    /// A curtailment.
+    /// A curtailment of one meter.
     Curtailment(Curtailment),
+    /// A curtailment of a zone or feeder.
+    ZoneCurtailment(ZoneCurtailment),
+    /// Where meters hang and who serves them.
+    MeterPoints(MeterPoints),
+    /// Names of meters in the signer's files.
+    MeterCodes(MeterCodes),
+    /// A limit on what is traded in a zone.
+    GridLimit(GridLimit),
 }
 
 #[derive(Deserialize)]
@@ -110,6 +123,20 @@ struct ReadingText {
     meter: u32,
     injected_wh: Option<i64>,
     withdrawn_wh: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_measured")]
+    quality: QualityText,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum QualityText {
+    #[default]
+    Measured,
+    Estimated,
+}
+
+fn is_measured(quality: &QualityText) -> bool {
+    *quality == QualityText::Measured
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,7 +153,7 @@ struct CurtailmentText {
     revision: u32,
 }
 
-const fn first_revision() -> u32 {
+pub(super) const fn first_revision() -> u32 {
     1
 }
 
@@ -136,6 +163,9 @@ pub fn kind_of(body: &[u8]) -> DocumentKind {
     match serde_json::from_slice::<KindText<'_>>(body) {
         Ok(KindText { kind: "meter_readings" }) => DocumentKind::MeterReadings,
         Ok(KindText { kind: "curtailment" }) => DocumentKind::Curtailment,
+        Ok(KindText { kind: "meter_points" }) => DocumentKind::MeterPoints,
+        Ok(KindText { kind: "meter_codes" }) => DocumentKind::MeterCodes,
+        Ok(KindText { kind: "grid_limit" }) => DocumentKind::GridLimit,
         Ok(_) | Err(_) => DocumentKind::Unknown,
     }
 }
@@ -152,9 +182,14 @@ pub fn parse(kind: DocumentKind, body: &[u8]) -> Result<Document, DocumentReject
             meter_file(text).map(Document::MeterReadings)
         }
         DocumentKind::Curtailment => {
-            let text = serde_json::from_slice(body).map_err(|_| DocumentReject::Malformed)?;
-            curtailment(&text).map(Document::Curtailment)
+            if let Ok(text) = serde_json::from_slice(body) {
+                return curtailment(&text).map(Document::Curtailment);
+            }
+            grid::parse_zone_curtailment(body).map(Document::ZoneCurtailment)
         }
+        DocumentKind::MeterPoints => grid::parse_points(body).map(Document::MeterPoints),
+        DocumentKind::MeterCodes => grid::parse_codes(body).map(Document::MeterCodes),
+        DocumentKind::GridLimit => grid::parse_limit(body).map(Document::GridLimit),
     }
 }
 
@@ -178,11 +213,12 @@ impl MeterFile {
     }
 
     /// The readings with the span they are about.
-    pub fn keyed(&self) -> impl Iterator<Item = (Key, Metered)> + '_ {
+    pub fn statements(&self) -> impl Iterator<Item = Statement> + '_ {
         self.intervals.iter().flat_map(|interval| {
             let slot = DeliverySlot::starting_at(interval.start, self.minutes).ok();
             interval.readings.iter().filter_map(move |reading| {
-                slot.map(|slot| (Key { meter: reading.meter, slot }, reading.metered))
+                let Reading { meter, metered, quality } = *reading;
+                slot.map(|slot| Statement { key: Key { meter, slot }, metered, quality })
             })
         })
     }
@@ -209,11 +245,15 @@ fn reading_text(reading: &Reading) -> ReadingText {
         meter: reading.meter.get(),
         injected_wh: i64::try_from(reading.metered.injected.wh()).ok(),
         withdrawn_wh: i64::try_from(reading.metered.withdrawn.wh()).ok(),
+        quality: match reading.quality {
+            Quality::Measured => QualityText::Measured,
+            Quality::Estimated => QualityText::Estimated,
+        },
     }
 }
 
 /// Structs of numbers and strings always serialise.
-fn to_json<T: Serialize>(text: &T) -> Vec<u8> {
+pub(super) fn to_json<T: Serialize>(text: &T) -> Vec<u8> {
     serde_json::to_vec(text).unwrap_or_default()
 }
 
@@ -250,7 +290,11 @@ fn meter_file(text: MeterFileText) -> Result<MeterFile, DocumentReject> {
 fn reading(text: &ReadingText) -> Result<Reading, DocumentReject> {
     let metered =
         Metered { injected: energy(text.injected_wh)?, withdrawn: energy(text.withdrawn_wh)? };
-    Ok(Reading { meter: MeterId::new(text.meter), metered })
+    let quality = match text.quality {
+        QualityText::Measured => Quality::Measured,
+        QualityText::Estimated => Quality::Estimated,
+    };
+    Ok(Reading { meter: MeterId::new(text.meter), metered, quality })
 }
 
 fn curtailment(text: &CurtailmentText) -> Result<Curtailment, DocumentReject> {
@@ -266,18 +310,23 @@ fn curtailment(text: &CurtailmentText) -> Result<Curtailment, DocumentReject> {
     })
 }
 
-fn energy(wh: Option<i64>) -> Result<Energy, DocumentReject> {
+pub(super) fn energy(wh: Option<i64>) -> Result<Energy, DocumentReject> {
     let wh = wh.and_then(|wh| u64::try_from(wh).ok()).ok_or(DocumentReject::NegativeOrMissing)?;
     if wh > ENERGY_WH_MAX { Err(DocumentReject::OutOfRange) } else { Ok(Energy::from_wh(wh)) }
 }
 
 /// Any UTC offset is an instant.
-fn span(start: &str, minutes: u16) -> Result<DeliverySlot, DocumentReject> {
+pub(super) fn span(start: &str, minutes: u16) -> Result<DeliverySlot, DocumentReject> {
     let instant: jiff::Timestamp = start.parse().map_err(|_| DocumentReject::Malformed)?;
     let ns = i64::try_from(instant.as_nanosecond()).map_err(|_| DocumentReject::Misaligned)?;
     let slot = DeliverySlot::starting_at(Timestamp::from_ns(ns), minutes)
         .map_err(|_| DocumentReject::Misaligned)?;
-    let grid = u32::from(minutes.min(GRID_MINUTES));
+    on_grid(slot)
+}
+
+/// The slot, if it lies on the grid of blocks.
+pub(super) fn on_grid(slot: DeliverySlot) -> Result<DeliverySlot, DocumentReject> {
+    let grid = u32::from(slot.minutes().min(GRID_MINUTES));
     if slot.start_minute().checked_rem(grid) == Some(0) {
         Ok(slot)
     } else {

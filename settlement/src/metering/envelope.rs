@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use types::{Digest, Party, Role};
 
-use super::DocumentReject;
+use super::{DocumentReject, formats::Format};
 use crate::registry::Registry;
 
 /// First bytes of what is signed.
 pub const DOMAIN: &[u8] = b"gridcross-document-v1\0";
+
+/// First bytes of what is signed around a meter file of another system.
+pub const FILE_DOMAIN: &[u8] = b"gridcross-meter-file-v1\0";
 
 /// Longest document: 100,000 meters at 100 bytes each in base64, rounded up to 16 MiB.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -22,6 +25,10 @@ pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 struct Envelope<'a> {
     #[serde(borrow)]
     signer: Cow<'a, str>,
+    #[serde(borrow, default)]
+    format: Option<Cow<'a, str>>,
+    #[serde(default)]
+    revision: Option<u32>,
     #[serde(borrow)]
     body: Cow<'a, str>,
     #[serde(borrow)]
@@ -33,18 +40,43 @@ struct Envelope<'a> {
 pub struct Opened {
     /// Who signed it.
     pub signer: Party,
+    /// What the signature says of the body, if it is a meter file of another system.
+    pub file: Option<FileHead>,
     /// What was signed.
     pub body: Vec<u8>,
+}
+
+/// What is signed besides the bytes of a meter file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileHead {
+    /// In which format the file is.
+    pub format: Format,
+    /// Which version of these readings, from 1 upwards.
+    pub revision: u32,
 }
 
 /// Signs a body and puts it into an envelope.
 #[must_use]
 pub fn seal(signer: Party, key: &SigningKey, body: &[u8]) -> Vec<u8> {
-    let signature = key.sign(&signed_bytes(signer, body));
+    let signature = key.sign(&signed_bytes(signer, None, body));
     // Three plain strings always serialise.
     format!(
         r#"{{"signer":"{signer}","body":"{}","signature":"{}"}}"#,
         STANDARD.encode(body),
+        STANDARD.encode(signature.to_bytes())
+    )
+    .into_bytes()
+}
+
+/// Signs the exact bytes of a meter file and puts them into an envelope.
+#[must_use]
+pub fn seal_file(signer: Party, key: &SigningKey, head: FileHead, file: &[u8]) -> Vec<u8> {
+    let signature = key.sign(&signed_bytes(signer, Some(head), file));
+    format!(
+        r#"{{"signer":"{signer}","format":"{}","revision":{},"body":"{}","signature":"{}"}}"#,
+        head.format.name(),
+        head.revision,
+        STANDARD.encode(file),
         STANDARD.encode(signature.to_bytes())
     )
     .into_bytes()
@@ -67,6 +99,7 @@ pub fn open(document: &[u8], registry: &Registry) -> Result<Opened, DocumentReje
     let envelope: Envelope<'_> =
         serde_json::from_slice(document).map_err(|_| DocumentReject::Malformed)?;
     let party = parse_party(&envelope.signer).ok_or(DocumentReject::Malformed)?;
+    let file = file_head(envelope.format.as_deref(), envelope.revision)?;
     let body = STANDARD.decode(envelope.body.as_bytes()).map_err(|_| DocumentReject::Malformed)?;
     let signature: [u8; 64] = STANDARD
         .decode(envelope.signature.as_bytes())
@@ -75,18 +108,39 @@ pub fn open(document: &[u8], registry: &Registry) -> Result<Opened, DocumentReje
         .ok_or(DocumentReject::Malformed)?;
     let signer = registry.signer(party).ok_or(DocumentReject::UnknownSigner)?;
     let key = signer.key.as_ref().ok_or(DocumentReject::KeyUnusable)?;
-    key.verify_strict(&signed_bytes(party, &body), &Signature::from_bytes(&signature))
+    key.verify_strict(&signed_bytes(party, file, &body), &Signature::from_bytes(&signature))
         .map_err(|_| DocumentReject::SignatureInvalid)?;
-    Ok(Opened { signer: party, body })
+    Ok(Opened { signer: party, file, body })
 }
 
-fn signed_bytes(signer: Party, body: &[u8]) -> Vec<u8> {
+/// Format and revision stand there together, or neither.
+fn file_head(
+    format: Option<&str>,
+    revision: Option<u32>,
+) -> Result<Option<FileHead>, DocumentReject> {
+    match (format, revision) {
+        (None, None) => Ok(None),
+        (Some(name), Some(revision @ 1..)) => match Format::from_name(name) {
+            Some(format) if format != Format::Signed => Ok(Some(FileHead { format, revision })),
+            Some(_) | None => Err(DocumentReject::Malformed),
+        },
+        (Some(_), Some(0) | None) | (None, Some(_)) => Err(DocumentReject::Malformed),
+    }
+}
+
+fn signed_bytes(signer: Party, file: Option<FileHead>, body: &[u8]) -> Vec<u8> {
     let name = signer.to_string();
-    [DOMAIN, name.as_bytes(), b"\0", body].concat()
+    match file {
+        None => [DOMAIN, name.as_bytes(), b"\0", body].concat(),
+        Some(FileHead { format, revision }) => {
+            let head = format!("{name}\0{}\0{revision}\0", format.name());
+            [FILE_DOMAIN, head.as_bytes(), body].concat()
+        }
+    }
 }
 
 /// `retailer/1`, and nothing that merely means the same, such as `retailer/01`.
-fn parse_party(text: &str) -> Option<Party> {
+pub(super) fn parse_party(text: &str) -> Option<Party> {
     let (role, number) = text.split_once('/')?;
     let party = Party { role: Role::from_name(role)?, number: number.parse().ok()? };
     (party.to_string() == text).then_some(party)
@@ -112,7 +166,20 @@ mod tests {
     fn what_was_sealed_opens() {
         let (key, registry) = registry();
         let opened = open(&seal(RETAILER, &key, b"\x00body"), &registry).unwrap();
-        assert_eq!(opened, Opened { signer: RETAILER, body: b"\x00body".to_vec() });
+        assert_eq!(opened, Opened { signer: RETAILER, file: None, body: b"\x00body".to_vec() });
+        let head = FileHead { format: Format::Nem12, revision: 3 };
+        let file = seal_file(RETAILER, &key, head, b"100,NEM12");
+        assert_eq!(open(&file, &registry).unwrap().file, Some(head));
+        let text = String::from_utf8(file).unwrap();
+        let refused = |from, to| open(text.replace(from, to).as_bytes(), &registry).unwrap_err();
+        assert_eq!(refused(":3,", ":4,"), DocumentReject::SignatureInvalid);
+        assert_eq!(refused("nem12", "green_button"), DocumentReject::SignatureInvalid);
+        assert_eq!(refused("nem12", "signed"), DocumentReject::Malformed);
+        assert_eq!(refused(":3,", ":0,"), DocumentReject::Malformed);
+        assert_eq!(refused("\"revision\":3,", ""), DocumentReject::Malformed);
+        let no_head = text.replace("\"format\":\"nem12\",\"revision\":3,", "");
+        let not_a_document = open(no_head.as_bytes(), &registry);
+        assert_eq!(not_a_document, Err(DocumentReject::SignatureInvalid));
     }
 
     #[test]

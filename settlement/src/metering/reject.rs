@@ -73,6 +73,24 @@ reasons! {
     Equivocation = 13, "equivocation";
     /// Every statement in it is older than what is known. Kept as history; nothing moved.
     StaleRevision = 14, "stale_revision";
+    /// The meter file inside cannot be read in its format.
+    FileInvalid = 15, "file_invalid";
+    /// The meter file inside is in another format than the signature says.
+    FormatMismatch = 16, "format_mismatch";
+    /// The meter file inside ends too early.
+    Truncated = 17, "truncated";
+    /// A quantity is in a unit that is no energy, or does not fit its channel.
+    WrongUnit = 18, "wrong_unit";
+    /// An interval has not ended when the document arrived.
+    Future = 19, "future";
+    /// A reading is beyond what the meter's certified capacity makes plausible.
+    Implausible = 20, "implausible";
+    /// A meter is named by a code that nobody registered for this signer.
+    UnknownCode = 21, "unknown_code";
+    /// A code is registered for another meter already.
+    CodeTaken = 22, "code_taken";
+    /// No meter of the signer lies in this zone or on this feeder.
+    UnknownZone = 23, "unknown_zone";
 }
 
 impl DocumentReject {

@@ -278,6 +278,12 @@ impl Work<'_> {
             .doing("amend a contract")?;
         self.count(agreement.state, -1, 0);
         self.count(record.state, 1, 0);
+        let before = signed(agreement.energy.wh())?;
+        let (after, contracts) =
+            if record.state.is_cancelled() { (0, -1) } else { (signed(record.energy.wh())?, 0) };
+        let meters = (agreement.buyer, agreement.seller);
+        let change = after.saturating_sub(before);
+        self.schedule_contract(meters, agreement.key.slot, change, contracts);
         intake::touch_slots(self.connection, agreement.key.slot)
     }
 

@@ -193,6 +193,9 @@ impl Work<'_> {
         let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
         self.insert_contract(&contract, escrowed, due.saturating_sub(escrowed), leaf)?;
         self.count(State::AwaitingMeterData, 1, 0);
+        let meters = (contract.buy.meter, contract.sell.meter);
+        let wh = signed(contract.energy.wh())?;
+        self.schedule_contract(meters, contract.key.slot, wh, 1);
         Ok(())
     }
 

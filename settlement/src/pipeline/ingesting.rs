@@ -2,35 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use types::{DeliverySlot, Timestamp};
+use types::{DeliverySlot, Party, Timestamp};
 
 use super::{Pipeline, Work};
 use crate::{
-    allocation::Metered,
-    error::SettlementError,
+    error::{Doing as _, SettlementError},
     metering::{
-        self, Curtailment, Document, DocumentKind, DocumentReject, Key, MeterFile, Receipt,
-        Verdict, document, envelope,
+        self, Bounds, Curtailment, Document, DocumentKind, DocumentReject, Key, Opened, Receipt,
+        Statement, Verdict, document, envelope, files,
     },
     store::intake,
 };
 
 /// How the statements of a document relate to what is known.
 #[derive(Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     new: u32,
     late: u32,
     contradicts: bool,
 }
 
 impl Tally {
-    fn count(&mut self, verdict: Verdict) {
+    pub(super) fn count(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::New => self.new = self.new.saturating_add(1),
             Verdict::Late => self.late = self.late.saturating_add(1),
             Verdict::Known => {}
             Verdict::Contradicts => self.contradicts = true,
         }
+    }
+
+    pub(super) const fn contradicts(&self) -> bool {
+        self.contradicts
     }
 
     const fn result(&self) -> Result<(), DocumentReject> {
@@ -45,9 +48,9 @@ impl Tally {
 }
 
 impl Pipeline {
-    /// Takes a signed document: a file of readings or a curtailment. All of it is taken or none.
+    /// Takes a signed document. All of it is taken or none.
     ///
-    /// `received` is kept with the document as evidence and decides nothing.
+    /// `received` is kept with the document as evidence, and no reading may be of a time after it.
     ///
     /// # Errors
     /// When the database refuses. What is wrong with a document is in the receipt.
@@ -68,68 +71,146 @@ impl Pipeline {
             repeated: false,
         };
         let checked = envelope::open(document, self.registry()).and_then(|opened| {
-            receipt.kind = document::kind_of(&opened.body);
-            let content = document::parse(receipt.kind, &opened.body)?;
-            metering::authority(opened.signer, &content, self.registry())?;
-            Ok(content)
+            let content = self.read(received, &opened, &mut receipt.kind)?;
+            Ok((opened.signer, content))
         });
         match checked {
             Err(reason) => {
                 receipt.result = Err(reason);
                 Ok(receipt)
             }
-            Ok(Document::MeterReadings(file)) => {
-                self.transact(|work| work.take_file(&file, receipt, received, document))
+            Ok((signer, content)) => {
+                let arrival = Arrival { receipt, signer, received, bytes: document };
+                self.transact(|work| work.take(&content, &arrival))
             }
-            Ok(Document::Curtailment(curtailment)) => self
-                .transact(|work| work.take_curtailment(&curtailment, receipt, received, document)),
         }
+    }
+
+    /// What a document says, if its signer may say it.
+    fn read(
+        &self,
+        received: Timestamp,
+        opened: &Opened,
+        kind: &mut DocumentKind,
+    ) -> Result<Content, DocumentReject> {
+        let (registry, plausible) = (self.registry(), self.policy().plausible);
+        let bounds = Bounds { registry, received, plausible };
+        let (statements, revision) = match opened.file {
+            Some(head) => {
+                *kind = DocumentKind::MeterReadings;
+                (files::read(opened.signer, head, &opened.body, bounds)?, head.revision)
+            }
+            None => {
+                *kind = document::kind_of(&opened.body);
+                let content = document::parse(*kind, &opened.body)?;
+                metering::authority(opened.signer, &content, registry)?;
+                match content {
+                    Document::MeterReadings(file) => (file.statements().collect(), file.revision),
+                    Document::Curtailment(_)
+                    | Document::ZoneCurtailment(_)
+                    | Document::MeterPoints(_)
+                    | Document::MeterCodes(_)
+                    | Document::GridLimit(_) => return Ok(Content::Other(content)),
+                }
+            }
+        };
+        for statement in &statements {
+            metering::check_statement(opened.signer, statement, bounds)?;
+        }
+        Ok(Content::Readings { revision, statements })
     }
 }
 
+/// A document that was read.
+enum Content {
+    Readings { revision: u32, statements: Vec<Statement> },
+    Other(Document),
+}
+
+/// A document on its way in.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    pub(super) receipt: Receipt,
+    pub(super) signer: Party,
+    pub(super) received: Timestamp,
+    pub(super) bytes: &'a [u8],
+}
+
 impl Work<'_> {
-    fn take_file(
+    fn take(
         &mut self,
-        file: &MeterFile,
-        receipt: Receipt,
-        received: Timestamp,
-        bytes: &[u8],
+        content: &Content,
+        arrival: &Arrival<'_>,
     ) -> Result<Receipt, SettlementError> {
+        match content {
+            Content::Readings { revision, statements } => {
+                self.take_readings(*revision, statements, arrival)
+            }
+            Content::Other(Document::Curtailment(curtailment)) => {
+                self.take_curtailment(curtailment, arrival)
+            }
+            Content::Other(Document::ZoneCurtailment(curtailment)) => {
+                self.take_zone_curtailment(curtailment, arrival)
+            }
+            Content::Other(Document::MeterPoints(points)) => self.take_points(points, arrival),
+            Content::Other(Document::MeterCodes(codes)) => self.take_codes(codes, arrival),
+            Content::Other(Document::GridLimit(limit)) => self.take_limit(limit, arrival),
+            Content::Other(Document::MeterReadings(_)) => Ok(arrival.receipt),
+        }
+    }
+
+    /// The readings are written as they are judged, behind a savepoint: a contradiction takes all of
+    /// them back and leaves the document as evidence.
+    fn take_readings(
+        &mut self,
+        revision: u32,
+        statements: &[Statement],
+        arrival: &Arrival<'_>,
+    ) -> Result<Receipt, SettlementError> {
+        let document = self.keep_document(arrival)?;
+        self.savepoint("SAVEPOINT readings")?;
         let mut tally = Tally::default();
-        let mut kept: Vec<(Key, Metered)> = Vec::new();
         let mut touched: BTreeSet<DeliverySlot> = BTreeSet::new();
-        for (key, metered) in file.keyed() {
-            let stored = intake::readings(self.connection, key)?;
-            let verdict = metering::judge(&stored, file.revision, &metered);
+        for statement in statements {
+            let stored = intake::readings(self.connection, statement.key)?;
+            let content = (statement.metered, statement.quality);
+            let verdict = metering::judge(&stored, revision, &content);
             tally.count(verdict);
             match verdict {
                 Verdict::New => {
-                    kept.push((key, metered));
-                    touched.insert(key.slot);
+                    touched.insert(statement.key.slot);
+                    intake::put_reading(self.connection, revision, statement, document)?;
                 }
-                Verdict::Late => kept.push((key, metered)),
-                Verdict::Known | Verdict::Contradicts => {}
+                Verdict::Late => {
+                    intake::put_reading(self.connection, revision, statement, document)?;
+                }
+                Verdict::Known => {}
+                Verdict::Contradicts => break,
             }
         }
-        let (receipt, document) = self.keep_document(&tally, receipt, received, bytes)?;
         if tally.contradicts {
-            return Ok(receipt);
+            self.savepoint("ROLLBACK TO readings")?;
+            touched.clear();
         }
-        for (key, metered) in &kept {
-            intake::put_reading(self.connection, *key, file.revision, metered, document)?;
-        }
+        self.savepoint("RELEASE readings")?;
         for slot in touched {
             intake::touch_slots(self.connection, slot)?;
         }
-        Ok(receipt)
+        self.answer(&tally, arrival, document)
+    }
+
+    fn savepoint(&self, statement: &str) -> Result<(), SettlementError> {
+        self.connection
+            .prepare_cached(statement)
+            .and_then(|mut statement| statement.execute([]))
+            .doing("set a savepoint")?;
+        Ok(())
     }
 
     fn take_curtailment(
         &mut self,
         curtailment: &Curtailment,
-        receipt: Receipt,
-        received: Timestamp,
-        bytes: &[u8],
+        arrival: &Arrival<'_>,
     ) -> Result<Receipt, SettlementError> {
         let key = Key { meter: curtailment.meter, slot: curtailment.slot };
         let content = (curtailment.cap, intake::reason_code(curtailment.reason));
@@ -137,7 +218,7 @@ impl Work<'_> {
         let verdict = metering::judge(&stored, curtailment.revision, &content);
         let mut tally = Tally::default();
         tally.count(verdict);
-        let (receipt, document) = self.keep_document(&tally, receipt, received, bytes)?;
+        let document = self.keep_document(arrival)?;
         match verdict {
             Verdict::New | Verdict::Late => {
                 let revision = curtailment.revision;
@@ -147,20 +228,26 @@ impl Work<'_> {
         }
         if verdict == Verdict::New {
             intake::touch_slots(self.connection, key.slot)?;
+            self.tell_of_meter(key, curtailment.cap, document)?;
         }
-        Ok(receipt)
+        self.answer(&tally, arrival, document)
     }
 
-    fn keep_document(
+    pub(super) fn keep_document(&self, arrival: &Arrival<'_>) -> Result<i64, SettlementError> {
+        let from = (arrival.signer, arrival.received);
+        intake::put_document(self.connection, &arrival.receipt, from, arrival.bytes)
+    }
+
+    /// Decides on a document by what its statements are, and writes the answer down.
+    pub(super) fn answer(
         &self,
         tally: &Tally,
-        receipt: Receipt,
-        received: Timestamp,
-        bytes: &[u8],
-    ) -> Result<(Receipt, i64), SettlementError> {
+        arrival: &Arrival<'_>,
+        document: i64,
+    ) -> Result<Receipt, SettlementError> {
         let accepted = if tally.contradicts { 0 } else { tally.new };
-        let answer = Receipt { accepted, result: tally.result(), ..receipt };
-        let document = intake::put_document(self.connection, &answer, received, bytes)?;
-        Ok((answer, document))
+        let answer = Receipt { accepted, result: tally.result(), ..arrival.receipt };
+        intake::answer_document(self.connection, document, &answer)?;
+        Ok(answer)
     }
 }

@@ -4,8 +4,6 @@
 //! whose outcome comes out the same is left alone; otherwise its transfers are reversed and posted
 //! anew as the next run, and a leaf supersedes the one before.
 
-use std::collections::BTreeMap;
-
 use rusqlite::params;
 use types::{DeliverySlot, Energy, MarketId, MeterId, Price, Side, SlotKey, Timestamp, TradeId};
 
@@ -20,7 +18,7 @@ use crate::{
     mechanism::{self, BlockState, Claim, Cover, Funds, Leg, LegKind, Settled, clearing_house},
     metering,
     outcome::{self, Excess, Outcome, State, Verified},
-    policy::{PenaltyTo, Policy, ShortfallPenalty},
+    policy::{Missing, PenaltyTo, Policy, ShortfallPenalty},
     store::{
         self,
         debts::{self, Blocked, Of},
@@ -49,6 +47,20 @@ pub struct VerificationSummary {
     pub corrected: u64,
     /// Contracts that still miss a reading.
     pub awaiting: u64,
+    /// Of those with a new outcome, the ones that rest on an estimate or on the rule for readings that
+    /// never came.
+    pub provisional: u64,
+}
+
+impl VerificationSummary {
+    fn add(&mut self, part: &Self) {
+        self.slots = self.slots.saturating_add(part.slots);
+        self.examined = self.examined.saturating_add(part.examined);
+        self.changed = self.changed.saturating_add(part.changed);
+        self.corrected = self.corrected.saturating_add(part.corrected);
+        self.awaiting = self.awaiting.saturating_add(part.awaiting);
+        self.provisional = self.provisional.saturating_add(part.provisional);
+    }
 }
 
 impl Pipeline {
@@ -58,39 +70,60 @@ impl Pipeline {
     /// When stored data is damaged or the database refuses. Slots finished before that stay
     /// finished, and calling again continues.
     pub fn verify(&mut self, now: Timestamp) -> Result<VerificationSummary, SettlementError> {
+        self.verify_market(now, None)
+    }
+
+    /// As [`Pipeline::verify`], of one market only.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_market(
+        &mut self,
+        now: Timestamp,
+        market: Option<MarketId>,
+    ) -> Result<VerificationSummary, SettlementError> {
         let mut summary = VerificationSummary::default();
         loop {
-            let slots = self.changed_slots(now)?;
+            let slots = self.changed_slots(now, market)?;
             if slots.is_empty() {
                 return Ok(summary);
             }
+            let mut part = VerificationSummary::default();
             self.transact(|work| {
                 let mut contracts = 0_usize;
                 for key in slots {
-                    contracts =
-                        contracts.saturating_add(work.verify_slot(key, now, &mut summary)?);
+                    contracts = contracts.saturating_add(work.verify_slot(key, now, &mut part)?);
                     if contracts >= CYCLE_CONTRACTS_MAX {
                         break;
                     }
                 }
-                Ok(())
+                work.note_cycle(now, market, &part)
             })?;
+            summary.add(&part);
         }
     }
 
-    fn changed_slots(&self, now: Timestamp) -> Result<Vec<SlotKey>, SettlementError> {
+    fn changed_slots(
+        &self,
+        now: Timestamp,
+        market: Option<MarketId>,
+    ) -> Result<Vec<SlotKey>, SettlementError> {
         const MINUTE_NS: i64 = 60_000_000_000;
         let minute = now.ns().div_euclid(MINUTE_NS);
         let rows: Vec<(u16, u32, u16)> = self
             .connection()
             .prepare_cached(
                 "SELECT market, start_minute, minutes FROM slots
-                 WHERE dirty = 1 AND end_minute <= ?1
+                 WHERE dirty = 1 AND end_minute <= ?1 AND (?3 IS NULL OR market = ?3)
+                 UNION
+                 SELECT market, start_minute, minutes FROM slots
+                 WHERE waiting IS NOT NULL AND waiting <= ?1 AND (?3 IS NULL OR market = ?3)
                  ORDER BY start_minute, market, minutes LIMIT ?2",
             )
             .and_then(|mut select| {
                 let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-                select.query_map(params![minute, CYCLE_SLOTS_MAX], columns)?.collect()
+                let market = market.map(MarketId::get);
+                select.query_map(params![minute, CYCLE_SLOTS_MAX, market], columns)?.collect()
             })
             .doing("look for changed slots")?;
         rows.into_iter()
@@ -119,6 +152,8 @@ struct Row {
     buy: Option<Share>,
     sell: Option<Share>,
     excess: Excess,
+    /// One of its shares rests on an estimate or on the rule for missing readings.
+    provisional: bool,
 }
 
 impl Row {
@@ -145,6 +180,7 @@ impl Row {
 struct Group {
     meter: MeterId,
     metered: Option<Metered>,
+    provisional: bool,
     members: Vec<(Side, usize)>,
 }
 
@@ -158,28 +194,34 @@ impl Work<'_> {
         let mut rows = self.contracts_of(key)?;
         self.drop_cancelled(&mut rows)?;
         let cycle = Cycle { now, slot: key.slot };
-        let groups = self.groups(key.slot, &rows)?;
+        let groups = self.groups(cycle, &rows)?;
         self.allocate(key.slot, &groups, &mut rows)?;
         for group in &groups {
             attribute_excess(group, &mut rows);
         }
         summary.slots = summary.slots.saturating_add(1);
         let mut legs = Vec::new();
+        let mut waits = false;
         for row in &rows {
             summary.examined = summary.examined.saturating_add(1);
             match row.verified() {
-                None => summary.awaiting = summary.awaiting.saturating_add(1),
+                None => {
+                    waits = true;
+                    summary.awaiting = summary.awaiting.saturating_add(1);
+                }
                 Some(verified) => self.conclude(cycle, (row, &verified), &mut legs, summary)?,
             }
         }
         self.connection
             .prepare_cached(
-                "UPDATE slots SET dirty = 0
+                "UPDATE slots SET dirty = 0, waiting = ?4
                  WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3",
             )
             .and_then(|mut update| {
                 let slot = key.slot;
-                update.execute(params![slot.start_minute(), key.market.get(), slot.minutes()])
+                let deadline = cycle.deadline(self.policy).filter(|_| waits);
+                let (start, minutes) = (slot.start_minute(), slot.minutes());
+                update.execute(params![start, key.market.get(), minutes, deadline])
             })
             .doing("mark a slot as verified")?;
         Ok(rows.len())
@@ -206,7 +248,9 @@ impl Work<'_> {
         Ok(rows)
     }
 
-    fn groups(&self, slot: DeliverySlot, rows: &[Row]) -> Result<Vec<Group>, SettlementError> {
+    fn groups(&self, cycle: Cycle, rows: &[Row]) -> Result<Vec<Group>, SettlementError> {
+        let slot = cycle.slot;
+        let rule = cycle.overdue(self.policy);
         let mut places: Vec<(MeterId, Side, usize)> =
             Vec::with_capacity(rows.len().saturating_mul(2));
         for (index, row) in rows.iter().enumerate() {
@@ -226,9 +270,17 @@ impl Work<'_> {
             .chunk_by(|first, second| first.0 == second.0)
             .filter_map(|chunk| {
                 let meter = chunk.first()?.0;
-                let metered = metering::cover(slot, of_meter(meter).iter().map(|(_, block)| block));
-                let members = chunk.iter().map(|&(_, side, index)| (side, index)).collect();
-                Some(Group { meter, metered, members })
+                let covered = metering::cover(slot, of_meter(meter).iter().map(|(_, block)| block));
+                let members: Vec<_> = chunk.iter().map(|&(_, side, index)| (side, index)).collect();
+                let (metered, provisional) = match rule {
+                    _ if covered.is_complete => (Some(covered.metered), covered.is_estimated),
+                    None => (None, false),
+                    Some(Missing::Nothing) => (Some(covered.metered), true),
+                    Some(Missing::Contracted) => {
+                        (Some(as_contracted(covered.metered, &members, rows)), true)
+                    }
+                };
+                Some(Group { meter, metered, provisional, members })
             })
             .collect())
     }
@@ -239,7 +291,7 @@ impl Work<'_> {
         groups: &[Group],
         rows: &mut [Row],
     ) -> Result<(), SettlementError> {
-        let caps: BTreeMap<MeterId, Energy> = intake::caps(self.connection, slot)?;
+        let caps = intake::caps(self.connection, slot)?;
         for group in groups {
             let Some(metered) = group.metered else { continue };
             let positions: Vec<Position> = group
@@ -250,10 +302,12 @@ impl Work<'_> {
                     Some(Position { contract: row.id, side, energy: row.energy })
                 })
                 .collect();
-            let cap = caps.get(&group.meter).copied();
+            let side = allocation::net_side(&positions);
+            let cap = side.and_then(|side| caps.get(&(group.meter, side.code())).copied());
             let shares = allocation::allocate(&positions, metered, cap, self.policy.allocation);
             for (&(side, index), share) in group.members.iter().zip(shares) {
                 if let Some(row) = rows.get_mut(index) {
+                    row.provisional |= group.provisional;
                     match side {
                         Side::Buy => row.buy = Some(share),
                         Side::Sell => row.sell = Some(share),
@@ -281,7 +335,8 @@ impl Work<'_> {
             return Ok(());
         }
         let (record, posted_run) = match &before {
-            Some(before) if cycle.is_final(self.policy) => {
+            // What is provisional is never final: it is trued up whenever its data comes.
+            Some(before) if !before.provisional && cycle.is_final(self.policy) => {
                 if before.outcome.state == State::Disputed {
                     return Ok(());
                 }
@@ -304,18 +359,20 @@ impl Work<'_> {
             record.run,
             posted_run,
             settled_wh,
-            signed(leaf)?
+            signed(leaf)?,
+            record.provisional
         ];
         self.connection
             .prepare_cached(
                 "UPDATE contracts SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
-                 newest_leaf = ?6, uncovered = 0 WHERE trade = ?1",
+                 newest_leaf = ?6, uncovered = 0, provisional = ?7 WHERE trade = ?1",
             )
             .and_then(|mut update| update.execute(columns))
             .doing("write an outcome")?;
         self.count(row.state, -1, row.settled_wh.saturating_neg());
         self.count(state, 1, settled_wh);
         summary.changed = summary.changed.saturating_add(1);
+        summary.provisional = summary.provisional.saturating_add(u64::from(record.provisional));
         summary.corrected = summary.corrected.saturating_add(u64::from(before.is_some()));
         Ok(())
     }
@@ -338,6 +395,7 @@ impl Work<'_> {
             buyer_allocated: verified.buyer.allocated,
             seller_allocated: verified.seller.allocated,
             outcome,
+            provisional: row.provisional,
             excess: row.excess,
             due: due.ok_or_else(|| out_of_range("an amount"))?,
             settled: Settled::default(),
@@ -496,11 +554,39 @@ struct Cycle {
 }
 
 impl Cycle {
+    /// The minute from which readings are no longer waited for, if there is one.
+    fn deadline(self, policy: &Policy) -> Option<i64> {
+        let rule = policy.provisional?;
+        let minutes = i64::from(rule.after_hours).saturating_mul(60);
+        Some(minute_of(self.slot.end()).saturating_add(minutes))
+    }
+
+    /// What is taken in place of missing readings by now.
+    fn overdue(self, policy: &Policy) -> Option<Missing> {
+        let deadline = self.deadline(policy)?;
+        policy.provisional.filter(|_| minute_of(self.now) >= deadline).map(|rule| rule.missing)
+    }
+
     /// Whether outcomes no longer change by themselves.
     fn is_final(self, policy: &Policy) -> bool {
         let past = minute_of(self.now).saturating_sub(minute_of(self.slot.end()));
         let days = past.div_euclid(DAY_MINUTES);
         policy.finality_days.is_some_and(|finality| days > i64::from(finality))
+    }
+}
+
+/// What is known of a meter, or its net position if that is more.
+fn as_contracted(known: Metered, members: &[(Side, usize)], rows: &[Row]) -> Metered {
+    let total = |of: Side| {
+        let own = members.iter().filter(|(side, _)| *side == of);
+        let energies = own.filter_map(|&(_, index)| rows.get(index)).map(|row| row.energy.wh());
+        energies.fold(0, u64::saturating_add)
+    };
+    let (sold, bought) = (total(Side::Sell), total(Side::Buy));
+    let at_least = |known: Energy, wh: u64| known.max(Energy::from_wh(wh));
+    Metered {
+        injected: at_least(known.injected, sold.saturating_sub(bought)),
+        withdrawn: at_least(known.withdrawn, bought.saturating_sub(sold)),
     }
 }
 
@@ -564,6 +650,7 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Row, SettlementE
         buy: None,
         sell: None,
         excess: Excess::default(),
+        provisional: false,
     };
     Ok((|| {
         Ok(Row {

@@ -176,8 +176,9 @@ impl Cast {
                 utility: UtilityId::new(number),
                 owner: OwnerId::default(),
                 key: PublicKey::new([0; 32]),
-                injection_max: Power::from_w(u32::MAX),
-                withdrawal_max: Power::from_w(u32::MAX),
+                // A case states no capacity: every reading is plausible.
+                injection_max: Power::from_w(0),
+                withdrawal_max: Power::from_w(0),
             }));
         }
         events.extend(self.contracts.iter().map(|(_, trade)| Event::Trade(*trade)));

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use types::{DeliverySlot, Digest, Energy, MeterId, Timestamp};
+use types::{DeliverySlot, Digest, Energy, MeterId, Party, Side, Timestamp};
 
 use crate::{
     allocation::Metered,
     error::{Doing as _, SettlementError, fit},
-    metering::{Block, CurtailmentReason, DocumentKind, DocumentReject, Key, Receipt},
+    metering::{
+        Block, CurtailmentReason, DocumentKind, DocumentReject, Key, Quality, Receipt, Statement,
+    },
 };
 
 /// The answer given to a document of this digest before.
@@ -45,7 +47,7 @@ pub fn receipt(
 pub fn put_document(
     connection: &Connection,
     receipt: &Receipt,
-    received: Timestamp,
+    (signer, received): (Party, Timestamp),
     bytes: &[u8],
 ) -> Result<i64, SettlementError> {
     let reject = receipt.result.err().map_or(0, DocumentReject::code);
@@ -55,36 +57,59 @@ pub fn put_document(
         receipt.kind.code(),
         receipt.accepted,
         reject,
-        bytes
+        bytes,
+        signer.role.code(),
+        signer.number
     ];
     connection
         .prepare_cached(
-            "INSERT INTO documents (digest, received, kind, accepted, reject, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO documents
+             (digest, received, kind, accepted, reject, bytes, signer_role, signer)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
         .and_then(|mut insert| insert.insert(row))
         .doing("write a document")
 }
 
+/// Writes the final answer to a document that is kept.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn answer_document(
+    connection: &Connection,
+    document: i64,
+    receipt: &Receipt,
+) -> Result<(), SettlementError> {
+    let reject = receipt.result.err().map_or(0, DocumentReject::code);
+    connection
+        .prepare_cached("UPDATE documents SET accepted = ?2, reject = ?3 WHERE document = ?1")
+        .and_then(|mut update| update.execute(params![document, receipt.accepted, reject]))
+        .doing("answer a document")?;
+    Ok(())
+}
+
+/// A revision of a reading, and what it says.
+pub type Revision = (u32, (Metered, Quality));
+
 /// Every known revision of a reading.
 ///
 /// # Errors
 /// When SQLite refuses.
-pub fn readings(connection: &Connection, key: Key) -> Result<Vec<(u32, Metered)>, SettlementError> {
+pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, SettlementError> {
     let mut select = connection
         .prepare_cached(
-            "SELECT revision, injected, withdrawn FROM readings
+            "SELECT revision, injected, withdrawn, estimated FROM readings
              WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
         )
         .doing("read readings")?;
     let rows = select
         .query_map(params![key.slot.start_minute(), key.meter.get(), key.slot.minutes()], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?))
         })
         .doing("read readings")?;
     rows.map(|row| {
-        let (revision, injected, withdrawn) = row.doing("read readings")?;
-        Ok((revision, metered(injected, withdrawn)?))
+        let (revision, injected, withdrawn, estimated) = row.doing("read readings")?;
+        Ok((revision, (metered(injected, withdrawn)?, quality(estimated))))
     })
     .collect()
 }
@@ -95,11 +120,11 @@ pub fn readings(connection: &Connection, key: Key) -> Result<Vec<(u32, Metered)>
 /// When SQLite refuses.
 pub fn put_reading(
     connection: &Connection,
-    key: Key,
     revision: u32,
-    metered: &Metered,
+    statement: &Statement,
     document: i64,
 ) -> Result<(), SettlementError> {
+    let Statement { key, metered, quality } = statement;
     let row = params![
         key.slot.start_minute(),
         key.meter.get(),
@@ -107,13 +132,14 @@ pub fn put_reading(
         revision,
         super::signed(metered.injected.wh())?,
         super::signed(metered.withdrawn.wh())?,
-        document
+        document,
+        *quality == Quality::Estimated
     ];
     connection
         .prepare_cached(
             "INSERT INTO readings
-             (start_minute, meter, minutes, revision, injected, withdrawn, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (start_minute, meter, minutes, revision, injected, withdrawn, document, estimated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
         .and_then(|mut insert| insert.execute(row))
         .doing("write a reading")?;
@@ -218,7 +244,7 @@ pub fn blocks(
     const DOING: &str = "read the readings of a slot";
     let mut select = connection
         .prepare_cached(
-            "SELECT meter, start_minute, minutes, injected, withdrawn FROM readings
+            "SELECT meter, start_minute, minutes, injected, withdrawn, estimated FROM readings
              WHERE start_minute >= ?1 AND start_minute < ?2
              ORDER BY start_minute, meter, minutes, revision",
         )
@@ -235,7 +261,8 @@ pub fn blocks(
         let minutes = row.get(2).doing(DOING)?;
         let registers = metered(row.get(3).doing(DOING)?, row.get(4).doing(DOING)?)?;
         let Metered { injected, withdrawn } = registers;
-        let block = Block { start_minute, minutes, injected, withdrawn };
+        let quality = quality(row.get(5).doing(DOING)?);
+        let block = Block { start_minute, minutes, injected, withdrawn, quality };
         match blocks.last_mut() {
             // Revisions of one interval follow each other; the newest is last.
             Some((of, last))
@@ -250,31 +277,49 @@ pub fn blocks(
     Ok(blocks)
 }
 
-/// The newest caps for exactly this slot, by meter.
+/// The lowest caps for exactly this slot, by meter and the side they limit.
+pub type Caps = BTreeMap<(MeterId, u8), Energy>;
+
+/// The newest caps for exactly this slot: of meters, and what zones and feeders leave them.
 ///
 /// # Errors
 /// When SQLite refuses or a row cannot be.
-pub fn caps(
-    connection: &Connection,
-    slot: DeliverySlot,
-) -> Result<BTreeMap<MeterId, Energy>, SettlementError> {
+pub fn caps(connection: &Connection, slot: DeliverySlot) -> Result<Caps, SettlementError> {
+    const DOING: &str = "read the curtailments of a slot";
+    let mut caps = Caps::new();
     let mut select = connection
         .prepare_cached(
             "SELECT meter, cap FROM curtailments WHERE start_minute = ?1 AND minutes = ?2
              ORDER BY meter, revision",
         )
-        .doing("read the curtailments of a slot")?;
-    let rows = select
-        .query_map(params![slot.start_minute(), slot.minutes()], |row| {
-            Ok((MeterId::new(row.get(0)?), row.get::<_, i64>(1)?))
-        })
-        .doing("read the curtailments of a slot")?;
-    let mut caps = BTreeMap::new();
-    for row in rows {
-        let (meter, cap) = row.doing("read the curtailments of a slot")?;
-        caps.insert(meter, Energy::from_wh(fit(cap, "a cap")?));
+        .doing(DOING)?;
+    let mut rows = select.query(params![slot.start_minute(), slot.minutes()]).doing(DOING)?;
+    while let Some(row) = rows.next().doing(DOING)? {
+        let meter = MeterId::new(row.get(0).doing(DOING)?);
+        let cap = Energy::from_wh(fit(row.get::<_, i64>(1).doing(DOING)?, "a cap")?);
+        for side in [Side::Buy, Side::Sell] {
+            caps.insert((meter, side.code()), cap);
+        }
+    }
+    let mut select = connection
+        .prepare_cached(
+            "SELECT m.meter, z.side, m.cap FROM curtailed_meters m
+             JOIN zone_curtailments z ON z.source = m.source AND z.newest = 1
+             WHERE m.start_minute = ?1 AND m.minutes = ?2",
+        )
+        .doing(DOING)?;
+    let mut rows = select.query(params![slot.start_minute(), slot.minutes()]).doing(DOING)?;
+    while let Some(row) = rows.next().doing(DOING)? {
+        let key = (MeterId::new(row.get(0).doing(DOING)?), row.get(1).doing(DOING)?);
+        let cap = Energy::from_wh(fit(row.get::<_, i64>(2).doing(DOING)?, "a cap")?);
+        let lowest = caps.get(&key).map_or(cap, |known| cap.min(*known));
+        caps.insert(key, lowest);
     }
     Ok(caps)
+}
+
+const fn quality(is_estimated: bool) -> Quality {
+    if is_estimated { Quality::Estimated } else { Quality::Measured }
 }
 
 fn metered(injected: i64, withdrawn: i64) -> Result<Metered, SettlementError> {

@@ -4,13 +4,14 @@
 //! of its caller.
 
 pub mod debts;
+pub mod grid;
 pub mod intake;
 pub mod ledger;
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
-use types::{MarketId, MeterId, Party, PlatformId, PublicKey, RetailerId, Role, UtilityId};
+use types::{MarketId, MeterId, Party, PlatformId, Power, PublicKey, RetailerId, Role, UtilityId};
 
 use crate::{
     error::{Doing as _, SettlementError, fit},
@@ -18,10 +19,10 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
-/// Prepared statements kept per connection; the pipeline has about seventy.
-const STATEMENTS_MAX: usize = 96;
+/// Prepared statements kept per connection; the pipeline has about a hundred.
+const STATEMENTS_MAX: usize = 128;
 
 /// Opens or creates the database.
 ///
@@ -135,12 +136,20 @@ pub fn put_signer(connection: &Connection, signer: &Signer) -> Result<(), Settle
 /// # Errors
 /// When SQLite refuses.
 pub fn put_meter(connection: &Connection, meter: &Meter) -> Result<(), SettlementError> {
-    let row =
-        params![meter.id.get(), meter.platform.get(), meter.retailer.get(), meter.utility.get()];
+    let row = params![
+        meter.id.get(),
+        meter.platform.get(),
+        meter.retailer.get(),
+        meter.utility.get(),
+        meter.code.as_str(),
+        meter.injection_max.w(),
+        meter.withdrawal_max.w()
+    ];
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO meters (meter, platform, retailer, utility)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR REPLACE INTO meters
+             (meter, platform, retailer, utility, code, injection_max, withdrawal_max)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .and_then(|mut put| put.execute(row))
         .doing("write a meter")?;
@@ -164,20 +173,14 @@ pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
         registry.add_market(market.doing("read the markets")?);
     }
     let mut select = connection
-        .prepare("SELECT meter, platform, retailer, utility FROM meters")
+        .prepare(
+            "SELECT meter, platform, retailer, utility, code, injection_max, withdrawal_max
+             FROM meters ORDER BY meter",
+        )
         .doing("read the meters")?;
-    let rows = select
-        .query_map([], |row| {
-            Ok(Meter {
-                id: MeterId::new(row.get(0)?),
-                platform: PlatformId::new(row.get(1)?),
-                retailer: RetailerId::new(row.get(2)?),
-                utility: UtilityId::new(row.get(3)?),
-            })
-        })
-        .doing("read the meters")?;
-    for meter in rows {
-        registry.add_meter(meter.doing("read the meters")?);
+    let mut rows = select.query([]).doing("read the meters")?;
+    while let Some(row) = rows.next().doing("read the meters")? {
+        registry.add_meter(read_meter(row)?);
     }
     let mut select =
         connection.prepare("SELECT role, number, key FROM parties").doing("read the parties")?;
@@ -190,7 +193,24 @@ pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
             .ok_or_else(|| SettlementError::Damaged("a party has no known role".to_owned()))?;
         registry.add_signer(Signer::new(Party { role, number }, PublicKey::new(key)));
     }
+    grid::read_points(connection, &mut registry)?;
+    grid::read_codes(connection, &mut registry)?;
     Ok(registry)
+}
+
+fn read_meter(row: &rusqlite::Row<'_>) -> Result<Meter, SettlementError> {
+    const DOING: &str = "read the meters";
+    let code: String = row.get(4).doing(DOING)?;
+    Ok(Meter {
+        id: MeterId::new(row.get(0).doing(DOING)?),
+        platform: PlatformId::new(row.get(1).doing(DOING)?),
+        retailer: RetailerId::new(row.get(2).doing(DOING)?),
+        utility: UtilityId::new(row.get(3).doing(DOING)?),
+        code: types::Code::new(&code)
+            .map_err(|_| SettlementError::Damaged(format!("the name `{code}` of a meter")))?,
+        injection_max: Power::from_w(row.get(5).doing(DOING)?),
+        withdrawal_max: Power::from_w(row.get(6).doing(DOING)?),
+    })
 }
 
 /// An unsigned number as SQLite keeps it.

@@ -1,4 +1,4 @@
--- Schema 2. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 3. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -20,19 +20,48 @@ CREATE TABLE meters (
     meter INTEGER PRIMARY KEY,
     platform INTEGER NOT NULL,
     retailer INTEGER NOT NULL,
-    utility INTEGER NOT NULL
+    utility INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    injection_max INTEGER NOT NULL,
+    withdrawal_max INTEGER NOT NULL
 ) STRICT;
 
--- A slot with contracts. Dirty: something about it changed since it was last verified.
+-- What a utility says of a meter from a moment on. '' and role 255: as before.
+CREATE TABLE meter_points (
+    meter INTEGER NOT NULL,
+    from_minute INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    zone TEXT NOT NULL,
+    feeder TEXT NOT NULL,
+    role INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (meter, from_minute, revision)
+) STRICT, WITHOUT ROWID;
+
+-- Names of meters in files of their signers.
+CREATE TABLE meter_codes (
+    role INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    meter INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (role, number, code)
+) STRICT, WITHOUT ROWID;
+
+-- A slot with contracts. Dirty: something about it changed since it was last verified. Waiting: at
+-- this minute contracts without readings are settled provisionally; NULL when none waits for it.
 CREATE TABLE slots (
     start_minute INTEGER NOT NULL,
     market INTEGER NOT NULL,
     minutes INTEGER NOT NULL,
     end_minute INTEGER NOT NULL,
     dirty INTEGER NOT NULL,
+    waiting INTEGER,
     PRIMARY KEY (start_minute, market, minutes)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slots_dirty ON slots (end_minute) WHERE dirty = 1;
+CREATE INDEX slots_waiting ON slots (waiting) WHERE waiting IS NOT NULL;
 
 -- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none.
 CREATE TABLE contracts (
@@ -53,9 +82,11 @@ CREATE TABLE contracts (
     settled INTEGER NOT NULL,
     leaf INTEGER NOT NULL,
     newest_leaf INTEGER NOT NULL,
-    version INTEGER NOT NULL DEFAULT 1
+    version INTEGER NOT NULL DEFAULT 1,
+    provisional INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX contracts_slot ON contracts (start_minute, market, minutes);
+CREATE INDEX contracts_open ON contracts (start_minute) WHERE state = 0 OR provisional = 1;
 CREATE INDEX contracts_uncovered
     ON contracts (CASE WHEN price < 0 THEN seller ELSE buyer END) WHERE uncovered > 0;
 
@@ -152,6 +183,8 @@ CREATE TABLE documents (
     document INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,
     received INTEGER NOT NULL,
+    signer_role INTEGER NOT NULL,
+    signer INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
     reject INTEGER NOT NULL,
@@ -165,6 +198,7 @@ CREATE TABLE readings (
     revision INTEGER NOT NULL,
     injected INTEGER NOT NULL,
     withdrawn INTEGER NOT NULL,
+    estimated INTEGER NOT NULL,
     document INTEGER NOT NULL,
     PRIMARY KEY (start_minute, meter, minutes, revision)
 ) STRICT, WITHOUT ROWID;
@@ -179,6 +213,84 @@ CREATE TABLE curtailments (
     document INTEGER NOT NULL,
     PRIMARY KEY (start_minute, meter, minutes, revision)
 ) STRICT, WITHOUT ROWID;
+
+-- Curtailments of zones and feeders ('' is all of the zone). side: 0 withdrawal, 1 injection.
+CREATE TABLE zone_curtailments (
+    source INTEGER PRIMARY KEY,
+    utility INTEGER NOT NULL,
+    zone TEXT NOT NULL,
+    feeder TEXT NOT NULL,
+    side INTEGER NOT NULL,
+    start_minute INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    cap INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    newest INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    UNIQUE (start_minute, utility, zone, feeder, side, minutes, revision)
+) STRICT;
+
+-- What such a curtailment leaves each meter, by the contracts there were when it was taken.
+CREATE TABLE curtailed_meters (
+    start_minute INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    meter INTEGER NOT NULL,
+    cap INTEGER NOT NULL,
+    PRIMARY KEY (start_minute, minutes, source, meter)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grid_limits (
+    utility INTEGER NOT NULL,
+    zone TEXT NOT NULL,
+    start_minute INTEGER NOT NULL,
+    feeder TEXT NOT NULL,
+    side INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    energy INTEGER NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (utility, zone, start_minute, feeder, side, minutes, revision)
+) STRICT, WITHOUT ROWID;
+
+-- What is contracted, by where the meters hang. changed: number of the transaction that changed it
+-- last, of those that changed any.
+CREATE TABLE schedule (
+    utility INTEGER NOT NULL,
+    zone TEXT NOT NULL,
+    start_minute INTEGER NOT NULL,
+    feeder TEXT NOT NULL,
+    minutes INTEGER NOT NULL,
+    injection INTEGER NOT NULL,
+    withdrawal INTEGER NOT NULL,
+    contracts INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    PRIMARY KEY (utility, zone, start_minute, feeder, minutes)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schedule_changed ON schedule (utility, changed);
+
+-- Outbox: what both sides of a contract are told. allowed: the most it may still move.
+CREATE TABLE notices (
+    notice INTEGER PRIMARY KEY,
+    trade INTEGER NOT NULL,
+    side INTEGER NOT NULL,
+    allowed INTEGER NOT NULL,
+    document INTEGER NOT NULL
+) STRICT;
+
+-- Verification cycles, a row for each transaction. market: 0 for all of them.
+CREATE TABLE cycles (
+    cycle INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    market INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    examined INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    corrected INTEGER NOT NULL,
+    awaiting INTEGER NOT NULL,
+    provisional INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE leaves (
     leaf INTEGER PRIMARY KEY,

@@ -7,7 +7,7 @@ use types::*;
 use crate::{
     CurtailmentReason, DepositOutcome, DocumentReject, Pipeline, Policy, Receipt, Settings,
     allocation::Metered,
-    metering::{Curtailment, Interval, MeterFile, Reading, seal},
+    metering::{Curtailment, Interval, MeterFile, Quality, Reading, seal},
     policy::{Fraction, PenaltyBase, PenaltySize, PenaltyTo, ShortfallPenalty},
 };
 
@@ -155,6 +155,7 @@ pub(super) fn file_body(revision: u32, number: u32, readings: &[(u32, u64, u64)]
             injected: Energy::from_wh(injected),
             withdrawn: Energy::from_wh(withdrawn),
         },
+        quality: Quality::Measured,
     });
     let intervals = vec![Interval { start: slot(number).start(), readings: readings.collect() }];
     MeterFile { market: MarketId::new(1), revision, minutes: 60, intervals }.to_body()
@@ -203,7 +204,7 @@ impl Desk {
     }
 
     pub(super) fn ingest(&mut self, document: &[u8]) -> Receipt {
-        self.pipeline.ingest(Timestamp::from_seconds(1), document).unwrap()
+        self.pipeline.ingest(later(), document).unwrap()
     }
 
     pub(super) fn taken(&mut self, document: &[u8]) {
@@ -229,6 +230,32 @@ impl Desk {
             .filter(|(_, minor)| *minor != 0)
             .map(|(account, minor)| format!("{account} {minor}\n"))
             .collect()
+    }
+
+    /// Every row of every table.
+    pub(super) fn dump(&self) -> String {
+        Self::dump_of(&self.pipeline)
+    }
+
+    /// Every row of every table of a pipeline.
+    pub(super) fn dump_of(pipeline: &Pipeline) -> String {
+        let connection = pipeline.connection();
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+        let mut tables = connection.prepare(sql).unwrap();
+        let tables: Vec<String> =
+            tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let mut text = String::new();
+        for table in tables {
+            let mut select = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = select.column_count();
+            let mut rows = select.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let cells: Vec<rusqlite::types::Value> =
+                    (0..columns).map(|column| row.get(column).unwrap()).collect();
+                text += &format!("{table} {cells:?}\n");
+            }
+        }
+        text
     }
 
     pub(super) fn check(&self) {

@@ -1,10 +1,13 @@
 //! Tests of the whole pipeline.
 
 mod cases;
+mod energy;
 mod example;
 mod fixture;
+mod grid;
 mod histories;
 mod intake;
+mod kills;
 mod laws;
 mod ledger;
 mod meter_files;

@@ -27,8 +27,12 @@ pub const KIND_AMENDMENT: u8 = 3;
 /// First byte of a default leaf.
 pub const KIND_DEFAULT: u8 = 4;
 
-/// Second byte of all.
+/// Second byte of all but provisional outcomes.
 pub const VERSION: u8 = 1;
+
+/// Second byte of a provisional outcome: the same layout, of which a verifier knows that it will be
+/// superseded when the missing readings come.
+pub const VERSION_PROVISIONAL: u8 = 2;
 
 /// Bytes of a contract leaf.
 pub const CONTRACT_BYTES: usize = 90;
@@ -100,6 +104,8 @@ pub struct OutcomeRecord {
     pub seller_allocated: Energy,
     /// What was decided.
     pub outcome: Outcome,
+    /// It rests on an estimated reading, or on a rule in place of a missing one.
+    pub provisional: bool,
     /// Memo energy.
     pub excess: Excess,
     /// What each leg came to.
@@ -172,7 +178,8 @@ pub fn decode_contract(bytes: &[u8]) -> Option<Contract> {
 /// The leaf of an outcome.
 #[must_use]
 pub fn encode_outcome(record: &OutcomeRecord) -> Vec<u8> {
-    let mut out = Writer::new(KIND_OUTCOME, OUTCOME_BYTES);
+    let version = if record.provisional { VERSION_PROVISIONAL } else { VERSION };
+    let mut out = Writer::of_version(KIND_OUTCOME, version, OUTCOME_BYTES);
     out.u64(record.contract.get());
     out.u16(record.run);
     out.u64(record.previous);
@@ -222,7 +229,9 @@ pub fn encode_outcome(record: &OutcomeRecord) -> Vec<u8> {
 /// Reads [`encode_outcome`] back, or `None` if the bytes are something else.
 #[must_use]
 pub fn decode_outcome(bytes: &[u8]) -> Option<OutcomeRecord> {
-    let mut from = Reader::new(bytes, KIND_OUTCOME)?;
+    let provisional = bytes.get(1) == Some(&VERSION_PROVISIONAL);
+    let version = if provisional { VERSION_PROVISIONAL } else { VERSION };
+    let mut from = Reader::of_version(bytes, KIND_OUTCOME, version)?;
     let contract = TradeId::new(from.u64()?);
     let run = from.u16()?;
     let previous = from.u64()?;
@@ -266,6 +275,7 @@ pub fn decode_outcome(bytes: &[u8]) -> Option<OutcomeRecord> {
         buyer_allocated,
         seller_allocated,
         outcome: Outcome { state, settled, shortfall, excused, take_or_pay, breach },
+        provisional,
         excess,
         due,
         settled: paid,
@@ -306,8 +316,12 @@ struct Writer {
 
 impl Writer {
     fn new(kind: u8, capacity: usize) -> Self {
+        Self::of_version(kind, VERSION, capacity)
+    }
+
+    fn of_version(kind: u8, version: u8, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
-        bytes.extend_from_slice(&[kind, VERSION]);
+        bytes.extend_from_slice(&[kind, version]);
         Self { bytes }
     }
 
@@ -338,7 +352,11 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8], kind: u8) -> Option<Self> {
-        let bytes = bytes.strip_prefix(&[kind, VERSION])?;
+        Self::of_version(bytes, kind, VERSION)
+    }
+
+    fn of_version(bytes: &'a [u8], kind: u8, version: u8) -> Option<Self> {
+        let bytes = bytes.strip_prefix(&[kind, version])?;
         Some(Self { bytes })
     }
 
@@ -419,6 +437,7 @@ mod tests {
                 take_or_pay: energy(9),
                 breach: true,
             },
+            provisional: false,
             excess: Excess { injected: energy(10), withdrawn: energy(11) },
             due: Due {
                 energy: money(-12),
@@ -442,6 +461,11 @@ mod tests {
         let bytes = encode_outcome(&record);
         assert_eq!(bytes.len(), OUTCOME_BYTES);
         assert_eq!(decode_outcome(&bytes), Some(record));
+        let provisional = OutcomeRecord { provisional: true, ..record };
+        let marked = encode_outcome(&provisional);
+        assert_eq!((marked[1], &marked[2..]), (VERSION_PROVISIONAL, &bytes[2..]));
+        assert_eq!(decode_outcome(&marked), Some(provisional));
+        assert!(!provisional.says_the_same(&record));
         for cut in 0..bytes.len() {
             assert_eq!(decode_outcome(&bytes[..cut]), None);
         }

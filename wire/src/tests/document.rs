@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     FeedMessage, Inbound, Outbound,
-    data::{Answer, BODY_BYTES_MAX, P2pQuery, REQUEST_HEAD_BYTES, RequestHead, RequestKind},
+    data::{
+        Answer, BODY_BYTES_MAX, P2pQuery, REQUEST_HEAD_BYTES, RequestHead, RequestKind,
+        ScheduleQuery, SinceQuery,
+    },
     field::Field,
     frame::{
         FRAME_HEADER_BYTES, FRAME_MESSAGES_MAX, FRAME_PAYLOAD_BYTES_MAX, FrameHeader,
@@ -51,6 +54,8 @@ fn generated_parts_are_what_the_code_says() {
         ("RequestHead", plain_table(0, &RequestHead::parts(""))),
         ("P2pQuery", plain_table(0, &P2pQuery::parts(""))),
         ("TradingControl", plain_table(0, &types::TradingControl::parts(""))),
+        ("ScheduleQuery", plain_table(0, &ScheduleQuery::parts(""))),
+        ("SinceQuery", plain_table(0, &SinceQuery::parts(""))),
         ("Answer", Answer::byte_tables()),
         ("Codes", codes()),
         ("RejectReason", reject_reasons()),
@@ -198,6 +203,8 @@ fn codes() -> String {
         )
         // A link in the source is a plain name here.
         .replace("[`P2pQuery`]", "P2pQuery")
+        .replace("[`ScheduleQuery`]", "ScheduleQuery")
+        .replace("[`SinceQuery`]", "SinceQuery")
         .replace("[`TradingControl`]", "TradingControl"),
     ]
     .concat()
@@ -300,7 +307,8 @@ fn every_field_has_its_unit_in_the_document() {
     // The head, and fields behind it; a nested one goes by its own name.
     let rows = tables.iter().flatten().flat_map(|table| &table.rows).filter(|row| row.offset >= 8);
     let nested = rows.map(|row| row.field.rsplit('.').next().unwrap().to_owned());
-    let query = P2pQuery::parts("").into_iter().map(|(field, ..)| field);
+    let queries = [P2pQuery::parts(""), ScheduleQuery::parts(""), SinceQuery::parts("")];
+    let query = queries.into_iter().flatten().map(|(field, ..)| field);
     for field in nested.chain(query).filter(|field| field != "(zero)") {
         let name = field.split(' ').next().unwrap();
         assert!(described.contains(&name), "`{name}` is not described in {DOCUMENT}");

@@ -4,15 +4,15 @@
 use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use types::{
-    ClientOrderId, Conditions, Energy, ListKind, MarketId, MeterId, NewOrder, OrderKind, OrderList,
-    PlatformId, Price, Scope, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp, TradingControl,
-    TradingState,
+    ClientOrderId, Code, Conditions, Energy, ListKind, MarketId, MeterId, NewOrder, OrderKind,
+    OrderList, PlatformId, Price, Scope, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
+    TradingControl, TradingState, UtilityId,
 };
 
 use super::{Message, encoded, framed, sample, tables};
 use crate::{
     FeedMessage, Inbound, Outbound,
-    data::{Answer, P2pQuery, RequestHead, RequestKind},
+    data::{Answer, P2pQuery, RequestHead, RequestKind, ScheduleQuery, SinceQuery},
     feed::Subscribe,
     field::Field,
     inbound::Logon,
@@ -64,7 +64,7 @@ fn dumps<M: Message>() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-fn request_dumps() -> [(String, String); 3] {
+fn request_dumps() -> [(String, String); 5] {
     let document = RequestHead { kind: RequestKind::Document, body_bytes: 70_000 };
     let question = RequestHead { kind: RequestKind::P2pEnergy, body_bytes: 24 };
     let query = P2pQuery {
@@ -82,9 +82,26 @@ fn request_dumps() -> [(String, String); 3] {
     let mut stopping = Vec::new();
     head.put(&mut stopping);
     TradingControl { scope, state: TradingState::Killed }.put(&mut stopping);
+    let schedule = ScheduleQuery {
+        from: Timestamp::from_minutes(29_671_920),
+        to: Timestamp::from_minutes(29_673_360),
+        after: 7,
+        zone: Code::new("NORTH").ok(),
+        feeder: None,
+        utility: UtilityId::new(2),
+        wait_seconds: 20,
+    };
+    let mut watching = Vec::new();
+    RequestHead { kind: RequestKind::GridSchedule, body_bytes: 64 }.put(&mut watching);
+    schedule.put(&mut watching);
+    let mut verifying = Vec::new();
+    RequestHead { kind: RequestKind::Verify, body_bytes: 16 }.put(&mut verifying);
+    SinceQuery { after: 3, market: MarketId::new(1), wait_seconds: 0 }.put(&mut verifying);
     [
         ("request_document.hex".to_owned(), hex_dump(&submission)),
         ("request_p2p_energy.hex".to_owned(), hex_dump(&asking)),
+        ("request_grid_schedule.hex".to_owned(), hex_dump(&watching)),
+        ("request_verify.hex".to_owned(), hex_dump(&verifying)),
         ("request_set_trading.hex".to_owned(), hex_dump(&stopping)),
     ]
 }

@@ -122,11 +122,7 @@ fn feed_items_and_messages_say_the_same() {
 
 #[test]
 fn requests_survive_a_round_trip_and_have_a_limit() {
-    let kinds = prop::sample::select(vec![
-        RequestKind::Document,
-        RequestKind::P2pEnergy,
-        RequestKind::SetTrading,
-    ]);
+    let kinds = prop::sample::select(RequestKind::ALL.to_vec());
     for_all(256, &(kinds, any::<u32>()), |(kind, body_bytes)| {
         let head = RequestHead { kind, body_bytes };
         let mut bytes = Vec::new();

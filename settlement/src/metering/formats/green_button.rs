@@ -22,9 +22,6 @@ use super::{
 /// Deepest nesting; a feed needs about eight.
 const DEPTH_MAX: usize = 32;
 
-/// Where a reading has no quality.
-const QUALITY: &str = "unstated";
-
 /// Largest power of ten of a reading type, either sign.
 const POWER_MAX: i32 = 9;
 
@@ -425,7 +422,7 @@ impl Parser {
             };
             let quality = match raw.quality {
                 Some(code) => one.quality(&code.to_string()),
-                None => one.quality(QUALITY),
+                None => one.quality(series::UNSTATED),
             };
             let Raw { start, seconds, line, .. } = *raw;
             one.readings.push(Reading { start, seconds, value, quality, line });

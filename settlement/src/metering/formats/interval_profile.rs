@@ -18,9 +18,6 @@ const EXPORT: &str = "1.0.2.29.0.255";
 /// Codes of readings that need no further description.
 const WELL_KNOWN: [(&str, &str); 2] = [("kWh imp block", IMPORT), ("kWh exp block", EXPORT)];
 
-/// Where a profile says nothing about the quality of a reading.
-const QUALITY: &str = "unstated";
-
 #[derive(Deserialize)]
 struct Dataset<'a> {
     #[serde(default, rename = "payloadDescriptorSets")]
@@ -165,7 +162,7 @@ fn merge(all: Vec<Series>) -> Vec<Series> {
             Some(known) => {
                 for reading in &one.readings {
                     let name = one.qualities.get(usize::from(reading.quality));
-                    let quality = known.quality(name.map_or(QUALITY, String::as_str));
+                    let quality = known.quality(name.map_or(series::UNSTATED, String::as_str));
                     known.readings.push(Reading { quality, ..*reading });
                 }
             }
@@ -218,7 +215,7 @@ impl Profile<'_> {
                 })?;
                 let stated = interval.overrides.iter().find(|one| one.descriptor_index == column);
                 let status = stated.and_then(|one| one.validation_status.as_deref());
-                let quality = series.quality(status.unwrap_or(QUALITY));
+                let quality = series.quality(status.unwrap_or(series::UNSTATED));
                 series.readings.push(Reading { start, seconds, value, quality, line: 0 });
             }
         }

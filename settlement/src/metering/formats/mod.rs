@@ -19,6 +19,8 @@ use std::io::BufRead;
 
 use types::Timestamp;
 
+use super::Quality;
+
 pub use problem::{FormatError, Problem};
 pub use series::{Clock, Direction, Reading, Series, SeriesSummary, Unit};
 
@@ -72,6 +74,27 @@ pub struct MeterData {
     pub format: Format,
     /// One per meter and channel, in the order of the file; the readings of each in order of time.
     pub series: Vec<Series>,
+}
+
+/// What a quality of a format means for settlement; `None` if the meter did not count.
+///
+/// NEM12: `A` (actual) and `F` (final substitute) stand, `S` and `E` may still be replaced, `N` is no
+/// data. Green Button: the codes of ESPI that say estimated (8, 9), questionable (10), projected (12),
+/// mixed (13), normalised (15) or other (16). Interval profile: everything but the words for
+/// metered. A file that says nothing means what it counted.
+#[must_use]
+pub fn quality_of(format: Format, name: &str) -> Option<Quality> {
+    const PROFILE_MEASURED: [&str; 6] =
+        ["", series::UNSTATED, "ACTUAL", "VALID", "VALIDATED", "VERIFIED"];
+    let is_estimated = match format {
+        Format::Nem12 if name.starts_with('N') => return None,
+        Format::Nem12 => !name.starts_with(['A', 'F']),
+        Format::GreenButton => matches!(name, "8" | "9" | "10" | "12" | "13" | "15" | "16"),
+        Format::IntervalProfile if name == "MISSING" => return None,
+        Format::IntervalProfile => !PROFILE_MEASURED.contains(&name),
+        Format::Signed => name == Quality::Estimated.name(),
+    };
+    Some(if is_estimated { Quality::Estimated } else { Quality::Measured })
 }
 
 /// Reads a file of any supported format. `now` decides which readings are in the future.

@@ -15,6 +15,9 @@ const LENGTHS: [u32; 5] = [300, 900, 1_800, 3_600, 86_400];
 /// zones are whole quarter hours away from UTC.
 const GRID_SECONDS: u32 = 900;
 
+/// The quality of a reading of which the file says none.
+pub(super) const UNSTATED: &str = "unstated";
+
 /// How the instants of a file are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {

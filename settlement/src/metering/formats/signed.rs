@@ -13,12 +13,9 @@ use super::{
     series::{self, Clock, Direction, Reading, Series, Unit},
 };
 use crate::metering::{
-    Document, DocumentKind, DocumentReject, MeterFile,
+    Document, DocumentKind, DocumentReject, MeterFile, Quality, Statement,
     document::{self},
 };
-
-/// What our readings have instead of a quality: they are what the retailer signed.
-const QUALITY: &str = "unstated";
 
 #[derive(Deserialize)]
 struct Keys {
@@ -37,8 +34,10 @@ struct Envelope {
 
 /// Whether the keys are those of an envelope or of a body.
 pub(super) fn is_signed(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Keys>(bytes)
-        .is_ok_and(|keys| keys.signer.is_some() || keys.kind.is_some())
+    // A list would be read as the fields of a struct.
+    bytes.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<Keys>(bytes)
+            .is_ok_and(|keys| keys.signer.is_some() || keys.kind.is_some())
 }
 
 /// Reads an envelope with whatever file is inside, or a bare body.
@@ -106,7 +105,7 @@ fn malformed(error: &serde_json::Error) -> FormatError {
 fn from_file(file: &MeterFile) -> Vec<Series> {
     let mut places: BTreeMap<MeterId, usize> = BTreeMap::new();
     let mut all: Vec<Series> = Vec::new();
-    for (key, metered) in file.keyed() {
+    for Statement { key, metered, quality } in file.statements() {
         let place = *places.entry(key.meter).or_insert_with(|| {
             let first = all.len();
             for (channel, direction) in
@@ -119,7 +118,7 @@ fn from_file(file: &MeterFile) -> Vec<Series> {
                     unit: Unit { exponent: 0, plain: "wh" },
                     direction,
                     clock: Clock::Utc,
-                    qualities: vec![QUALITY.to_owned()],
+                    qualities: Vec::new(),
                     readings: Vec::new(),
                 });
             }
@@ -131,7 +130,11 @@ fn from_file(file: &MeterFile) -> Vec<Series> {
         let both = all.iter_mut().skip(place).take(2);
         for (series, energy) in both.zip(registers) {
             let value = Decimal::from(energy.wh());
-            series.readings.push(Reading { start, seconds, value, quality: 0, line: 0 });
+            let quality = series.quality(match quality {
+                Quality::Measured => series::UNSTATED,
+                Quality::Estimated => quality.name(),
+            });
+            series.readings.push(Reading { start, seconds, value, quality, line: 0 });
         }
     }
     all

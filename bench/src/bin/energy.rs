@@ -1,0 +1,277 @@
+//! `energy`: meter files into readings, and what utilities ask and say, on a database on disk.
+
+use std::{fmt::Write as _, io::Write as _, path::PathBuf, time::Instant};
+
+use bench::{
+    Failure, machine,
+    market::{Market, Setup},
+    rate,
+    report::{CommonOptions, Report},
+};
+use clap::Parser;
+use serde::Serialize;
+use settlement::{
+    CurtailmentReason, FileHead, MeterCode, MeterCodes, MeterPoint, MeterPoints, Pipeline, PlaceName, ScheduleFilter,
+    Settings, ZoneCurtailment, metering::formats::Format, seal, seal_file,
+};
+use types::{
+    ClientOrderId, Energy, Event, MeterId, OrderId, Party, Price, Role, Seq, Side, Timestamp, Trade,
+    TradeId, TradeSide, UtilityId,
+};
+use wire::FeedItem;
+
+/// Slots of the day.
+const SLOTS: u32 = 96;
+
+/// Takes signed NEM12 files, curtails a zone and asks for its schedule
+#[derive(Debug, Parser, Serialize)]
+struct Options {
+    /// Meters with files and contracts
+    #[arg(long, default_value_t = 10_500, value_parser = clap::value_parser!(u32).range(8..=50_000))]
+    meters: u32,
+    /// Readings in all files together
+    #[arg(long, default_value_t = 1_000_000)]
+    readings: u32,
+    /// Meters of one file
+    #[arg(long, default_value_t = 400)]
+    meters_per_file: u32,
+    /// Directory below which the database is written [default: the system's for temporary files]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(skip)]
+    common: CommonOptions,
+}
+
+#[derive(Debug, Serialize)]
+struct Figures {
+    file_system: String,
+    files: u64,
+    file_bytes: u64,
+    readings: u64,
+    ingest_ms: f64,
+    readings_per_s: u64,
+    memory_before_mib: u64,
+    memory_peak_mib: u64,
+    curtailed_meters: u32,
+    curtail_ms: f64,
+    schedule_lines: u64,
+    schedule_ms: f64,
+}
+
+/// The feed, and who signs.
+struct Scene {
+    market: Market,
+    seq: Seq,
+}
+
+fn main() -> Result<(), Failure> {
+    let options = Options::parse();
+    let report = Report::begin("energy", &options.common);
+    let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let folder = tempfile::tempdir_in(&dir)?;
+    let market = Market::new(Setup::new(SLOTS, options.meters), options.common.seed)?;
+    let settings = Settings {
+        policy: market.config.policy.clone(),
+        ledger_origin: "bench.example/ledger".to_owned(),
+        ledger_key_seed: [7; 32],
+    };
+    let mut scene = Scene { market, seq: Seq::ZERO };
+    let mut pipeline =
+        Pipeline::open(&folder.path().join("energy.db"), &folder.path().join("ledger"), settings)?;
+    scene.register(&mut pipeline)?;
+    let zone = PlaceName::new("NORTH")?;
+    scene.trade(&mut pipeline, zone)?;
+    let (curtail, head) = scene.curtail(&mut pipeline, zone)?;
+    let began = Instant::now();
+    let first = scene.market.slots.first().ok_or("no slots")?.slot;
+    let filter = ScheduleFilter {
+        utility: UtilityId::new(1),
+        zone: Some(zone),
+        feeder: None,
+        from: first.start(),
+        to: first.start().plus_ns(86_400_000_000_000),
+        after: 0,
+    };
+    let schedule_lines = u64::try_from(pipeline.schedule(&filter)?.lines.len())?;
+    let schedule = began.elapsed();
+    let memory_before_mib = machine::memory_peak_kib() / 1_024;
+    let (files, file_bytes, readings, ingest) = scene.ingest(&mut pipeline, &options)?;
+    let figures = Figures {
+        file_system: machine::file_system_of(&dir),
+        files,
+        file_bytes,
+        readings,
+        ingest_ms: rate::milliseconds(ingest),
+        readings_per_s: rate::per_second(readings, ingest),
+        memory_before_mib,
+        memory_peak_mib: machine::memory_peak_kib() / 1_024,
+        curtailed_meters: head,
+        curtail_ms: rate::milliseconds(curtail),
+        schedule_lines,
+        schedule_ms: rate::milliseconds(schedule),
+    };
+    let text = report.finish(&options, &figures, &pipeline.ledger_head().1.to_string())?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+impl Scene {
+    fn item(&mut self, event: Event) -> FeedItem {
+        self.seq = self.seq.next();
+        FeedItem { seq: self.seq, time: self.market.opened_at, index: 0, event }
+    }
+
+    fn register(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
+        let parties = self.market.registry.parties.clone();
+        // Everybody at one retailer and one utility, and wide enough for any reading.
+        let meters = self.market.registry.meters.clone().into_iter().map(|line| {
+            let (retailer, utility) = (types::RetailerId::new(1), UtilityId::new(1));
+            types::MeterRegistration { retailer, utility, ..line }
+        });
+        let mut items = vec![self.item(Event::MarketDefined(self.market.definition))];
+        items.extend(parties.into_iter().map(|line| self.item(Event::PartyRegistered(line))));
+        for line in meters.collect::<Vec<_>>() {
+            items.push(self.item(Event::MeterRegistered(line)));
+        }
+        pipeline.capture(self.seq, &items)?;
+        let code = |meter: u32| -> Result<_, Failure> {
+            Ok((MeterId::new(meter), MeterCode::new(&format!("N{meter}"))?))
+        };
+        let codes = (1..=self.market.setup.meters).map(code).collect::<Result<_, _>>()?;
+        let document = self.sealed(Role::Retailer, &MeterCodes { codes }.to_body());
+        let receipt = pipeline.ingest(Timestamp::default(), &document)?;
+        receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
+        Ok(())
+    }
+
+    fn sealed(&self, role: Role, body: &[u8]) -> Vec<u8> {
+        let party = Party { role, number: 1 };
+        seal(party, &self.market.party_key(party), body)
+    }
+
+    /// Each meter sells to the next one, in the first slot and another one; all hang in one zone.
+    fn trade(&mut self, pipeline: &mut Pipeline, zone: PlaceName) -> Result<(), Failure> {
+        let meters = self.market.setup.meters;
+        let first = self.market.slots.first().ok_or("no slots")?.slot;
+        let mut points = Vec::new();
+        for meter in 1..=meters {
+            let feeder = PlaceName::new(&format!("F{}", meter % 10))?;
+            let point = MeterPoint {
+                from_minute: first.start_minute(),
+                zone: Some(zone),
+                feeder: Some(feeder),
+                served_by: None,
+            };
+            points.push((MeterId::new(meter), point));
+        }
+        let body = MeterPoints { revision: 1, points }.to_body();
+        let document = self.sealed(Role::Utility, &body);
+        let receipt = pipeline.ingest(Timestamp::default(), &document)?;
+        receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
+        let mut items = Vec::new();
+        for number in 0..meters * 2 {
+            let seller = number % meters + 1;
+            let buyer = seller % meters + 1;
+            let slot = if number < meters { 0 } else { number % SLOTS };
+            let key = *self.market.slots.get(usize::try_from(slot)?).ok_or("no such slot")?;
+            let side = |meter: u32| TradeSide {
+                order: OrderId::new(number.into()),
+                client_order: ClientOrderId::new(number.into()),
+                meter: MeterId::new(meter),
+                platform: self.market.platform_of(MeterId::new(meter)),
+                leaves: Energy::ZERO,
+            };
+            let trade = Trade {
+                trade: TradeId::new(u64::from(number) + 1),
+                key,
+                price: Price::from_micros(200_000),
+                quantity: Energy::from_wh(1_000),
+                buy: side(buyer),
+                sell: side(seller),
+                maker: None,
+            };
+            items.push(self.item(Event::Trade(trade)));
+        }
+        for batch in items.chunks(8_192) {
+            let through = batch.last().map_or(self.seq, |item| item.seq);
+            pipeline.capture(through, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Half of what the zone sells in the first slot.
+    fn curtail(
+        &self,
+        pipeline: &mut Pipeline,
+        zone: PlaceName,
+    ) -> Result<(std::time::Duration, u32), Failure> {
+        let meters = self.market.setup.meters;
+        let slot = self.market.slots.first().ok_or("no slots")?.slot;
+        let body = ZoneCurtailment {
+            zone,
+            feeder: None,
+            side: Side::Sell,
+            slot,
+            cap: Energy::from_wh(u64::from(meters) * 500),
+            reason: CurtailmentReason::Outage,
+            revision: 1,
+        }
+        .to_body();
+        let document = self.sealed(Role::Utility, &body);
+        let began = Instant::now();
+        let receipt = pipeline.ingest(Timestamp::default(), &document)?;
+        let took = began.elapsed();
+        receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
+        Ok((took, meters))
+    }
+
+    /// Only taking the files is timed, not writing and signing them.
+    fn ingest(
+        &self,
+        pipeline: &mut Pipeline,
+        options: &Options,
+    ) -> Result<(u64, u64, u64, std::time::Duration), Failure> {
+        let party = Party { role: Role::Retailer, number: 1 };
+        let key = self.market.party_key(party);
+        let received = Timestamp::from_seconds(4_000_000_000);
+        let mut took = std::time::Duration::ZERO;
+        let (mut files, mut bytes, mut readings) = (0, 0, 0);
+        let mut meter = 1;
+        while readings < u64::from(options.readings) {
+            let last = (meter + options.meters_per_file - 1).min(options.meters);
+            let text = Self::file(meter..=last)?;
+            meter = if last >= options.meters { 1 } else { last + 1 };
+            let head = FileHead { format: Format::Nem12, revision: 1 };
+            let document = seal_file(party, &key, head, text.as_bytes());
+            let began = Instant::now();
+            let receipt = pipeline.ingest(received, &document)?;
+            took += began.elapsed();
+            receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
+            files += 1;
+            bytes += u64::try_from(document.len())?;
+            readings += u64::from(receipt.accepted);
+            if meter == 1 && readings < u64::from(options.readings) {
+                return Err("more readings than one day of all meters has".into());
+            }
+        }
+        Ok((files, bytes, readings, took))
+    }
+
+    /// A day of quarter hours of both registers of some meters.
+    fn file(meters: std::ops::RangeInclusive<u32>) -> Result<String, Failure> {
+        let mut text = String::from("100,NEM12,202604010000,MDP,RET\n");
+        for meter in meters {
+            for channel in ["E1", "B1"] {
+                writeln!(text, "200,N{meter},E1B1,1,{channel},N1,SER,kWh,15,")?;
+                text.push_str("300,20260624");
+                for quarter in 0..SLOTS {
+                    write!(text, ",0.{:03}", (meter + quarter) % 1_000)?;
+                }
+                text.push_str(",A,,,,\n");
+            }
+        }
+        text.push_str("900\n");
+        Ok(text)
+    }
+}
