@@ -28,7 +28,7 @@ use types::{
 use crate::{
     clock::Clock,
     config::Config,
-    feed,
+    feed, market_data,
     registry::{self, Registry},
     reserve::Reserve,
     seeds,
@@ -244,6 +244,7 @@ impl Node {
         }
 
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
+        let (market_sender, market_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
         let journals = config.shards.iter().map(|shard| layout.journal_of(shard)).collect();
         let reserve = Arc::new(Reserve::new(journals, config.reserve_bytes));
@@ -253,7 +254,7 @@ impl Node {
             directory: &directory,
             map: &map,
             ports: ready.iter().map(Ready::port).collect(),
-            incoming: Incoming { feed: feed_sender, data: data_sender },
+            incoming: Incoming { feed: feed_sender, market: market_sender, data: data_sender },
             storage_low: reserve.low(),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
@@ -265,6 +266,7 @@ impl Node {
             authority,
         };
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
+        let markets = ready.iter().map(|ready| ready.market(layout)).collect();
         let stop_cores = Arc::new(AtomicBool::new(false));
         let cursors: Captures =
             config.shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
@@ -274,6 +276,7 @@ impl Node {
             shards.push(ready.run(layout, &map, &stop_cores, &captured)?);
         }
         tokio::spawn(feed::serve(feeds, feed_receiver));
+        tokio::spawn(market_data::serve(markets, market_receiver));
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let worker = SettlementWorker::start(

@@ -23,7 +23,7 @@ use crate::{
     exit::{Failure, Kind},
     feed::ShardFeed,
     journal_options,
-    market_data::MarketData,
+    market_data::{MarketData, ShardMarket},
     node::{Layout, NodeError, NodeOptions},
     progress::{Progress, ProgressWriter},
     registrations,
@@ -321,6 +321,12 @@ impl Ready {
     /// What its feed is read from.
     pub(crate) fn feed(&self, layout: &Layout) -> ShardFeed {
         ShardFeed { journal: layout.journal_of(self.id), progress: self.progress.clone() }
+    }
+
+    /// What its market data is made from.
+    pub(crate) fn market(&self, layout: &Layout) -> ShardMarket {
+        let (view, progress) = (self.market.clone(), self.progress.clone());
+        ShardMarket { journal: layout.journal_of(self.id), progress, view }
     }
 
     /// Starts its threads.

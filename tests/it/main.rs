@@ -12,6 +12,7 @@ mod engine_model;
 mod feed;
 mod fuzz;
 mod market_controls;
+mod market_data;
 mod market_view;
 mod meter;
 mod order_kinds;

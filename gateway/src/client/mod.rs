@@ -2,6 +2,7 @@
 
 mod data;
 mod feed;
+mod market;
 mod trading;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -9,11 +10,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig};
 use rustls_pki_types::CertificateDer;
 use types::RejectReason;
-use wire::{DecodeError, FrameError};
+use wire::{DecodeError, FrameError, market::SELECTIONS_MAX};
 
 pub use self::{
     data::DataClient,
     feed::{FeedBatch, FeedClient},
+    market::{BookError, LocalBook, MarketBooks, MarketClient, MarketSubscription, MarketUpdate},
     trading::{
         TradingReceiver, TradingSender, TradingSession, activate, cancel, hibernate, mass_cancel,
         reduce, sign_new, sign_replace,
@@ -69,6 +71,9 @@ pub enum ClientError {
     /// The exchange refused the session or request.
     #[error("the exchange refused: {0}")]
     Refused(RejectReason),
+    /// A subscription has more selections than fit into its frame.
+    #[error("a subscription can select at most {SELECTIONS_MAX} markets and slots")]
+    TooManySelections,
     /// The exchange answered with something else than what was asked.
     #[error("the exchange answered with an unexpected message")]
     Unexpected,

@@ -1,10 +1,11 @@
 //! Stop 1 of an order's life: datagrams become the bytes of a stream.
 //!
-//! One endpoint serves three protocols, told apart by ALPN: trading sessions (`trading`), the
-//! trade feed and the data port (`requests`). What a feed subscriber or a document needs beyond the
-//! edge is handed to the composition through channels.
+//! One endpoint serves four protocols, told apart by ALPN: trading sessions (`trading`), the
+//! trade feed and the data port (`requests`), and market data (`market`). What a subscriber or a
+//! document needs beyond the edge is handed to the composition through channels.
 
 mod live;
+mod market;
 mod requests;
 mod trading;
 
@@ -27,8 +28,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{Party, Seq, ShardId, ShardMap, Shards};
 use wire::{
-    ALPN_DATA, ALPN_FEED, ALPN_ORDERS,
+    ALPN_DATA, ALPN_FEED, ALPN_MARKET, ALPN_ORDERS,
     data::{Answer, RequestKind},
+    market::Selection,
 };
 
 use self::live::Live;
@@ -145,6 +147,23 @@ pub struct FeedSubscriber {
     pub connection: Connection,
 }
 
+/// A subscriber of market data, past its subscription.
+#[derive(Debug)]
+pub struct MarketSubscriber {
+    /// Who.
+    pub party: Party,
+    /// Which shard's. It exists.
+    pub shard: ShardId,
+    /// The last position it has; 0 where it wants nothing of the past.
+    pub after: Seq,
+    /// What it is limited to; nothing for everything.
+    pub selections: Vec<Selection>,
+    /// Where the data is written.
+    pub stream: SendStream,
+    /// Its connection.
+    pub connection: Connection,
+}
+
 /// A document or a question, whole.
 #[derive(Debug)]
 pub struct DataRequest {
@@ -163,6 +182,8 @@ pub struct DataRequest {
 pub struct Incoming {
     /// Feed subscribers.
     pub feed: mpsc::Sender<FeedSubscriber>,
+    /// Subscribers of market data.
+    pub market: mpsc::Sender<MarketSubscriber>,
     /// Documents and questions.
     pub data: mpsc::Sender<DataRequest>,
 }
@@ -211,6 +232,7 @@ struct Shared {
     /// By index: as many as `shards` says.
     ports: Vec<ShardPort>,
     shards: Shards,
+    map: Arc<ShardMap>,
     verifiers: Verifiers,
     incoming: Incoming,
     /// Turns true once, when nothing more is to be read.
@@ -269,7 +291,7 @@ impl Gateway {
     /// When the address cannot be bound or the identity not be used.
     pub fn start(options: &GatewayOptions, parts: Parts<'_>) -> Result<Self, GatewayError> {
         let bind = |source| GatewayError::Bind { address: options.listen, source };
-        let protocols = [ALPN_ORDERS, ALPN_FEED, ALPN_DATA];
+        let protocols = [ALPN_ORDERS, ALPN_FEED, ALPN_MARKET, ALPN_DATA];
         let crypto = tls::server(parts.identity, Arc::clone(&parts.verifier), &protocols)?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(Arc::new(transport()));
@@ -294,6 +316,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             ports: parts.ports,
             shards: parts.map.shards(),
+            map: Arc::clone(parts.map),
             verifiers: verifiers.clone(),
             incoming: parts.incoming,
             stop_reading: stop_reading_seen,
@@ -432,6 +455,7 @@ async fn serve(connection: Connection, shared: &Shared) {
     let code = match protocol(&connection).as_deref() {
         Some(ALPN_ORDERS) => trading::serve(&connection, party, shared).await,
         Some(ALPN_FEED) => requests::serve_feed(&connection, party, shared).await,
+        Some(ALPN_MARKET) => market::serve(&connection, party, shared).await,
         Some(ALPN_DATA) => requests::serve_data(&connection, party, shared).await,
         _ => Some(CloseCode::Refused),
     };

@@ -10,7 +10,7 @@ use types::{
 
 use super::{Message, encoded, framed, sample, tables};
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::{Answer, P2pQuery, RequestHead, RequestKind},
     feed::Subscribe,
     field::Field,
@@ -89,6 +89,7 @@ fn messages_have_the_bytes_of_their_golden_files() {
     let expected: Vec<(String, String)> = dumps::<Inbound>()
         .chain(dumps::<Outbound>())
         .chain(dumps::<FeedMessage>())
+        .chain(dumps::<MarketMessage>())
         .chain(dumps::<Answer>())
         .chain(request_dumps())
         .chain([

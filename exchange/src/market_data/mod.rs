@@ -1,4 +1,14 @@
-//! What changed in a turn goes to the market view, once the turn is durable.
+//! What changed in a turn goes to the market view, once the turn is durable; from there to everyone.
+//!
+//! The core loop's part is [`MarketData`]: it copies the best levels of each book that a turn changed
+//! into the lock-free view, and knows nothing of readers. [`hub`] compares what the view shows with
+//! what it showed before and reads trades from the journal; [`tape`] keeps the newest of both, encoded
+//! once for all readers; [`stream`] writes them to one reader each.
+
+mod changes;
+mod hub;
+mod stream;
+pub mod tape;
 
 use engine::Engine;
 use market_view::{
@@ -6,8 +16,10 @@ use market_view::{
 };
 use types::{Event, Phase, Side, SlotKey};
 
+pub use hub::{ShardMarket, serve};
+
 /// Levels of each side that readers see.
-const DEPTH_MAX: u16 = 32;
+pub const DEPTH_MAX: u16 = 32;
 
 /// The core loop's way to the market view.
 pub struct MarketData {
@@ -85,6 +97,7 @@ impl MarketData {
                 None
             }
             Event::SlotPhaseChanged(changed) => Some(changed.key),
+            Event::SlotFrozen(frozen) => Some(frozen.key),
             Event::OrderReplaced(replaced) => engine.slot_of(replaced.order),
             Event::OrderCancelled(cancelled) => engine.slot_of(cancelled.order),
             Event::OrderHibernated(moved) | Event::OrderActivated(moved) => {
@@ -94,7 +107,6 @@ impl MarketData {
             | Event::PartyRegistered(_)
             | Event::MeterRegistered(_)
             | Event::ControlsSet(_)
-            | Event::SlotFrozen(_)
             | Event::CallExtended(_)
             | Event::AuctionUncrossed(_)
             | Event::OrderRestated(_)
