@@ -442,7 +442,7 @@ pub fn settlement_settings(layout: &Layout, config: &Config) -> Result<Settings,
 }
 
 /// An address to connect to, where the bound one is "any".
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let mut address = address;
     if address.ip().is_unspecified() {
         let loopback: std::net::IpAddr = if address.is_ipv4() {

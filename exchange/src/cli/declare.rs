@@ -6,7 +6,7 @@ use clap::Subcommand;
 use settlement::Pipeline;
 use types::{MeterId, Timestamp};
 
-use super::OutputOptions;
+use super::{OutputOptions, connect::instant};
 use crate::{
     config, declaration,
     exit::Failure,
@@ -35,13 +35,6 @@ pub enum Command {
         #[command(flatten)]
         output: OutputOptions,
     },
-}
-
-fn instant(text: &str) -> Result<Timestamp, String> {
-    let instant: jiff::Timestamp = text.parse().map_err(|error| format!("{error}"))?;
-    i64::try_from(instant.as_nanosecond())
-        .map(Timestamp::from_ns)
-        .map_err(|_| "beyond the range of instants".to_owned())
 }
 
 /// Carries the command out.

@@ -67,13 +67,19 @@ impl MarketData {
     pub fn publish(&mut self, engine: &Engine) {
         self.changed.sort_unstable();
         self.changed.dedup();
+        // First what closed: its place may be needed for what opened in the same turn.
+        let writer = &mut self.writer;
+        self.changed.retain(|&key| {
+            let open = engine.phase(key).is_some_and(|phase| phase != Phase::Closed);
+            if !open {
+                writer.retire(key);
+            }
+            open
+        });
         for key in self.changed.drain(..) {
-            if fill(&mut self.book, engine, key) {
-                if self.writer.publish(key, &self.book).is_err() {
-                    tracing::warn!(?key, "the market view has no room for a slot");
-                }
-            } else {
-                self.writer.retire(key);
+            fill(&mut self.book, engine, key);
+            if self.writer.publish(key, &self.book).is_err() {
+                tracing::warn!(?key, "the market view has no room for a slot");
             }
         }
         self.writer.count(self.counters);
@@ -119,15 +125,12 @@ impl MarketData {
     }
 }
 
-/// Fills the view of a book from the engine. `false` when the slot is closed.
-fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) -> bool {
-    let Some(phase) = engine.phase(key).filter(|&phase| phase != Phase::Closed) else {
-        return false;
-    };
+/// Fills the view of an open slot's book from the engine.
+fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) {
     book.clear();
     book.seq = engine.last_seq();
     book.time = engine.last_time();
-    book.phase = phase;
+    book.phase = engine.phase(key).unwrap_or(Phase::Closed);
     book.last = engine.last_price(key);
     book.indicative = engine.indicative(key).map(|now| IndicativeView {
         price: now.price,
@@ -142,5 +145,4 @@ fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) -> bool {
             orders: level.orders,
         }));
     }
-    true
 }
