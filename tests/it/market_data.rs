@@ -17,8 +17,8 @@ use tests::{
     venue::{Venue, config_text, soon},
 };
 use types::{
-    DeliverySlot, Energy, Event, MarketId, Party, Phase, RejectReason, Role, Seq, ShardId, Side,
-    SlotKey,
+    DeliverySlot, Energy, Event, MarketId, Party, Phase, Price, RejectReason, Role, Seq, ShardId,
+    Side, SlotKey,
 };
 use wire::{FeedItem, MarketMessage, market::Selection};
 
@@ -121,13 +121,17 @@ struct Source {
     data: MarketData,
     view: market_view::MarketReader,
     told: BTreeMap<SlotKey, Counted>,
+    /// What an uncross would have done after each turn. A trade in another slot of the market can
+    /// change it too, without a revision.
+    indicative: BTreeMap<(SlotKey, Seq), Option<(Option<Price>, Energy, i64)>>,
 }
 
 impl Source {
     fn new(seed: u64) -> Self {
         let (data, view) = MarketData::new(limits().slots_max);
         let (history, engine) = (History::new(seed), Engine::new(limits()));
-        Self { history, engine, data, view, told: BTreeMap::new() }
+        let (told, indicative) = (BTreeMap::new(), BTreeMap::new());
+        Self { history, engine, data, view, told, indicative }
     }
 
     /// A turn of so many commands, and onto the tape with it.
@@ -147,6 +151,11 @@ impl Source {
             }
         }
         self.data.publish(&self.engine);
+        for (key, _) in self.engine.slots() {
+            let now = self.engine.indicative(key);
+            let now = now.map(|now| (now.price, now.volume, now.surplus_wh));
+            self.indicative.insert((key, seq), now);
+        }
         seq
     }
 
@@ -185,12 +194,10 @@ impl Source {
             assert!(book.revision() <= self.engine.last_seq());
             assert_eq!(Some(book.head.phase), self.engine.phase(key), "seed {seed} {key:?}");
             assert_eq!(book.head.last, self.engine.last_price(key), "seed {seed} {key:?}");
-            let indicative = self.engine.indicative(key);
-            assert_eq!(
-                book.head.indicative.map(|now| (now.price, now.volume, now.surplus_wh)),
-                indicative.map(|now| (now.price, now.volume, now.surplus_wh)),
-                "seed {seed} {key:?}"
-            );
+            let shown = book.head.indicative;
+            let shown = shown.map(|now| (now.price, now.volume, now.surplus_wh));
+            let then = self.indicative.get(&(key, book.revision()));
+            assert_eq!(Some(&shown), then, "seed {seed} {key:?}");
             for side in [Side::Buy, Side::Sell] {
                 let ours: Vec<_> = book
                     .levels(side)
