@@ -64,8 +64,8 @@ fn rows(run: &Run) -> Vec<Value> {
 async fn people_place_change_and_cancel_orders() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
-    venue.connector(cast::party(Role::Platform, 1));
-    venue.connector(cast::party(Role::Platform, 2));
+    drop(venue.connector(cast::party(Role::Platform, 1)));
+    drop(venue.connector(cast::party(Role::Platform, 2)));
     let keys = tempfile::tempdir().unwrap();
     let (first, second) = (key_file(keys.path(), FIRST), key_file(keys.path(), SECOND));
     let order = ["--side", "sell", "--price", "0.12", "--quantity", "1kWh", "--output", "ndjson"];
@@ -83,7 +83,7 @@ async fn people_place_change_and_cancel_orders() {
     assert!(run.stdout.starts_with("accepted: order "), "{}", run.stdout);
 
     // It is in the book, for a retailer too.
-    venue.connector(cast::party(Role::Retailer, 1));
+    drop(venue.connector(cast::party(Role::Retailer, 1)));
     let watch = ["book", "watch", "--market", "1", "--slot", "2026-06-24T10:00:00Z", "--once"];
     let json = [&watch[..], &["--output", "ndjson"]].concat();
     let book = rows(&beside(&line(&venue, "retailer-1", &json)));
@@ -149,9 +149,9 @@ async fn people_place_change_and_cancel_orders() {
 async fn what_is_wrong_with_an_order_is_told() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
-    venue.connector(cast::party(Role::Platform, 1));
-    venue.connector(cast::party(Role::Platform, 2));
-    venue.connector(cast::party(Role::Retailer, 1));
+    drop(venue.connector(cast::party(Role::Platform, 1)));
+    drop(venue.connector(cast::party(Role::Platform, 2)));
+    drop(venue.connector(cast::party(Role::Retailer, 1)));
     let keys = tempfile::tempdir().unwrap();
     let (first, second) = (key_file(keys.path(), FIRST), key_file(keys.path(), SECOND));
     let sell = |price: &str, quantity: &str| {
@@ -202,7 +202,7 @@ async fn a_watch_that_nobody_reads_ends() {
     let mut platform = Platform::log_on(&venue, 1).await;
     let order = platform.order(FIRST, Side::Sell, 120, 500);
     platform.accepted(order).await;
-    venue.connector(cast::party(Role::Retailer, 1));
+    drop(venue.connector(cast::party(Role::Retailer, 1)));
     for output in ["ndjson", "human"] {
         let words = ["book", "watch", "--market", "1", "--output", output];
         let run = tokio::task::block_in_place(|| {

@@ -65,9 +65,9 @@ async fn read_frame(recv: &mut RecvStream) -> Option<Frame> {
     }
 }
 
-/// What a frame asks for: `Subscribe`, and any number of `Select`.
+/// What a frame asks for: `Subscribe`, and any number of `Select`. `None` where it is anything else.
 #[must_use]
-fn subscription(frame: &Frame) -> Option<(Subscribe, Vec<Selection>)> {
+pub fn subscription(frame: &Frame) -> Option<(Subscribe, Vec<Selection>)> {
     let mut payload = frame.payload.as_slice();
     let Ok(MarketMessage::Subscribe(subscribe)) = MarketMessage::decode(&mut payload) else {
         return None;

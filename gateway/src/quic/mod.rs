@@ -5,7 +5,7 @@
 //! document needs beyond the edge is handed to the composition through channels.
 
 mod live;
-mod market;
+pub mod market;
 mod requests;
 mod trading;
 
