@@ -181,7 +181,7 @@ async fn what_is_wrong_with_an_order_is_told() {
     }
     // Nobody that may trade, and no key.
     let retailer = new("retailer-1", &first, &sell("0.12", "1kWh"));
-    refused(&retailer, 6, &["no answer from", "refused", "--as"]);
+    refused(&retailer, 6, &["refused the session", "not_authorised", "--as"]);
     let missing = keys.path().join("nothing.key");
     refused(&new("platform-1", &missing, &sell("0.12", "1kWh")), 3, &["nothing.key"]);
     let unknown = new("platform-77", &first, &sell("0.12", "1kWh"));

@@ -209,11 +209,8 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         identity: Identity::load(&keys, &authority::file_name(operator))?,
         authority: root,
     };
-    let ends = (
-        receiver,
-        durable_sender,
-        [Box::new(feed_receiver) as _, Box::new(documents_receiver) as _],
-    );
+    let kept: [Box<dyn std::any::Any>; 2] = [Box::new(feed_receiver), Box::new(documents_receiver)];
+    let ends = (receiver, durable_sender, kept);
     Ok(Stage { _gateway: gateway, connector, progress, data, journal, engine, _ends: ends })
 }
 

@@ -203,6 +203,10 @@ pub(super) fn energy_text(energy: Energy) -> String {
 /// A client that cannot go on, as people are told.
 pub(super) fn client_failure(error: &ClientError, address: SocketAddr) -> Failure {
     match error {
+        ClientError::Refused(RejectReason::NotAuthorised) => {
+            Failure::unreachable("the exchange refused the session: not_authorised (21)")
+                .hint("--as must name a party whose role may do this: a platform, for orders")
+        }
         ClientError::Refused(reason) => refusal(*reason),
         ClientError::Tls(_) => Failure::new(Kind::Config, error),
         ClientError::Socket(_) | ClientError::TooManySelections => {
