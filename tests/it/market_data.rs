@@ -1,4 +1,5 @@
 //! Market data: what subscribers put together from changes is the book, whoever they are.
+#![expect(clippy::wildcard_enum_match_arm, reason = "tests look for what they name")]
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use tests::{
     venue::{Venue, config_text, soon},
 };
 use types::{
-    DeliverySlot, Energy, Event, MarketId, Party, Phase, Price, RejectReason, Role, Seq, ShardId,
-    Side, SlotKey,
+    DeliverySlot, Energy, Event, MarketId, NewOrder, Party, Phase, Price, RejectReason, Role, Seq,
+    ShardId, Side, SlotKey,
 };
 use wire::{FeedItem, MarketMessage, market::Selection};
 
@@ -123,8 +124,11 @@ struct Source {
     told: BTreeMap<SlotKey, Counted>,
     /// What an uncross would have done after each turn. A trade in another slot of the market can
     /// change it too, without a revision.
-    indicative: BTreeMap<(SlotKey, Seq), Option<(Option<Price>, Energy, i64)>>,
+    indicative: BTreeMap<(SlotKey, Seq), Option<Indicative>>,
 }
+
+/// Price, volume and surplus in Wh of an uncross that was not.
+type Indicative = (Option<Price>, Energy, i64);
 
 impl Source {
     fn new(seed: u64) -> Self {
@@ -301,6 +305,27 @@ async fn revision(client: &mut MarketClient, key: SlotKey, seq: Seq) -> Vec<Mark
     updates
 }
 
+/// The trade of 200 Wh of an order, and what it left in the book.
+async fn sees_the_trade(client: &mut MarketClient, sell: &NewOrder, seq: Seq) {
+    let updates = through(client, seq).await;
+    let trades: Vec<_> = updates
+        .iter()
+        .filter_map(|update| match update {
+            MarketUpdate::Trade(at) => Some(at),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(trades.len(), 1, "{updates:?}");
+    assert_eq!(trades[0].place.seq, seq);
+    let trade = trades[0].body;
+    assert_eq!((trade.key, trade.price), (sell.key, sell.limit));
+    assert_eq!((trade.quantity, trade.maker), (Energy::from_wh(200), Some(Side::Sell)));
+    revision(client, sell.key, seq).await;
+    let book = client.books().book(sell.key).unwrap();
+    assert_eq!(book.head.last, Some(sell.limit));
+    assert_eq!(book.levels(Side::Sell).next().unwrap().quantity, Energy::from_wh(300));
+}
+
 fn retailer() -> Party {
     cast::party(Role::Retailer, 1)
 }
@@ -333,24 +358,7 @@ async fn everyone_sees_books_trades_and_phases() {
     let buy = second.order(SECOND, Side::Buy, 120, 200);
     let report = second.accepted(buy).await;
     for client in [&mut all, &mut one] {
-        let updates = through(client, report.seq).await;
-        let trades: Vec<_> = updates
-            .iter()
-            .filter_map(|update| match update {
-                MarketUpdate::Trade(at) => Some(at),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(trades.len(), 1, "{updates:?}");
-        assert_eq!(trades[0].place.seq, report.seq);
-        let trade = trades[0].body;
-        assert_eq!((trade.key, trade.price), (sell.key, sell.limit));
-        assert_eq!((trade.quantity, trade.maker), (Energy::from_wh(200), Some(Side::Sell)));
-        revision(client, sell.key, report.seq).await;
-        let book = client.books().book(sell.key).unwrap();
-        assert_eq!(book.head.last, Some(sell.limit));
-        let level = book.levels(Side::Sell).next().unwrap();
-        assert_eq!(level.quantity, Energy::from_wh(300));
+        sees_the_trade(client, &sell, report.seq).await;
     }
     let (ours, theirs) = (all.books().book(sell.key), one.books().book(sell.key));
     assert_eq!(ours.map(LocalBook::to_bytes), theirs.map(LocalBook::to_bytes));

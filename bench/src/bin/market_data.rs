@@ -297,7 +297,11 @@ async fn read(mut client: MarketClient, last: Seq) -> Result<Read, gateway::clie
             MarketUpdate::Position(through) if through >= last => break,
             MarketUpdate::Trade(_) => read.trades += 1,
             MarketUpdate::Missed(missed) => read.missed += missed.trades,
-            _ => {}
+            MarketUpdate::Position(_)
+            | MarketUpdate::Book(_)
+            | MarketUpdate::Closed(_)
+            | MarketUpdate::Phase(_)
+            | MarketUpdate::Auction(_) => {}
         }
         read.updates += 1;
     }

@@ -179,9 +179,7 @@ pub struct ReduceOptions {
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::New(options) => new(options),
-        Command::Cancel(CancelOptions { order, request }) => {
-            change(*order, request, |client_order, order| cancel(client_order, order))
-        }
+        Command::Cancel(CancelOptions { order, request }) => change(*order, request, cancel),
         Command::Reduce(ReduceOptions { order, request, quantity }) => {
             change(*order, request, |client_order, order| reduce(client_order, order, *quantity))
         }
@@ -396,10 +394,7 @@ async fn ask(
 }
 
 const fn report(message: &Outbound) -> Option<ExecutionReport> {
-    match message {
-        Outbound::ExecutionReport(report) => Some(*report),
-        _ => None,
-    }
+    if let Outbound::ExecutionReport(report) = message { Some(*report) } else { None }
 }
 
 /// Prints what happens to the order until it is done, or until SIGINT.

@@ -41,7 +41,16 @@ pub(super) fn is_last(report: &ExecutionReport) -> bool {
     match report.exec_type {
         ExecType::Cancelled | ExecType::Expired => true,
         ExecType::Trade | ExecType::Status | ExecType::Replaced => report.leaves.is_zero(),
-        _ => false,
+        ExecType::New
+        | ExecType::Hibernated
+        | ExecType::Activated
+        | ExecType::Rejected
+        | ExecType::CancelRejected
+        | ExecType::ReplaceRejected
+        | ExecType::ReduceRejected
+        | ExecType::HibernateRejected
+        | ExecType::ActivateRejected
+        | ExecType::MassCancelRejected => false,
     }
 }
 
@@ -144,13 +153,11 @@ const fn name(kind: ExecType) -> &'static str {
 
 /// Why an order ended.
 fn reason(report: &ExecutionReport) -> &'static str {
-    match report.exec_type {
-        ExecType::Cancelled | ExecType::Expired => {
-            let code = u8::try_from(report.reason).ok();
-            code.and_then(CancelReason::from_code).map_or("", cancel_reason)
-        }
-        _ => RejectReason::from_code(report.reason).map_or("", RejectReason::name),
+    if matches!(report.exec_type, ExecType::Cancelled | ExecType::Expired) {
+        let code = u8::try_from(report.reason).ok();
+        return code.and_then(CancelReason::from_code).map_or("", cancel_reason);
     }
+    RejectReason::from_code(report.reason).map_or("", RejectReason::name)
 }
 
 /// The reason of a cancellation in words.

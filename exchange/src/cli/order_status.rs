@@ -171,7 +171,26 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
             Some((moved.leaves, "hibernating", ""))
         }
         Event::OrderActivated(moved) if moved.order == order => Some((moved.leaves, "open", "")),
-        _ => None,
+        Event::OrderReplaced(_)
+        | Event::OrderCancelled(_)
+        | Event::OrderHibernated(_)
+        | Event::OrderActivated(_)
+        | Event::OrderAccepted(_)
+        | Event::OrderRestated(_)
+        | Event::OrderRejected(_)
+        | Event::MarketDefined(_)
+        | Event::PartyRegistered(_)
+        | Event::MeterRegistered(_)
+        | Event::ControlsSet(_)
+        | Event::SlotPhaseChanged(_)
+        | Event::SlotFrozen(_)
+        | Event::CallExtended(_)
+        | Event::AuctionUncrossed(_)
+        | Event::MassCancelled(_)
+        | Event::TradingChanged(_)
+        | Event::CreditSet(_)
+        | Event::CreditReleased(_)
+        | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {
         (story.leaves, story.state, story.reason) = (leaves, state, reason);

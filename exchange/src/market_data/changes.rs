@@ -141,8 +141,10 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
 
 /// The position at which a slot closed, if a message says so.
 pub(super) fn closed(message: &MarketMessage) -> Option<Seq> {
-    match message {
-        MarketMessage::SlotPhaseChanged(at) if at.body.phase == Phase::Closed => Some(at.place.seq),
-        _ => None,
+    if let MarketMessage::SlotPhaseChanged(at) = message
+        && at.body.phase == Phase::Closed
+    {
+        return Some(at.place.seq);
     }
+    None
 }

@@ -73,12 +73,10 @@ impl Totals {
     }
 
     fn of(message: &MarketMessage) -> Self {
-        match message {
-            MarketMessage::Trade(at) => {
-                Self { trades: 1, traded: at.body.quantity, ..Self::default() }
-            }
-            _ => Self { events: 1, ..Self::default() },
+        if let MarketMessage::Trade(at) = message {
+            return Self { trades: 1, traded: at.body.quantity, ..Self::default() };
         }
+        Self { events: 1, ..Self::default() }
     }
 }
 

@@ -363,7 +363,17 @@ impl Subscription {
             MarketMessage::SubscriptionRejected(rejected) => {
                 Err(ClientError::Refused(rejected.reason))
             }
-            _ => Err(ClientError::Unexpected),
+            MarketMessage::Subscribe(_)
+            | MarketMessage::Select(_)
+            | MarketMessage::BookSnapshot(_)
+            | MarketMessage::BookChange(_)
+            | MarketMessage::Level(_)
+            | MarketMessage::Trade(_)
+            | MarketMessage::SlotPhaseChanged(_)
+            | MarketMessage::AuctionUncrossed(_)
+            | MarketMessage::Missed(_)
+            | MarketMessage::Position(_)
+            | MarketMessage::GoingAway(_) => Err(ClientError::Unexpected),
         }
     }
 
