@@ -83,6 +83,12 @@ impl Failure {
         Self { kind: Kind::Runtime, message: message.into(), hint: None }
     }
 
+    /// The other side is not there, or does not take us for who we are.
+    #[must_use]
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Unreachable, message: message.into(), hint: None }
+    }
+
     /// With a sentence on how to mend it.
     #[must_use]
     pub const fn hint(mut self, hint: &'static str) -> Self {

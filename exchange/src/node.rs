@@ -28,7 +28,7 @@ use types::{
 use crate::{
     clock::Clock,
     config::Config,
-    feed,
+    feed, market_data,
     registry::{self, Registry},
     reserve::Reserve,
     resume, seeds,
@@ -244,6 +244,7 @@ impl Node {
         }
 
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
+        let (market_sender, market_receiver) = mpsc::channel(INCOMING_MAX);
         let (data_sender, data_receiver) = mpsc::channel(INCOMING_MAX);
         let (resume_sender, resume_receiver) = mpsc::channel(INCOMING_MAX);
         let journals = config.shards.iter().map(|shard| layout.journal_of(shard)).collect();
@@ -254,7 +255,12 @@ impl Node {
             directory: &directory,
             map: &map,
             ports: ready.iter().map(Ready::port).collect(),
-            incoming: Incoming { feed: feed_sender, data: data_sender, resume: resume_sender },
+            incoming: Incoming {
+                feed: feed_sender,
+                market: market_sender,
+                data: data_sender,
+                resume: resume_sender,
+            },
             storage_low: reserve.low(),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
@@ -268,6 +274,7 @@ impl Node {
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
         let histories = ready.iter().map(|ready| ready.history(layout, &map)).collect();
         tokio::spawn(resume::serve(histories, resume_receiver));
+        let markets = ready.iter().map(|ready| ready.market(layout)).collect();
         let stop_cores = Arc::new(AtomicBool::new(false));
         let cursors: Captures =
             config.shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
@@ -277,6 +284,7 @@ impl Node {
             shards.push(ready.run(layout, &map, &stop_cores, &captured)?);
         }
         tokio::spawn(feed::serve(feeds, feed_receiver));
+        tokio::spawn(market_data::serve(markets, market_receiver));
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let worker = SettlementWorker::start(
@@ -447,7 +455,7 @@ pub fn settlement_settings(layout: &Layout, config: &Config) -> Result<Settings,
 }
 
 /// An address to connect to, where the bound one is "any".
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let mut address = address;
     if address.ip().is_unspecified() {
         let loopback: std::net::IpAddr = if address.is_ipv4() {

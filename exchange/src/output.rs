@@ -1,6 +1,9 @@
 //! Data goes to stdout in the format that was asked for; a closed pipe is a normal end.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -26,10 +29,19 @@ pub enum Format {
 /// # Errors
 /// When stdout fails otherwise than by being closed.
 pub fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(|_| ())
+}
+
+/// Prints text to stdout, of which more will follow. Breaks when nobody reads it any more.
+///
+/// # Errors
+/// When stdout fails otherwise than by being closed.
+pub fn print_on(text: &str) -> Result<ControlFlow<()>, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::runtime(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::runtime(error)),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     exit::{Failure, Kind},
     feed::ShardFeed,
     journal_options,
-    market_data::MarketData,
+    market_data::{MarketData, ShardMarket},
     node::{Layout, NodeError, NodeOptions},
     progress::{Progress, ProgressWriter},
     registrations,
@@ -329,6 +329,12 @@ impl Ready {
     pub(crate) fn history(&self, layout: &Layout, map: &Arc<ShardMap>) -> ShardHistory {
         let (shard, map) = (self.id, Arc::clone(map));
         ShardHistory { shard, journal: layout.journal_of(shard), map }
+    }
+
+    /// What its market data is made from.
+    pub(crate) fn market(&self, layout: &Layout) -> ShardMarket {
+        let (view, progress) = (self.market.clone(), self.progress.clone());
+        ShardMarket { journal: layout.journal_of(self.id), progress, view }
     }
 
     /// Starts its threads.

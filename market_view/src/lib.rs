@@ -227,6 +227,13 @@ impl MarketReader {
         keys
     }
 
+    /// Adds to `keys` the slots whose books were published after `since`, in no order; none is added
+    /// twice unless it was retired and shown again meanwhile. Who takes [`MarketReader::latest`]
+    /// before and passes it as `since` next time misses none that is shown.
+    pub fn keys_since(&self, since: Version, keys: &mut Vec<SlotKey>) {
+        keys.extend(self.shared.books.keys_since(since));
+    }
+
     /// The counters, all of one moment.
     ///
     /// # Errors

@@ -168,6 +168,17 @@ impl Table {
         self.keys.iter().filter_map(|entry| KeyWord(entry.load(Ordering::Acquire)).key())
     }
 
+    /// As [`Table::keys`], those whose cell has a later version than `since` or is being written.
+    ///
+    /// Relaxed is enough for the version: who has read `latest` before finds at least the version of
+    /// every publication up to it.
+    pub(super) fn keys_since(&self, since: Version) -> impl Iterator<Item = SlotKey> {
+        self.keys.iter().enumerate().filter_map(move |(index, entry)| {
+            let key = KeyWord(entry.load(Ordering::Acquire)).key()?;
+            (self.cells.get(index).version() > since).then_some(key)
+        })
+    }
+
     /// Cells whose entry is `key`, once around from its home. A key keeps its place, so this finds
     /// every key that is there all the time; it cannot stop early, as keys that went leave gaps.
     ///

@@ -100,6 +100,13 @@ fn compare(reader: &MarketReader, map: &BTreeMap<SlotKey, (Version, BookView)>) 
         assert!(reader.changed_since(key, Version::new(1)));
     }
     assert_eq!(reader.keys(), map.keys().copied().collect::<Vec<_>>());
+    for since in map.values().map(|(version, _)| *version).chain([Version::NONE]) {
+        let mut later = Vec::new();
+        reader.keys_since(since, &mut later);
+        later.sort_unstable();
+        let known = map.iter().filter(|(_, (version, _))| *version > since).map(|(key, _)| *key);
+        assert_eq!(later, known.collect::<Vec<_>>());
+    }
 }
 
 #[test]

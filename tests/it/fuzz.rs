@@ -7,7 +7,10 @@
 use std::{collections::BTreeMap, env};
 
 use gateway::{
-    Directory, client, identity,
+    Directory,
+    client::{self, BookError, MarketBooks, MarketUpdate},
+    identity,
+    quic::market::subscription,
     session::{Ended, Session},
     throttle::{Limits, Rate},
     verifier,
@@ -19,13 +22,14 @@ use tests::{
 };
 use types::{
     ClientOrderId, Command, Conditions, Delegation, DeliverySlot, Energy, MarketId, MeterId,
-    NewOrder, OrderId, OrderKind, OrderList, PlatformId, Price, RejectReason, ReplaceOrder, Scope,
-    Seq, SessionId, ShardId, Shards, Side, Signature, SlotKey, TimeInForce, Timestamp,
+    NewOrder, OrderId, OrderKind, OrderList, Phase, PlatformId, Price, RejectReason, ReplaceOrder,
+    Scope, Seq, SessionId, ShardId, Shards, Side, Signature, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
-    FrameBuilder, FrameDecoder, Inbound, Outbound,
+    FrameBuilder, FrameDecoder, Inbound, MarketMessage, Outbound,
+    feed::Subscribe,
     inbound::{self, Delegate, Empty, InboundMessages, Logon, Revoke, SignedNew, SignedReplace},
-    signing,
+    market, signing,
 };
 
 const SEED: u64 = 20_261_122;
@@ -511,6 +515,78 @@ fn no_frame_is_accepted_that_was_not_signed() {
             Err(reason) => {
                 assert_eq!(reason, RejectReason::SignatureInvalid);
                 count(coverage, reason.name());
+            }
+        }
+    });
+}
+
+#[test]
+fn damaged_market_data_is_read_or_refused_on_both_sides() {
+    let key = order(1).key;
+    let head = market::BookHead {
+        key,
+        revision: Seq::new(7),
+        time: Timestamp::from_seconds(1_700_000_000),
+        last: None,
+        indicative: None,
+        phase: Phase::Continuous,
+        levels: 2,
+    };
+    let level = |micros, side| {
+        let price = Price::from_micros(micros);
+        let quantity = Energy::from_wh(10);
+        MarketMessage::Level(market::Level { price, quantity, orders: 1, side })
+    };
+    let later = market::BookHead { revision: Seq::new(9), levels: 1, ..head };
+    let change = market::BookChange { previous: head.revision, head: later };
+    let subscribe = Subscribe { shard: ShardId::FIRST, after: Seq::new(3) };
+    let encoded = |messages: &[MarketMessage]| {
+        let mut builder = FrameBuilder::default();
+        messages.iter().for_each(|message| builder.push(|out| message.encode(out)));
+        let mut bytes = Vec::new();
+        builder.seal(1, &mut bytes);
+        bytes
+    };
+    let originals = [
+        encoded(&[
+            MarketMessage::BookSnapshot(head),
+            level(100_000, Side::Buy),
+            level(120_000, Side::Sell),
+            MarketMessage::BookChange(change),
+            level(110_000, Side::Sell),
+        ]),
+        encoded(&[
+            MarketMessage::Subscribe(subscribe),
+            MarketMessage::Select(market::Selection::Market(key.market)),
+            MarketMessage::Select(market::Selection::Slot(key)),
+        ]),
+    ];
+    let expected = ["no frame", "no message", "subscribed", "book", "gap", "misplaced"];
+    fuzz("market data", &expected, |random, coverage| {
+        let mut bytes = originals[usize::try_from(random.below(2)).unwrap()].clone();
+        damage(&mut bytes, &originals, random);
+        let mut decoder = FrameDecoder::default();
+        decoder.extend(&bytes);
+        let Ok(Some(frame)) = decoder.next_frame() else { return count(coverage, "no frame") };
+        if subscription(&frame).is_some() {
+            return count(coverage, "subscribed");
+        }
+        let mut books = MarketBooks::default();
+        let mut payload = frame.payload.as_slice();
+        while !payload.is_empty() {
+            let Ok(message) = MarketMessage::decode(&mut payload) else {
+                return count(coverage, "no message");
+            };
+            match books.apply(&message) {
+                Ok(Some(MarketUpdate::Book(key))) => {
+                    let book = books.book(key).unwrap();
+                    let levels = [Side::Buy, Side::Sell].map(|side| book.levels(side).count());
+                    assert_eq!(usize::from(book.head.levels), levels[0] + levels[1]);
+                    count(coverage, "book");
+                }
+                Ok(_) => {}
+                Err(BookError::Gap { .. }) => return count(coverage, "gap"),
+                Err(BookError::Misplaced) => return count(coverage, "misplaced"),
             }
         }
     });

@@ -3,7 +3,8 @@
 //! Everything that leaves the process over a network is laid out here: fixed-size little-endian
 //! fields, no padding that is not named, no pointer, no variable length inside a message. A frame
 //! is a [`frame::FrameHeader`] and up to [`frame::FRAME_MESSAGES_MAX`] messages. What a client sends
-//! is an [`Inbound`]; what it is told is an [`Outbound`]; the trade feed carries [`feed`] messages;
+//! is an [`Inbound`]; what it is told is an [`Outbound`]; the trade feed carries [`feed`] messages, and
+//! what everyone may see of the books are [`market`] messages;
 //! documents and questions travel as [`data`] requests. [`signing`] says which bytes a meter signs.
 //!
 //! `docs/protocol.md` holds the same layouts as byte tables; a test keeps the two equal.
@@ -17,6 +18,7 @@ pub mod feed;
 pub mod field;
 pub mod frame;
 pub mod inbound;
+pub mod market;
 pub mod outbound;
 pub mod signing;
 
@@ -24,6 +26,7 @@ pub use feed::{FeedItem, FeedMessage};
 pub use field::DecodeError;
 pub use frame::{Frame, FrameBuilder, FrameDecoder, FrameError};
 pub use inbound::Inbound;
+pub use market::MarketMessage;
 pub use outbound::Outbound;
 
 /// Protocol name negotiated by TLS (ALPN) on connections that trade.
@@ -32,6 +35,9 @@ pub const ALPN_ORDERS: &[u8] = b"gridcross/1";
 pub const ALPN_FEED: &[u8] = b"gridcross-feed/1";
 /// Protocol name negotiated by TLS (ALPN) on connections that bring documents and ask questions.
 pub const ALPN_DATA: &[u8] = b"gridcross-data/1";
+
+/// Protocol name negotiated by TLS (ALPN) on connections that follow market data.
+pub const ALPN_MARKET: &[u8] = b"gridcross-market/1";
 
 #[cfg(test)]
 mod tests;

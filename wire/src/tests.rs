@@ -18,7 +18,8 @@ use proptest::{
 };
 
 use crate::{
-    DecodeError, FeedMessage, FrameBuilder, FrameDecoder, Inbound, Outbound, data::Answer,
+    DecodeError, FeedMessage, FrameBuilder, FrameDecoder, Inbound, MarketMessage, Outbound,
+    data::Answer,
 };
 
 /// A set of messages, as the tests see it.
@@ -60,6 +61,7 @@ message_sets! {
     Inbound = sample::inbound, value::inbound;
     Outbound = sample::outbound, value::outbound;
     FeedMessage = sample::feed, value::feed;
+    MarketMessage = sample::market_data, value::market_data;
     Answer = sample::answers, value::answer;
 }
 

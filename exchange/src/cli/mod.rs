@@ -1,13 +1,18 @@
 //! The command line: what each command takes, and which module carries it out.
 
 pub mod bench;
+pub mod book;
 pub mod ca;
 mod data_port;
+mod connect;
 pub mod declare;
 pub mod dry_run;
 mod dry_run_book;
 pub mod grid;
 pub mod meter;
+pub mod order;
+mod order_report;
+mod order_status;
 pub mod replay;
 pub mod verify;
 
@@ -24,6 +29,9 @@ Examples:
   gridcross replay verify day                     prove that the journal replays
   gridcross init exchange && gridcross serve --data-dir exchange
   gridcross bench book --workload 2               the engine on a canonical flow of orders
+  gridcross book watch --data-dir exchange --market 1
+  gridcross order new --data-dir exchange --meter 1 --market 1 --slot 2026-11-24T10:00+05:30 \
+    --side buy --price 4.50 --quantity 2.5kWh
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
 
@@ -70,6 +78,12 @@ enum Command {
     /// Verification of what was delivered
     #[command(subcommand)]
     Verify(verify::Command),
+    /// Place, change and cancel orders, and ask where they stand
+    #[command(subcommand)]
+    Order(order::Command),
+    /// Look at books
+    #[command(subcommand)]
+    Book(book::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -128,6 +142,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Ca(command) => ca::run(&command),
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
+        Command::Order(command) => order::run(&command),
+        Command::Book(command) => book::run(&command),
         Command::Meter(command) => meter::run(&command),
         Command::Grid(command) => grid::run(&command),
         Command::Verify(command) => verify::run(&command),

@@ -1,7 +1,90 @@
-//! The Rust client: trading sessions, the trade feed, documents.
+//! The Rust client: trading sessions, market data, the trade feed, documents.
+//!
+//! A platform opens a [`TradingSession`] at the shard of its slots. The meter's key signs new orders
+//! and replacements; every request is answered, and fills come by themselves:
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use gateway::{
+//!     Identity,
+//!     client::{ClientError, Connector, TradingSession, cancel, sign_new, sign_replace},
+//!     identity,
+//! };
+//! use types::{
+//!     ClientOrderId, Conditions, DeliverySlot, Energy, MarketId, MeterId, NewOrder, OrderKind,
+//!     OrderList, Price, ReplaceOrder, Side, SlotKey, TimeInForce, Timestamp,
+//! };
+//! use wire::{Outbound, outbound::ExecType};
+//!
+//! # async fn trade() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = Path::new("exchange/keys");
+//! let connector = Connector {
+//!     address: "127.0.0.1:7400".parse()?,
+//!     server_name: "localhost".to_owned(),
+//!     identity: Identity::load(keys, "platform-1")?,
+//!     authority: identity::load_certificates(&keys.join("ca.crt"))?,
+//! };
+//! let meter_key = identity::load_signing_key(&keys.join("METER-1.signing.key"))?;
+//! let TradingSession { mut sender, mut receiver, .. } =
+//!     TradingSession::open(&connector, 10_000).await?;
+//!
+//! // Sell 2 kWh at 0.15 or better, in the quarter hour that begins 2026-11-24T09:00Z.
+//! let slot = DeliverySlot::new(29_925_660, 15)?;
+//! let order = NewOrder {
+//!     client_order: ClientOrderId::new(1),
+//!     meter: MeterId::new(1),
+//!     key: SlotKey { market: MarketId::new(1), slot },
+//!     side: Side::Sell,
+//!     kind: OrderKind::Limit,
+//!     time_in_force: TimeInForce::UntilGate,
+//!     limit: Price::from_micros(150_000),
+//!     quantity: Energy::from_wh(2_000),
+//!     valid_until: Timestamp::from_seconds(1_795_500_000),
+//!     conditions: Conditions::NONE,
+//!     list: OrderList::NONE,
+//! };
+//! sender.send(&[sign_new(&meter_key, order)]).await?;
+//! loop {
+//!     match receiver.next().await? {
+//!         Outbound::ExecutionReport(report) => match report.exec_type {
+//!             // It has a number now: make it cheaper, and a little smaller.
+//!             ExecType::New => {
+//!                 let replace = ReplaceOrder {
+//!                     client_order: ClientOrderId::new(2),
+//!                     order: report.order,
+//!                     meter: order.meter,
+//!                     limit: Price::from_micros(140_000),
+//!                     quantity: Energy::from_wh(1_500),
+//!                     valid_until: order.valid_until,
+//!                 };
+//!                 sender.send(&[sign_replace(&meter_key, replace)]).await?;
+//!             }
+//!             // Half of it is enough: cancel the rest after the first fill.
+//!             ExecType::Trade if !report.leaves.is_zero() => {
+//!                 println!("sold {} Wh, {} left", report.quantity.wh(), report.leaves.wh());
+//!                 sender.send(&[cancel(ClientOrderId::new(3), report.order)]).await?;
+//!             }
+//!             ExecType::Trade | ExecType::Cancelled | ExecType::Expired => break,
+//!             _ => {}
+//!         },
+//!         // Refused at the edge: nothing of it is recorded.
+//!         Outbound::MessageRejected(rejected) => {
+//!             return Err(ClientError::Refused(rejected.reason).into());
+//!         }
+//!         Outbound::GoingAway(_) => break,
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`MarketClient`] follows books, trades and phases; any party may.
 
 mod data;
 mod feed;
+mod market;
 mod trading;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -9,11 +92,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig};
 use rustls_pki_types::CertificateDer;
 use types::RejectReason;
-use wire::{DecodeError, FrameError};
+use wire::{DecodeError, FrameError, market::SELECTIONS_MAX};
 
 pub use self::{
     data::DataClient,
     feed::{FeedBatch, FeedClient},
+    market::{BookError, LocalBook, MarketBooks, MarketClient, MarketSubscription, MarketUpdate},
     trading::{
         FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, cancel,
         end_delegation, hibernate, mass_cancel, reduce, set_dead_man, sign_delegation, sign_new,
@@ -70,6 +154,9 @@ pub enum ClientError {
     /// The exchange refused the session or request.
     #[error("the exchange refused: {0}")]
     Refused(RejectReason),
+    /// A subscription has more selections than fit into its frame.
+    #[error("a subscription can select at most {SELECTIONS_MAX} markets and slots")]
+    TooManySelections,
     /// The exchange answered with something else than what was asked.
     #[error("the exchange answered with an unexpected message")]
     Unexpected,

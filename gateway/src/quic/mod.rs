@@ -1,10 +1,11 @@
 //! Stop 1 of an order's life: datagrams become the bytes of a stream.
 //!
-//! One endpoint serves three protocols, told apart by ALPN: trading sessions (`trading`), the
-//! trade feed and the data port (`requests`). What a feed subscriber or a document needs beyond the
-//! edge is handed to the composition through channels.
+//! One endpoint serves four protocols, told apart by ALPN: trading sessions (`trading`), the
+//! trade feed and the data port (`requests`), and market data (`market`). What a subscriber or a
+//! document needs beyond the edge is handed to the composition through channels.
 
 mod live;
+pub mod market;
 mod requests;
 mod trading;
 
@@ -30,9 +31,10 @@ use tokio::{
 };
 use types::{Party, PlatformId, Seq, ShardId, ShardMap, Shards};
 use wire::{
-    ALPN_DATA, ALPN_FEED, ALPN_ORDERS,
+    ALPN_DATA, ALPN_FEED, ALPN_MARKET, ALPN_ORDERS,
     data::{Answer, RequestKind},
     inbound::ResumePoint,
+    market::Selection,
 };
 
 use self::live::Live;
@@ -189,6 +191,23 @@ pub struct Resume {
     pub history: mpsc::Sender<OutboundBatch>,
 }
 
+/// A subscriber of market data, past its subscription.
+#[derive(Debug)]
+pub struct MarketSubscriber {
+    /// Who.
+    pub party: Party,
+    /// Which shard's. It exists.
+    pub shard: ShardId,
+    /// The last position it has; 0 where it wants nothing of the past.
+    pub after: Seq,
+    /// What it is limited to; nothing for everything.
+    pub selections: Vec<Selection>,
+    /// Where the data is written.
+    pub stream: SendStream,
+    /// Its connection.
+    pub connection: Connection,
+}
+
 /// A document or a question, whole.
 #[derive(Debug)]
 pub struct DataRequest {
@@ -207,6 +226,8 @@ pub struct DataRequest {
 pub struct Incoming {
     /// Feed subscribers.
     pub feed: mpsc::Sender<FeedSubscriber>,
+    /// Subscribers of market data.
+    pub market: mpsc::Sender<MarketSubscriber>,
     /// Documents and questions.
     pub data: mpsc::Sender<DataRequest>,
     /// Sessions that ask for what they missed.
@@ -257,6 +278,7 @@ struct Shared {
     /// By index: as many as `shards` says.
     ports: Vec<ShardPort>,
     shards: Shards,
+    map: Arc<ShardMap>,
     verifiers: Verifiers,
     incoming: Incoming,
     /// Turns true once, when nothing more is to be read.
@@ -337,7 +359,7 @@ impl Gateway {
     /// When the address cannot be bound or the identity not be used.
     pub fn start(options: &GatewayOptions, parts: Parts<'_>) -> Result<Self, GatewayError> {
         let bind = |source| GatewayError::Bind { address: options.listen, source };
-        let protocols = [ALPN_ORDERS, ALPN_FEED, ALPN_DATA];
+        let protocols = [ALPN_ORDERS, ALPN_FEED, ALPN_MARKET, ALPN_DATA];
         let crypto = tls::server(parts.identity, Arc::clone(&parts.verifier), &protocols)?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(Arc::new(transport()));
@@ -366,6 +388,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             ports: parts.ports,
             shards: parts.map.shards(),
+            map: Arc::clone(parts.map),
             verifiers: verifiers.clone(),
             incoming: parts.incoming,
             stop_reading: stop_reading_seen,
@@ -593,6 +616,7 @@ async fn serve(connection: Connection, shared: &Shared) {
     let code = match protocol(&connection).as_deref() {
         Some(ALPN_ORDERS) => trading::serve(&connection, party, shared).await,
         Some(ALPN_FEED) => requests::serve_feed(&connection, party, shared).await,
+        Some(ALPN_MARKET) => market::serve(&connection, party, shared).await,
         Some(ALPN_DATA) => requests::serve_data(&connection, party, shared).await,
         _ => Some(CloseCode::Refused),
     };

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{Message, decoded, encoded, for_all, framed, read_stream, sample, tables};
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::Answer,
     field::{DecodeError, Field},
     frame::{FRAME_HEADER_BYTES, FrameHeader},
@@ -66,6 +66,7 @@ fn damaged_messages_are_errors_or_other_messages() {
     check_messages::<Inbound>();
     check_messages::<Outbound>();
     check_messages::<FeedMessage>();
+    check_messages::<MarketMessage>();
     check_messages::<Answer>();
     check_message(&Inbound::NewOrder(sample::signed(sample::crowded_order())));
 }
@@ -103,6 +104,7 @@ fn damaged_frames_are_errors_or_other_frames() {
     check_frames::<Inbound>();
     check_frames::<Outbound>();
     check_frames::<FeedMessage>();
+    check_frames::<MarketMessage>();
     check_frames::<Answer>();
 }
 

@@ -13,7 +13,7 @@ use super::{
     sample, sources, tables,
 };
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::{
         Answer, BODY_BYTES_MAX, P2pQuery, REQUEST_HEAD_BYTES, RequestHead, RequestKind,
         ScheduleQuery, SinceQuery,
@@ -51,6 +51,7 @@ fn generated_parts_are_what_the_code_says() {
         ("Inbound", Inbound::byte_tables()),
         ("Outbound", Outbound::byte_tables()),
         ("FeedMessage", FeedMessage::byte_tables()),
+        ("MarketMessage", MarketMessage::byte_tables()),
         ("RequestHead", plain_table(0, &RequestHead::parts(""))),
         ("P2pQuery", plain_table(0, &P2pQuery::parts(""))),
         ("TradingControl", plain_table(0, &types::TradingControl::parts(""))),
@@ -84,7 +85,7 @@ fn generated_parts_are_what_the_code_says() {
 #[test]
 fn the_document_names_every_protocol_and_tag() {
     let text = sources::read(DOCUMENT);
-    for name in [crate::ALPN_ORDERS, crate::ALPN_FEED, crate::ALPN_DATA] {
+    for name in [crate::ALPN_ORDERS, crate::ALPN_FEED, crate::ALPN_DATA, crate::ALPN_MARKET] {
         let name = core::str::from_utf8(name).unwrap();
         assert!(text.contains(&format!("`{name}`")), "{name}");
     }
@@ -302,6 +303,7 @@ fn every_field_has_its_unit_in_the_document() {
         tables::of::<Inbound>(),
         tables::of::<Outbound>(),
         tables::of::<FeedMessage>(),
+        tables::of::<MarketMessage>(),
         tables::of::<Answer>(),
     ];
     // The head, and fields behind it; a nested one goes by its own name.

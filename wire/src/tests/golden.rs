@@ -11,7 +11,7 @@ use types::{
 
 use super::{Message, encoded, framed, sample, tables};
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::{Answer, P2pQuery, RequestHead, RequestKind, ScheduleQuery, SinceQuery},
     feed::Subscribe,
     field::Field,
@@ -113,6 +113,7 @@ fn messages_have_the_bytes_of_their_golden_files() {
     let expected: Vec<(String, String)> = dumps::<Inbound>()
         .chain(dumps::<Outbound>())
         .chain(dumps::<FeedMessage>())
+        .chain(dumps::<MarketMessage>())
         .chain(dumps::<Answer>())
         .chain(request_dumps())
         .chain([

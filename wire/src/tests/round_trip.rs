@@ -5,7 +5,7 @@ use types::Seq;
 
 use super::{Message, decoded, encoded, for_all, framed, read_stream, tables, value};
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::{Answer, BODY_BYTES_MAX, P2pQuery, RequestHead, RequestKind},
     field::{DecodeError, Field},
     inbound::InboundMessages,
@@ -30,6 +30,7 @@ fn every_message_survives_a_round_trip() {
     check_round_trip::<Inbound>();
     check_round_trip::<Outbound>();
     check_round_trip::<FeedMessage>();
+    check_round_trip::<MarketMessage>();
     check_round_trip::<Answer>();
 }
 
@@ -50,6 +51,7 @@ fn frames_of_every_set_survive_a_round_trip() {
     check_frames::<Inbound>();
     check_frames::<Outbound>();
     check_frames::<FeedMessage>();
+    check_frames::<MarketMessage>();
     check_frames::<Answer>();
 }
 
@@ -87,6 +89,7 @@ fn arbitrary_bytes_never_panic_and_decode_in_one_way_only() {
     check_noise::<Inbound>();
     check_noise::<Outbound>();
     check_noise::<FeedMessage>();
+    check_noise::<MarketMessage>();
     check_noise::<Answer>();
 }
 

@@ -13,12 +13,16 @@ use types::{
 };
 
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
         DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
         ResumePoint, Revoke, SignedNew, SignedReplace, Test,
+    },
+    market::{
+        BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
+        SubscriptionRejected,
     },
     outbound::{
         DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
@@ -385,6 +389,56 @@ pub(super) fn feed() -> Vec<FeedMessage> {
         FeedMessage::SlotPhaseChanged(at(4, closed)),
         FeedMessage::Trade(at(1, trade())),
         FeedMessage::AuctionUncrossed(at(0, auction())),
+    ]
+}
+
+fn book_head() -> BookHead {
+    BookHead {
+        key: slot(),
+        revision: Seq::new(9_001),
+        time: Timestamp::from_ns(1_780_300_000_123_456_789),
+        last: Some(Price::from_micros(4_600_000)),
+        indicative: Some(Indicative {
+            price: Some(Price::from_micros(4_550_000)),
+            volume: Energy::from_wh(12_500),
+            surplus_wh: -500,
+        }),
+        phase: Phase::Call,
+        levels: 1,
+    }
+}
+
+pub(super) fn market_data() -> Vec<MarketMessage> {
+    let closed = SlotPhaseChanged { key: slot(), phase: Phase::Closed };
+    let quiet = BookHead { last: None, indicative: None, phase: Phase::Continuous, ..book_head() };
+    vec![
+        MarketMessage::Subscribe(Subscribe { shard: ShardId::FIRST, after: Seq::new(8_990) }),
+        MarketMessage::Select(Selection::Market(MarketId::new(1))),
+        MarketMessage::Subscribed(Subscribed { through: Seq::new(9_000), depth: 32 }),
+        MarketMessage::SubscriptionRejected(SubscriptionRejected {
+            reason: RejectReason::WrongShard,
+        }),
+        MarketMessage::BookSnapshot(book_head()),
+        MarketMessage::BookChange(BookChange { previous: Seq::new(8_999), head: quiet }),
+        MarketMessage::Level(Level {
+            price: Price::from_micros(4_600_000),
+            quantity: Energy::from_wh(500),
+            orders: 3,
+            side: Side::Sell,
+        }),
+        MarketMessage::Trade(at(1, PublicTrade::from(&trade()))),
+        MarketMessage::SlotPhaseChanged(at(4, closed)),
+        MarketMessage::AuctionUncrossed(at(0, auction())),
+        MarketMessage::Missed(Missed {
+            slot: Some(slot()),
+            after: Seq::new(8_000),
+            through: Seq::new(9_001),
+            trades: 17,
+            traded: Energy::from_wh(8_500),
+            events: 2,
+        }),
+        MarketMessage::Position(Progress { through: Seq::new(9_001) }),
+        MarketMessage::GoingAway(Empty),
     ]
 }
 

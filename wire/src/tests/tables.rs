@@ -87,6 +87,7 @@ fn fields_follow_each_other_aligned_and_named_once() {
     check_tables::<crate::Inbound>();
     check_tables::<crate::Outbound>();
     check_tables::<crate::FeedMessage>();
+    check_tables::<crate::MarketMessage>();
     check_tables::<crate::data::Answer>();
 }
 
@@ -97,6 +98,7 @@ fn no_kind_belongs_to_two_sets() {
         of::<crate::Inbound>(),
         of::<crate::Outbound>(),
         of::<crate::FeedMessage>(),
+        of::<crate::MarketMessage>(),
         of::<crate::data::Answer>(),
     ];
     for table in all.iter().flatten() {

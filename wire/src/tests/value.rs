@@ -12,12 +12,16 @@ use types::{
 };
 
 use crate::{
-    FeedMessage, Inbound, Outbound,
+    FeedMessage, Inbound, MarketMessage, Outbound,
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
         DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
         ResumePoint, Revoke, SignedNew, SignedReplace, Test,
+    },
+    market::{
+        BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
+        SubscriptionRejected,
     },
     outbound::{
         DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
@@ -483,6 +487,86 @@ pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
         at(slot_phase()).prop_map(FeedMessage::SlotPhaseChanged),
         at(trade()).prop_map(FeedMessage::Trade),
         at(auction()).prop_map(FeedMessage::AuctionUncrossed),
+    ]
+}
+
+prop_compose! {
+    fn indicative()(
+        price in option::of(number(Price::from_micros)),
+        volume in number(Energy::from_wh),
+        surplus_wh in any::<i64>(),
+    ) -> Indicative {
+        Indicative { price, volume, surplus_wh }
+    }
+}
+
+prop_compose! {
+    fn book_head()(
+        moved in slot_phase(),
+        revision in number(Seq::new),
+        time in number(Timestamp::from_ns),
+        last in option::of(number(Price::from_micros)),
+        indicative in option::of(indicative()),
+        levels in any::<u16>(),
+    ) -> BookHead {
+        let SlotPhaseChanged { key, phase } = moved;
+        BookHead { key, revision, time, last, indicative, phase, levels }
+    }
+}
+
+prop_compose! {
+    fn level()(
+        price in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        orders in any::<u32>(),
+        side in side(),
+    ) -> MarketMessage {
+        MarketMessage::Level(Level { price, quantity, orders, side })
+    }
+}
+
+prop_compose! {
+    fn missed()(
+        slot in option::of(slot_key()),
+        after in number(Seq::new),
+        through in number(Seq::new),
+        (trades, events) in (any::<u64>(), any::<u64>()),
+        traded in number(Energy::from_wh),
+    ) -> MarketMessage {
+        MarketMessage::Missed(Missed { slot, after, through, trades, traded, events })
+    }
+}
+
+fn selection() -> impl Strategy<Value = Selection> {
+    prop_oneof![
+        number(MarketId::new).prop_map(Selection::Market),
+        slot_key().prop_map(Selection::Slot),
+    ]
+}
+
+pub(super) fn market_data() -> impl Strategy<Value = MarketMessage> {
+    prop_oneof![
+        (shard(), 0..=NUMBER_MASK).prop_map(|(shard, after)| {
+            MarketMessage::Subscribe(Subscribe { shard, after: Seq::new(after) })
+        }),
+        selection().prop_map(MarketMessage::Select),
+        (number(Seq::new), any::<u16>()).prop_map(|(through, depth)| {
+            MarketMessage::Subscribed(Subscribed { through, depth })
+        }),
+        reason().prop_map(|reason| {
+            MarketMessage::SubscriptionRejected(SubscriptionRejected { reason })
+        }),
+        book_head().prop_map(MarketMessage::BookSnapshot),
+        (number(Seq::new), book_head()).prop_map(|(previous, head)| {
+            MarketMessage::BookChange(BookChange { previous, head })
+        }),
+        level(),
+        at(trade().prop_map(|trade| PublicTrade::from(&trade))).prop_map(MarketMessage::Trade),
+        at(slot_phase()).prop_map(MarketMessage::SlotPhaseChanged),
+        at(auction()).prop_map(MarketMessage::AuctionUncrossed),
+        missed(),
+        number(Seq::new).prop_map(|through| MarketMessage::Position(Progress { through })),
+        Just(MarketMessage::GoingAway(Empty)),
     ]
 }
 

@@ -1,4 +1,14 @@
-//! What changed in a turn goes to the market view, once the turn is durable.
+//! What changed in a turn goes to the market view, once the turn is durable; from there to everyone.
+//!
+//! The core loop's part is [`MarketData`]: it copies the best levels of each book that a turn changed
+//! into the lock-free view, and knows nothing of readers. [`hub`] compares what the view shows with
+//! what it showed before and reads trades from the journal; [`tape`] keeps the newest of both, encoded
+//! once for all readers; [`stream`] writes them to one reader each.
+
+mod changes;
+mod hub;
+mod stream;
+pub mod tape;
 
 use engine::Engine;
 use market_view::{
@@ -6,8 +16,10 @@ use market_view::{
 };
 use types::{Event, Phase, Side, SlotKey};
 
+pub use hub::{ShardMarket, serve};
+
 /// Levels of each side that readers see.
-const DEPTH_MAX: u16 = 32;
+pub const DEPTH_MAX: u16 = 32;
 
 /// The core loop's way to the market view.
 pub struct MarketData {
@@ -55,13 +67,19 @@ impl MarketData {
     pub fn publish(&mut self, engine: &Engine) {
         self.changed.sort_unstable();
         self.changed.dedup();
+        // First what closed: its place may be needed for what opened in the same turn.
+        let writer = &mut self.writer;
+        self.changed.retain(|&key| {
+            let open = engine.phase(key).is_some_and(|phase| phase != Phase::Closed);
+            if !open {
+                writer.retire(key);
+            }
+            open
+        });
         for key in self.changed.drain(..) {
-            if fill(&mut self.book, engine, key) {
-                if self.writer.publish(key, &self.book).is_err() {
-                    tracing::warn!(?key, "the market view has no room for a slot");
-                }
-            } else {
-                self.writer.retire(key);
+            fill(&mut self.book, engine, key);
+            if self.writer.publish(key, &self.book).is_err() {
+                tracing::warn!(?key, "the market view has no room for a slot");
             }
         }
         self.writer.count(self.counters);
@@ -85,6 +103,7 @@ impl MarketData {
                 None
             }
             Event::SlotPhaseChanged(changed) => Some(changed.key),
+            Event::SlotFrozen(frozen) => Some(frozen.key),
             Event::OrderReplaced(replaced) => engine.slot_of(replaced.order),
             Event::OrderCancelled(cancelled) => engine.slot_of(cancelled.order),
             Event::OrderHibernated(moved) | Event::OrderActivated(moved) => {
@@ -94,7 +113,6 @@ impl MarketData {
             | Event::PartyRegistered(_)
             | Event::MeterRegistered(_)
             | Event::ControlsSet(_)
-            | Event::SlotFrozen(_)
             | Event::CallExtended(_)
             | Event::AuctionUncrossed(_)
             | Event::OrderRestated(_)
@@ -109,15 +127,12 @@ impl MarketData {
     }
 }
 
-/// Fills the view of a book from the engine. `false` when the slot is closed.
-fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) -> bool {
-    let Some(phase) = engine.phase(key).filter(|&phase| phase != Phase::Closed) else {
-        return false;
-    };
+/// Fills the view of an open slot's book from the engine.
+fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) {
     book.clear();
     book.seq = engine.last_seq();
     book.time = engine.last_time();
-    book.phase = phase;
+    book.phase = engine.phase(key).unwrap_or(Phase::Closed);
     book.last = engine.last_price(key);
     book.indicative = engine.indicative(key).map(|now| IndicativeView {
         price: now.price,
@@ -132,5 +147,4 @@ fn fill(book: &mut BookView, engine: &Engine, key: SlotKey) -> bool {
             orders: level.orders,
         }));
     }
-    true
 }

@@ -1,0 +1,435 @@
+//! `gridcross order`: single orders of people, over the same protocol as every platform's.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use ed25519_dalek::SigningKey;
+use gateway::{
+    client::{ClientError, Connector, TradingSession, cancel, reduce, sign_new, sign_replace},
+    identity,
+};
+use types::{
+    ClientOrderId, Conditions, Energy, MarketId, MeterId, NewOrder, OrderId, OrderKind, OrderList,
+    Price, RejectReason, ReplaceOrder, ShardId, ShardMap, Side, SlotKey, TimeInForce, Timestamp,
+};
+use wire::{Inbound, Outbound, outbound::ExecutionReport};
+
+use super::{
+    connect::{ServerOptions, client_failure, energy, instant, market, price, refusal, slot_key},
+    order_report::{self, Printer},
+    order_status,
+};
+use crate::{
+    clock::Clock,
+    config::Config,
+    exit::{Failure, Kind},
+    output::Format,
+    registry::{self, Registry},
+};
+
+/// How long a signature counts where nothing else is said: five minutes, in nanoseconds.
+const VALID_FOR_NS: i64 = 300_000_000_000;
+/// Longest silence of either side, in milliseconds.
+const HEARTBEAT_MS: u32 = 10_000;
+
+/// What can be done with an order.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Place an order, signed with the meter's key
+    ///
+    /// Opens a session of the platform. Where the platform has one at this shard, it is taken over: use
+    /// another platform's certificate beside a trading system.
+    New(NewOptions),
+    /// Cancel an order
+    Cancel(CancelOptions),
+    /// Give an order another price and open quantity, signed with the meter's key
+    Replace(ReplaceOptions),
+    /// Lower what is open of an order; it keeps its place in the queue
+    Reduce(ReduceOptions),
+    /// Where an order stands, from the journal on the exchange's machine
+    Status(order_status::Options),
+}
+
+/// What all requests have.
+#[derive(Debug, Args)]
+struct RequestOptions {
+    #[command(flatten)]
+    server: ServerOptions,
+    /// The platform's number of the request [default: the time in microseconds]
+    #[arg(long)]
+    client_order: Option<u64>,
+    /// Stay and print what happens to the order, until it is done or interrupted
+    #[arg(long)]
+    follow: bool,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "human")]
+    output: Format,
+}
+
+/// Whose key signs, and for how long.
+#[derive(Debug, Args)]
+struct SigningOptions {
+    /// The meter's number
+    #[arg(long)]
+    meter: u32,
+    /// File with the meter's signing key [default: CODE.signing.key among the keys]
+    #[arg(long, value_name = "FILE")]
+    meter_key: Option<PathBuf>,
+    /// Last instant at which the signature counts, RFC 3339 [default: in five minutes]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    valid_until: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SideOption {
+    Buy,
+    Sell,
+}
+
+/// How long an order stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StayOption {
+    /// Until the gate closes
+    UntilGate,
+    /// Fill what is possible at once, cancel the rest
+    ImmediateOrCancel,
+    /// Fill whole at once or not at all
+    FillOrKill,
+}
+
+/// Options of `order new`.
+#[derive(Debug, Args)]
+pub struct NewOptions {
+    #[command(flatten)]
+    request: RequestOptions,
+    #[command(flatten)]
+    signing: SigningOptions,
+    /// The market's number
+    #[arg(long, value_parser = market)]
+    market: MarketId,
+    /// Start of delivery, RFC 3339 with an offset, such as 2026-11-24T10:00+05:30
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    slot: Timestamp,
+    /// Length of the slot in minutes [default: the market's, or 15 without --data-dir]
+    #[arg(long)]
+    minutes: Option<u16>,
+    /// Whether the meter takes energy or gives it
+    #[arg(long, value_enum)]
+    side: SideOption,
+    /// Worst acceptable price per kWh, such as 4.50
+    #[arg(long, value_parser = price, allow_hyphen_values = true)]
+    price: Price,
+    /// How much, with its unit, such as 2.5kWh
+    #[arg(long, value_parser = energy)]
+    quantity: Energy,
+    /// How long the order stays
+    #[arg(long, value_enum, default_value = "until-gate")]
+    stay: StayOption,
+    /// Refuse the order rather than let it trade at once
+    #[arg(long)]
+    post_only: bool,
+    /// The shard of the slot, from 1 [default: found]
+    #[arg(long)]
+    shard: Option<u8>,
+}
+
+/// Options of `order cancel`.
+#[derive(Debug, Args)]
+pub struct CancelOptions {
+    /// The exchange's number of the order
+    order: u64,
+    #[command(flatten)]
+    request: RequestOptions,
+}
+
+/// Options of `order replace`.
+#[derive(Debug, Args)]
+pub struct ReplaceOptions {
+    /// The exchange's number of the order
+    order: u64,
+    #[command(flatten)]
+    request: RequestOptions,
+    #[command(flatten)]
+    signing: SigningOptions,
+    /// Its limit from now on, per kWh
+    #[arg(long, value_parser = price, allow_hyphen_values = true)]
+    price: Price,
+    /// Its open quantity from now on, with its unit
+    #[arg(long, value_parser = energy)]
+    quantity: Energy,
+}
+
+/// Options of `order reduce`.
+#[derive(Debug, Args)]
+pub struct ReduceOptions {
+    /// The exchange's number of the order
+    order: u64,
+    #[command(flatten)]
+    request: RequestOptions,
+    /// How much less is open from now on, with its unit
+    #[arg(long, value_parser = energy)]
+    quantity: Energy,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// Code 1 where the exchange refuses, 2 for a wrong command line, 3 for keys and configuration, 6
+/// where the exchange does not answer or does not take us for who we are.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::New(options) => new(options),
+        Command::Cancel(CancelOptions { order, request }) => change(*order, request, cancel),
+        Command::Reduce(ReduceOptions { order, request, quantity }) => {
+            change(*order, request, |client_order, order| reduce(client_order, order, *quantity))
+        }
+        Command::Replace(options) => {
+            let ReplaceOptions { order, request, signing, price, quantity } = options;
+            let key = signing.key(&request.server)?;
+            change(*order, request, |client_order, order| {
+                let replace = ReplaceOrder {
+                    client_order,
+                    order,
+                    meter: MeterId::new(signing.meter),
+                    limit: *price,
+                    quantity: *quantity,
+                    valid_until: signing.valid_until(),
+                };
+                sign_replace(&key, replace)
+            })
+        }
+        Command::Status(options) => order_status::run(options),
+    }
+}
+
+impl RequestOptions {
+    fn client_order(&self) -> ClientOrderId {
+        let now = || u64::try_from(Clock::System.now().ns().div_euclid(1_000)).unwrap_or(1);
+        ClientOrderId::new(self.client_order.unwrap_or_else(now))
+    }
+
+    /// # Errors
+    /// When reports that come one by one cannot be printed so.
+    fn check(&self) -> Result<(), Failure> {
+        let by_line = matches!(self.output, Format::Human | Format::Ndjson);
+        if self.follow && !by_line {
+            return Err(Failure::usage("--follow prints line by line: human or ndjson"));
+        }
+        if self.client_order == Some(0) {
+            return Err(Failure::usage("--client-order counts from 1"));
+        }
+        Ok(())
+    }
+}
+
+impl SigningOptions {
+    fn valid_until(&self) -> Timestamp {
+        self.valid_until.unwrap_or_else(|| Clock::System.now().plus_ns(VALID_FOR_NS))
+    }
+
+    fn key(&self, server: &ServerOptions) -> Result<SigningKey, Failure> {
+        let path = match &self.meter_key {
+            Some(path) => path.clone(),
+            None => {
+                let code = match server.data_dir() {
+                    Some(dir) => meter_code(dir, self.meter)?,
+                    None => format!("METER-{}", self.meter),
+                };
+                server.keys().join(format!("{code}.signing.key"))
+            }
+        };
+        identity::load_signing_key(&path).map_err(|error| {
+            Failure::new(Kind::Config, &error).hint("--meter-key names the meter's key file")
+        })
+    }
+}
+
+/// The code of a meter in the registry of the exchange.
+fn meter_code(dir: &Path, meter: u32) -> Result<String, Failure> {
+    let path = dir.join(registry::FILE_NAME);
+    let registry = Registry::load(&path).map_err(Failure::config)?;
+    let known = registry.meters.iter().find(|known| known.meter == MeterId::new(meter));
+    known
+        .map(|known| known.code.as_str().to_owned())
+        .ok_or_else(|| Failure::usage(format!("there is no meter {meter} in `{}`", path.display())))
+}
+
+fn new(options: &NewOptions) -> Result<(), Failure> {
+    let NewOptions { request, signing, market, .. } = options;
+    request.check()?;
+    let config = request.server.config()?;
+    let minutes = request.server.slot_minutes(config.as_ref(), *market, options.minutes)?;
+    let key = slot_key(*market, options.slot, minutes)?;
+    let order = NewOrder {
+        client_order: request.client_order(),
+        limit: options.price,
+        quantity: options.quantity,
+        valid_until: signing.valid_until(),
+        key,
+        meter: MeterId::new(signing.meter),
+        side: match options.side {
+            SideOption::Buy => Side::Buy,
+            SideOption::Sell => Side::Sell,
+        },
+        kind: OrderKind::Limit,
+        time_in_force: match options.stay {
+            StayOption::UntilGate => TimeInForce::UntilGate,
+            StayOption::ImmediateOrCancel => TimeInForce::ImmediateOrCancel,
+            StayOption::FillOrKill => TimeInForce::FillOrKill,
+        },
+        conditions: Conditions { post_only: options.post_only, ..Conditions::NONE },
+        list: OrderList::NONE,
+    };
+    let message = sign_new(&signing.key(&request.server)?, order);
+    let shard = shard_of(options, config.as_ref(), key)?;
+    send(request, config.as_ref(), shard, order.client_order, &message)
+}
+
+/// The shard of a new order's slot, where it is known before.
+fn shard_of(
+    options: &NewOptions,
+    config: Option<&Config>,
+    key: SlotKey,
+) -> Result<Option<ShardId>, Failure> {
+    if let Some(number) = options.shard {
+        let index = number.checked_sub(1).and_then(ShardId::new);
+        return index
+            .map(Some)
+            .ok_or_else(|| Failure::usage(format!("--shard: there is no shard {number}")));
+    }
+    let Some(config) = config else { return Ok(None) };
+    let markets = config.markets.iter().map(|market| &market.definition);
+    let map = ShardMap::new(config.shards, markets).map_err(Failure::config)?;
+    Ok(map.of(key))
+}
+
+fn change(
+    order: u64,
+    request: &RequestOptions,
+    message: impl FnOnce(ClientOrderId, OrderId) -> Inbound,
+) -> Result<(), Failure> {
+    request.check()?;
+    let shard = ShardId::of_number(order)
+        .filter(|_| order > 0)
+        .ok_or_else(|| Failure::usage(format!("{order} is no number of an order")))?;
+    let config = request.server.config()?;
+    let client_order = request.client_order();
+    let message = message(client_order, OrderId::new(order));
+    send(request, config.as_ref(), Some(shard), client_order, &message)
+}
+
+fn send(
+    request: &RequestOptions,
+    config: Option<&Config>,
+    shard: Option<ShardId>,
+    client_order: ClientOrderId,
+    message: &Inbound,
+) -> Result<(), Failure> {
+    let connector = request.server.connector(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)?;
+    runtime.block_on(async {
+        let failed = |error: ClientError| client_failure(&error, connector.address);
+        let (session, reports) =
+            ask(&connector, shard, client_order, message).await.map_err(failed)??;
+        let mut printer = Printer::new(request.output, client_order);
+        let read_on = printer.print(&reports)?.is_continue();
+        if request.follow && read_on {
+            return follow(session, printer, &reports, &connector).await;
+        }
+        let late = session.log_out().await.map_err(failed)?;
+        let late: Vec<_> = late.iter().filter_map(report).collect();
+        printer.print(&late).map(|_| ())?;
+        printer.finish()
+    })
+}
+
+/// Sends a request and waits for its answer. Where the shard is not known, every shard is asked:
+/// one that a slot is not of does nothing.
+async fn ask(
+    connector: &Connector,
+    shard: Option<ShardId>,
+    client_order: ClientOrderId,
+    message: &Inbound,
+) -> Result<Result<(TradingSession, Vec<ExecutionReport>), Failure>, ClientError> {
+    let mut next = shard.unwrap_or(ShardId::FIRST);
+    loop {
+        let mut session = TradingSession::open_at(connector, next, HEARTBEAT_MS).await?;
+        session.sender.send(&[*message]).await?;
+        let mut reports = Vec::new();
+        let reason = loop {
+            match session.receiver.next().await? {
+                Outbound::ExecutionReport(report) => {
+                    reports.push(report);
+                    if report.client_order == client_order
+                        && let Some(answer) = order_report::answer(&report)
+                    {
+                        break answer;
+                    }
+                }
+                Outbound::MessageRejected(rejected) => break Some(rejected.reason),
+                Outbound::GoingAway(_) => break Some(RejectReason::GoingAway),
+                Outbound::Heartbeat(_) | Outbound::TestReply(_) | Outbound::MassCancelled(_) => {}
+                Outbound::SessionAccepted(_)
+                | Outbound::SessionRejected(_)
+                | Outbound::LoggedOut(_) => return Err(ClientError::Unexpected),
+            }
+        };
+        let last = session.accepted.last_shard;
+        match reason {
+            None => {
+                while let Some(message) = session.receiver.try_next() {
+                    reports.extend(report(&message));
+                }
+                return Ok(Ok((session, reports)));
+            }
+            Some(RejectReason::WrongShard) if shard.is_none() && next < last => {
+                next = ShardId::new(next.index().saturating_add(1)).unwrap_or(last);
+            }
+            Some(reason) => return Ok(Err(refusal(reason))),
+        }
+    }
+}
+
+const fn report(message: &Outbound) -> Option<ExecutionReport> {
+    if let Outbound::ExecutionReport(report) = message { Some(*report) } else { None }
+}
+
+/// Prints what happens to the order until it is done, or until SIGINT.
+async fn follow(
+    mut session: TradingSession,
+    mut printer: Printer,
+    answer: &[ExecutionReport],
+    connector: &Connector,
+) -> Result<(), Failure> {
+    let failed = |error: ClientError| client_failure(&error, connector.address);
+    let order = answer.iter().map(|report| report.order).find(|order| order.get() > 0);
+    let mut done = answer.iter().any(order_report::is_last);
+    let mut beat = tokio::time::interval(std::time::Duration::from_millis(
+        u64::from(HEARTBEAT_MS).div_euclid(2),
+    ));
+    while !done {
+        tokio::select! {
+            message = session.receiver.next() => {
+                let message = message.map_err(failed)?;
+                let Some(report) = report(&message).filter(|report| Some(report.order) == order)
+                else {
+                    continue;
+                };
+                if printer.print(&[report])?.is_break() {
+                    break;
+                }
+                done = order_report::is_last(&report);
+            }
+            _ = beat.tick() => {
+                let heartbeat = Inbound::Heartbeat(wire::inbound::Empty);
+                session.sender.send(&[heartbeat]).await.map_err(failed)?;
+            }
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    session.log_out().await.map_err(failed)?;
+    printer.finish()
+}
