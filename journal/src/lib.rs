@@ -31,6 +31,7 @@ use std::path::PathBuf;
 
 use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 
+pub use directory::first_seq;
 pub use error::{Damage, JournalError};
 pub use probe::{MethodFigures, SyncChoice};
 pub use reader::Reader;

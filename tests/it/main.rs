@@ -11,6 +11,7 @@ mod engine_auction;
 mod engine_model;
 mod feed;
 mod fuzz;
+mod golden;
 mod market_controls;
 mod market_view;
 mod meter;
