@@ -300,7 +300,7 @@ impl Opened {
             schedule: timetable(schedule, options),
             clock: clock.clone(),
             seeds: Seeds::beside(clock).map_err(NodeError::Seeds)?,
-            batch_commands_max: config.batch_commands,
+            bounds: config.batch,
             opening,
         };
         let is_one_of_many = config.shards != Shards::ONE;

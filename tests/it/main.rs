@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod authority;
+mod batches;
 mod certificates;
 mod command_line;
 mod crash;

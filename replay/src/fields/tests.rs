@@ -45,7 +45,9 @@ fn layouts_are_as_long_as_the_documentation_says() {
             && let Ok(bytes) = bytes.parse::<u64>()
         {
             for kind in kinds.split(" · ") {
-                if let Some((_, name)) = kind.split_once(' ') {
+                if let Some((code, name)) = kind.split_once(' ')
+                    && code.parse::<u8>().is_ok()
+                {
                     documented.insert(name.replace(' ', "_"), bytes);
                 }
             }
