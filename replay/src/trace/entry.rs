@@ -4,7 +4,7 @@ use ed25519_dalek::VerifyingKey;
 use types::{CancelReason, Command, Event, MeterId, Origin, Request, Signature, TradeSide};
 use wire::{FeedItem, FeedMessage, signing};
 
-use super::{Keys, Moment, Row, Status, stops::stop};
+use super::{Keys, Moment, Row, Status, asked, stops::stop};
 use crate::fields::{command_fields, command_name, event_fields, words};
 
 /// The rows of one entry.
@@ -18,7 +18,7 @@ pub(super) fn rows(moment: &Moment, keys: &Keys) -> Vec<Row> {
     };
     let recorded = |number, text| row(number, Status::Recorded, text);
     let mut rows = Vec::new();
-    let sender = sender(&moment.command.value);
+    let (sender, _) = asked(&moment.command.value);
     if let Some(origin) = sender {
         let nothing = "the edge keeps nothing of what it lets pass".to_owned();
         rows.push(row(1, Status::NotRecorded, nothing.clone()));
@@ -39,31 +39,6 @@ pub(super) fn rows(moment: &Moment, keys: &Keys) -> Vec<Row> {
     rows.push(recorded(10, told(moment)));
     rows.push(recorded(11, fed(moment)));
     rows
-}
-
-/// The session that sent a command, if one did.
-const fn sender(command: &Command) -> Option<Origin> {
-    match command {
-        Command::NewOrder(signed) => Some(signed.origin),
-        Command::ReplaceOrder(signed) => Some(signed.origin),
-        Command::ReduceOrder(reduce) => Some(reduce.origin),
-        Command::CancelOrder(request)
-        | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => Some(request.origin),
-        Command::MassCancel(request) => request.origin,
-        Command::DefineMarket(_)
-        | Command::RegisterParty(_)
-        | Command::RegisterMeter(_)
-        | Command::SetControls(_)
-        | Command::OpenSlot(_)
-        | Command::FreezeSlot(_)
-        | Command::UncrossSlot(_)
-        | Command::CloseSlot(_)
-        | Command::SetTrading(_)
-        | Command::SetCredit(_)
-        | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
-    }
 }
 
 const fn source(command: &Command, sender: Option<Origin>) -> &'static str {

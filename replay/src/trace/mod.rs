@@ -14,7 +14,7 @@ use std::{
 
 use journal::{Entry, JournalError, Position};
 use settlement::SettlementError;
-use types::{Command, Event, MeterId, OrderId, PublicKey, Seq, Sequenced, Trade, TradeId};
+use types::{Command, Event, MeterId, OrderId, Origin, PublicKey, Seq, Sequenced, Trade, TradeId};
 
 pub use stops::{STOPS, Stop};
 
@@ -216,7 +216,7 @@ fn trades(found: &Found) -> Vec<(Seq, Trade)> {
 /// Whether a command, or an event of it, is about one of `orders`. Of a request about one of them the
 /// refusal is, too.
 fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> bool {
-    let is_named = named(command).is_some_and(|order| orders.contains(&order));
+    let is_named = asked(command).1.is_some_and(|order| orders.contains(&order));
     let Some(event) = event else { return is_named };
     let about = match event {
         Event::OrderAccepted(event) => [event.order; 2],
@@ -243,14 +243,16 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
     about.iter().any(|order| orders.contains(order))
 }
 
-/// The order that a request names.
-const fn named(command: &Command) -> Option<OrderId> {
+/// Who asks, if a session does, and which order a request names.
+const fn asked(command: &Command) -> (Option<Origin>, Option<OrderId>) {
     match command {
+        Command::NewOrder(signed) => (Some(signed.origin), None),
+        Command::ReplaceOrder(signed) => (Some(signed.origin), Some(signed.replace.order)),
+        Command::ReduceOrder(reduce) => (Some(reduce.origin), Some(reduce.order)),
         Command::CancelOrder(request)
         | Command::HibernateOrder(request)
-        | Command::ActivateOrder(request) => Some(request.order),
-        Command::ReplaceOrder(signed) => Some(signed.replace.order),
-        Command::ReduceOrder(reduce) => Some(reduce.order),
+        | Command::ActivateOrder(request) => (Some(request.origin), Some(request.order)),
+        Command::MassCancel(request) => (request.origin, None),
         Command::DefineMarket(_)
         | Command::RegisterParty(_)
         | Command::RegisterMeter(_)
@@ -259,12 +261,10 @@ const fn named(command: &Command) -> Option<OrderId> {
         | Command::FreezeSlot(_)
         | Command::UncrossSlot(_)
         | Command::CloseSlot(_)
-        | Command::NewOrder(_)
-        | Command::MassCancel(_)
         | Command::SetTrading(_)
         | Command::SetCredit(_)
         | Command::ReleaseCredit(_)
-        | Command::PassTime => None,
+        | Command::PassTime => (None, None),
     }
 }
 
