@@ -20,6 +20,7 @@ mod order_kinds;
 mod order_refusals;
 mod python;
 mod replay;
+mod replay_network;
 mod security;
 mod session_refusals;
 mod shards;
