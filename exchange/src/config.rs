@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use gateway::throttle::Limits;
@@ -19,7 +20,7 @@ use types::{
 };
 
 use self::controls::ControlsTable;
-use crate::{journal_options, schedule::ScheduledMarket};
+use crate::{core_loop::BatchBounds, journal_options, schedule::ScheduledMarket};
 
 mod controls;
 mod gateway_limits;
@@ -77,8 +78,8 @@ pub struct Config {
     pub connections_of_source: u32,
     /// Places in the ring between gateway and core loop.
     pub ring_commands: u32,
-    /// Most commands in one turn of the core loop.
-    pub batch_commands: usize,
+    /// When a turn of the core loop ends although more waits.
+    pub batch: BatchBounds,
     /// Size of a journal segment.
     pub segment_bytes: u64,
     /// Commands between two snapshots; zero for none at all.
@@ -127,6 +128,10 @@ struct ExchangeTable {
     verifier_threads: usize,
     ring_commands: u32,
     batch_commands: usize,
+    #[serde(default = "default_batch_kib")]
+    batch_kib: u32,
+    #[serde(default = "default_batch_us")]
+    batch_us: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,6 +173,16 @@ struct MarketTable {
 /// One engine for all slots.
 const fn default_shards() -> u8 {
     Shards::ONE.count()
+}
+
+/// More than 8,192 orders that trade take: 8,192 × 336 bytes = 2.6 MiB.
+const fn default_batch_kib() -> u32 {
+    4_096
+}
+
+/// As long as a slow sync takes.
+const fn default_batch_us() -> u32 {
+    5_000
 }
 
 /// About two seconds of re-execution.
@@ -229,8 +244,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let threads = u64::try_from(file.exchange.verifier_threads).unwrap_or(u64::MAX);
     range("exchange.verifier_threads", threads, 1, 256)?;
     range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
-    let batch = u64::try_from(file.exchange.batch_commands).unwrap_or(u64::MAX);
-    range("exchange.batch_commands", batch, 1, 32_768)?;
+    let batch = batch(&file.exchange)
+        .map_err(|(key, message)| value(&format!("exchange.{key}"), message))?;
     let sync = journal(&file.journal)
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
     let limits =
@@ -267,7 +282,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         limits,
         connections_of_source: file.gateway.connections_of_source,
         ring_commands: file.exchange.ring_commands,
-        batch_commands: file.exchange.batch_commands,
+        batch,
         snapshot_commands: file.journal.snapshot_commands,
         segment_bytes: file.journal.segment_mib.saturating_mul(1 << 20),
         keep_segments: usize::try_from(file.journal.keep_segments).ok().and_then(NonZeroUsize::new),
@@ -298,6 +313,19 @@ fn within(got: u64, least: u64, most: u64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("is {got}, possible are {least} to {most}"))
+}
+
+/// Checks what one sync may cover.
+fn batch(table: &ExchangeTable) -> Result<BatchBounds, Refused> {
+    let commands = u64::try_from(table.batch_commands).unwrap_or(u64::MAX);
+    within(commands, 1, 32_768).map_err(|message| ("batch_commands", message))?;
+    within(table.batch_kib.into(), 1, 32_768).map_err(|message| ("batch_kib", message))?;
+    within(table.batch_us.into(), 1, 1_000_000).map_err(|message| ("batch_us", message))?;
+    Ok(BatchBounds {
+        commands_max: table.batch_commands,
+        bytes_max: usize::try_from(table.batch_kib).unwrap_or(usize::MAX).saturating_mul(1_024),
+        time_max: Duration::from_micros(table.batch_us.into()),
+    })
 }
 
 /// Checks what concerns the journal, and gives the way to make it durable.

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use engine::Engine;
@@ -29,6 +29,36 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// How long nothing happens before orders whose last instant has passed get a command of their own:
 /// a second, in nanoseconds. Every other command lets them expire too.
 const PASS_TIME_NS: i64 = 1_000_000_000;
+
+/// Entries between two looks at the clock: 27 ns a look / 32 entries = under a nanosecond each.
+const LOOK_ENTRIES: usize = 32;
+/// Events of one command that took long enough to look at the clock at once.
+const LOOK_EVENTS: usize = 256;
+
+/// What one sync covers at most: bounds how long the first command of a turn waits for its own. A
+/// turn takes what waits and ends when one of these is reached; the rest is the next turn. So a batch
+/// adapts by itself: what comes during a sync is the next batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchBounds {
+    /// Commands.
+    pub commands_max: usize,
+    /// Bytes of records. The entry that reaches it is the last, so that a batch is longer by at most one.
+    pub bytes_max: usize,
+    /// From the first command's application to the beginning of the sync. One command that takes longer,
+    /// such as the uncross of a full book, is not interrupted.
+    pub time_max: Duration,
+}
+
+impl BatchBounds {
+    /// Whether a turn ends after so many commands, which began at `began` and made an open batch of so
+    /// many bytes; the last of them caused so many events.
+    fn are_reached(&self, commands: usize, bytes: usize, events: usize, began: Instant) -> bool {
+        let looks = commands.is_multiple_of(LOOK_ENTRIES) || events >= LOOK_EVENTS;
+        commands >= self.commands_max
+            || bytes >= self.bytes_max
+            || (looks && began.elapsed() >= self.time_max)
+    }
+}
 
 /// One thread that stamps, applies, journals and publishes.
 #[derive(Debug)]
@@ -53,8 +83,8 @@ pub struct CoreLoop {
     pub clock: Clock,
     /// When auctions are, as far as nobody may know before.
     pub seeds: Seeds,
-    /// Most commands in one turn: bounds how long the first waits for its sync.
-    pub batch_commands_max: usize,
+    /// When a turn ends although more waits.
+    pub bounds: BatchBounds,
     /// What comes before everything else: markets, parties and meters that are new.
     pub opening: Vec<Command>,
 }
@@ -103,17 +133,18 @@ impl CoreLoop {
     pub fn run(mut self, stop: &Arc<AtomicBool>) -> Result<Engine, JournalError> {
         let mut batch = Batch::default();
         self.market_data.begin(&self.engine);
-        for commands in std::mem::take(&mut self.opening).chunks(self.batch_commands_max) {
-            batch.commands.extend_from_slice(commands);
+        batch.commands = std::mem::take(&mut self.opening);
+        while !batch.commands.is_empty() {
             self.turn(self.clock.now(), &mut batch)?;
         }
+        let mut scheduled = Timestamp::default();
         loop {
             let stopping = stop.load(Ordering::Acquire);
             // A clock that jumps back does not reopen what sequenced time has closed.
             let now = self.clock.now().max(self.sequencer.last_time());
             self.schedule.extend(now);
             self.schedule.due(now, &mut self.seeds, &mut batch.commands);
-            self.ingress.drain_into(&mut batch.commands, self.batch_commands_max);
+            self.ingress.drain_into(&mut batch.commands, self.bounds.commands_max);
             if batch.commands.is_empty() {
                 if stopping {
                     return Ok(self.engine);
@@ -124,16 +155,20 @@ impl CoreLoop {
                 self.turn(now, &mut batch)?;
             }
             let durable = self.journal.last_durable();
-            self.progress.advance(Progress { durable, scheduled: now });
+            if batch.commands.is_empty() {
+                scheduled = now;
+            }
+            self.progress.advance(Progress { durable, scheduled });
             if batch.commands.is_empty() {
                 self.ingress.wait(self.longest_sleep(now));
             }
         }
     }
 
-    /// One turn: stamp, apply, record, make durable, publish.
+    /// One turn: stamp, apply, record, make durable, publish. What is over the bounds stays.
     fn turn(&mut self, now: Timestamp, batch: &mut Batch) -> Result<(), JournalError> {
         batch.clear();
+        let began = Instant::now();
         for (index, &command) in batch.commands.iter().enumerate() {
             self.look_ahead(batch.commands.get(index..).unwrap_or_default());
             let sequenced = self.sequencer.stamp(now, command);
@@ -149,17 +184,22 @@ impl CoreLoop {
                     tracing::warn!(%seq, %reason, "a command of the exchange itself was refused");
                 }
             }
-            let events = first..batch.events.len();
+            let range = first..batch.events.len();
+            let events = range.len();
             batch.applied.push(Applied {
                 seq: sequenced.seq,
                 time: sequenced.time,
                 // The signature of a frame is evidence and has no answer.
                 origin: command.origin().filter(|_| !matches!(command, Command::SignedFrame(_))),
                 is_control: matches!(command, Command::SetTrading(_)),
-                events,
+                events: range,
             });
+            let (commands, bytes) = (batch.applied.len(), self.journal.open_bytes());
+            if self.bounds.are_reached(commands, bytes, events, began) {
+                break;
+            }
         }
-        batch.commands.clear();
+        batch.commands.drain(..batch.applied.len());
         self.journal.commit()?; // Nobody is told anything before this line.
         // Who has a report finds its effect in the books.
         self.market_data.publish(&self.engine);
@@ -190,5 +230,27 @@ impl CoreLoop {
         until
             .and_then(|ns| u64::try_from(ns).ok())
             .map_or(SLEEP_MAX, |ns| Duration::from_nanos(ns).min(SLEEP_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_when_any_bound_is_reached() {
+        let wide = BatchBounds {
+            commands_max: 1_000,
+            bytes_max: 10_000,
+            time_max: Duration::from_secs(3_600),
+        };
+        let now = Instant::now();
+        assert!(!wide.are_reached(999, 9_999, 0, now));
+        assert!(wide.are_reached(1_000, 0, 0, now));
+        assert!(wide.are_reached(1, 10_000, 0, now));
+        let hasty = BatchBounds { time_max: Duration::ZERO, ..wide };
+        assert!(!hasty.are_reached(31, 0, 255, now), "the clock is not looked at");
+        assert!(hasty.are_reached(32, 0, 0, now));
+        assert!(hasty.are_reached(1, 0, 256, now), "a command that did much");
     }
 }

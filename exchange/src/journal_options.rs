@@ -64,7 +64,8 @@ mod tests {
         let unknown = sync_named(Some("fsync")).unwrap_err();
         assert_eq!(
             unknown,
-            "is `fsync`, possible are `measured`, `msync`, `mapped-fdatasync`, `write-fdatasync`"
+            "is `fsync`, possible are `measured`, `msync`, `mapped-fdatasync`, `write-fdatasync`, \
+             `io-uring`"
         );
     }
 }

@@ -65,6 +65,8 @@ pub struct Recovered {
     pub torn_bytes: u64,
     /// Everything up to here is settled's knowledge.
     pub captured: Seq,
+    /// The first sequence of the journal, above 1 where segments were removed.
+    pub begins_at: Seq,
     /// How long it took.
     pub took: Duration,
 }
@@ -245,12 +247,22 @@ impl Files<'_> {
         }
         let (journal, recovery) = opened?;
         journal_options::tell(journal.sync_choice());
+        let begins_at = journal::first_seq(path)?;
+        if begins_at > Seq::ZERO.next() && self.config.keep_segments.is_none() {
+            tracing::warn!(
+                "the journal `{}` begins at sequence {begins_at}: its first segments are missing, \
+                 although `journal.keep_segments` lets none go; the snapshot at {snapshot} stands \
+                 in for them",
+                path.display()
+            );
+        }
         let recovered = Recovered {
             snapshot,
             commands: recovery.entries,
             last_seq: recovery.last_seq,
             torn_bytes: recovery.torn_bytes,
             captured: self.captured,
+            begins_at,
             took: began.elapsed(),
         };
         let State { engine, schedule, .. } = state;
@@ -290,7 +302,7 @@ impl Opened {
             schedule: timetable(schedule, options),
             clock: clock.clone(),
             seeds: Seeds::beside(clock).map_err(NodeError::Seeds)?,
-            batch_commands_max: config.batch_commands,
+            bounds: config.batch,
             opening,
         };
         let is_one_of_many = config.shards != Shards::ONE;

@@ -310,7 +310,7 @@ mod tests {
         config::{self, Config},
         init,
         node::NodeError,
-        shard::Files,
+        shard::{Files, Recovered},
     };
 
     const SEGMENT_BYTES: u64 = 64 << 10;
@@ -365,9 +365,14 @@ mod tests {
 
     /// Where the snapshot stands from which a start goes on.
     fn start(dir: &Path, captured: Seq) -> Result<Seq, NodeError> {
+        recovered(dir, captured).map(|recovered| recovered.snapshot)
+    }
+
+    /// What a start finds, of an exchange that lets no segment go.
+    fn recovered(dir: &Path, captured: Seq) -> Result<Recovered, NodeError> {
         let (config, map, journal) = (config(), map(), dir.to_owned());
         let files = Files { shard: ShardId::FIRST, journal, config: &config, captured, map: &map };
-        files.open(&gateway::Directory::default()).map(|opened| opened.recovered.snapshot)
+        files.open(&gateway::Directory::default()).map(|opened| opened.recovered)
     }
 
     #[test]
@@ -376,6 +381,8 @@ mod tests {
         let writer = write(dir.path());
         let whole = segments(dir.path());
         assert!(whole > 5, "{whole} segments");
+        let begins_at = || journal::first_seq(dir.path()).unwrap().get();
+        assert_eq!(begins_at(), 1);
         let (older, newer) = (Seq::new(20_000), Seq::new(28_000));
         let all = worker(dir.path(), 0, LAST);
         all.take(older).unwrap();
@@ -392,7 +399,9 @@ mod tests {
         assert!((2..whole - 1).contains(&left), "{left} of {whole}");
         drop(writer);
 
-        assert_eq!(start(dir.path(), LAST).unwrap(), newer);
+        let found = recovered(dir.path(), LAST).unwrap();
+        assert_eq!((found.snapshot, found.begins_at.get()), (newer, begins_at()));
+        assert!(begins_at() > 1, "its beginning is missing, and a start says so");
         let verified = replay::verify(dir.path(), limits(ShardId::FIRST), &mut |_| {});
         let error = verified.unwrap_err().to_string();
         assert!(error.contains("begins at sequence"), "replay from the beginning: {error}");

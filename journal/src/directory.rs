@@ -123,6 +123,16 @@ pub(crate) fn list_segments(directory: &Path) -> Result<Vec<SegmentFile>, Journa
     Ok(segments)
 }
 
+/// The first sequence that the journal in `dir` holds, or will: 1 unless segments were removed.
+///
+/// # Errors
+/// [`JournalError::NotAJournal`] when there are no segments, or the directory cannot be listed.
+pub fn first_seq(dir: &Path) -> Result<Seq, JournalError> {
+    let segments = list_segments(dir)?;
+    let first = segments.first().ok_or_else(|| JournalError::NotAJournal { path: dir.to_owned() });
+    first.map(|segment| segment.first_seq)
+}
+
 /// Reads and checks the header of the segment in `file`, which must be the one its name says.
 pub(crate) fn read_header(
     file: &File,

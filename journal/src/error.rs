@@ -4,6 +4,8 @@ use std::{fmt, io, path::PathBuf};
 
 use types::Seq;
 
+use crate::SyncMethod;
+
 /// Why a journal cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -64,6 +66,16 @@ pub enum JournalError {
     MapSegment {
         /// The segment.
         path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refuses what a way of making batches durable needs.
+    #[error("batches of journal `{}` cannot be made durable by {method}", path.display())]
+    Method {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The way that was asked for.
+        method: SyncMethod,
         /// What the system said.
         source: io::Error,
     },

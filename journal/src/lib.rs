@@ -18,6 +18,8 @@ mod probe;
 mod reader;
 mod record;
 mod retention;
+#[expect(unsafe_code, reason = "docs/decisions/0016-io-uring.md")]
+mod ring;
 mod scan;
 pub mod snapshots;
 mod space;
@@ -31,6 +33,7 @@ use std::path::PathBuf;
 
 use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 
+pub use directory::first_seq;
 pub use error::{Damage, JournalError};
 pub use probe::{MethodFigures, SyncChoice};
 pub use reader::Reader;

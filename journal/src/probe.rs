@@ -94,7 +94,7 @@ fn begin(directory: &Path, method: SyncMethod) -> io::Result<Candidate> {
     let file = ahead::create(&path)?;
     let opened = Opened::populated(file, FILE_BYTES, method, &AtomicBool::new(false));
     fs::remove_file(&path)?;
-    let storage = storage::open(method, opened?, 1 << 20);
+    let storage = storage::open(method, opened?, 1 << 20)?;
     Ok(Candidate { method, storage, times: Default::default(), end: SEGMENT_HEADER_BYTES })
 }
 

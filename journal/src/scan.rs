@@ -194,9 +194,10 @@ fn load(
     if too_short || present > header.segment_bytes {
         return Err(damaged_header(segment, Damage::SegmentSize));
     }
-    image.clear();
+    // What the file has is read over what was there; only the rest is made zero.
     image.resize(format::narrow(header.segment_bytes), 0);
-    let (bytes, _) = image.split_at_mut(format::narrow(present));
+    let (bytes, missing) = image.split_at_mut(format::narrow(present));
+    missing.fill(0);
     match file.read_exact_at(bytes, 0) {
         Ok(()) => Ok(header),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

@@ -17,6 +17,7 @@ use crate::{
     directory::allocate,
     format::{END_MARKER_BYTES, narrow, wide},
     mapping::Mapping,
+    ring::Ring,
 };
 
 /// A way to make a batch durable.
@@ -29,11 +30,14 @@ pub enum SyncMethod {
     /// Into memory, then `pwrite` and `fdatasync`. The appending thread touches no page of the file.
     #[default]
     WriteFdatasync,
+    /// Into memory, then a write and an `fdatasync` linked in one call of `io_uring`.
+    IoUring,
 }
 
 impl SyncMethod {
     /// Every way there is.
-    pub const ALL: [Self; 3] = [Self::Msync, Self::MappedFdatasync, Self::WriteFdatasync];
+    pub const ALL: [Self; 4] =
+        [Self::Msync, Self::MappedFdatasync, Self::WriteFdatasync, Self::IoUring];
 
     /// Its name in configuration, logs and reports.
     #[must_use]
@@ -42,6 +46,7 @@ impl SyncMethod {
             Self::Msync => "msync",
             Self::MappedFdatasync => "mapped-fdatasync",
             Self::WriteFdatasync => "write-fdatasync",
+            Self::IoUring => "io-uring",
         }
     }
 
@@ -54,7 +59,7 @@ impl SyncMethod {
     const fn is_mapped(self) -> bool {
         match self {
             Self::Msync | Self::MappedFdatasync => true,
-            Self::WriteFdatasync => false,
+            Self::WriteFdatasync | Self::IoUring => false,
         }
     }
 }
@@ -139,17 +144,29 @@ impl Opened {
 const FILL_BYTES: usize = 1 << 20;
 
 /// The storage of `method`, in its first segment.
-pub(crate) fn open(method: SyncMethod, opened: Opened, batch_bytes_max: u32) -> Box<dyn Storage> {
-    match (method, opened) {
-        (SyncMethod::Msync, Opened { file, map: Some(map) }) => {
-            Box::new(mapped::Mapped::new(file, map, mapped::Call::Msync))
+///
+/// # Errors
+/// When the system refuses what the method needs besides the file.
+pub(crate) fn open(
+    method: SyncMethod,
+    opened: Opened,
+    batch_bytes_max: u32,
+) -> io::Result<Box<dyn Storage>> {
+    let Opened { file, map } = opened;
+    let batch = narrow(u64::from(batch_bytes_max)).max(END_MARKER_BYTES);
+    let mapped = |file, call| -> Box<dyn Storage> {
+        let Some(map) = map else { unreachable!("a segment is opened for its method") };
+        Box::new(mapped::Mapped::new(file, map, call))
+    };
+    Ok(match method {
+        SyncMethod::Msync => mapped(file, mapped::Call::Msync),
+        SyncMethod::MappedFdatasync => mapped(file, mapped::Call::Fdatasync),
+        SyncMethod::WriteFdatasync => {
+            Box::new(written::Written::new(file, batch, written::Call::Fdatasync))
         }
-        (SyncMethod::MappedFdatasync, Opened { file, map: Some(map) }) => {
-            Box::new(mapped::Mapped::new(file, map, mapped::Call::Fdatasync))
+        SyncMethod::IoUring => {
+            let ring = Ring::new()?;
+            Box::new(written::Written::new(file, batch, written::Call::Ring(Box::new(ring))))
         }
-        (_, Opened { file, .. }) => {
-            let batch = narrow(u64::from(batch_bytes_max));
-            Box::new(written::Written::new(file, batch.max(END_MARKER_BYTES)))
-        }
-    }
+    })
 }

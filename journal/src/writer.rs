@@ -216,6 +216,12 @@ impl Writer {
         self.durable
     }
 
+    /// Bytes of the batch that is open, without its trailer; of an empty one, its header's.
+    #[must_use]
+    pub fn open_bytes(&self) -> usize {
+        self.cursor - self.offset
+    }
+
     /// How batches are made durable, and what was measured to decide it.
     #[must_use]
     pub fn sync_choice(&self) -> &SyncChoice {
@@ -254,8 +260,13 @@ impl Writer {
             }
             Some(tail) => (reopen(&tail, method, last)?, tail.end),
         };
+        let opened = storage::open(method, opened, options.batch_bytes_max);
+        let storage = opened.map_err(|source| {
+            let path = directory.path().to_owned();
+            JournalError::Method { path, method, source }
+        })?;
         let mut writer = Self {
-            storage: storage::open(method, opened, options.batch_bytes_max),
+            storage,
             sync,
             segment,
             ahead: None,

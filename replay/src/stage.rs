@@ -35,8 +35,10 @@ pub struct Stage {
     time: Timestamp,
 }
 
+/// What its market, parties and meters are called.
+const NAME: &str = "stage";
 /// The one market.
-const MARKET: MarketId = MarketId::new(1);
+pub(crate) const MARKET: MarketId = MarketId::new(1);
 /// Starts of slots: quarter hours from here, a Friday in 2026.
 const FIRST_MINUTE: u32 = 29_500_560;
 const SLOT_MINUTES: u16 = 15;
@@ -64,7 +66,7 @@ impl Stage {
             slots_max: setup.books,
             ..Limits::default()
         };
-        let market = market(setup.price_max);
+        let market = market(NAME, SLOT_MINUTES, Lead::from_minutes(100_000), setup.price_max);
         let time = market.opens_at(slot(setup.books));
         let mut stage = Self { engine: Engine::new(limits), seq: Seq::ZERO, time };
         stage.tell(Command::DefineMarket(market));
@@ -74,12 +76,12 @@ impl Stage {
         for role in [Role::Platform, Role::Retailer, Role::Utility] {
             stage.tell(Command::RegisterParty(PartyRegistration {
                 party: Party { role, number: 1 },
-                code: code(),
+                code: code(NAME),
                 key: PublicKey::new([0; 32]),
             }));
         }
         for number in 1..=setup.meters {
-            stage.tell(Command::RegisterMeter(meter(number)));
+            stage.tell(Command::RegisterMeter(meter(NAME, number)));
         }
         for book in 0..setup.books {
             stage.tell(Command::OpenSlot(key(book)));
@@ -139,34 +141,42 @@ fn slot(book: u32) -> DeliverySlot {
     DeliverySlot::new(start, SLOT_MINUTES).expect("a slot")
 }
 
-#[expect(clippy::expect_used, reason = "the text fits")]
-fn code<const N: usize>() -> Code<N> {
-    Code::new("stage").expect("a code")
+#[expect(clippy::expect_used, reason = "names here fit")]
+pub(crate) fn code<const N: usize>(name: &str) -> Code<N> {
+    Code::new(name).expect("a code")
 }
 
+/// A market of single ticks and watt-hours, with prices from 1 to `price_max` and gates that close when
+/// delivery begins.
 #[expect(clippy::expect_used, reason = "a currency there is")]
-fn market(price_max: u32) -> MarketDefinition {
+pub(crate) fn market(
+    name: &str,
+    slot_minutes: u16,
+    opening_lead: Lead,
+    price_max: u32,
+) -> MarketDefinition {
     MarketDefinition {
         market: MARKET,
-        area: code(),
-        time_zone: code(),
+        area: code(name),
+        time_zone: code(name),
         currency: Currency::from_iso("EUR").expect("a currency"),
-        slot_minutes: SLOT_MINUTES,
+        slot_minutes,
         price_min: Price::from_micros(1),
         price_max: Price::from_micros(i64::from(price_max)),
         tick: Price::from_micros(1),
         lot: Energy::from_wh(1),
         quantity_max: Energy::from_wh(u64::from(u32::MAX)),
-        opening_lead: Lead::from_minutes(100_000),
+        opening_lead,
         gate_lead: Lead::from_minutes(0),
         price_rule: PriceRule::T7Clamp,
     }
 }
 
-fn meter(number: u32) -> MeterRegistration {
+/// A meter of the one platform that may trade as much as can be written.
+pub(crate) fn meter(name: &str, number: u32) -> MeterRegistration {
     MeterRegistration {
         meter: MeterId::new(number),
-        code: code(),
+        code: code(name),
         platform: ORIGIN.platform,
         retailer: RetailerId::new(1),
         utility: UtilityId::new(1),

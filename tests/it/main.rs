@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod authority;
+mod batches;
 mod certificates;
 mod command_line;
 mod crash;
@@ -14,6 +15,7 @@ mod engine_auction;
 mod engine_model;
 mod feed;
 mod fuzz;
+mod golden;
 mod market_controls;
 mod market_data;
 mod market_view;
@@ -23,6 +25,7 @@ mod order_kinds;
 mod order_refusals;
 mod python;
 mod replay;
+mod replay_network;
 mod security;
 mod session_refusals;
 mod sessions;

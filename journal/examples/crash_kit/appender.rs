@@ -18,6 +18,9 @@ use crate::{
 /// Small, so that a few hundred entries fill one.
 const SEGMENT_BYTES: u64 = 16_384;
 
+/// In the place of a method: what is fastest.
+pub(crate) const MEASURED: &str = "measured";
+
 /// What a line says, by its first letter.
 pub(crate) const RECOVERED: char = 'r';
 pub(crate) const SENDING: char = 's';
@@ -31,7 +34,10 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         return ExitCode::from(2);
     };
     let ended = (|| {
-        let method = SyncMethod::from_name(method).ok_or("no such method")?;
+        let method = match method {
+            MEASURED => None,
+            name => Some(SyncMethod::from_name(name).ok_or("no such method")?),
+        };
         append(Path::new(dir), method, Dice(seed.parse()?), Seq::new(until.parse()?), manner)
     })();
     match ended {
@@ -47,13 +53,12 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
 
 fn append(
     dir: &Path,
-    method: SyncMethod,
+    method: Option<SyncMethod>,
     mut dice: Dice,
     until: Seq,
     manner: &str,
 ) -> Result<(), Failure> {
-    let options =
-        Options { segment_bytes: SEGMENT_BYTES, batch_bytes_max: 12_000, sync: Some(method) };
+    let options = Options { segment_bytes: SEGMENT_BYTES, batch_bytes_max: 12_000, sync: method };
     let (mut writer, recovery) = Writer::open(dir, options, &mut |_| {})?;
     say(RECOVERED, &recovery.last_seq)?;
     let mut seq = recovery.last_seq;

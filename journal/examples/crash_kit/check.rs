@@ -12,7 +12,7 @@ use types::Seq;
 
 use crate::{
     Failure,
-    appender::{ACKNOWLEDGED, FAILED, RECOVERED, SENDING},
+    appender::{ACKNOWLEDGED, FAILED, MEASURED, RECOVERED, SENDING},
     history,
 };
 
@@ -42,7 +42,8 @@ pub(crate) struct Appender {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan<'a> {
     pub(crate) dir: &'a Path,
-    pub(crate) method: SyncMethod,
+    /// `None` for what is fastest.
+    pub(crate) method: Option<SyncMethod>,
     pub(crate) seed: u64,
     pub(crate) until: u64,
     pub(crate) manner: &'static str,
@@ -64,7 +65,11 @@ impl Appender {
         let mut process = command
             .arg("append")
             .arg(plan.dir)
-            .args([plan.method.name(), &plan.seed.to_string(), &plan.until.to_string()])
+            .args([
+                plan.method.map_or(MEASURED, SyncMethod::name),
+                &plan.seed.to_string(),
+                &plan.until.to_string(),
+            ])
             .arg(plan.manner)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

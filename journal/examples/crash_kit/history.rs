@@ -42,4 +42,9 @@ impl Dice {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }
+
+    pub(crate) fn pick<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+        let at = self.below(u64::try_from(all.len()).unwrap_or(0));
+        usize::try_from(at).ok().and_then(|at| all.get(at).copied())
+    }
 }

@@ -32,11 +32,10 @@ pub(crate) fn run(count: u64, seed: u64) -> Result<Outcome, Failure> {
             dir = root.path().join(kill.to_string());
             last = 0;
         }
-        let methods = SyncMethod::ALL;
-        let method = usize::try_from(dice.below(3)).ok().and_then(|at| methods.get(at).copied());
+        let method = dice.pick(&SyncMethod::ALL);
         let plan = Plan {
             dir: &dir,
-            method: method.unwrap_or_default(),
+            method,
             seed: dice.next(),
             until: u64::MAX,
             manner: "honest",
@@ -97,7 +96,8 @@ fn kill_one(plan: &Plan<'_>, dice: &mut Dice) -> Result<crate::check::Said, Fail
 /// While one process writes, another is told so and changes nothing.
 fn two_writers(dir: &std::path::Path) -> Result<(), Failure> {
     let method = SyncMethod::default();
-    let plan = Plan { dir, method, seed: 1, until: u64::MAX, manner: "honest", under: &[] };
+    let plan =
+        Plan { dir, method: Some(method), seed: 1, until: u64::MAX, manner: "honest", under: &[] };
     let mut first = Appender::start(&plan)?;
     while first.said.acked == 0 && first.listen()? {}
     let (second, _) = Appender::start(&plan)?.finish()?;

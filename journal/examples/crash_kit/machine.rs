@@ -22,6 +22,10 @@ const LOSSES_MIN: u64 = 5;
 /// After so many crashes a journal is left and a new one begun.
 const CRASHES_OF_ONE: u64 = 6;
 
+/// Methods whose sync is a system call of its own.
+const CALLING: [SyncMethod; 3] =
+    [SyncMethod::Msync, SyncMethod::MappedFdatasync, SyncMethod::WriteFdatasync];
+
 /// Who writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writes {
@@ -143,7 +147,8 @@ fn crash_one(
         Writes::WithoutSync => Some("fdatasync,fsync,msync:retval=0".to_owned()),
         // The first syncs work, so that there is something to lose from.
         Writes::IgnoringErrors => {
-            Some(format!("fdatasync,msync:error=EIO:when={}+", 3 + dice.below(9)))
+            let first = 3 + dice.below(9);
+            Some(format!("fdatasync,msync,io_uring_enter:error=EIO:when={first}+"))
         }
     };
     let under = calls.map_or_else(Vec::new, |calls| {
@@ -152,17 +157,13 @@ fn crash_one(
         let inject = format!("inject={calls}");
         options.into_iter().map(str::to_owned).chain([inject]).collect()
     });
-    let methods = SyncMethod::ALL;
-    let method = usize::try_from(dice.below(3)).ok().and_then(|at| methods.get(at).copied());
-    let manner = if writes == Writes::IgnoringErrors { "ignores-errors" } else { "honest" };
-    let plan = Plan {
-        dir,
-        method: method.unwrap_or_default(),
-        seed: dice.next(),
-        until: u64::MAX,
-        manner,
-        under: &under,
+    // A ring's answers do not come from a system call, so that one without sync cannot be pretended.
+    let method = match writes {
+        Writes::WithoutSync => dice.pick(&CALLING),
+        Writes::Honestly | Writes::IgnoringErrors => dice.pick(&SyncMethod::ALL),
     };
+    let manner = if writes == Writes::IgnoringErrors { "ignores-errors" } else { "honest" };
+    let plan = Plan { dir, method, seed: dice.next(), until: u64::MAX, manner, under: &under };
     let mut appender = Appender::start(&plan)?;
     for _ in 0..4 + dice.below(60) {
         if !appender.listen()? {

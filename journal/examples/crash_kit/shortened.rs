@@ -37,7 +37,14 @@ pub(crate) fn run(count: u64, seed: u64) -> Result<Outcome, Failure> {
 fn shorten(method: SyncMethod, seed: u64) -> Result<u64, Failure> {
     let folder = tempfile::tempdir()?;
     let dir = folder.path().join("journal");
-    let plan = Plan { dir: &dir, method, seed, until: u64::MAX, manner: "honest", under: &[] };
+    let plan = Plan {
+        dir: &dir,
+        method: Some(method),
+        seed,
+        until: u64::MAX,
+        manner: "honest",
+        under: &[],
+    };
     let mut appender = Appender::start(&plan)?;
     while appender.said.acked < UNTIL_CUT {
         if !appender.listen()? {

@@ -4,14 +4,24 @@
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use super::{Opened, Storage};
-use crate::format::wide;
+use crate::{format::wide, ring::Ring};
 
 /// Memory that is touched before the first batch, so that appending does not wait for pages.
 const TOUCHED_BYTES: usize = 4 << 20;
 
+/// Which call writes a batch and makes it durable.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// `pwrite`, then `fdatasync`.
+    Fdatasync,
+    /// Both, linked, in one call.
+    Ring(Box<Ring>),
+}
+
 #[derive(Debug)]
 pub(super) struct Written {
     file: File,
+    call: Call,
     /// As long as the largest batch; only what batches have reached takes memory.
     batch: Vec<u8>,
     /// Where the batch begins in the segment.
@@ -19,13 +29,13 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn new(file: File, batch_bytes_max: usize) -> Self {
+    pub(super) fn new(file: File, batch_bytes_max: usize, call: Call) -> Self {
         let mut batch = vec![0; batch_bytes_max];
         for page in batch.chunks_mut(4_096).take(TOUCHED_BYTES.div_euclid(4_096)) {
             // Anything but what is there already: a store that changes nothing may be left out.
             page.fill(1);
         }
-        Self { file, batch, begin: 0 }
+        Self { file, call, batch, begin: 0 }
     }
 }
 
@@ -43,8 +53,14 @@ impl Storage for Written {
         let at = wide(range.start);
         let (file, bytes) = (&self.file, self.batch.get(..range.end - self.begin));
         let bytes = bytes.and_then(|bytes| bytes.get(range.start - self.begin..));
-        file.write_all_at(bytes.unwrap_or_default(), at)?;
-        file.sync_data()
+        let bytes = bytes.unwrap_or_default();
+        match &mut self.call {
+            Call::Fdatasync => {
+                file.write_all_at(bytes, at)?;
+                file.sync_data()
+            }
+            Call::Ring(ring) => ring.write_durably(file, bytes, at),
+        }
     }
 
     fn go_on(&mut self, next: Opened) {

@@ -63,9 +63,12 @@ fn the_fastest_method_is_measured_where_the_journal_lies() {
     let options = Options { sync: None, ..SMALL };
     let (writer, _) = Writer::open(dir.path(), options, &mut |_| {}).unwrap();
     let choice = writer.sync_choice();
-    assert!(choice.refused.is_empty(), "{choice:?}");
+    // Some systems let no process have a ring.
+    let refused: Vec<_> = choice.refused.iter().map(|(method, _)| *method).collect();
+    assert!(refused.iter().all(|method| *method == SyncMethod::IoUring), "{choice:?}");
     let methods: Vec<_> = choice.measured.iter().map(|figures| figures.method).collect();
-    assert_eq!(methods, SyncMethod::ALL);
+    let expected = SyncMethod::ALL.into_iter().filter(|method| !refused.contains(method));
+    assert_eq!(methods, expected.collect::<Vec<_>>());
     let cost = |figures: &crate::MethodFigures| figures.small + figures.large;
     let picked = choice.measured.iter().find(|figures| figures.method == choice.method).unwrap();
     assert!(choice.measured.iter().all(|figures| cost(figures) >= cost(picked)), "{choice:?}");

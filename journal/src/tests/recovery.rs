@@ -271,6 +271,83 @@ fn segments_of_another_journal_are_damage() {
         .assert_eq(&spoil(|_, paths| edit_header(&paths[2], |header| header.epoch = 0)));
 }
 
+/// A journal goes on, and older copies of its segments are put back.
+#[test]
+fn old_copies_of_segments_are_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = orders(1, 40);
+    write(dir.path(), SMALL, &all[..24], 4);
+    let before: Vec<_> =
+        segments(dir.path()).iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    assert_eq!(before.len(), 2);
+    write(dir.path(), SMALL, &all[24..], 4);
+    let paths = segments(dir.path());
+    assert_eq!(paths.len(), 3);
+    // The middle segment as it was: its end marker is not there yet.
+    let now = fs::read(&paths[1]).unwrap();
+    fs::write(&before[1].0, &before[1].1).unwrap();
+    expect!["00000000000000000016.seg @6544 #25: end-of-segment marker is missing or does not fit"]
+        .assert_eq(&damage(&read(dir.path()).1.unwrap_err()));
+    // All of them as they were: nothing inside is wrong, and a number from outside tells.
+    fs::remove_file(&paths[2]).unwrap();
+    let mut pass = |_: &crate::Entry, _| ControlFlow::Continue(());
+    assert_eq!(scan(dir.path(), &mut pass).unwrap().last_seq, Seq::new(24));
+    let error = scan_expecting(dir.path(), Seq::new(25), &mut pass).unwrap_err();
+    expect![
+        "00000000000000000016.seg @6544 #25: journal ends before a sequence known to be durable"
+    ]
+    .assert_eq(&damage(&error));
+    let refused = Writer::open_expecting(dir.path(), SMALL, Seq::new(40), &mut |_| {}).unwrap_err();
+    assert_eq!(damage(&refused), damage(&error));
+    // The last segment as another process wrote it, that went on from the old copy.
+    write(dir.path(), SMALL, &orders(25, 16), 4);
+    let other = fs::read(&segments(dir.path())[2]).unwrap();
+    fs::write(&paths[1], now).unwrap();
+    fs::write(&paths[2], other).unwrap();
+    expect!["00000000000000000030.seg @0 #30: hash of the previous batch differs"]
+        .assert_eq(&damage(&read(dir.path()).1.unwrap_err()));
+}
+
+/// Batches moved within a segment, each intact.
+#[test]
+fn batches_that_change_places_are_damage() {
+    let batches = |image: &[u8]| {
+        let mut ends = vec![SEGMENT_HEADER_BYTES];
+        while let Ok(batch) = batch_at(&image[*ends.last().unwrap()..]) {
+            ends.push(ends.last().unwrap() + batch.total);
+        }
+        ends
+    };
+    // Exchanged: the one that should come later stands first.
+    expect!["00000000000000000016.seg @4096 #16: sequence does not continue"].assert_eq(&spoil(
+        |_, paths| {
+            let mut image = fs::read(&paths[1]).unwrap();
+            let ends = batches(&image);
+            image[ends[0]..ends[2]].rotate_left(ends[1] - ends[0]);
+            fs::write(&paths[1], image).unwrap();
+        },
+    ));
+    // Copied: the same batch a second time.
+    expect!["00000000000000000016.seg @4448 #17: sequence does not continue"].assert_eq(&spoil(
+        |_, paths| {
+            let mut image = fs::read(&paths[1]).unwrap();
+            let ends = batches(&image);
+            image.copy_within(ends[0]..ends[1], ends[1]);
+            fs::write(&paths[1], image).unwrap();
+        },
+    ));
+    // Gone, and the rest moved up.
+    expect!["00000000000000000030.seg @4912 #33: sequence does not continue"].assert_eq(&spoil(
+        |_, paths| {
+            let mut image = fs::read(&paths[2]).unwrap();
+            let ends = batches(&image);
+            let end = image.len();
+            image.copy_within(ends[2]..end, ends[1]);
+            fs::write(&paths[2], image).unwrap();
+        },
+    ));
+}
+
 #[test]
 fn lost_ends_are_damage() {
     // The marker of a segment that has a successor.

@@ -2,39 +2,37 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use super::*;
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../journal/golden/v1")
-}
-
+/// Visits the entries of every golden journal: together they hold every kind there is.
 fn each_entry(each: &mut dyn FnMut(&journal::Entry)) {
-    journal::scan(&golden(), &mut |entry, _| {
-        each(entry);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../journal/golden");
+    let dirs = fs::read_dir(golden).unwrap().map(|dir| dir.unwrap().path());
+    for dir in dirs.collect::<BTreeSet<PathBuf>>() {
+        journal::scan(&dir, &mut |entry, _| {
+            each(entry);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    }
 }
 
 #[test]
 fn every_kind_comes_back_from_its_fields() {
-    let (mut commands, mut events) = (BTreeSet::new(), BTreeSet::new());
     each_entry(&mut |entry| {
         let text = Value::Object(command_fields(&entry.command)).to_string();
         let fields: Object = serde_json::from_str(&text).unwrap();
         assert_eq!(command_from_fields(&fields), Ok(entry.command), "{text}");
-        commands.insert(command_name(&entry.command.value));
         for (index, event) in entry.events.iter().enumerate() {
             let fields = event_fields(entry.command.seq, entry.command.time, index, event);
             assert_eq!(event_from_fields(&fields), Ok(*event), "{fields:?}");
-            events.insert(event_name(event));
         }
     });
-    assert_eq!((commands.len(), events.len()), (19, 21), "every kind occurs");
 }
 
 #[test]
@@ -47,7 +45,9 @@ fn layouts_are_as_long_as_the_documentation_says() {
             && let Ok(bytes) = bytes.parse::<u64>()
         {
             for kind in kinds.split(" · ") {
-                if let Some((_, name)) = kind.split_once(' ') {
+                if let Some((code, name)) = kind.split_once(' ')
+                    && code.parse::<u8>().is_ok()
+                {
                     documented.insert(name.replace(' ', "_"), bytes);
                 }
             }
@@ -63,7 +63,7 @@ fn layouts_are_as_long_as_the_documentation_says() {
             compared.insert(event_name(event));
         }
     });
-    assert_eq!(compared.len(), 40);
+    assert!(compared.iter().copied().eq(documented.keys()), "every kind occurs, and is documented");
 }
 
 #[test]

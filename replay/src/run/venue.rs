@@ -6,19 +6,19 @@ use std::{
 };
 
 use types::{
-    ClientOrderId, Code, Command, Conditions, Currency, DeliverySlot, Energy, Event, Lead,
-    MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OrderId,
-    OrderKind, OrderList, OrderRequest, OwnerId, Party, PartyRegistration, PlatformId, Power,
-    Price, PriceRule, PublicKey, ReduceOrder, RetailerId, Role, SelfTradeAction, Sequenced, Side,
-    Signature, SignedNewOrder, SlotKey, TimeInForce, Timestamp, Trade, UtilityId,
+    ClientOrderId, Command, Conditions, DeliverySlot, Energy, Event, Lead, MarketControls, MeterId,
+    NewOrder, OrderId, OrderKind, OrderList, OrderRequest, Party, PartyRegistration, Price,
+    PublicKey, ReduceOrder, Role, SelfTradeAction, Sequenced, Side, Signature, SignedNewOrder,
+    SlotKey, TimeInForce, Timestamp, Trade,
 };
 
 use crate::{
     import::{Action, Loss, Message, Stay},
-    stage::ORIGIN,
+    stage::{MARKET, ORIGIN, code, market, meter},
 };
 
-const MARKET: MarketId = MarketId::new(1);
+/// What its market, parties and meters are called.
+const NAME: &str = "import";
 /// Books are whole days.
 const SLOT_MINUTES: u16 = 1_440;
 /// From the first message to the first delivery: ten years, so that no gate closes on a log.
@@ -141,15 +141,20 @@ impl Venue {
 
     /// What makes the market.
     pub(super) fn opening(&self) -> Vec<Command> {
-        let mut commands = vec![Command::DefineMarket(market(self.band.levels()))];
+        let mut commands = vec![Command::DefineMarket(market(
+            NAME,
+            SLOT_MINUTES,
+            Lead::from_minutes(2 * LEAD_MINUTES),
+            self.band.levels(),
+        ))];
         let self_trade = SelfTradeAction::Allow;
         let controls = MarketControls { self_trade, ..MarketControls::standard(MARKET) };
         commands.push(Command::SetControls(controls));
         commands.extend([Role::Platform, Role::Retailer, Role::Utility].map(|role| {
             let (party, key) = (Party { role, number: 1 }, PublicKey::new([0; 32]));
-            Command::RegisterParty(PartyRegistration { party, code: code(), key })
+            Command::RegisterParty(PartyRegistration { party, code: code(NAME), key })
         }));
-        commands.extend((1..=METERS).map(|number| Command::RegisterMeter(meter(number))));
+        commands.extend((1..=METERS).map(|number| Command::RegisterMeter(meter(NAME, number))));
         commands
     }
 
@@ -406,43 +411,5 @@ impl Venue {
     fn number(&mut self) -> ClientOrderId {
         self.client_order = self.client_order.saturating_add(1);
         ClientOrderId::new(self.client_order)
-    }
-}
-
-#[expect(clippy::expect_used, reason = "the text fits")]
-fn code<const N: usize>() -> Code<N> {
-    Code::new("import").expect("a code")
-}
-
-#[expect(clippy::expect_used, reason = "a currency there is")]
-fn market(levels: u32) -> MarketDefinition {
-    MarketDefinition {
-        market: MARKET,
-        area: code(),
-        time_zone: code(),
-        currency: Currency::from_iso("EUR").expect("a currency"),
-        slot_minutes: SLOT_MINUTES,
-        price_min: Price::from_micros(1),
-        price_max: Price::from_micros(i64::from(levels)),
-        tick: Price::from_micros(1),
-        lot: Energy::from_wh(1),
-        quantity_max: Energy::from_wh(u64::from(u32::MAX)),
-        opening_lead: Lead::from_minutes(2 * LEAD_MINUTES),
-        gate_lead: Lead::from_minutes(0),
-        price_rule: PriceRule::T7Clamp,
-    }
-}
-
-fn meter(number: u32) -> MeterRegistration {
-    MeterRegistration {
-        meter: MeterId::new(number),
-        code: code(),
-        platform: PlatformId::new(1),
-        retailer: RetailerId::new(1),
-        utility: UtilityId::new(1),
-        owner: OwnerId::new(0),
-        key: PublicKey::new([0; 32]),
-        injection_max: Power::from_w(u32::MAX),
-        withdrawal_max: Power::from_w(u32::MAX),
     }
 }

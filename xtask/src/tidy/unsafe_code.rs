@@ -8,8 +8,12 @@ const CORE: [&str; 3] = ["types", "wire", "settlement"];
 const FORBID: &str = concat!("#![forbid(", "unsafe_code)]");
 
 /// Files that may hold it; a decision record names each.
-const FILES_ALLOWED: [&str; 3] =
-    ["engine/src/prefetch.rs", "journal/src/bus_error.rs", "journal/src/mapping.rs"];
+const FILES_ALLOWED: [&str; 4] = [
+    "engine/src/prefetch.rs",
+    "journal/src/bus_error.rs",
+    "journal/src/mapping.rs",
+    "journal/src/ring.rs",
+];
 
 // Put together so that this file does not contain what it looks for.
 const KEYWORD: &str = concat!("un", "safe");

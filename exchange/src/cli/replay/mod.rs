@@ -3,6 +3,7 @@
 mod diff;
 mod export;
 mod inspect;
+mod network;
 mod parts;
 mod run;
 mod trace;
@@ -25,7 +26,7 @@ pub enum Command {
     Diff(diff::Options),
     /// Tell the life of an order or a trade, stop by stop
     Trace(trace::Options),
-    /// Drive a log of orders through the engine: ours, CSV, NDJSON, flows, LOBSTER, ITCH
+    /// Drive a log of orders through the engine, or ours to a running exchange: CSV, NDJSON, flows, LOBSTER, ITCH
     Run(run::Options),
     /// Write orders, trades, events or commands as CSV or NDJSON
     Export(export::Options),

@@ -1,6 +1,6 @@
 //! `gridcross replay run`: a log of orders through the engine.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use ::replay::{
     import::{self, Scale, UNIT, detect},
@@ -11,7 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use types::{Timestamp, market::LEVELS_MAX};
 
-use super::parts::{self, Part};
+use super::{
+    network,
+    parts::{self, Part},
+};
 use crate::{
     cli::OutputOptions,
     exit::{Failure, Kind},
@@ -55,6 +58,20 @@ pub struct Options {
     /// Write a journal into this new directory
     #[arg(long, value_name = "DIR", conflicts_with = "rounds")]
     journal: Option<PathBuf>,
+    /// Send the requests of an exchange's log to a running exchange at this address
+    #[arg(long, value_name = "ADDRESS", requires = "keys")]
+    #[arg(conflicts_with_all = ["rounds", "journal", "skip_bad", "symbol"])]
+    quic: Option<SocketAddr>,
+    /// With --quic: certificates of its platforms and authority, signing keys of its meters
+    #[arg(long, value_name = "DIR", requires = "quic")]
+    keys: Option<PathBuf>,
+    /// With --quic: the name in the exchange's certificate
+    #[arg(long, default_value = "localhost", requires = "quic")]
+    server_name: String,
+    /// With --quic: move delivery slots and validity by so many days
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true, requires = "quic")]
+    #[arg(value_parser = value_parser!(i64).range(-36_525..=36_525))]
+    shift_days: i64,
     /// How it is printed
     #[command(flatten)]
     output: OutputOptions,
@@ -133,6 +150,9 @@ struct CountRow {
 /// See [`super::run`].
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let settings = settings(options)?;
+    if let (Some(address), Some(keys)) = (options.quic, &options.keys) {
+        return send(options, &settings, address, keys);
+    }
     let style = ProgressStyle::with_template("{spinner} {pos} rows ({per_sec})");
     let bar = ProgressBar::new_spinner()
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
@@ -171,6 +191,67 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let lost: Vec<_> = lost.into_iter().map(count).collect();
     let parts =
         [Part::new("run", &[figures])?, Part::new("rejects", &rejects)?, Part::new("lost", &lost)?];
+    parts::print(&parts, options.output.output)
+}
+
+#[derive(Debug, Serialize)]
+struct NetworkFigures {
+    rows: u64,
+    sessions: usize,
+    sent: u64,
+    accepted: u64,
+    rejected: u64,
+    unanswered: u64,
+    left_out: u64,
+    p50_us: u64,
+    p99_us: u64,
+    p999_us: u64,
+    max_us: u64,
+    elapsed_ms: u64,
+}
+
+/// Sends the log's requests to a running exchange, and prints what came of them.
+fn send(
+    options: &Options,
+    settings: &run::Options,
+    address: SocketAddr,
+    keys: &std::path::Path,
+) -> Result<(), Failure> {
+    let target = network::Target {
+        address,
+        server_name: options.server_name.clone(),
+        keys: keys.to_owned(),
+        shift_days: options.shift_days,
+        speed: settings.speed,
+        from: settings.from,
+        to: settings.to,
+    };
+    let outcome = network::run(&options.file, settings.format, &target)?;
+    let total = |counts: &BTreeMap<&str, u64>| counts.values().copied().sum();
+    let quantile = |quantile| outcome.latencies.value_at_quantile(quantile);
+    let figures = NetworkFigures {
+        rows: outcome.rows,
+        sessions: outcome.sessions,
+        sent: outcome.sent,
+        accepted: outcome.accepted,
+        rejected: total(&outcome.rejected),
+        unanswered: outcome.unanswered,
+        left_out: total(&outcome.left_out),
+        p50_us: quantile(0.5),
+        p99_us: quantile(0.99),
+        p999_us: quantile(0.999),
+        max_us: outcome.latencies.max(),
+        elapsed_ms: u64::try_from(outcome.elapsed.as_millis()).unwrap_or(u64::MAX),
+    };
+    let rows = |counts: BTreeMap<&'static str, u64>| -> Vec<_> {
+        counts.into_iter().map(|(reason, count)| CountRow { reason, count }).collect()
+    };
+    let (rejects, left_out) = (rows(outcome.rejected), rows(outcome.left_out));
+    let parts = [
+        Part::new("run", &[figures])?,
+        Part::new("rejects", &rejects)?,
+        Part::new("left_out", &left_out)?,
+    ];
     parts::print(&parts, options.output.output)
 }
 
