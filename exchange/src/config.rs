@@ -271,10 +271,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     check_together(&markets).map_err(|message| value("markets", message))?;
     let credit = controls::credit(&file.credit, &markets)
         .map_err(|(index, key, message)| value(&format!("credit[{index}].{key}"), message))?;
-    let policy = serde_json::to_string(&file.settlement.policy)
-        .map_err(|error| value("settlement.policy", error.to_string()))?;
-    let policy = Policy::from_json(&policy)
-        .map_err(|error| value("settlement.policy", error.to_string()))?;
+    let policy = policy(&file.settlement).map_err(|message| value("settlement.policy", message))?;
     Ok(Config {
         shards,
         listen: file.exchange.listen,
@@ -299,6 +296,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 }
 
 type Refused = (&'static str, String);
+
+/// The rules of settlement, as their own reader takes them.
+fn policy(table: &SettlementTable) -> Result<Policy, String> {
+    let text = serde_json::to_string(&table.policy).map_err(|error| error.to_string())?;
+    Policy::from_json(&text).map_err(|error| error.to_string())
+}
 
 /// Minutes between a market's own verification cycles, if it has any.
 fn rhythm(table: &MarketTable) -> Result<Option<u32>, Refused> {

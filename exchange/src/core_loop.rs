@@ -194,8 +194,13 @@ impl CoreLoop {
                 is_control: matches!(command, Command::SetTrading(_)),
                 events: range,
             });
+            // A signed frame becomes durable with its evidence, whole.
+            let goes_on = matches!(
+                batch.commands.get(index.saturating_add(1)),
+                Some(Command::DelegatedOrder(_) | Command::DelegatedReplace(_))
+            );
             let (commands, bytes) = (batch.applied.len(), self.journal.open_bytes());
-            if self.bounds.are_reached(commands, bytes, events, began) {
+            if !goes_on && self.bounds.are_reached(commands, bytes, events, began) {
                 break;
             }
         }

@@ -265,12 +265,7 @@ impl Node {
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
         let address = gateway.address();
-        let connector = Connector {
-            address: reachable(address),
-            server_name: "localhost".to_owned(),
-            identity: Identity::load(&keys, &authority::file_name(SETTLEMENT))?,
-            authority,
-        };
+        let connector = own_connector(&keys, address)?;
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
         let histories = ready.iter().map(|ready| ready.history(layout, &map)).collect();
         tokio::spawn(resume::serve(histories, resume_receiver));
@@ -383,6 +378,16 @@ impl Node {
         captured?;
         failed.map_or(Ok(engines), Err)
     }
+}
+
+/// How settlement reaches its own exchange.
+fn own_connector(keys: &Path, address: SocketAddr) -> Result<Connector, IdentityError> {
+    Ok(Connector {
+        address: reachable(address),
+        server_name: "localhost".to_owned(),
+        identity: Identity::load(keys, &authority::file_name(SETTLEMENT))?,
+        authority: identity::load_certificates(&keys.join("ca.crt"))?,
+    })
 }
 
 /// Gives settlement some time for what is durable of the shards that stopped.

@@ -326,7 +326,7 @@ mod tests {
         let market = config.markets.first().unwrap().definition;
         let day = calendar::local_day("2026-06-24", "Europe/Berlin", 15).unwrap();
         let key = market.key(day[48]);
-        let map = Arc::new(ShardMap::new(Shards::ONE, [&market].into_iter()).unwrap());
+        let map = Arc::new(ShardMap::new(Shards::ONE, [&market]).unwrap());
         let meter = MeterRegistration {
             meter: MeterId::new(1),
             code: Code::new("M").unwrap(),
@@ -408,13 +408,11 @@ mod tests {
         let [too_old, first, third, complete] = messages[..] else { panic!("{messages:?}") };
         let Outbound::ResumeTooOld(too_old) = too_old else { panic!("{too_old:?}") };
         assert_eq!(too_old.through, LAST);
-        let open = [first, third].map(|message| match message {
-            Outbound::ExecutionReport(report) => {
-                assert_eq!((report.exec_type, report.seq), (ExecType::Status, LAST));
-                assert_eq!((report.quantity, report.leaves), (Energy::ZERO, Energy::from_wh(500)));
-                (report.order.get(), report.client_order.get(), report.side)
-            }
-            other => panic!("{other:?}"),
+        let open = [first, third].map(|message| {
+            let Outbound::ExecutionReport(report) = message else { panic!("{message:?}") };
+            assert_eq!((report.exec_type, report.seq), (ExecType::Status, LAST));
+            assert_eq!((report.quantity, report.leaves), (Energy::ZERO, Energy::from_wh(500)));
+            (report.order.get(), report.client_order.get(), report.side)
         });
         assert_eq!(open, [(1, 1, Some(Side::Sell)), (3, 3, Some(Side::Sell))]);
         let through = ResumeComplete { through: LAST };

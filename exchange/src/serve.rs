@@ -13,6 +13,7 @@ use crate::{
     node::{Layout, Node, NodeError, NodeOptions},
     registry::{self, Registry},
     settlement_worker::{Settlement, WorkerError},
+    shard::Shard,
 };
 
 /// Between two lines of status.
@@ -44,20 +45,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         slots: &[],
     };
     let node = Node::start(options).await.map_err(Failure::node)?;
-    for shard in &node.shards {
-        let recovered = shard.recovered;
-        tracing::info!(
-            "{}recovered {} commands up to sequence {} in {:?} (snapshot at {}, torn bytes dropped: \
-             {}, settled up to {})",
-            prefix(config.shards, shard.id),
-            recovered.commands,
-            recovered.last_seq,
-            recovered.took,
-            recovered.snapshot,
-            recovered.torn_bytes,
-            recovered.captured
-        );
-    }
+    node.shards.iter().for_each(|shard| log_recovery(&prefix(config.shards, shard.id), shard));
     tracing::info!("listening on {}", node.address);
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
@@ -103,6 +91,20 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         );
     }
     Ok(())
+}
+
+fn log_recovery(prefix: &str, shard: &Shard) {
+    let recovered = shard.recovered;
+    tracing::info!(
+        "{prefix}recovered {} commands up to sequence {} in {:?} (snapshot at {}, torn bytes dropped: {}, \
+         settled up to {})",
+        recovered.commands,
+        recovered.last_seq,
+        recovered.took,
+        recovered.snapshot,
+        recovered.torn_bytes,
+        recovered.captured
+    );
 }
 
 /// Markets with a rhythm of their own, besides the cycles of all.

@@ -51,11 +51,10 @@ impl OutboundBatch {
         let full = (self.messages >= FRAME_MESSAGES_MAX).then(|| std::mem::take(self));
         message.encode(&mut self.payload);
         self.messages = self.messages.saturating_add(1);
-        match message {
-            Outbound::ExecutionReport(report) => self.reported = report.seq,
-            Outbound::MassCancelled(report) => self.reported = report.seq,
-            Outbound::ResumeComplete(complete) => self.reported = complete.through,
-            _ => {}
+        if let Outbound::ResumeComplete(complete) = message {
+            self.reported = complete.through;
+        } else if let Some(seq) = message.seq() {
+            self.reported = seq;
         }
         full
     }
@@ -211,9 +210,8 @@ impl Sessions {
 
     /// A suspension, a kill or the end of one is durable.
     fn controlled(&self, seq: Seq, events: &[Event]) {
-        let refused = events.iter().find_map(|event| match event {
-            Event::CommandRejected(rejected) => Some(rejected.reason),
-            _ => None,
+        let refused = events.iter().find_map(|event| {
+            if let Event::CommandRejected(rejected) = event { Some(rejected.reason) } else { None }
         });
         let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = waiting.pop_front() {
@@ -375,17 +373,19 @@ impl Egress {
 
     /// Takes note of what concerns others than sessions.
     fn observe(&self, event: &Event) {
-        match event {
-            Event::MeterRegistered(registration) => self.directory.enrol(registration),
-            Event::PartyRegistered(registration) => self.directory.enrol_party(registration),
+        if let Event::MeterRegistered(registration) = event {
+            self.directory.enrol(registration);
+        } else if let Event::PartyRegistered(registration) = event {
+            self.directory.enrol_party(registration);
+        } else if let Event::MassCancelled(MassCancelled {
+            origin: None,
+            scope: types::Scope::Platform(platform),
+            complete: false,
+            ..
+        }) = event
+        {
             // What the exchange began for a platform it goes on with until nothing is left.
-            Event::MassCancelled(MassCancelled {
-                origin: None,
-                scope: types::Scope::Platform(platform),
-                complete: false,
-                ..
-            }) => self.sessions.guard(|guard| guard.again(*platform)),
-            _ => {}
+            self.sessions.guard(|guard| guard.again(*platform));
         }
     }
 }

@@ -6,6 +6,10 @@
 //! too fast is held back by [`throttle`]; what a platform leaves behind is cancelled by [`guard`]. Who may connect is decided by
 //! [`authority`], [`identity`] and [`revocation`]; whose key signs for which meter is looked up in [`directory`].
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    expect(clippy::duplicate_mod, reason = "`seam` is compiled once more, over a model's atomics")
+)]
 
 pub mod authority;
 pub mod client;

@@ -320,25 +320,26 @@ impl Session {
             Inbound::DelegatedOrder(order) => delegated_order(origin, order),
             Inbound::DelegatedReplace(replace) => delegated_replace(origin, replace),
         };
-        let request = Request { frame: frame.header.number, index, command };
-        let verdict = match &request.command {
-            Command::SignedFrame(signed) => {
-                self.throttle.orders(signed.orders, now_ns, &self.limits)
-            }
-            // Counted with the signature in front of it.
-            Command::DelegatedOrder(_) | Command::DelegatedReplace(_)
-                if index <= handled.signed_orders =>
-            {
-                handled.throttled.map_or(Verdict::Passed, Verdict::Refused)
-            }
-            command if command.makes_orders() => self.throttle.order(now_ns, &self.limits),
-            _ => self.throttle.cancel(now_ns, &self.limits),
-        };
-        if let Command::SignedFrame(signed) = &request.command {
+        self.request(Request { frame: frame.header.number, index, command }, now_ns, handled);
+    }
+
+    /// Passes a request on unless there are too many.
+    fn request(&mut self, request: Request, now_ns: u64, handled: &mut Handled) {
+        let command = &request.command;
+        let verdict = if let Command::SignedFrame(signed) = command {
+            let verdict = self.throttle.orders(signed.orders, now_ns, &self.limits);
             handled.signed_orders = signed.orders;
             handled.throttled =
                 if let Verdict::Refused(limit) = verdict { Some(limit) } else { None };
-        }
+            verdict
+        } else if command.is_of_signed_frame() && request.index <= handled.signed_orders {
+            // Counted with the signature in front of it.
+            handled.throttled.map_or(Verdict::Passed, Verdict::Refused)
+        } else if request.makes_orders() {
+            self.throttle.order(now_ns, &self.limits)
+        } else {
+            self.throttle.cancel(now_ns, &self.limits)
+        };
         let throttled = |limit| request.rejected_at(RejectReason::Throttled, limit);
         match verdict {
             Verdict::Passed => handled.requests.push(request),

@@ -16,8 +16,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, Command, Digest, MeterId, Origin, PlatformId, RejectReason, ShardId, ShardMap,
-    Signature,
+    About, Command, Digest, MeterId, Origin, PlatformId, RejectReason, ShardId, ShardMap, Signature,
 };
 use wire::signing;
 

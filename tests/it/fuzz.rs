@@ -476,7 +476,12 @@ fn no_frame_is_accepted_that_was_not_signed() {
         signed_frame(2, 2, &[5, 6]),
         signed_frame(1, 2, &[7]),
     ];
-    let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000, shard: ShardId::FIRST });
+    let logon = Inbound::Logon(Logon {
+        heartbeat_ms: 10_000,
+        shard: ShardId::FIRST,
+        resume: None,
+        cancel_after_ms: 0,
+    });
     let mut opening = FrameBuilder::default();
     opening.push(|out| logon.encode(out));
     let mut opened = Vec::new();
@@ -488,11 +493,12 @@ fn no_frame_is_accepted_that_was_not_signed() {
         let mut decoder = FrameDecoder::default();
         decoder.extend(&opened);
         decoder.extend(&bytes);
-        let mut session = Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE);
+        let mut session =
+            Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE, Limits::default());
         let first = decoder.next_frame().unwrap().unwrap();
-        assert_eq!(session.handle_frame(&first, |_| Seq::ZERO).ended, None);
+        assert_eq!(session.handle_frame(&first, 0, |_| Seq::ZERO).ended, None);
         let Ok(Some(frame)) = decoder.next_frame() else { return count(coverage, "no frame") };
-        let handled = session.handle_frame(&frame, |_| Seq::ZERO);
+        let handled = session.handle_frame(&frame, 0, |_| Seq::ZERO);
         let (Some(signed), others) = verifier::split_frame(&handled.requests) else {
             return count(coverage, "no signature first");
         };

@@ -85,27 +85,25 @@ async fn a_resumed_session_is_told_everything_once_and_in_order() {
         sessions += 1;
         let mut completed = false;
         for _ in 0..(1 + sessions % 7) {
-            match soon(receiver.next()).await.unwrap() {
-                Outbound::ResumeComplete(complete) => {
-                    assert!(!completed, "said twice");
-                    completed = true;
-                    let last = told_so_far.last();
-                    let Some(Outbound::ExecutionReport(last)) = last else { panic!("{last:?}") };
-                    assert!(last.seq <= complete.through);
-                    let all = told_so_far.iter();
-                    if all.filter(|one| told(one).starts_with("trade")).count() == TRADES {
-                        break;
-                    }
+            let message = soon(receiver.next()).await.unwrap();
+            if let Outbound::ResumeComplete(complete) = message {
+                assert!(!completed, "said twice");
+                completed = true;
+                let last = told_so_far.last();
+                let Some(Outbound::ExecutionReport(last)) = last else { panic!("{last:?}") };
+                assert!(last.seq <= complete.through);
+                let all = told_so_far.iter();
+                if all.filter(|one| told(one).starts_with("trade")).count() == TRADES {
+                    break;
                 }
-                message => {
-                    assert!(is_report(&message), "{message:?}");
-                    live += u32::from(completed);
-                    told_so_far.push(message);
-                    let all = told_so_far.iter();
-                    let trades = all.filter(|one| told(one).starts_with("trade")).count();
-                    if completed && trades == TRADES {
-                        break; // Nothing more comes.
-                    }
+            } else {
+                assert!(is_report(&message), "{message:?}");
+                live += u32::from(completed);
+                told_so_far.push(message);
+                let all = told_so_far.iter();
+                let trades = all.filter(|one| told(one).starts_with("trade")).count();
+                if completed && trades == TRADES {
+                    break; // Nothing more comes.
                 }
             }
         }
@@ -131,10 +129,11 @@ async fn a_client_that_has_nothing_is_told_everything_also_after_a_restart() {
     let mut again = Platform::log_on_with(&venue, 1, resuming(ResumePoint::default())).await;
     let mut heard = Vec::new();
     let through = loop {
-        match again.next().await {
-            Outbound::ResumeComplete(complete) => break complete.through,
-            message => heard.push(message),
+        let message = again.next().await;
+        if let Outbound::ResumeComplete(complete) = message {
+            break complete.through;
         }
+        heard.push(message);
     };
     assert_eq!(heard, in_journal(&venue, PlatformId::new(1)));
     let words: Vec<_> = heard.iter().map(told).collect();
@@ -190,9 +189,9 @@ async fn the_position_of_a_logon_is_where_its_reports_begin() {
     for (begin, first) in begins {
         let Some(Outbound::ExecutionReport(first)) = first else { continue };
         met += 1;
-        let expected = all.iter().find_map(|report| match report {
-            Outbound::ExecutionReport(report) if report.seq > begin => Some(*report),
-            _ => None,
+        let expected = all.iter().find_map(|report| {
+            let Outbound::ExecutionReport(report) = report else { return None };
+            (report.seq > begin).then_some(*report)
         });
         assert_eq!(Some(first), expected, "the first report after {begin}");
     }
@@ -279,7 +278,9 @@ async fn nothing_of_a_session_is_executed_behind_the_first_request_of_its_succes
                 for number in 0..REQUESTS {
                     let requests = vec![cancellation(&older, number)];
                     let session = older.clone();
-                    verifiers.submit(Job::Requests { shard, session, requests }).await;
+                    verifiers
+                        .submit(Job::Requests { shard, session, requests, covered: Vec::new() })
+                        .await;
                 }
             })
         };
@@ -288,7 +289,9 @@ async fn nothing_of_a_session_is_executed_behind_the_first_request_of_its_succes
         }
         sessions.open(&newer);
         let requests = vec![cancellation(&newer, 0)];
-        verifiers.submit(Job::Requests { shard, session: newer.clone(), requests }).await;
+        verifiers
+            .submit(Job::Requests { shard, session: newer.clone(), requests, covered: Vec::new() })
+            .await;
         soon(sending).await.unwrap();
         verifiers.fence().await;
         let mut ring = Vec::new();
@@ -321,7 +324,14 @@ async fn the_last_places_are_for_what_takes_orders_away() {
     let submit = |requests| {
         let (verifiers, session) = (verifiers.clone(), session.clone());
         async move {
-            verifiers.submit(Job::Requests { shard: ShardId::FIRST, session, requests }).await;
+            verifiers
+                .submit(Job::Requests {
+                    shard: ShardId::FIRST,
+                    session,
+                    requests,
+                    covered: Vec::new(),
+                })
+                .await;
             verifiers.fence().await;
         }
     };

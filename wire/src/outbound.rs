@@ -374,3 +374,26 @@ messages! {
         DeadManSet(DeadMan) = 80, 16;
     }
 }
+
+impl Outbound {
+    /// The position that a report tells of; `None` for what is no report.
+    #[must_use]
+    pub const fn seq(&self) -> Option<Seq> {
+        match self {
+            Self::ExecutionReport(report) => Some(report.seq),
+            Self::MassCancelled(report) => Some(report.seq),
+            Self::DelegationReport(report) => Some(report.seq),
+            Self::SessionAccepted(_)
+            | Self::SessionRejected(_)
+            | Self::Heartbeat(_)
+            | Self::LoggedOut(_)
+            | Self::MessageRejected(_)
+            | Self::GoingAway(_)
+            | Self::TestReply(_)
+            | Self::ResumeComplete(_)
+            | Self::ResumeTooOld(_)
+            | Self::SessionLimits(_)
+            | Self::DeadManSet(_) => None,
+        }
+    }
+}

@@ -11,12 +11,13 @@ use bench::{
 use clap::Parser;
 use serde::Serialize;
 use settlement::{
-    CurtailmentReason, FileHead, MeterCode, MeterCodes, MeterPoint, MeterPoints, Pipeline, PlaceName, ScheduleFilter,
-    Settings, ZoneCurtailment, metering::formats::Format, seal, seal_file,
+    CurtailmentReason, FileHead, MeterCode, MeterCodes, MeterPoint, MeterPoints, Pipeline,
+    PlaceName, ScheduleFilter, Settings, ZoneCurtailment, metering::formats::Format, seal,
+    seal_file,
 };
 use types::{
-    ClientOrderId, Energy, Event, MeterId, OrderId, Party, Price, Role, Seq, Side, Timestamp, Trade,
-    TradeId, TradeSide, UtilityId,
+    ClientOrderId, Energy, Event, MeterId, OrderId, Party, Price, Role, Seq, Side, Timestamp,
+    Trade, TradeId, TradeSide, UtilityId,
 };
 use wire::FeedItem;
 

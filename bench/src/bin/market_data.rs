@@ -29,6 +29,7 @@ use gateway::{
     client::{Connector, MarketClient, MarketSubscription, MarketUpdate},
     identity,
     quic::Parts,
+    throttle,
 };
 use journal::Writer;
 use serde::Serialize;
@@ -163,7 +164,7 @@ struct Stage {
     journal: Writer,
     engine: Engine,
     /// Kept open.
-    _ends: (gateway::IngressReceiver, watch::Sender<Seq>, [Box<dyn std::any::Any>; 2]),
+    _ends: (gateway::IngressReceiver, watch::Sender<Seq>, [Box<dyn std::any::Any>; 3]),
 }
 
 fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, Failure> {
@@ -186,6 +187,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
     let (durable_sender, durable) = watch::channel(opened);
     let (feed, feed_receiver) = mpsc::channel(1);
     let (documents, documents_receiver) = mpsc::channel(1);
+    let (resume, resume_receiver) = mpsc::channel(1);
     let (subscribers, arrivals) = mpsc::channel(64);
     let keys = layout.keys();
     let root = identity::load_certificates(&keys.join("ca.crt"))?;
@@ -194,12 +196,17 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         verifier: ClientVerifier::load(&root, &keys.join(authority::REVOCATION_FILE))?,
         directory: &Arc::new(Directory::default()),
         map: &map,
-        ports: vec![ShardPort { sessions: Arc::new(Sessions::default()), ingress, durable }],
-        incoming: Incoming { feed, market: subscribers, data: documents },
+        ports: vec![ShardPort { sessions: Arc::new(Sessions::after(opened)), ingress, durable }],
+        incoming: Incoming { feed, market: subscribers, data: documents, resume },
         storage_low: Arc::default(),
     };
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let gateway = Gateway::start(&GatewayOptions { listen, verifier_threads: 1 }, parts)?;
+    let options = GatewayOptions {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        verifier_threads: 1,
+        limits: throttle::Limits::default(),
+        connections_of_source: 1_024,
+    };
+    let gateway = Gateway::start(&options, parts)?;
     let shard = ShardMarket { journal: layout.journal(), progress: seen, view };
     tokio::spawn(market_data::serve(vec![shard], arrivals));
     let operator = Party { role: Role::Operator, number: 1 };
@@ -209,7 +216,8 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         identity: Identity::load(&keys, &authority::file_name(operator))?,
         authority: root,
     };
-    let kept: [Box<dyn std::any::Any>; 2] = [Box::new(feed_receiver), Box::new(documents_receiver)];
+    let kept: [Box<dyn std::any::Any>; 3] =
+        [Box::new(feed_receiver), Box::new(documents_receiver), Box::new(resume_receiver)];
     let ends = (receiver, durable_sender, kept);
     Ok(Stage { _gateway: gateway, connector, progress, data, journal, engine, _ends: ends })
 }

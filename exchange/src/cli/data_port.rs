@@ -119,7 +119,9 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 /// What a failed request means for who asked.
 pub(super) fn failure(error: ClientError) -> Failure {
     match &error {
-        ClientError::Refused(_) | ClientError::Unexpected => Failure::runtime(error),
+        ClientError::Refused(_) | ClientError::Unexpected | ClientError::TooManySelections => {
+            Failure::runtime(error)
+        }
         ClientError::Tls(_) => Failure::config(error),
         ClientError::Socket(_)
         | ClientError::Connect { .. }

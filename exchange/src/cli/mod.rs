@@ -3,8 +3,8 @@
 pub mod bench;
 pub mod book;
 pub mod ca;
-mod data_port;
 mod connect;
+mod data_port;
 pub mod declare;
 pub mod dry_run;
 mod dry_run_book;

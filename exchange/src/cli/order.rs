@@ -371,7 +371,14 @@ async fn ask(
                 }
                 Outbound::MessageRejected(rejected) => break Some(rejected.reason),
                 Outbound::GoingAway(_) => break Some(RejectReason::GoingAway),
-                Outbound::Heartbeat(_) | Outbound::TestReply(_) | Outbound::MassCancelled(_) => {}
+                Outbound::Heartbeat(_)
+                | Outbound::TestReply(_)
+                | Outbound::MassCancelled(_)
+                | Outbound::DelegationReport(_)
+                | Outbound::ResumeComplete(_)
+                | Outbound::ResumeTooOld(_)
+                | Outbound::SessionLimits(_)
+                | Outbound::DeadManSet(_) => {}
                 Outbound::SessionAccepted(_)
                 | Outbound::SessionRejected(_)
                 | Outbound::LoggedOut(_) => return Err(ClientError::Unexpected),

@@ -190,6 +190,8 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

@@ -135,6 +135,8 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::TradingChanged(_)
         | Event::CreditSet(_)
         | Event::CreditReleased(_)
+        | Event::MeterDelegated(_)
+        | Event::DelegationRevoked(_)
         | Event::CommandRejected(_) => None,
     }
 }

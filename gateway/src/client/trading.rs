@@ -249,12 +249,12 @@ impl TradingSession {
         let opening = async { (receiver.next().await, receiver.next().await) };
         let (first, second) =
             tokio::time::timeout(CONNECT_MAX, opening).await.map_err(|_| ClientError::Timeout)?;
-        let accepted = match first? {
-            Outbound::SessionAccepted(accepted) => accepted,
-            Outbound::SessionRejected(rejected) => {
-                return Err(ClientError::Refused(rejected.reason));
-            }
-            _ => return Err(ClientError::Unexpected),
+        let first = first?;
+        if let Outbound::SessionRejected(rejected) = first {
+            return Err(ClientError::Refused(rejected.reason));
+        }
+        let Outbound::SessionAccepted(accepted) = first else {
+            return Err(ClientError::Unexpected);
         };
         let Outbound::SessionLimits(limits) = second? else {
             return Err(ClientError::Unexpected);
@@ -364,16 +364,12 @@ impl TradingReceiver {
 
     /// Counts reports by position.
     const fn note(&mut self, message: &Outbound) {
-        let seq = match message {
-            Outbound::ExecutionReport(report) => report.seq,
-            Outbound::MassCancelled(report) => report.seq,
+        if let Outbound::ResumeComplete(complete) = message {
             // Everything up to here is told, the open orders of a snapshot included.
-            Outbound::ResumeComplete(complete) => {
-                self.reached = ResumePoint { seq: complete.through, reports: 0 };
-                return;
-            }
-            _ => return,
-        };
+            self.reached = ResumePoint { seq: complete.through, reports: 0 };
+            return;
+        }
+        let Some(seq) = message.seq() else { return };
         let ResumePoint { seq: before, reports } = self.reached;
         self.reached = if before.get() == seq.get() && reports > 0 {
             ResumePoint { seq, reports: reports.saturating_add(1) }

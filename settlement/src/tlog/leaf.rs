@@ -419,6 +419,10 @@ mod tests {
         let bytes = encode_contract(&contract);
         assert_eq!(bytes.len(), CONTRACT_BYTES);
         assert_eq!(decode_contract(&bytes), Some(contract));
+    }
+
+    #[test]
+    fn outcomes_read_back_and_a_provisional_one_is_marked() {
         let energy = Energy::from_wh;
         let money = Money::from_minor;
         let record = OutcomeRecord {

@@ -23,8 +23,9 @@ use gateway::{
 use hdrhistogram::Histogram;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use types::{
-    ClientOrderId, Command, DeliverySlot, Energy, Event, MeterId, OrderId, Party, PlatformId,
-    RejectReason, ReplaceOrder, Role, SlotKey, Timestamp,
+    ClientOrderId, Command, DelegatedOrder, DelegatedReplace, DeliverySlot, Energy, Event, MeterId,
+    OrderId, Party, PlatformId, RejectReason, ReplaceOrder, Role, SignedNewOrder,
+    SignedReplaceOrder, SlotKey, Timestamp,
 };
 use wire::{Inbound, Outbound, inbound::Empty, outbound::ExecType};
 
@@ -192,20 +193,23 @@ impl Plan {
     ) -> Result<Option<(PlatformId, ClientOrderId, Ask)>, Failure> {
         let days = target.shift_days;
         Ok(Some(match *command {
-            Command::NewOrder(signed) => {
-                let mut order = signed.order;
+            Command::NewOrder(SignedNewOrder { origin, order, .. })
+            // There is a key for its meter; a frame of the same orders would need a delegation first.
+            | Command::DelegatedOrder(DelegatedOrder { origin, order }) => {
+                let mut order = order;
                 order.key = shifted_key(order.key, days)?;
                 order.valid_until = shifted(order.valid_until, days);
                 order.conditions.expires = shifted(order.conditions.expires, days);
                 let signed_again = client::sign_new(self.key(order.meter, &target.keys)?, order);
-                (signed.origin.platform, order.client_order, Ask::Whole(signed_again))
+                (origin.platform, order.client_order, Ask::Whole(signed_again))
             }
-            Command::ReplaceOrder(signed) => {
-                let mut replace = signed.replace;
+            Command::ReplaceOrder(SignedReplaceOrder { origin, replace, .. })
+            | Command::DelegatedReplace(DelegatedReplace { origin, replace }) => {
+                let mut replace = replace;
                 replace.valid_until = shifted(replace.valid_until, days);
                 self.key(replace.meter, &target.keys)?;
                 let ask = self.about(replace.order, About::Replace(replace));
-                (signed.origin.platform, replace.client_order, ask)
+                (origin.platform, replace.client_order, ask)
             }
             Command::ReduceOrder(reduce) => {
                 let ask = self.about(reduce.order, About::Reduce(reduce.by));
@@ -243,6 +247,9 @@ impl Plan {
             | Command::SetTrading(_)
             | Command::SetCredit(_)
             | Command::ReleaseCredit(_)
+            | Command::DelegateMeter(_)
+            | Command::RevokeDelegation(_)
+            | Command::SignedFrame(_)
             | Command::PassTime => return Ok(None),
         }))
     }
@@ -569,7 +576,12 @@ impl Session {
             | Outbound::Heartbeat(_)
             | Outbound::LoggedOut(_)
             | Outbound::GoingAway(_)
-            | Outbound::TestReply(_) => return,
+            | Outbound::TestReply(_)
+            | Outbound::DelegationReport(_)
+            | Outbound::ResumeComplete(_)
+            | Outbound::ResumeTooOld(_)
+            | Outbound::SessionLimits(_)
+            | Outbound::DeadManSet(_) => return,
         };
         let Some(waiting) = self.waiting.get_mut(&number) else { return };
         let Some(due) = waiting.pop_front() else { return };
