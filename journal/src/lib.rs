@@ -18,7 +18,7 @@ mod probe;
 mod reader;
 mod record;
 mod retention;
-#[expect(unsafe_code, reason = "docs/decisions/0016-io-uring.md")]
+#[expect(unsafe_code, reason = "docs/decisions/0019-io-uring.md")]
 mod ring;
 mod scan;
 pub mod snapshots;

@@ -220,9 +220,9 @@ async fn every_request_is_answered_before_the_logout_is() {
     assert_eq!(answers.pop(), Some(Outbound::LoggedOut(Empty)));
     let mut numbers: Vec<_> = answers
         .iter()
-        .map(|answer| match answer {
-            Outbound::ExecutionReport(report) => report.client_order.get(),
-            other => panic!("{other:?}"),
+        .map(|answer| {
+            let Outbound::ExecutionReport(report) = answer else { panic!("{answer:?}") };
+            report.client_order.get()
         })
         .collect();
     numbers.sort_unstable();
@@ -380,9 +380,9 @@ async fn who_is_too_fast_is_refused_then_logged_out() {
     assert_eq!(count("turned away throttled"), 5, "as many as a burst, and the one too many");
     assert_eq!(count("turned away unexpected_message"), 11, "what stood behind it");
     assert!(count("unknown_order") <= 4);
-    let limits = answers.iter().filter_map(|answer| match answer {
-        Outbound::MessageRejected(rejected) => Some((rejected.reason.name(), rejected.limit)),
-        _ => None,
+    let limits = answers.iter().filter_map(|answer| {
+        let Outbound::MessageRejected(rejected) = answer else { return None };
+        Some((rejected.reason.name(), rejected.limit))
     });
     assert!(limits.filter(|(name, _)| *name == "throttled").all(|(_, limit)| limit == 1));
     assert_eq!(line.end().await, "8 throttled");

@@ -22,6 +22,7 @@ use gateway::{
     Directory, Ingress, IngressReceiver,
     client::{FrameToSign, sign_new},
     session::Session,
+    throttle::{Limits, Rate},
     verifier::{self, Admission},
 };
 use serde::Serialize;
@@ -36,6 +37,13 @@ const BOOKS: u32 = 96;
 const RING_COMMANDS: u32 = 4_096;
 /// Frames that are made before and sent again and again: more than the caches hold of meters' keys.
 const FRAMES: u64 = 64;
+
+/// Time stands still here.
+const UNLIMITED: Limits = Limits {
+    orders: Rate { per_s: 0, burst: 1 },
+    cancels: Rate { per_s: 0, burst: 1 },
+    open_requests: u32::MAX,
+};
 
 /// Orders a second through one verifying thread, individually signed and in signed frames
 #[derive(Debug, Parser, Serialize)]
@@ -110,6 +118,7 @@ impl Edge {
             map: Arc::new(map),
             rings: vec![ingress],
             storage_low: Arc::new(AtomicBool::new(false)),
+            open_requests_max: u32::MAX,
         };
         Ok(Self { admission, receiver, drained: Vec::new() })
     }
@@ -121,7 +130,12 @@ impl Edge {
         let mut source = OrderSource::new(market, 7);
         let mut bytes = Vec::new();
         let mut builder = FrameBuilder::default();
-        let logon = Inbound::Logon(Logon { heartbeat_ms: 10_000, shard: ShardId::FIRST });
+        let logon = Inbound::Logon(Logon {
+            heartbeat_ms: 10_000,
+            shard: ShardId::FIRST,
+            resume: None,
+            cancel_after_ms: 0,
+        });
         builder.push(|out| logon.encode(out));
         builder.seal(1, &mut bytes);
         for number in 2..FRAMES + 2 {
@@ -159,7 +173,8 @@ impl Edge {
 
     /// One session from its logon to its last frame: how many orders reached the ring.
     fn stream(&mut self, bytes: &[u8]) -> Result<u64, Failure> {
-        let mut session = Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE);
+        let mut session =
+            Session::new(PlatformId::new(1), SessionId::new(1), Shards::ONE, UNLIMITED);
         let mut decoder = FrameDecoder::default();
         let mut refused = 0_u64;
         let mut orders = 0_u64;
@@ -167,9 +182,11 @@ impl Edge {
         for chunk in bytes.chunks(64 << 10) {
             decoder.extend(chunk);
             while let Some(frame) = decoder.next_frame()? {
-                let handled = session.handle_frame(&frame, |_| Seq::ZERO);
+                let handled = session.handle_frame(&frame, 0, |_| Seq::ZERO);
                 let work = (&handled.requests[..], &handled.covered[..]);
-                verifier::admit(ShardId::FIRST, work, &self.admission, &mut |_, _| refused += 1);
+                verifier::admit(ShardId::FIRST, work, u32::MAX, &self.admission, &mut |_, _| {
+                    refused += 1
+                });
                 self.receiver.drain_into(&mut self.drained, usize::MAX);
                 let is_order = |command: &&Command| command.new_order().is_some();
                 orders += u64::try_from(self.drained.iter().filter(is_order).count())?;

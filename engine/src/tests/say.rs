@@ -1,20 +1,15 @@
 //! Events as text.
 
 use types::{
-    CancelReason, Energy, Event, MassCancelled, Money, Phase, Price, Scope, Timestamp, TradeSide,
-    TradingControl,
+    CancelReason, DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, Phase,
+    Price, Scope, Timestamp, TradeSide, TradingControl,
 };
 
 /// One line for an event of a command of this time.
 pub(super) fn event(event: &Event, now: Timestamp) -> String {
     match event {
-        Event::MeterDelegated(delegated) => {
-            let platform = delegated.delegation.platform;
-            format!("meter {} delegates to {platform}", delegated.delegation.meter)
-        }
-        Event::DelegationRevoked(revoked) => {
-            format!("meter {} delegates nothing up to {}", revoked.meter, revoked.number)
-        }
+        Event::MeterDelegated(delegated) => delegation(delegated),
+        Event::DelegationRevoked(revoked) => revocation(revoked),
         Event::MarketDefined(market) => format!("market {} defined", market.market),
         Event::PartyRegistered(party) => format!("{} registered", party.party),
         Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),
@@ -120,6 +115,14 @@ pub(super) fn price(price: Option<Price>) -> String {
 pub(super) fn money(money: Money) -> String {
     let (sign, minor) = (if money.minor() < 0 { "-" } else { "" }, money.minor().unsigned_abs());
     format!("{sign}{}.{:02}", minor / 100, minor % 100)
+}
+
+fn delegation(MeterDelegated { delegation, .. }: &MeterDelegated) -> String {
+    format!("meter {} delegates to {}", delegation.meter, delegation.platform)
+}
+
+fn revocation(DelegationRevoked { meter, number, .. }: &DelegationRevoked) -> String {
+    format!("meter {meter} delegates nothing up to {number}")
 }
 
 /// How long after `now`, in seconds or in nanoseconds.

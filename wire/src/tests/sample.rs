@@ -269,14 +269,6 @@ pub(super) fn outbound() -> Vec<Outbound> {
             reason: 28,
             state: DelegationState::Refused,
         }),
-        Outbound::MassCancelled(MassCancelReport {
-            seq: Seq::new(9_001),
-            time: Timestamp::from_ns(1_780_300_000_123_456_789),
-            client_order: ClientOrderId::new(1_008),
-            cancelled: 262_144,
-            scope: Scope::Meter(MeterId::new(42)),
-            complete: true,
-        }),
         Outbound::ResumeComplete(ResumeComplete { through: Seq::new(9_001) }),
         Outbound::ResumeTooOld(ResumeTooOld {
             first_seq: Seq::new(8_991),
