@@ -494,7 +494,7 @@ mod tests {
 
     /// The template with controls of its market and whatever else follows.
     fn with_controls(lines: &str) -> Result<Config, ConfigError> {
-        with("[settlement]\n", &format!("[markets.controls]\n{lines}\n\n[settlement]\n"))
+        with("\n[settlement]\n", &format!("\n[markets.controls]\n{lines}\n\n[settlement]\n"))
     }
 
     #[test]

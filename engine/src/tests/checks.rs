@@ -448,6 +448,16 @@ const WAYS: &[(RejectReason, &str)] = {
         (R::AuctionNotDue, "controls freeze 1 1\nopen\nuncross"),
         (R::InvalidScope, "suspend session 1"),
         (R::InvalidCredit, "credit limit 1 -0.01"),
+        (R::DelegationMissing, "open\nsell S1 1kWh @ 4.00 delegated"),
+        (
+            R::DelegationExpired,
+            "open\ndelegate S1 to 1 number 1 till now+5\nat now+10\nsell S1 1kWh @ 4.00 delegated",
+        ),
+        (
+            R::DelegationExceeded,
+            "open\ndelegate S1 to 1 number 1 sell\nbuy S1 1kWh @ 4.00 delegated",
+        ),
+        (R::DelegationOutdated, "delegate S1 to 1 number 2\ndelegate S1 to 1 number 1"),
     ]
 };
 

@@ -184,7 +184,9 @@ pub(super) fn energy(text: &str) -> Result<Energy, String> {
 
 /// A decimal in parts of one, where it is a whole number of them.
 fn scaled(text: &str, parts: u32) -> Option<Decimal> {
-    let number = text.parse::<Decimal>().ok()?;
+    // Exponents are for programs.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    let number = text.parse::<Decimal>().ok().filter(|_| is_plain)?;
     number.checked_mul(Decimal::from(parts)).filter(Decimal::is_integer)
 }
 
