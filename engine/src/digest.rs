@@ -9,7 +9,7 @@
 //! buys and for sells the count of levels that hold orders and, best first, price, quantity and
 //! count of orders of each.
 //!
-//! **State**: the bytes `gridcross state 3\n`; then
+//! **State**: the bytes `gridcross state 2\n`; then
 //! 1. last sequence number, last time, number of the last order accepted (`u64`), number of the
 //!    last trade (`u64`), each the shard's zero before the first;
 //! 2. count of markets and, by number: each definition field by field; one byte for whether there
@@ -28,11 +28,12 @@
 //!    (`i64`), reserved and owed in nano-currency (`i128`);
 //! 8. count of lists ever begun and, by platform and number: platform, number, kind, how many orders
 //!    it has (`u8`), how many arrived (`u8`), state (0 collecting, 1 waiting, 2 over);
-//! 9. count of meters with a delegation or revocation and, by number: number, number of the last of
-//!    them (`u64`), one byte for whether there is a delegation, and it, field by field;
-//! 10. each order ever accepted, by number: platform, session, the fields of the new order as sent,
-//!     then the limit now, filled and open quantity, the platform's number of the last replacement
-//!     or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0).
+//! 9. each order ever accepted, by number: platform, session, the fields of the new order as sent,
+//!    then the limit now, filled and open quantity, the platform's number of the last replacement
+//!    or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0);
+//! 10. only where any meter ever had a delegation or revocation: their count and, by number: number,
+//!     number of the last of them (`u64`), one byte for whether there is a delegation, and it, field
+//!     by field.
 //!
 //! The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
@@ -79,7 +80,7 @@ pub(crate) fn book_digest(book: &Book, market: &Market, key: SlotKey) -> Digest 
 
 /// Digest of everything. See the module's description.
 pub(crate) fn state_digest(engine: &Engine) -> Digest {
-    let mut listing = Listing::new(b"gridcross state 3\n");
+    let mut listing = Listing::new(b"gridcross state 2\n");
     listing.u64(engine.last_seq.get());
     listing.i64(engine.last_time.ns());
     let numbers_from = engine.limits.numbers_from();
@@ -97,7 +98,14 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     for list in engine.lists.iter() {
         listing.list(list);
     }
-    listing.u32(next_index(engine.delegations.iter().count()));
+    for (_, order) in engine.orders.iter() {
+        listing.order(engine, order);
+    }
+    // A state without delegations says the same as before there were any.
+    let delegations = next_index(engine.delegations.iter().count());
+    if delegations > 0 {
+        listing.u32(delegations);
+    }
     for (meter, number, delegation) in engine.delegations.iter() {
         listing.u32(meter.get());
         listing.u64(number);
@@ -105,9 +113,6 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
         if let Some(delegation) = delegation {
             listing.delegation(delegation);
         }
-    }
-    for (_, order) in engine.orders.iter() {
-        listing.order(engine, order);
     }
     listing.finish()
 }

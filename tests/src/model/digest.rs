@@ -91,7 +91,7 @@ impl Model {
     /// What the digest is of.
     #[must_use]
     pub fn listing(&self) -> Vec<u8> {
-        let mut listing = Listing::new("gridcross state 3\n");
+        let mut listing = Listing::new("gridcross state 2\n");
         listing.bytes(&self.last_seq.get().to_le_bytes());
         listing.bytes(&self.last_time.ns().to_le_bytes());
         listing.bytes(&u64::try_from(self.orders.len()).expect("few").to_le_bytes());
@@ -115,8 +115,8 @@ impl Model {
         }
         self.list_credit(&mut listing);
         self.list_lists(&mut listing);
-        self.list_delegations(&mut listing);
         self.list_orders(&mut listing);
+        self.list_delegations(&mut listing);
         listing.0
     }
 
@@ -217,6 +217,9 @@ impl Model {
     }
 
     fn list_delegations(&self, listing: &mut Listing) {
+        if self.delegations.is_empty() {
+            return;
+        }
         listing.count(self.delegations.len());
         for (meter, (number, delegation)) in &self.delegations {
             listing.bytes(&meter.get().to_le_bytes());
