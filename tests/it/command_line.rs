@@ -304,3 +304,27 @@ fn an_answer_is_the_same_in_every_format() {
     let nobody = query(copy.path(), 4_000, "json");
     assert_eq!((nobody.code, nobody.stdout.trim()), (Some(0), "[]"));
 }
+
+#[test]
+fn a_benchmark_of_the_gateway_says_what_it_measured_and_what_was_missed() {
+    let common =
+        ["bench", "gateway", "--seconds", "1", "--warm-up-seconds", "0", "--output", "json"];
+    let small = ["--rate", "600", "--frame-orders", "8", "--sign", "frame", "--meters", "256"];
+    let with = |objective: &'static str| {
+        let asked = ["--books", "4", "--assert", "unanswered<=0", "--assert", objective];
+        run(common.iter().chain(&small).chain(&asked).copied())
+    };
+    let met = with("p50<60s");
+    assert_eq!(met.code, Some(0), "{}", met.stderr);
+    let figures: Value = serde_json::from_str(&met.stdout).unwrap();
+    assert_eq!(figures["accepted"], 600, "{figures}");
+    assert_eq!(figures["durability"], "durable");
+    assert!(figures["latency_us"]["p9999"].as_f64().unwrap() > 0.0);
+    let missed = with("p50<1ns");
+    assert_eq!(missed.code, Some(5), "{}", missed.stderr);
+    assert!(missed.stderr.contains("error: `p50<1ns` is missed"), "{}", missed.stderr);
+    let unknown = run(["bench", "gateway", "--assert", "p98<1ms"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
+    let too_many = run(["bench", "gateway", "--sign", "frame", "--frame-orders", "256"]);
+    assert!(sentence(&too_many, 2).contains("at most 255"));
+}

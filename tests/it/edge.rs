@@ -112,7 +112,7 @@ async fn first_flight(connector: &Connector) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_made_up_source_gets_little_more_than_three_times_what_was_sent_in_its_name() {
+async fn a_made_up_source_gets_no_more_than_three_times_what_was_sent_in_its_name() {
     let venue = Venue::open().await;
     let flight = first_flight(&platform(&venue, 1)).await;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, venue.node.address.port()));
@@ -134,9 +134,8 @@ async fn a_made_up_source_gets_little_more_than_three_times_what_was_sent_in_its
     })
     .await
     .unwrap();
-    assert!(datagrams > 1, "the server tried again: {datagrams}");
-    // The transport begins its last datagram below the limit and may end it above.
-    assert!(answered <= 3 * sent + 1_452, "{answered} bytes for {sent}");
+    assert!(datagrams > 0, "it is asked to show itself");
+    assert!(answered <= 3 * sent, "{answered} bytes for {sent}");
     let mut other = Platform::log_on(&venue, 2).await;
     assert!(other.unread_words().await.is_empty());
     venue.close().await;

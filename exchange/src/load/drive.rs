@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 use types::{ClientOrderId, RejectReason};
-use wire::{Outbound, outbound::ExecType};
+use wire::{Inbound, Outbound, outbound::ExecType};
 
 use super::{Failure, frames::Frames, latency::Latencies};
 
@@ -61,6 +61,8 @@ pub struct Plan {
 pub struct SessionLoad {
     /// How and as whom it connects.
     pub connector: Connector,
+    /// What it asks for before the clock starts; the exchange answers each with one message.
+    pub opening: Vec<Inbound>,
     /// What it sends.
     pub frames: Frames,
 }
@@ -144,7 +146,7 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
         .build()?;
     let mut open = Vec::new();
     for load in sessions {
-        let session = runtime.block_on(TradingSession::open(&load.connector, HEARTBEAT_MS))?;
+        let session = runtime.block_on(begin(&load))?;
         open.push((session, load.frames));
     }
     let count = u64::try_from(open.len())?;
@@ -168,6 +170,22 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
     let outcome = runtime.block_on(finish(sending, receiving, &stop))?;
     pacing.join().map_err(|_| "the pacing thread panicked")?;
     Ok(outcome)
+}
+
+/// Logs on, and waits until what opens the session is answered.
+async fn begin(load: &SessionLoad) -> Result<TradingSession, Failure> {
+    let mut session = TradingSession::open(&load.connector, HEARTBEAT_MS).await?;
+    session.sender.send(&load.opening).await?;
+    for _ in &load.opening {
+        let answer = session.receiver.next().await?;
+        if let Outbound::DelegationReport(report) = answer
+            && report.reason == 0
+        {
+            continue;
+        }
+        return Err(format!("a delegation was answered by {answer:?}").into());
+    }
+    Ok(session)
 }
 
 /// Tells the sessions of a timetable what is due, until everything is.

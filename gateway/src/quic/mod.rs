@@ -503,11 +503,9 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
             incoming.refuse();
             continue;
         }
-        let handshakes = shared.handshakes.available_permits();
-        let is_loaded = open >= CONNECTIONS_MAX.div_euclid(2)
-            || handshakes < HANDSHAKES_AT_ONCE_MAX.div_euclid(2);
-        if is_loaded && !incoming.remote_address_validated() {
-            // Under load a source must show that it receives what is sent to it.
+        if !incoming.remote_address_validated() {
+            // A source must show that it receives what is sent to it before anything costs more than
+            // this answer, which is shorter than the question. It takes one way there and back.
             incoming.retry().ok();
             continue;
         }

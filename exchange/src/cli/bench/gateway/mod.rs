@@ -27,13 +27,16 @@ use crate::{
     output::Format,
 };
 
+/// Orders that fit into a frame beside its signature.
+const SIGNED_ORDERS_MAX: u16 = wire::frame::FRAME_MESSAGES_MAX - 1;
+
 /// Options of `bench gateway`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Trading sessions, each of its own platform
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=256))]
     sessions: u16,
-    /// Orders in a frame
+    /// Orders in a frame; with a signature of the frame at most 255
     #[arg(long, default_value_t = 16, value_parser = value_parser!(u16).range(1..=256))]
     frame_orders: u16,
     /// Open loop: orders per second over all sessions
@@ -99,6 +102,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn measure(options: &Options) -> Result<Figures, Failure> {
+    if options.sign == Signing::Frame && options.frame_orders > SIGNED_ORDERS_MAX {
+        return Err(Failure::usage(format!(
+            "`--frame-orders` is {}, but a signed frame has at most {SIGNED_ORDERS_MAX} orders: its \
+             signature is a message too",
+            options.frame_orders
+        )));
+    }
     let setup = Setup { books: options.books, meters: options.meters, platforms: options.sessions };
     let server = Server::start(&Opened {
         setup,
@@ -141,7 +151,7 @@ fn sessions(options: &Options, server: &Server) -> Result<Vec<SessionLoad>, load
             let platform = PlatformId::new(number);
             let frames = source.frames(platform, each, options.frame_orders, Style::Passing)?;
             let connector = server.connector(Party { role: Role::Platform, number })?;
-            Ok(SessionLoad { connector, frames })
+            Ok(SessionLoad { connector, opening: source.opening(platform), frames })
         })
         .collect()
 }
