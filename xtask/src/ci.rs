@@ -32,6 +32,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
     });
     steps.run("docs", || docs(repository));
     tests(repository, &mut steps);
+    features(repository, &mut steps);
     steps.run("loom", || loom(repository));
     steps.run("tidy", || Outcome::from(tidy::check(repository)));
     steps.run("readme", || Outcome::from(readme(repository)));
@@ -88,6 +89,20 @@ fn tests(repository: &Repository, steps: &mut Steps) {
     } else {
         steps.run("tests", || cargo(repository, &["test", "--workspace", "--no-fail-fast"]));
     }
+}
+
+/// What default builds leave out, linted and tested in builds of its own.
+fn features(repository: &Repository, steps: &mut Steps) {
+    steps.run("features: clippy", || {
+        let with = ["--features", "replay/dbn,exchange/dbn"];
+        let all = ["clippy", "-p", "replay", "-p", "exchange", "--all-targets"];
+        let arguments: Vec<_> =
+            all.into_iter().chain(with).chain(["--", "-D", "warnings"]).collect();
+        cargo(repository, &arguments)
+    });
+    steps.run("features: tests", || {
+        cargo(repository, &["test", "-p", "replay", "--features", "dbn", "--lib", "import"])
+    });
 }
 
 fn readme(repository: &Repository) -> Result<(), String> {

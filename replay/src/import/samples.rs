@@ -268,6 +268,61 @@ pub(crate) fn itch(day: &Day) -> Vec<u8> {
     file
 }
 
+/// As Databento writes it. An order that is replaced keeps its number there.
+#[cfg(feature = "dbn")]
+pub(crate) fn dbn(day: &Day) -> Vec<u8> {
+    use ::dbn::{
+        MboMsg, Metadata, RecordHeader, SType, Schema,
+        encode::{EncodeRecord, dbn::Encoder},
+        rtype,
+    };
+    let mut file = Vec::new();
+    let metadata = Metadata::builder()
+        .dataset("SYNTHETIC")
+        .schema(Some(Schema::Mbo))
+        .start(0)
+        .stype_in(None)
+        .stype_out(SType::InstrumentId)
+        .build();
+    let mut encoder = Encoder::new(&mut file, &metadata).unwrap();
+    let mut names = std::collections::BTreeMap::new();
+    let mut put = |at: usize, action: u8, id: u64, order: &FlowOperation, size: u32| {
+        let time = 1_782_896_400_000_000_000 + u64::try_from(at).unwrap() * 1_000_000;
+        let side = if order.side == Side::Buy { b'B' } else { b'A' };
+        let record = MboMsg {
+            hd: RecordHeader::new::<MboMsg>(rtype::MBO, 1, 7 + u32::from(order.book), time),
+            order_id: id,
+            price: i64::from(order.price) * 10_000_000,
+            size,
+            action: std::ffi::c_char::try_from(action).unwrap(),
+            side: std::ffi::c_char::try_from(side).unwrap(),
+            ts_recv: time,
+            ..MboMsg::default()
+        };
+        encoder.encode_record(&record).unwrap();
+    };
+    for (at, step) in day.steps.iter().enumerate() {
+        let name = |order: &FlowOperation| names.get(&order.id).copied().unwrap_or(order.id);
+        match step {
+            Step::Sent(_) => {}
+            Step::Rests { order, left } => put(at, b'A', name(order), order, *left),
+            Step::Filled { maker, quantity } => {
+                put(at, b'T', 0, maker, *quantity);
+                put(at, b'F', name(maker), maker, *quantity);
+                put(at, b'C', name(maker), maker, *quantity);
+            }
+            Step::Cancelled { order, left } => put(at, b'C', name(order), order, *left),
+            Step::Reduced { order, by } => put(at, b'C', name(order), order, *by),
+            Step::Replaced { old, new } => {
+                let kept = name(old);
+                put(at, b'M', kept, new, new.quantity);
+                names.insert(new.id, kept);
+            }
+        }
+    }
+    file
+}
+
 /// What a table's row says: action, order, new order, side, price, quantity, book, account.
 type Cells = (&'static str, u64, Option<u64>, FlowOperation, Option<u32>, Option<u32>);
 
@@ -352,6 +407,8 @@ fn samples_are_what_their_generator_makes() {
         ("orders.csv", csv(&two).into_bytes()),
         ("orders.ndjson", ndjson(&two).into_bytes()),
     ];
+    #[cfg(feature = "dbn")]
+    let files = files.into_iter().chain([("mbo.dbn", dbn(&two))]);
     for (name, made) in files {
         let path = folder().join(name);
         if std::env::var_os("UPDATE_SAMPLES").is_some() {

@@ -65,7 +65,11 @@ fn formats_are_told_apart() {
 #[test]
 fn executions_of_a_file_are_the_fills_of_the_engine() {
     let (one, two) = days();
-    for (name, day) in [("lobster.csv", one), ("itch.bin", two)] {
+    #[cfg(feature = "dbn")]
+    let dbn = Some(("mbo.dbn", days().1));
+    #[cfg(not(feature = "dbn"))]
+    let dbn = None;
+    for (name, day) in [("lobster.csv", one), ("itch.bin", two)].into_iter().chain(dbn) {
         let outcome = run_sample(name, |_| {});
         assert!(day.fills > 100, "{name}: {}", day.fills);
         assert_eq!(outcome.executions, Executions { equal: day.fills, different: 0 }, "{name}");
@@ -75,6 +79,29 @@ fn executions_of_a_file_are_the_fills_of_the_engine() {
         let usual = [Loss::HiddenTrade, Loss::NotAnOrder];
         assert!(outcome.lost.keys().all(|loss| usual.contains(loss)), "{:?}", outcome.lost);
     }
+}
+
+#[cfg(feature = "dbn")]
+#[test]
+fn dbn_files_that_are_cut_short_or_packed_are_refused() {
+    let bytes = fs::read(folder().join("mbo.dbn")).unwrap();
+    let (_dir, path) = file(&bytes[..bytes.len() - 5]);
+    let error = run(&path, &options(&path), &mut |_| {}).map(|outcome| outcome.rows);
+    let whole = run_sample("mbo.dbn", |_| {}).rows;
+    assert!(error.is_err() || error.is_ok_and(|rows| rows == whole - 1), "no row is made up");
+    let (_dir, path) = file(&[0x28, 0xB5, 0x2F, 0xFD, 0, 0, 0, 0]);
+    let mut options = options(&path);
+    options.format = Format::Dbn;
+    let error = run(&path, &options, &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("expected uncompressed DBN"), "{error}");
+}
+
+#[cfg(not(feature = "dbn"))]
+#[test]
+fn a_build_without_a_format_says_so() {
+    let (_dir, path) = file(b"DBN\x03");
+    let error = run(&path, &options(&path), &mut |_| {}).unwrap_err().to_string();
+    assert_eq!(error, "this build does not read DBN; build it with `--features dbn`");
 }
 
 #[test]
