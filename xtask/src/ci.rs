@@ -94,14 +94,13 @@ fn tests(repository: &Repository, steps: &mut Steps) {
 /// What default builds leave out, linted and tested in builds of its own.
 fn features(repository: &Repository, steps: &mut Steps) {
     steps.run("features: clippy", || {
-        let with = ["--features", "replay/dbn,exchange/dbn"];
-        let all = ["clippy", "-p", "replay", "-p", "exchange", "--all-targets"];
-        let arguments: Vec<_> =
-            all.into_iter().chain(with).chain(["--", "-D", "warnings"]).collect();
-        cargo(repository, &arguments)
+        let packages = ["clippy", "-p", "replay", "-p", "exchange", "--all-targets"];
+        let with = ["--features", "exchange/dbn,exchange/parquet", "--", "-D", "warnings"];
+        cargo(repository, &[packages.as_slice(), &with].concat())
     });
     steps.run("features: tests", || {
-        cargo(repository, &["test", "-p", "replay", "--features", "dbn", "--lib", "import"])
+        let package = ["test", "-p", "replay", "--lib", "--features", "dbn,parquet"];
+        cargo(repository, &[package.as_slice(), &["--", "import", "export"]].concat())
     });
 }
 

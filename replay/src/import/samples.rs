@@ -271,6 +271,8 @@ pub(crate) fn itch(day: &Day) -> Vec<u8> {
 /// As Databento writes it. An order that is replaced keeps its number there.
 #[cfg(feature = "dbn")]
 pub(crate) fn dbn(day: &Day) -> Vec<u8> {
+    use std::collections::BTreeMap;
+
     use ::dbn::{
         MboMsg, Metadata, RecordHeader, SType, Schema,
         encode::{EncodeRecord, dbn::Encoder},
@@ -285,7 +287,7 @@ pub(crate) fn dbn(day: &Day) -> Vec<u8> {
         .stype_out(SType::InstrumentId)
         .build();
     let mut encoder = Encoder::new(&mut file, &metadata).unwrap();
-    let mut names = std::collections::BTreeMap::new();
+    let (mut names, mut sizes) = (BTreeMap::new(), BTreeMap::new());
     let mut put = |at: usize, action: u8, id: u64, order: &FlowOperation, size: u32| {
         let time = 1_782_896_400_000_000_000 + u64::try_from(at).unwrap() * 1_000_000;
         let side = if order.side == Side::Buy { b'B' } else { b'A' };
@@ -303,22 +305,35 @@ pub(crate) fn dbn(day: &Day) -> Vec<u8> {
     };
     for (at, step) in day.steps.iter().enumerate() {
         let name = |order: &FlowOperation| names.get(&order.id).copied().unwrap_or(order.id);
-        match step {
-            Step::Sent(_) => {}
-            Step::Rests { order, left } => put(at, b'A', name(order), order, *left),
+        // What is left can be told as a cancellation of the rest or as a change to it.
+        let mut less = |id: u64, order: &FlowOperation, by: u32| {
+            let size = sizes.get_mut(&id).unwrap();
+            *size -= by;
+            let is_change = *size > 0 && at % 3 == 0;
+            let (action, size) = if is_change { (b'M', *size) } else { (b'C', by) };
+            (action, id, *order, size)
+        };
+        let (action, id, order, size) = match step {
+            Step::Sent(_) => continue,
+            Step::Rests { order, left } => {
+                sizes.insert(name(order), *left);
+                (b'A', name(order), *order, *left)
+            }
             Step::Filled { maker, quantity } => {
                 put(at, b'T', 0, maker, *quantity);
                 put(at, b'F', name(maker), maker, *quantity);
-                put(at, b'C', name(maker), maker, *quantity);
+                less(name(maker), maker, *quantity)
             }
-            Step::Cancelled { order, left } => put(at, b'C', name(order), order, *left),
-            Step::Reduced { order, by } => put(at, b'C', name(order), order, *by),
+            Step::Cancelled { order, left } => (b'C', name(order), *order, *left),
+            Step::Reduced { order, by } => less(name(order), order, *by),
             Step::Replaced { old, new } => {
                 let kept = name(old);
-                put(at, b'M', kept, new, new.quantity);
                 names.insert(new.id, kept);
+                sizes.insert(kept, new.quantity);
+                (b'M', kept, *new, new.quantity)
             }
-        }
+        };
+        put(at, action, id, &order, size);
     }
     file
 }
