@@ -128,14 +128,14 @@ impl DbnRows {
         take(&mut self.file, 1, &mut self.record).map_err(read)?;
         let Some(&words) = self.record.first() else { return Ok(false) };
         let size = usize::from(words).saturating_mul(4);
-        let place = format!("record {}", self.records);
+        let place = || format!("record {}", self.records);
         if size < HEADER_BYTES {
-            return Err(broken(&place, "length", &words.to_string(), "4 or more words"));
+            return Err(broken(&place(), "length", &words.to_string(), "4 or more words"));
         }
         take(&mut self.file, size.saturating_sub(1), &mut self.record).map_err(read)?;
         if self.record.len() < size {
             let value = format!("{} bytes", self.record.len());
-            return Err(broken(&place, "record", &value, &format!("{size} bytes")));
+            return Err(broken(&place(), "record", &value, &format!("{size} bytes")));
         }
         Ok(true)
     }
@@ -210,10 +210,11 @@ impl DbnRows {
         let (quantity, ticks) = (self.lots(size)?, self.ticks(price)?);
         let Some(order) = self.open.get_mut(&id) else { return Err(Loss::UnknownOrder) };
         let old = std::mem::replace(order, Open { price, size, filled: 0 });
-        if old.price != price || size > old.size {
+        let left = old.size.saturating_sub(old.filled);
+        if old.price != price || size > left {
             return Ok(Action::Replace { id, new_id: id, price: ticks, quantity });
         }
-        match old.size.saturating_sub(old.filled).saturating_sub(size) {
+        match left.saturating_sub(size) {
             0 => Err(Loss::NotAnOrder),
             by => Ok(Action::Reduce { id, by: self.lots(by)? }),
         }
@@ -248,8 +249,8 @@ impl Rows for DbnRows {
                 return Some(Err(error));
             }
         }
-        let place = format!("record {}", self.records);
-        self.records = self.records.saturating_add(1);
+        let at = self.records;
+        self.records = at.saturating_add(1);
         // Records of other schemas say nothing about orders.
         if self.record.get(1) != Some(&rtype::MBO) {
             return Some(Ok(Row::Lost(Loss::NotAnOrder)));
@@ -259,6 +260,7 @@ impl Rows for DbnRows {
             .ok_or_else(|| ("length", format!("{} bytes", self.record.len()), "56 bytes"))
             .and_then(|record| self.row(&record));
         Some(row.map_err(|(column, value, expected)| {
+            let place = format!("record {at}");
             BadRow { place, column: column.into(), value, expected: expected.to_owned() }.into()
         }))
     }
@@ -309,13 +311,13 @@ mod tests {
     use std::fs;
 
     use ::dbn::{
-        MboMsg, RecordHeader, SType,
+        MboMsg, RecordHeader,
         encode::{EncodeRecord as _, dbn::Encoder},
     };
     use tempfile::TempDir;
 
     use super::*;
-    use crate::import::samples::{days, dbn};
+    use crate::import::samples::{days, dbn, dbn_metadata};
 
     /// Action, order, side, price in currency, size.
     type Written = (char, u64, char, i64, u32);
@@ -332,15 +334,8 @@ mod tests {
     }
 
     fn log(records: &[Written]) -> Vec<u8> {
-        let metadata = Metadata::builder()
-            .dataset("SYNTHETIC")
-            .schema(Some(Schema::Mbo))
-            .start(0)
-            .stype_in(None)
-            .stype_out(SType::InstrumentId)
-            .build();
         let mut bytes = Vec::new();
-        let mut encoder = Encoder::new(&mut bytes, &metadata).unwrap();
+        let mut encoder = Encoder::new(&mut bytes, &dbn_metadata()).unwrap();
         for &(action, order_id, side, price, size) in records {
             let record = MboMsg {
                 hd: RecordHeader::new::<MboMsg>(rtype::MBO, 1, 7, 1_000),
@@ -413,11 +408,15 @@ mod tests {
             ('M', 1, 'B', 10, 6),
             ('M', 1, 'B', 11, 2),
             ('M', 2, 'B', 11, 2),
+            ('F', 1, 'B', 11, 1),
+            ('M', 1, 'B', 11, 2),
         ]);
         let replace = |price, quantity| Ok(Action::Replace { id: 1, new_id: 1, price, quantity });
         let shrinks = Ok(Action::Reduce { id: 1, by: 4 });
         let unknown = Err(Loss::UnknownOrder);
-        assert_eq!(read, [new(1, 9), shrinks, replace(1_000, 6), replace(1_100, 2), unknown]);
+        let (fill, grows) = (Ok(Action::Execute { id: 1, quantity: 1 }), replace(1_100, 2));
+        let expected = [new(1, 9), shrinks, replace(1_000, 6), grows, unknown, fill, grows];
+        assert_eq!(read, expected);
     }
 
     #[test]

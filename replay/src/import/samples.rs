@@ -268,25 +268,30 @@ pub(crate) fn itch(day: &Day) -> Vec<u8> {
     file
 }
 
+/// What stands before the records of MBO.
+#[cfg(feature = "dbn")]
+pub(crate) fn dbn_metadata() -> ::dbn::Metadata {
+    ::dbn::Metadata::builder()
+        .dataset("SYNTHETIC")
+        .schema(Some(::dbn::Schema::Mbo))
+        .start(0)
+        .stype_in(None)
+        .stype_out(::dbn::SType::InstrumentId)
+        .build()
+}
+
 /// As Databento writes it. An order that is replaced keeps its number there.
 #[cfg(feature = "dbn")]
 pub(crate) fn dbn(day: &Day) -> Vec<u8> {
     use std::collections::BTreeMap;
 
     use ::dbn::{
-        MboMsg, Metadata, RecordHeader, SType, Schema,
+        MboMsg, RecordHeader,
         encode::{EncodeRecord, dbn::Encoder},
         rtype,
     };
     let mut file = Vec::new();
-    let metadata = Metadata::builder()
-        .dataset("SYNTHETIC")
-        .schema(Some(Schema::Mbo))
-        .start(0)
-        .stype_in(None)
-        .stype_out(SType::InstrumentId)
-        .build();
-    let mut encoder = Encoder::new(&mut file, &metadata).unwrap();
+    let mut encoder = Encoder::new(&mut file, &dbn_metadata()).unwrap();
     let (mut names, mut sizes) = (BTreeMap::new(), BTreeMap::new());
     let mut put = |at: usize, action: u8, id: u64, order: &FlowOperation, size: u32| {
         let time = 1_782_896_400_000_000_000 + u64::try_from(at).unwrap() * 1_000_000;
