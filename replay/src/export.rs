@@ -1,5 +1,8 @@
 //! A journal as a table, for other programs: orders, trades, events or commands, row by row.
 
+#[cfg(feature = "parquet")]
+mod parquet;
+
 use std::{
     borrow::Cow,
     io::{self, Write},
@@ -34,6 +37,23 @@ pub enum Format {
     Csv,
     /// One JSON object a line.
     Ndjson,
+    /// Apache Parquet; builds without the feature `parquet` do not write it.
+    Parquet,
+}
+
+impl Format {
+    /// Whether this build writes it.
+    ///
+    /// # Errors
+    /// When it does not; the error names the feature to build with.
+    pub const fn check(self) -> Result<(), ExportError> {
+        match self {
+            Self::Parquet if cfg!(not(feature = "parquet")) => {
+                Err(ExportError::NotBuilt { format: "Parquet", feature: "parquet" })
+            }
+            Self::Csv | Self::Ndjson | Self::Parquet => Ok(()),
+        }
+    }
 }
 
 /// Which part of the journal.
@@ -60,43 +80,87 @@ pub enum ExportError {
     /// The rows cannot be written.
     #[error("cannot write the export")]
     Write(#[from] io::Error),
+    /// This program was built without what writes the format.
+    #[error("this build does not write {format}; build it with `--features {feature}`")]
+    NotBuilt {
+        /// Which format.
+        format: &'static str,
+        /// What it is built with.
+        feature: &'static str,
+    },
 }
 
 /// Writes rows of the journal in `dir` to `out`.
 ///
 /// # Errors
-/// When the journal cannot be read or is damaged, or `out` fails.
+/// When the journal cannot be read or is damaged, `out` fails, or this build does not write the format.
 pub fn export(
     dir: &Path,
     what: What,
     format: Format,
     span: Span,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<(), ExportError> {
-    let mut table = Table { format, columns: Vec::new(), out };
-    if format == Format::Csv {
-        // Rows of several kinds have different fields: all names are needed before the first row.
-        journal::scan(dir, &mut |entry, _| {
-            each_row(entry, what, span, &mut |row| {
+    let rows = Rows { dir, what, span };
+    match format {
+        Format::Csv => {
+            let mut table = Table { format, columns: Vec::new(), out };
+            // Rows of several kinds have different fields: all names are needed before the first row.
+            rows.each(&mut |row| {
                 table.learn(row);
                 Ok(())
-            })
-            .map_or_else(|_| ControlFlow::Break(()), ControlFlow::Continue)
-        })?;
-        table.header()?;
+            })?;
+            table.header()?;
+            rows.each(&mut |row| table.row(row))
+        }
+        Format::Ndjson => {
+            let mut table = Table { format, columns: Vec::new(), out };
+            rows.each(&mut |row| table.row(row))
+        }
+        Format::Parquet => parquet(&rows, out),
     }
-    let mut failed = None;
-    journal::scan(
-        dir,
-        &mut |entry, _| match each_row(entry, what, span, &mut |row| table.row(row)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        },
-    )?;
-    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+#[cfg(feature = "parquet")]
+fn parquet(rows: &Rows<'_>, out: &mut (dyn Write + Send)) -> Result<(), ExportError> {
+    let mut columns = parquet::Columns::default();
+    rows.each(&mut |row| {
+        columns.learn(row);
+        Ok(())
+    })?;
+    let mut writer = parquet::Writer::new(columns, out)?;
+    rows.each(&mut |row| writer.row(row))?;
+    Ok(writer.finish()?)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet(_: &Rows<'_>, _: &mut (dyn Write + Send)) -> Result<(), ExportError> {
+    Format::Parquet.check()
+}
+
+/// Which rows.
+struct Rows<'a> {
+    dir: &'a Path,
+    what: What,
+    span: Span,
+}
+
+impl Rows<'_> {
+    /// Calls `each` with every row, until it fails.
+    fn each(&self, each: &mut dyn FnMut(&Object) -> io::Result<()>) -> Result<(), ExportError> {
+        let mut failed = None;
+        journal::scan(
+            self.dir,
+            &mut |entry, _| match each_row(entry, self.what, self.span, each) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
 }
 
 /// The rows of an entry.
@@ -219,6 +283,17 @@ mod tests {
             assert_eq!((csv.lines().count(), compared), (compared + 1, ndjson.lines().count()));
             assert!(compared > 0, "{what:?}");
         }
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    #[test]
+    fn a_build_without_a_format_says_so() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../journal/golden/v1");
+        let mut out = Vec::new();
+        let refused = export(&dir, What::Orders, Format::Parquet, Span::default(), &mut out);
+        let refused = refused.unwrap_err().to_string();
+        let expected = "this build does not write Parquet; build it with `--features parquet`";
+        assert_eq!((refused.as_str(), out.len()), (expected, 0));
     }
 
     #[test]

@@ -117,6 +117,18 @@ fn exports_are_tables() {
 }
 
 #[test]
+fn a_build_without_a_format_names_the_feature() {
+    let (_place, journal, _) = imported("lobster.csv");
+    let file = journal.with_file_name("orders.parquet");
+    let export = ["export", text(&journal), "--format", "parquet", "--file", text(&file)];
+    let refused = refusal(&export, 2);
+    assert!(refused.contains("build it with `--features parquet`"), "{refused}");
+    assert!(!file.exists(), "nothing was there to write");
+    let refused = refusal(&["run", text(&sample("mbo.dbn"))], 2);
+    assert!(refused.contains("build it with `--features dbn`"), "{refused}");
+}
+
+#[test]
 fn an_inspection_adds_up() {
     let day = day::kept();
     let found = replay_json(&["inspect", text(&day.dir)]);

@@ -32,6 +32,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
     });
     steps.run("docs", || docs(repository));
     tests(repository, &mut steps);
+    features(repository, &mut steps);
     steps.run("loom", || loom(repository));
     steps.run("tidy", || Outcome::from(tidy::check(repository)));
     steps.run("readme", || Outcome::from(readme(repository)));
@@ -88,6 +89,19 @@ fn tests(repository: &Repository, steps: &mut Steps) {
     } else {
         steps.run("tests", || cargo(repository, &["test", "--workspace", "--no-fail-fast"]));
     }
+}
+
+/// What default builds leave out, linted and tested in builds of its own.
+fn features(repository: &Repository, steps: &mut Steps) {
+    steps.run("features: clippy", || {
+        let packages = ["clippy", "-p", "replay", "-p", "exchange", "--all-targets"];
+        let with = ["--features", "exchange/dbn,exchange/parquet", "--", "-D", "warnings"];
+        cargo(repository, &[packages.as_slice(), &with].concat())
+    });
+    steps.run("features: tests", || {
+        let package = ["test", "-p", "replay", "--lib", "--features", "dbn,parquet"];
+        cargo(repository, &[package.as_slice(), &["--", "import", "export"]].concat())
+    });
 }
 
 fn readme(repository: &Repository) -> Result<(), String> {

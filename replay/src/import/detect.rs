@@ -19,6 +19,8 @@ pub enum Format {
     Lobster,
     /// NASDAQ TotalView-ITCH 5.0.
     Itch,
+    /// Databento DBN with MBO records; builds without the feature `dbn` do not read it.
+    Dbn,
 }
 
 /// Bytes that are looked at.
@@ -36,6 +38,9 @@ pub fn detect(path: &Path) -> std::io::Result<Format> {
     File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
     if head.starts_with(b"EOLBOOK1") {
         return Ok(Format::Flow);
+    }
+    if head.starts_with(b"DBN") {
+        return Ok(Format::Dbn);
     }
     // The first message of a day is a system event: 12 bytes of type S.
     if head.starts_with(&[0, 12, b'S']) || matches!(head.get(..3), Some([0, 39, b'R'])) {

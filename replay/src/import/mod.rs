@@ -4,6 +4,8 @@
 //! guessed at; what is not of the format is a [`BadRow`]. `docs/replay.md` has the tables.
 
 mod commands;
+#[cfg(feature = "dbn")]
+mod dbn;
 mod detect;
 mod flow;
 mod itch;
@@ -20,6 +22,8 @@ use std::{borrow::Cow, io, path::PathBuf};
 use journal::JournalError;
 use types::{Command, Sequenced, Side};
 
+#[cfg(feature = "dbn")]
+pub use self::dbn::DbnRows;
 pub use self::{
     commands::{CommandRows, JournalRows},
     detect::{Format, detect},

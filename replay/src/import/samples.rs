@@ -268,6 +268,81 @@ pub(crate) fn itch(day: &Day) -> Vec<u8> {
     file
 }
 
+/// What stands before the records of MBO.
+#[cfg(feature = "dbn")]
+pub(crate) fn dbn_metadata() -> ::dbn::Metadata {
+    ::dbn::Metadata::builder()
+        .dataset("SYNTHETIC")
+        .schema(Some(::dbn::Schema::Mbo))
+        .start(0)
+        .stype_in(None)
+        .stype_out(::dbn::SType::InstrumentId)
+        .build()
+}
+
+/// As Databento writes it. An order that is replaced keeps its number there.
+#[cfg(feature = "dbn")]
+pub(crate) fn dbn(day: &Day) -> Vec<u8> {
+    use std::collections::BTreeMap;
+
+    use ::dbn::{
+        MboMsg, RecordHeader,
+        encode::{EncodeRecord, dbn::Encoder},
+        rtype,
+    };
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, &dbn_metadata()).unwrap();
+    let (mut names, mut sizes) = (BTreeMap::new(), BTreeMap::new());
+    let mut put = |at: usize, action: u8, id: u64, order: &FlowOperation, size: u32| {
+        let time = 1_782_896_400_000_000_000 + u64::try_from(at).unwrap() * 1_000_000;
+        let side = if order.side == Side::Buy { b'B' } else { b'A' };
+        let record = MboMsg {
+            hd: RecordHeader::new::<MboMsg>(rtype::MBO, 1, 7 + u32::from(order.book), time),
+            order_id: id,
+            price: i64::from(order.price) * 10_000_000,
+            size,
+            action: std::ffi::c_char::try_from(action).unwrap(),
+            side: std::ffi::c_char::try_from(side).unwrap(),
+            ts_recv: time,
+            ..MboMsg::default()
+        };
+        encoder.encode_record(&record).unwrap();
+    };
+    for (at, step) in day.steps.iter().enumerate() {
+        let name = |order: &FlowOperation| names.get(&order.id).copied().unwrap_or(order.id);
+        // What is left can be told as a cancellation of the rest or as a change to it.
+        let mut less = |id: u64, order: &FlowOperation, by: u32| {
+            let size = sizes.get_mut(&id).unwrap();
+            *size -= by;
+            let is_change = *size > 0 && at % 3 == 0;
+            let (action, size) = if is_change { (b'M', *size) } else { (b'C', by) };
+            (action, id, *order, size)
+        };
+        let (action, id, order, size) = match step {
+            Step::Sent(_) => continue,
+            Step::Rests { order, left } => {
+                sizes.insert(name(order), *left);
+                (b'A', name(order), *order, *left)
+            }
+            Step::Filled { maker, quantity } => {
+                put(at, b'T', 0, maker, *quantity);
+                put(at, b'F', name(maker), maker, *quantity);
+                less(name(maker), maker, *quantity)
+            }
+            Step::Cancelled { order, left } => (b'C', name(order), *order, *left),
+            Step::Reduced { order, by } => less(name(order), order, *by),
+            Step::Replaced { old, new } => {
+                let kept = name(old);
+                names.insert(new.id, kept);
+                sizes.insert(kept, new.quantity);
+                (b'M', kept, *new, new.quantity)
+            }
+        };
+        put(at, action, id, &order, size);
+    }
+    file
+}
+
 /// What a table's row says: action, order, new order, side, price, quantity, book, account.
 type Cells = (&'static str, u64, Option<u64>, FlowOperation, Option<u32>, Option<u32>);
 
@@ -352,6 +427,8 @@ fn samples_are_what_their_generator_makes() {
         ("orders.csv", csv(&two).into_bytes()),
         ("orders.ndjson", ndjson(&two).into_bytes()),
     ];
+    #[cfg(feature = "dbn")]
+    let files = files.into_iter().chain([("mbo.dbn", dbn(&two))]);
     for (name, made) in files {
         let path = folder().join(name);
         if std::env::var_os("UPDATE_SAMPLES").is_some() {

@@ -56,6 +56,7 @@ fn formats_are_told_apart() {
         ("itch.bin", Format::Itch),
         ("orders.csv", Format::Csv),
         ("orders.ndjson", Format::Ndjson),
+        ("mbo.dbn", Format::Dbn),
         (".", Format::Journal),
     ] {
         assert_eq!(detect(&folder().join(name)).unwrap(), format, "{name}");
@@ -65,7 +66,11 @@ fn formats_are_told_apart() {
 #[test]
 fn executions_of_a_file_are_the_fills_of_the_engine() {
     let (one, two) = days();
-    for (name, day) in [("lobster.csv", one), ("itch.bin", two)] {
+    #[cfg(feature = "dbn")]
+    let dbn = Some(("mbo.dbn", days().1));
+    #[cfg(not(feature = "dbn"))]
+    let dbn = None;
+    for (name, day) in [("lobster.csv", one), ("itch.bin", two)].into_iter().chain(dbn) {
         let outcome = run_sample(name, |_| {});
         assert!(day.fills > 100, "{name}: {}", day.fills);
         assert_eq!(outcome.executions, Executions { equal: day.fills, different: 0 }, "{name}");
@@ -75,6 +80,14 @@ fn executions_of_a_file_are_the_fills_of_the_engine() {
         let usual = [Loss::HiddenTrade, Loss::NotAnOrder];
         assert!(outcome.lost.keys().all(|loss| usual.contains(loss)), "{:?}", outcome.lost);
     }
+}
+
+#[cfg(not(feature = "dbn"))]
+#[test]
+fn a_build_without_a_format_says_so() {
+    let (_dir, path) = file(b"DBN\x03");
+    let error = run(&path, &options(&path), &mut |_| {}).unwrap_err().to_string();
+    assert_eq!(error, "this build does not read DBN; build it with `--features dbn`");
 }
 
 #[test]
@@ -230,7 +243,8 @@ fn from_and_to_choose_what_is_timed_and_applied() {
 #[test]
 fn damaged_logs_are_refused_or_passed_over_and_never_more() {
     let mut runs = 0;
-    for name in ["lobster.csv", "itch.bin", "orders.csv", "orders.ndjson"] {
+    let names = ["lobster.csv", "itch.bin", "orders.csv", "orders.ndjson", "mbo.dbn"];
+    for name in names {
         let sound = fs::read(folder().join(name)).unwrap();
         let format = detect(&folder().join(name)).unwrap();
         for seed in 0..24 {
@@ -242,7 +256,7 @@ fn damaged_logs_are_refused_or_passed_over_and_never_more() {
             runs += 1;
         }
     }
-    assert_eq!(runs, 96);
+    assert_eq!(runs, 120);
 }
 
 /// A few bytes changed, dropped or doubled.

@@ -104,6 +104,14 @@ pub enum RunError {
         /// Where.
         path: PathBuf,
     },
+    /// This program was built without what reads the format.
+    #[error("this build does not read {format}; build it with `--features {feature}`")]
+    NotBuilt {
+        /// Which format.
+        format: &'static str,
+        /// What it is built with.
+        feature: &'static str,
+    },
     /// Latencies cannot be counted.
     #[error("no histogram of latencies")]
     Histogram(#[from] hdrhistogram::CreationError),
@@ -136,6 +144,7 @@ pub fn run(path: &Path, options: &Options, each: &mut dyn FnMut(u64)) -> Result<
         Format::Ndjson => (Box::new(TextRows::ndjson(path, options.scale, symbol)?), None),
         Format::Lobster => (Box::new(LobsterRows::open(path, options.scale)?), None),
         Format::Itch => (Box::new(ItchRows::open(path, options.scale, symbol)?), None),
+        Format::Dbn => (dbn(path, options)?, None),
         Format::Flow => {
             let rows = FlowRows::open(path)?;
             let levels = rows.header().price_max;
@@ -152,6 +161,17 @@ pub fn run(path: &Path, options: &Options, each: &mut dyn FnMut(u64)) -> Result<
         pace: None,
     };
     drive.run(rows, each)
+}
+
+#[cfg(feature = "dbn")]
+fn dbn(path: &Path, options: &Options) -> Result<Box<dyn Rows>, RunError> {
+    let symbol = options.symbol.as_deref();
+    Ok(Box::new(crate::import::DbnRows::open(path, options.scale, symbol)?))
+}
+
+#[cfg(not(feature = "dbn"))]
+fn dbn(_: &Path, _: &Options) -> Result<Box<dyn Rows>, RunError> {
+    Err(RunError::NotBuilt { format: "DBN", feature: "dbn" })
 }
 
 /// The first shard's journal of a data directory, or the directory itself.

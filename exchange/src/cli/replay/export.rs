@@ -13,7 +13,7 @@ use ::replay::{
 use clap::{Args, ValueEnum};
 use types::Timestamp;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Kind};
 
 /// Options of `replay export`.
 #[derive(Debug, Args)]
@@ -43,6 +43,8 @@ enum FormatName {
     Csv,
     /// One JSON object a line
     Ndjson,
+    /// Apache Parquet (in builds with the feature `parquet`)
+    Parquet,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -79,20 +81,29 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let format = match options.format {
         FormatName::Csv => Format::Csv,
         FormatName::Ndjson => Format::Ndjson,
+        FormatName::Parquet => Format::Parquet,
     };
+    // Before a file is made.
+    format.check().map_err(failure)?;
     let span = Span { from: options.from, to: options.to };
-    let mut out: Box<dyn Write> = match &options.file {
+    let mut out: Box<dyn Write + Send> = match &options.file {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|source| {
             Failure::usage(format!("cannot write `{}`: {source}", path.display()))
         })?)),
-        None => Box::new(BufWriter::new(io::stdout().lock())),
+        None => Box::new(BufWriter::new(io::stdout())),
     };
     let exported = export(journal, what, format, span, &mut *out)
         .and_then(|()| out.flush().map_err(ExportError::from));
     match exported {
-        Ok(()) => Ok(()),
         Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(ExportError::Journal(error)) => Err(super::journal_failure(&error)),
-        Err(error @ ExportError::Write(_)) => Err(Failure::runtime(error)),
+        other => other.map_err(failure),
+    }
+}
+
+fn failure(error: ExportError) -> Failure {
+    match error {
+        ExportError::Journal(error) => super::journal_failure(&error),
+        missing @ ExportError::NotBuilt { .. } => Failure::new(Kind::Usage, &missing),
+        error @ ExportError::Write(_) => Failure::runtime(error),
     }
 }

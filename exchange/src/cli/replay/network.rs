@@ -142,7 +142,12 @@ impl Plan {
                 Box::new(JournalRows::open(&journal).map_err(read_failure)?)
             }
             Format::Commands => Box::new(CommandRows::open(path).map_err(read_failure)?),
-            Format::Csv | Format::Ndjson | Format::Flow | Format::Lobster | Format::Itch => {
+            Format::Csv
+            | Format::Ndjson
+            | Format::Flow
+            | Format::Lobster
+            | Format::Itch
+            | Format::Dbn => {
                 return Err(Failure::usage(
                     "the log of another venue has none of the exchange's meters and slots; only an \
                      exchange's own log can be sent with --quic",

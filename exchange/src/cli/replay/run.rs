@@ -94,6 +94,8 @@ enum FormatName {
     Lobster,
     /// NASDAQ TotalView-ITCH 5.0
     Itch,
+    /// Databento DBN, schema MBO (in builds with the feature `dbn`)
+    Dbn,
 }
 
 /// How fast.
@@ -180,7 +182,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         import::Format::Csv
         | import::Format::Ndjson
         | import::Format::Lobster
-        | import::Format::Itch => settings.scale,
+        | import::Format::Itch
+        | import::Format::Dbn => settings.scale,
     };
     let figures = figures(&outcome, scale);
     let count = |(reason, count): (&'static str, u64)| CountRow { reason, count };
@@ -268,6 +271,7 @@ fn settings(options: &Options) -> Result<run::Options, Failure> {
         FormatName::Flow => import::Format::Flow,
         FormatName::Lobster => import::Format::Lobster,
         FormatName::Itch => import::Format::Itch,
+        FormatName::Dbn => import::Format::Dbn,
     };
     Ok(run::Options {
         format,
@@ -352,6 +356,7 @@ fn failure(error: RunError) -> Failure {
         RunError::Journal(error) => super::journal_failure(&error),
         bad @ RunError::BadRows(_) => Failure::new(Kind::Usage, &bad)
             .hint("name the format with --format, or pass over such rows with --skip-bad"),
+        missing @ RunError::NotBuilt { .. } => Failure::new(Kind::Usage, &missing),
         exists @ RunError::JournalExists { .. } => Failure::new(Kind::Usage, &exists),
         other @ (RunError::Read { .. } | RunError::Histogram(_)) => Failure::runtime(other),
     }
