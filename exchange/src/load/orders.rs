@@ -21,9 +21,9 @@ pub enum Style {
     Passive,
     /// Immediate-or-cancel, through everything that rests.
     Aggressive,
-    /// Little stays: nine of ten are immediate-or-cancel and find nobody, the tenth meets another at
-    /// the middle price. Keeps the books small however many are sent.
-    Passing,
+    /// Little stays: so many of a hundred meet another at the middle price, the others are
+    /// immediate-or-cancel and find nobody. Keeps the books small however many are sent.
+    Passing(u8),
     /// Anywhere around the middle; meters with even numbers buy, the others sell. For a call, in
     /// which a meter may be on one side only.
     Call,
@@ -77,7 +77,7 @@ impl OrderSource {
         let side = match style {
             Style::Call if meter.get().is_multiple_of(2) => Side::Buy,
             Style::Call => Side::Sell,
-            Style::Any | Style::Passive | Style::Aggressive | Style::Passing => {
+            Style::Any | Style::Passive | Style::Aggressive | Style::Passing(_) => {
                 if self.dice.below(2) == 0 { Side::Buy } else { Side::Sell }
             }
         };
@@ -86,7 +86,7 @@ impl OrderSource {
         let immediate = match style {
             Style::Any => self.dice.below(10) == 0,
             Style::Aggressive => true,
-            Style::Passing => Some(limit) != self.definition.price_of(self.middle),
+            Style::Passing(_) => Some(limit) != self.definition.price_of(self.middle),
             Style::Passive | Style::Call => false,
         };
         let quantity = Energy::from_wh(u64::from(1 + self.dice.below(SIZES)) * 100);
@@ -122,11 +122,11 @@ impl OrderSource {
             (Style::Any | Style::Call, _) => {
                 self.middle + self.dice.below(2 * SPREAD_TICKS + 1) - SPREAD_TICKS
             }
-            (Style::Passing, _) if self.dice.below(10) == 0 => self.middle,
-            (Style::Passing | Style::Passive, Side::Buy) => {
+            (Style::Passing(meeting), _) if self.dice.below(100) < meeting.into() => self.middle,
+            (Style::Passing(_) | Style::Passive, Side::Buy) => {
                 self.middle - 1 - self.dice.below(SPREAD_TICKS)
             }
-            (Style::Passing | Style::Passive, Side::Sell) => {
+            (Style::Passing(_) | Style::Passive, Side::Sell) => {
                 self.middle + 1 + self.dice.below(SPREAD_TICKS)
             }
             (Style::Aggressive, Side::Buy) => self.middle + SPREAD_TICKS + 1,

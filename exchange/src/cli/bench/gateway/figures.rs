@@ -42,6 +42,8 @@ pub(super) struct Figures {
     frame_orders: u16,
     window_frames: Option<u16>,
     signing: Signing,
+    /// Of a hundred orders, how many met another.
+    meeting_percent: u8,
     seconds: u16,
     seed: u64,
     /// How late a frame was handed to the network at most, after it was due.
@@ -75,6 +77,7 @@ impl Figures {
             frame_orders: options.frame_orders,
             window_frames: options.window,
             signing: options.sign,
+            meeting_percent: options.meeting,
             seconds: options.seconds,
             seed: options.seed,
             sent_late_max_us: us(outcome.late_max),

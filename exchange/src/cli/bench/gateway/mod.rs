@@ -55,6 +55,9 @@ pub struct Options {
     /// Closed loop: orders made ready for each session
     #[arg(long, default_value_t = 100_000, value_parser = value_parser!(u64).range(1..=20_000_000))]
     orders: u64,
+    /// Of a hundred orders, how many meet another; the others find nobody
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u8).range(0..=100))]
+    meeting: u8,
     /// Who signs
     #[arg(long, value_enum, default_value = "order")]
     sign: Signing,
@@ -149,7 +152,8 @@ fn sessions(options: &Options, server: &Server) -> Result<Vec<SessionLoad>, load
     (1..=options.sessions)
         .map(|number| {
             let platform = PlatformId::new(number);
-            let frames = source.frames(platform, each, options.frame_orders, Style::Passing)?;
+            let style = Style::Passing(options.meeting);
+            let frames = source.frames(platform, each, options.frame_orders, style)?;
             let connector = server.connector(Party { role: Role::Platform, number })?;
             Ok(SessionLoad { connector, opening: source.opening(platform), frames })
         })
