@@ -4,7 +4,7 @@
 //! Every rule of `docs/matching.md` is looked at here too, but in the order that is cheapest, since
 //! it matters only that all of them hold: whatever is not plainly in order changes nothing here and
 //! goes the general way (`admission`, `matching`, `desk`), which knows the answer. Each table is
-//! touched once. Tests run histories with and without this path and compare.
+//! touched once. Tests run every script with and without this path and compare, and a model beside.
 
 use types::{
     CancelReason, ClientOrderId, Event, NewOrder, OrderAccepted, OrderCancelled, OrderKind,

@@ -1,9 +1,9 @@
 //! What changed in a turn goes to the market view, once the turn is durable; from there to everyone.
 //!
 //! The core loop's part is [`MarketData`]: it copies the best levels of each book that a turn changed
-//! into the lock-free view, and knows nothing of readers. [`hub`] compares what the view shows with
+//! into the lock-free view, and knows nothing of readers. `hub` compares what the view shows with
 //! what it showed before and reads trades from the journal; [`tape`] keeps the newest of both, encoded
-//! once for all readers; [`stream`] writes them to one reader each.
+//! once for all readers; `stream` writes them to one reader each.
 
 mod changes;
 mod hub;
