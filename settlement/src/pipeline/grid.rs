@@ -408,7 +408,7 @@ impl Pipeline {
     /// What is contracted at the places of a utility, by slot, with the limits that hold there.
     ///
     /// # Errors
-    /// When there are more than [`SCHEDULE_LINES_MAX`] lines, or the database refuses.
+    /// When there are more than `SCHEDULE_LINES_MAX` lines, or the database refuses.
     pub fn schedule(&self, filter: &ScheduleFilter) -> Result<ScheduleAnswer, SettlementError> {
         const DOING: &str = "read the schedule";
         let serial = rows::schedule_serial(self.connection())?;
