@@ -25,6 +25,7 @@ use wire::{DecodeError, field::Field};
 
 use crate::{
     exit::{Failure, Kind},
+    priority,
     progress::Progress,
     schedule::Schedule,
     settlement_worker::Captures,
@@ -208,7 +209,10 @@ impl Snapshotter {
         let runtime = Handle::current();
         let thread = thread::Builder::new()
             .name(format!("snapshots-{shard}"))
-            .spawn(move || worker.run(&runtime, last))?;
+            .spawn(move || {
+                priority::SNAPSHOTS.apply();
+                worker.run(&runtime, last);
+            })?;
         Ok(Self { finish, thread })
     }
 
