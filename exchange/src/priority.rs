@@ -5,18 +5,18 @@
 use rustix::process::setpriority_process;
 
 /// Settlement gets about a tenth of a processor that trading wants whole.
-pub const SETTLEMENT: Niceness = Niceness(10);
+pub(crate) const SETTLEMENT: Niceness = Niceness(10);
 /// A snapshot is needed at the next start only.
-pub const SNAPSHOTS: Niceness = Niceness(15);
+pub(crate) const SNAPSHOTS: Niceness = Niceness(15);
 
 /// How far a thread steps back for others: 0 not at all, 19 as far as possible.
 #[derive(Debug, Clone, Copy)]
-pub struct Niceness(i32);
+pub(crate) struct Niceness(i32);
 
 impl Niceness {
     /// Sets that of the calling thread. Where the system refuses, the thread stays as it is: it is slower
     /// for others, and not wrong.
-    pub fn apply(self) {
+    pub(crate) fn apply(self) {
         // No process means the caller, which for Linux is the thread.
         if let Err(error) = setpriority_process(None, self.0) {
             tracing::debug!(%error, "a thread keeps its priority");

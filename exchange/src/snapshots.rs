@@ -207,9 +207,8 @@ impl Snapshotter {
         let mut worker =
             Worker { shard, journal, map, every, progress, finish: finishing, retention };
         let runtime = Handle::current();
-        let thread = thread::Builder::new()
-            .name(format!("snapshots-{shard}"))
-            .spawn(move || {
+        let thread =
+            thread::Builder::new().name(format!("snapshots-{shard}")).spawn(move || {
                 priority::SNAPSHOTS.apply();
                 worker.run(&runtime, last);
             })?;

@@ -7,7 +7,7 @@ use std::{
 
 use gateway::{
     Directory, Ingress, Sessions,
-    client::{self, TradingSession},
+    client::{self, TradingSession, sign_new},
     egress::{SessionHandle, reports_to},
     session::Request,
     verifier::{Admission, Job, Verifiers},
@@ -472,4 +472,24 @@ async fn a_slow_reader_is_told_through_where_and_resumes() {
     let Outbound::ExecutionReport(next) = again.next().await else { panic!("no report") };
     assert_eq!(next.seq, sent.next());
     venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_it_is_told_what_is_applied_before_its_report() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let logon = Logon { tell_applied: true, ..Logon::new(HEARTBEAT_MS, ShardId::FIRST) };
+    let mut early = Platform::log_on_with(&venue, 1, logon).await;
+    for _ in 0..20 {
+        let order = early.order(FIRST, Side::Sell, 100, 10);
+        early.send(&[sign_new(&cast::meter_key(FIRST), order)]).await;
+        let (first, second) = (early.next().await, early.next().await);
+        let Outbound::Applied(applied) = first else { panic!("{first:?}") };
+        assert_eq!((applied.client_order, told(&second)), (order.client_order, "new 10".into()));
+        assert_eq!(Some(applied.seq), second.seq(), "it told of what became durable");
+    }
+    let mut late = Platform::log_on(&venue, 2).await;
+    let order = late.order(SECOND, Side::Sell, 100, 10);
+    assert_eq!(told(&late.place(order).await), "new 10");
+    assert!(late.unread().await.is_empty(), "it did not ask");
 }

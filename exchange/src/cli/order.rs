@@ -378,6 +378,7 @@ async fn ask(
                 | Outbound::ResumeComplete(_)
                 | Outbound::ResumeTooOld(_)
                 | Outbound::SessionLimits(_)
+                | Outbound::Applied(_)
                 | Outbound::DeadManSet(_) => {}
                 Outbound::SessionAccepted(_)
                 | Outbound::SessionRejected(_)
