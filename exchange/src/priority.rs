@@ -6,6 +6,8 @@ use rustix::process::setpriority_process;
 
 /// Settlement gets about a tenth of a processor that trading wants whole.
 pub(crate) const SETTLEMENT: Niceness = Niceness(10);
+/// What settlement is fed by.
+pub(crate) const FEED: Niceness = Niceness(5);
 /// A snapshot is needed at the next start only.
 pub(crate) const SNAPSHOTS: Niceness = Niceness(15);
 
