@@ -20,8 +20,9 @@ use tests::{
 };
 use tokio::sync::mpsc;
 use types::{
-    ClientOrderId, Command, OrderId, OrderRequest, Origin, PlatformId, Role, Seq, SessionId,
-    ShardId, ShardMap, Shards, Side,
+    ClientOrderId, Command, Energy, OrderId, OrderRequest, Origin, PlatformId, Price, RejectReason,
+    ReplaceOrder, Role, Seq, SessionId, ShardId, ShardMap, Shards, Side, Signature,
+    SignedReplaceOrder, Timestamp,
 };
 use wire::{
     ALPN_ORDERS, Inbound, Outbound,
@@ -257,6 +258,7 @@ fn admission(ring: Ingress) -> Admission {
         rings: vec![ring],
         storage_low: Arc::new(AtomicBool::new(false)),
         open_requests_max: 1 << 20,
+        unverified_max: 64,
     }
 }
 
@@ -307,6 +309,63 @@ async fn nothing_of_a_session_is_executed_behind_the_first_request_of_its_succes
         assert!(older.is_fenced() && !newer.is_fenced());
     }
     assert!(cut > 0, "{cut} times in the middle, {whole} times behind everything");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_verifier_has_no_time_for_is_busy_at_once_and_cancellations_go_on() {
+    let (ring, mut receiver) = Ingress::new(1_024);
+    let verifiers = Verifiers::start(1, admission(ring)).unwrap();
+    let (session, mut told_to) = session_of(7, 1);
+    let replacement = |number| {
+        let replace = ReplaceOrder {
+            client_order: ClientOrderId::new(number),
+            order: OrderId::new(1),
+            meter: FIRST,
+            limit: Price::default(),
+            quantity: Energy::ZERO,
+            valid_until: Timestamp::from_ns(i64::MAX),
+        };
+        let origin = session.origin();
+        let signature = Signature::new([0; 64]);
+        let command = Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature });
+        Request { frame: number, index: 0, command }
+    };
+    let submit = |requests| {
+        let (verifiers, session) = (verifiers.clone(), session.clone());
+        async move {
+            let shard = ShardId::FIRST;
+            let job = Job::Requests { shard, session, requests, covered: Vec::new() };
+            verifiers.submit(job).await;
+            verifiers.fence().await;
+        }
+    };
+    let refusals = |payload: Vec<u8>| {
+        let mut bytes = &payload[..];
+        let mut reasons = Vec::new();
+        while !bytes.is_empty() {
+            let Outbound::MessageRejected(refused) = Outbound::decode(&mut bytes).unwrap() else {
+                panic!("a refusal");
+            };
+            reasons.push(refused.reason);
+        }
+        reasons
+    };
+    // One more than the 64 that may wait.
+    let mut requests: Vec<_> = (0..65).map(replacement).collect();
+    requests.insert(30, cancellation(&session, 100));
+    submit(requests).await;
+    let told = refusals(told_to.try_recv().unwrap().payload);
+    assert_eq!(told, vec![RejectReason::Busy; 65]);
+    let mut ring = Vec::new();
+    receiver.drain_into(&mut ring, usize::MAX);
+    assert_eq!(ring, [cancellation(&session, 100).command]);
+    // As many as may wait are looked at, again and again: what was looked at waits no longer.
+    for _ in 0..3 {
+        submit((0..64).map(replacement).collect()).await;
+        let told = refusals(told_to.try_recv().unwrap().payload);
+        assert_eq!(told, vec![RejectReason::UnknownMeter; 64]);
+    }
+    assert_eq!(session.open_requests(), 1, "the cancellation");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -119,6 +119,7 @@ impl Edge {
             rings: vec![ingress],
             storage_low: Arc::new(AtomicBool::new(false)),
             open_requests_max: u32::MAX,
+            unverified_max: u32::MAX,
         };
         Ok(Self { admission, receiver, drained: Vec::new() })
     }
