@@ -23,12 +23,19 @@ use tokio::{
 use types::{ClientOrderId, RejectReason, ShardId};
 use wire::{Inbound, Outbound, inbound::Logon, outbound::ExecType};
 
-use super::{Failure, frames::Frames, latency::Latencies};
+use super::{
+    Failure,
+    frames::Frames,
+    latency::Latencies,
+    timetable::{Stage, Timetable, stage_at},
+};
 
 /// Longest silence the client promises; nothing here lasts longer.
 const HEARTBEAT_MS: u32 = 60_000;
 /// How long answers are waited for after the last order was sent.
 const GRACE: Duration = Duration::from_secs(30);
+/// What is due so long after a stage began shows what remains of the one before.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// The sessions are ready this long before the first order is due.
 const RUN_UP: Duration = Duration::from_millis(50);
 /// How often the timetable is looked at for one session, and at the most for many.
@@ -37,10 +44,10 @@ const TICK_MIN: Duration = Duration::from_micros(100);
 const TICK_MAX: Duration = Duration::from_millis(1);
 
 /// When frames are sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Pace {
-    /// At a rate, over all sessions.
-    OrdersPerSecond(u64),
+    /// At the rates of stages, one behind the other.
+    Stages(Vec<Stage>),
     /// As soon as fewer than so many frames of the session are unanswered.
     Window(usize),
 }
@@ -56,7 +63,7 @@ pub enum Until {
 }
 
 /// What is sent when, and what of it counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// How fast.
     pub pace: Pace,
@@ -86,6 +93,10 @@ pub struct Outcome {
     pub latencies: Latencies,
     /// By session: the same.
     pub by_session: Vec<Latencies>,
+    /// By stage, where there are stages.
+    pub by_stage: Vec<StageOutcome>,
+    /// When the first stage began.
+    pub began: Instant,
     /// Orders that got a number.
     pub accepted: u64,
     /// Orders that were refused, by reason.
@@ -102,30 +113,15 @@ pub struct Outcome {
     pub lost: Vec<String>,
 }
 
-/// When a session's frames are due.
-#[derive(Debug, Clone, Copy)]
-struct Timetable {
-    /// Nanoseconds from one frame of this session to the next.
-    interval_ns: u64,
-    /// Sessions take turns.
-    first_ns: u64,
-}
-
-impl Timetable {
-    fn new(rate: u64, frame_orders: u64, number: u64, sessions: u64) -> Self {
-        let interval_ns = (frame_orders * sessions * 1_000_000_000 / rate.max(1)).max(1);
-        Self { interval_ns, first_ns: interval_ns * number / sessions.max(1) }
-    }
-
-    const fn due_ns(self, frame: u64) -> u64 {
-        self.first_ns + self.interval_ns * frame
-    }
-
-    /// How many of `frames` are due by now.
-    fn due_by(self, now_ns: u64, frames: usize) -> usize {
-        let passed = now_ns.checked_sub(self.first_ns).map_or(0, |ns| ns / self.interval_ns + 1);
-        usize::try_from(passed).unwrap_or(usize::MAX).min(frames)
-    }
+/// What came of the orders that were due in a stage, after the warm-up.
+#[derive(Debug, Clone)]
+pub struct StageOutcome {
+    /// Of those that got a number: from when each was due to its answer.
+    pub accepted: Latencies,
+    /// Of those that were due a while after the stage began: the same.
+    pub settled: Latencies,
+    /// Orders that were refused.
+    pub rejected: u64,
 }
 
 /// What lets a session send.
@@ -145,13 +141,14 @@ struct Track {
     began: Instant,
     warm_up_ns: u64,
     until: Until,
+    stages: Vec<Stage>,
 }
 
 /// Sends everything and waits for the answers.
 ///
 /// # Errors
 /// When a session cannot be opened or a thread not be started.
-pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
+pub fn run(sessions: Vec<SessionLoad>, plan: &Plan) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("client")
@@ -171,7 +168,11 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
         let TradingSession { sender, receiver, .. } = session;
         let gate = Gate::new(plan, &frames, number, count);
         let (warm_up_ns, until) = (ns(plan.warm_up), plan.until);
-        let track = Arc::new(Track { frames, gate, began, warm_up_ns, until });
+        let stages = match &plan.pace {
+            Pace::Stages(stages) => stages.clone(),
+            Pace::Window(_) => Vec::new(),
+        };
+        let track = Arc::new(Track { frames, gate, began, warm_up_ns, until, stages });
         let (sent, all_sent) = watch::channel(None);
         receiving.spawn_on(
             receive(receiver, Arc::clone(&track), all_sent, stopped.clone())?,
@@ -181,9 +182,34 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
         tracks.push(track);
     }
     let pacing = thread::Builder::new().name("pace".to_owned()).spawn(move || pace(&tracks))?;
-    let outcome = runtime.block_on(finish(sending, receiving, &stop))?;
+    let outcome = runtime.block_on(finish(sending, receiving, &stop, began))?;
     pacing.join().map_err(|_| "the pacing thread panicked")?;
     Ok(outcome)
+}
+
+/// Sessions that say nothing but that they are there.
+#[derive(Debug)]
+pub struct Held {
+    _sessions: Vec<TradingSession>,
+    /// Keeps their connections alive.
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// Opens a session for each, to be held until it is dropped.
+///
+/// # Errors
+/// When a session cannot be opened.
+pub fn hold(connectors: &[Connector]) -> Result<Held, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("idle")
+        .enable_all()
+        .build()?;
+    let open = connectors
+        .iter()
+        .map(|connector| Ok(runtime.block_on(TradingSession::open(connector, HEARTBEAT_MS))?));
+    let sessions: Result<_, Failure> = open.collect();
+    Ok(Held { _sessions: sessions?, _runtime: runtime })
 }
 
 /// Logs on, and waits until what opens the session is answered.
@@ -262,15 +288,15 @@ async fn send(
 }
 
 impl Gate {
-    fn new(plan: Plan, frames: &Frames, number: u64, sessions: u64) -> Self {
-        match plan.pace {
-            Pace::OrdersPerSecond(rate) => Self::Timetable {
-                timetable: Timetable::new(rate, frames.frame_orders, number, sessions),
+    fn new(plan: &Plan, frames: &Frames, number: u64, sessions: u64) -> Self {
+        match &plan.pace {
+            Pace::Stages(stages) => Self::Timetable {
+                timetable: Timetable::new(stages, frames.frame_orders, number, sessions),
                 due: AtomicUsize::new(0),
                 more: Notify::new(),
             },
             Pace::Window(most) => Self::Window {
-                room: Semaphore::new(most),
+                room: Semaphore::new(*most),
                 due_ns: (0..frames.len()).map(|_| AtomicU64::new(0)).collect(),
                 end: plan.warm_up + plan.length,
             },
@@ -341,8 +367,9 @@ async fn finish(
     mut sending: JoinSet<Result<Sent, ClientError>>,
     mut receiving: JoinSet<Received>,
     stop: &watch::Sender<bool>,
+    began: Instant,
 ) -> Result<Outcome, Failure> {
-    let mut whole = Outcome::new()?;
+    let mut whole = Outcome::new(0, began)?;
     let mut open = Vec::new();
     while let Some(sent) = sending.join_next().await {
         match sent? {
@@ -389,7 +416,7 @@ fn receive(
     mut all_sent: watch::Receiver<Option<u64>>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = Received> + Send + 'static, Failure> {
-    let mut received = Received::new(&track.frames)?;
+    let mut received = Received::new(&track)?;
     Ok(async move {
         let mut expected = None;
         while expected.is_none_or(|orders| received.answers < orders) {
@@ -432,12 +459,13 @@ fn receive(
 }
 
 impl Received {
-    fn new(frames: &Frames) -> Result<Self, Failure> {
+    fn new(track: &Track) -> Result<Self, Failure> {
+        let frames = &track.frames;
         let orders = usize::try_from(frames.orders)?;
         let left = (0..frames.orders).step_by(usize::try_from(frames.frame_orders.max(1))?);
         let left = left.map(|first| frames.frame_orders.min(frames.orders - first));
         Ok(Self {
-            outcome: Outcome::new()?,
+            outcome: Outcome::new(track.stages.len(), track.began)?,
             answered: vec![false; orders],
             answers: 0,
             timed: vec![false; orders],
@@ -492,8 +520,13 @@ impl Received {
         if track.until == Until::Durable || reason.is_some() {
             self.time(index, track, now_ns);
         }
-        if track.due_ns(index) < track.warm_up_ns {
+        let due_ns = track.due_ns(index);
+        if due_ns < track.warm_up_ns {
             return;
+        }
+        let (stage, into_ns) = stage_at(&track.stages, due_ns);
+        if let Some(stage) = self.outcome.by_stage.get_mut(stage) {
+            stage.add(reason.is_none(), now_ns.saturating_sub(due_ns), into_ns);
         }
         match reason {
             None => self.outcome.accepted += 1,
@@ -525,9 +558,29 @@ impl Received {
     }
 }
 
-impl Outcome {
+impl StageOutcome {
     fn new() -> Result<Self, Failure> {
+        Ok(Self { accepted: Latencies::new()?, settled: Latencies::new()?, rejected: 0 })
+    }
+
+    fn add(&mut self, accepted: bool, latency_ns: u64, into_ns: u64) {
+        if !accepted {
+            self.rejected += 1;
+            return;
+        }
+        self.accepted.record_ns(latency_ns);
+        if into_ns >= ns(SETTLED_AFTER) {
+            self.settled.record_ns(latency_ns);
+        }
+    }
+}
+
+impl Outcome {
+    fn new(stages: usize, began: Instant) -> Result<Self, Failure> {
+        let by_stage: Result<_, Failure> = (0..stages).map(|_| StageOutcome::new()).collect();
         Ok(Self {
+            by_stage: by_stage?,
+            began,
             latencies: Latencies::new()?,
             by_session: Vec::new(),
             accepted: 0,
@@ -543,6 +596,15 @@ impl Outcome {
     fn add(&mut self, part: Self) {
         self.latencies.add(&part.latencies);
         self.by_session.extend(part.by_session);
+        if self.by_stage.is_empty() {
+            self.by_stage = part.by_stage;
+        } else {
+            for (whole, part) in self.by_stage.iter_mut().zip(part.by_stage) {
+                whole.accepted.add(&part.accepted);
+                whole.settled.add(&part.settled);
+                whole.rejected += part.rejected;
+            }
+        }
         self.accepted += part.accepted;
         for (reason, count) in part.rejected {
             *self.rejected.entry(reason).or_default() += count;
@@ -557,20 +619,4 @@ impl Outcome {
 
 fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sessions_take_turns_at_the_rate() {
-        // 1,000 orders a second in frames of 10 over 2 sessions: each sends a frame every 20 ms.
-        let [first, second] = [0, 1].map(|number| Timetable::new(1_000, 10, number, 2));
-        assert_eq!([first.due_ns(0), first.due_ns(1)], [0, 20_000_000]);
-        assert_eq!(second.due_ns(0), 10_000_000);
-        assert_eq!([0, 20_000_000].map(|now| first.due_by(now, 100)), [1, 2]);
-        assert_eq!([9_999_999, 10_000_000].map(|now| second.due_by(now, 100)), [0, 1]);
-        assert_eq!(first.due_by(u64::MAX, 100), 100);
-    }
 }

@@ -56,6 +56,12 @@ impl Latencies {
         self.ns.value_at_quantile(quantile)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.ns.len()
+    }
+
     /// The longest, in nanoseconds.
     #[must_use]
     pub fn max_ns(&self) -> u64 {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Options,
-    server::{Server, Usage},
+    server::{MemorySample, Server, Usage},
 };
 use crate::{
     demo::report,
@@ -52,13 +52,39 @@ pub(super) struct Figures {
     sessions_lost: Vec<String>,
     exchange_cores_busy: f64,
     exchange_resident_mib: u64,
+    idle_sessions: u16,
+    /// What its memory grew by when they were opened.
+    pub(super) idle_sessions_mib: Option<u64>,
+    /// With an overload: each stage for itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stages: Vec<StageFigures>,
     version: &'static str,
     #[serde(skip)]
     latencies: Latencies,
 }
 
+/// Figures of the orders that were due in one stage.
+#[derive(Debug, Serialize)]
+struct StageFigures {
+    offered_per_s: u64,
+    accepted: u64,
+    rejected: u64,
+    /// Of those that were accepted.
+    accepted_latency_us: Percentiles,
+    /// The p99 of those that were accepted and due two seconds after the stage began, or later.
+    settled_p99_us: f64,
+    exchange_resident_mib_max: u64,
+}
+
 impl Figures {
-    pub(super) fn of(options: &Options, server: &Server, outcome: Outcome, used: &Usage) -> Self {
+    pub(super) fn of(
+        options: &Options,
+        server: &Server,
+        outcome: Outcome,
+        (used, memory): (&Usage, &[MemorySample]),
+    ) -> Self {
+        let stages =
+            if options.overload.is_some() { stages(options, &outcome, memory) } else { Vec::new() };
         let worst = outcome.by_session.iter().map(|session| session.quantile_ns(0.99)).max();
         let elapsed_ms = u64::try_from(outcome.elapsed.as_millis()).unwrap_or(u64::MAX);
         let warm_up_ms = u64::from(options.warm_up_seconds) * 1_000;
@@ -85,6 +111,9 @@ impl Figures {
             sessions_lost: outcome.lost,
             exchange_cores_busy: rate::tenths(used.cpu_ms.into(), elapsed_ms + warm_up_ms),
             exchange_resident_mib: used.resident_kib / 1_024,
+            idle_sessions: options.idle_sessions,
+            idle_sessions_mib: None,
+            stages,
             version: env!("CARGO_PKG_VERSION"),
             latencies: outcome.latencies,
         }
@@ -124,6 +153,28 @@ impl Figures {
             Ok(_) | Err(_) => Map::new(),
         }
     }
+}
+
+/// Each stage's figures.
+fn stages(options: &Options, outcome: &Outcome, memory: &[MemorySample]) -> Vec<StageFigures> {
+    let mut begins = outcome.began;
+    let figures = options.stages().into_iter().zip(&outcome.by_stage).map(|(stage, came)| {
+        let during = begins..begins + stage.length;
+        begins = during.end;
+        let resident = memory.iter().filter(|sample| during.contains(&sample.at));
+        StageFigures {
+            offered_per_s: stage.orders_per_s,
+            accepted: came.accepted.count(),
+            rejected: came.rejected,
+            accepted_latency_us: came.accepted.percentiles(),
+            settled_p99_us: us(Duration::from_nanos(came.settled.quantile_ns(0.99))),
+            exchange_resident_mib_max: resident
+                .map(|sample| sample.resident_kib / 1_024)
+                .max()
+                .unwrap_or(0),
+        }
+    });
+    figures.collect()
 }
 
 /// Reads an earlier run's JSON.

@@ -19,10 +19,11 @@ use crate::{
     exit::{Failure, Kind},
     load::{
         self,
-        drive::{self, Pace, Plan, SessionLoad, Until},
+        drive::{self, Held, Pace, Plan, SessionLoad, Until},
         frames::{FrameSource, Signing},
         market::Setup,
         orders::Style,
+        timetable::{Stage, orders_of_session},
     },
     output::Format,
 };
@@ -43,6 +44,12 @@ pub struct Options {
     #[arg(long, default_value_t = 10_000, conflicts_with = "window",
         value_parser = value_parser!(u64).range(1..=10_000_000))]
     rate: u64,
+    /// Open loop, in three stages of `--seconds` each: the rate, so many times the rate, the rate again
+    #[arg(long, conflicts_with = "window", value_parser = value_parser!(u8).range(2..=100))]
+    overload: Option<u8>,
+    /// Sessions of further platforms that are open and say nothing
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(0..=1_000))]
+    idle_sessions: u16,
     /// Closed loop: frames of a session that may be unanswered; as fast as that allows
     #[arg(long, value_parser = value_parser!(u16).range(1..))]
     window: Option<u16>,
@@ -115,7 +122,8 @@ fn measure(options: &Options) -> Result<Figures, Failure> {
             options.frame_orders
         )));
     }
-    let setup = Setup { books: options.books, meters: options.meters, platforms: options.sessions };
+    let platforms = options.sessions.saturating_add(options.idle_sessions);
+    let setup = Setup { books: options.books, meters: options.meters, platforms };
     let server = Server::start(&Opened {
         setup,
         seed: options.seed,
@@ -123,35 +131,75 @@ fn measure(options: &Options) -> Result<Figures, Failure> {
         below: options.dir.clone().unwrap_or_else(std::env::temp_dir),
     })?;
     let sessions = sessions(options, &server).map_err(failed)?;
-    let warm_up = Duration::from_secs(options.warm_up_seconds.into());
+    let without = server.usage();
+    let _idle = idle_sessions(options, &server).map_err(failed)?;
     let plan = Plan {
-        pace: options
-            .window
-            .map_or(Pace::OrdersPerSecond(options.rate), |frames| Pace::Window(frames.into())),
+        pace: match options.window {
+            None => Pace::Stages(options.stages()),
+            Some(frames) => Pace::Window(frames.into()),
+        },
         until: options.until,
-        warm_up,
-        length: Duration::from_secs(options.seconds.into()),
+        warm_up: options.warm_up(),
+        length: options.length(),
     };
     let before = server.usage();
-    let outcome = drive::run(sessions, plan).map_err(failed)?;
+    let idle_kib = before.resident_kib.saturating_sub(without.resident_kib);
+    let watch = server.watch_memory();
+    let outcome = drive::run(sessions, &plan).map_err(failed)?;
+    let memory = watch.finish();
     let used = server.usage().since(before);
     if let Some(path) = &options.hgrm {
         write(path, &outcome.latencies.hgrm())?;
     }
-    let figures = Figures::of(options, &server, outcome, &used);
+    let mut figures = Figures::of(options, &server, outcome, (&used, &memory));
+    figures.idle_sessions_mib = (options.idle_sessions > 0).then_some(idle_kib / 1_024);
     if let Some(path) = &options.html {
         write(path, &figures.page())?;
     }
     Ok(figures)
 }
 
+impl Options {
+    fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
+    fn warm_up(&self) -> Duration {
+        Duration::from_secs(self.warm_up_seconds.into())
+    }
+
+    /// Of an open loop; the warm-up is part of the first.
+    fn stages(&self) -> Vec<Stage> {
+        let stage = |times: u8, length| Stage {
+            orders_per_s: self.rate.saturating_mul(times.into()),
+            length,
+        };
+        let mut stages = vec![stage(1, self.warm_up() + self.length())];
+        if let Some(times) = self.overload {
+            stages.extend([stage(times, self.length()), stage(1, self.length())]);
+        }
+        stages
+    }
+}
+
+/// Opens the sessions that say nothing.
+fn idle_sessions(options: &Options, server: &Server) -> Result<Held, load::Failure> {
+    let numbers = options.sessions..options.sessions.saturating_add(options.idle_sessions);
+    let connectors: Result<Vec<_>, load::Failure> = numbers
+        .map(|before| {
+            let party = Party { role: Role::Platform, number: before.saturating_add(1) };
+            Ok(server.connector(party)?)
+        })
+        .collect();
+    drive::hold(&connectors?)
+}
+
 /// Signs everything that will be sent.
 fn sessions(options: &Options, server: &Server) -> Result<Vec<SessionLoad>, load::Failure> {
     let mut source = FrameSource::new(&server.market, options.seed, options.sign);
-    let seconds = u64::from(options.seconds) + u64::from(options.warm_up_seconds);
     let each = match options.window {
         Some(_) => options.orders,
-        None => (options.rate * seconds).div_ceil(options.sessions.into()),
+        None => orders_of_session(&options.stages(), options.sessions.into()),
     };
     (1..=options.sessions)
         .map(|number| {

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use gateway::{Identity, authority, client::Connector, identity};
@@ -29,6 +29,8 @@ use crate::{
 const START_MAX: Duration = Duration::from_secs(60);
 /// From now to the first slot that is traded, in minutes: no gate closes while it is measured.
 const AHEAD_MINUTES: u32 = 120;
+/// Between two looks at its memory.
+const LOOK_EACH: Duration = Duration::from_millis(100);
 /// What the program logs in front of its address.
 const LISTENING: &str = "listening on ";
 
@@ -62,6 +64,28 @@ pub(super) struct Usage {
     pub(super) cpu_ms: u64,
     /// Memory it has resident, in KiB.
     pub(super) resident_kib: u64,
+}
+
+/// How much memory it had resident at some instant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemorySample {
+    pub(super) at: Instant,
+    pub(super) resident_kib: u64,
+}
+
+/// Looks at its memory until it is finished.
+#[derive(Debug)]
+pub(super) struct MemoryWatch {
+    stop: mpsc::Sender<()>,
+    thread: thread::JoinHandle<Vec<MemorySample>>,
+}
+
+impl MemoryWatch {
+    /// What was seen.
+    pub(super) fn finish(self) -> Vec<MemorySample> {
+        drop(self.stop);
+        self.thread.join().unwrap_or_default()
+    }
 }
 
 impl Usage {
@@ -120,6 +144,20 @@ impl Server {
         })
     }
 
+    /// Begins to look at its memory.
+    pub(super) fn watch_memory(&self) -> MemoryWatch {
+        let (stop, stopped) = mpsc::channel();
+        let id = self.process.id();
+        let thread = thread::spawn(move || {
+            let mut samples = Vec::new();
+            while stopped.recv_timeout(LOOK_EACH) == Err(mpsc::RecvTimeoutError::Timeout) {
+                samples.push(MemorySample { at: Instant::now(), resident_kib: resident_kib(id) });
+            }
+            samples
+        });
+        MemoryWatch { stop, thread }
+    }
+
     /// What it has used so far; zeros where the system does not say.
     pub(super) fn usage(&self) -> Usage {
         let id = self.process.id();
@@ -129,15 +167,18 @@ impl Server {
         let ticks: u64 =
             fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         let ticks_per_s = rustix::param::clock_ticks_per_second();
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         Usage {
             cpu_ms: ticks.saturating_mul(1_000).checked_div(ticks_per_s).unwrap_or(0),
-            resident_kib: resident
-                .and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok())
-                .unwrap_or(0),
+            resident_kib: resident_kib(id),
         }
     }
+}
+
+/// Memory that a process has resident; 0 where the system does not say.
+fn resident_kib(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    resident.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or(0)
 }
 
 impl Drop for Server {
