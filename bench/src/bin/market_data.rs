@@ -205,7 +205,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         verifier_threads: 1,
         limits: throttle::Limits::default(),
         connections_of_source: 1_024,
-        unverified_max: 4_096,
+        unverified_max: 2_048,
     };
     let gateway = Gateway::start(&options, parts)?;
     let shard = ShardMarket { journal: layout.journal(), progress: seen, view };

@@ -28,7 +28,7 @@ impl Default for GatewayTable {
             cancels_burst: cancels.burst,
             open_requests,
             connections_of_source: 1_024,
-            unverified: 4_096,
+            unverified: 2_048,
         }
     }
 }

@@ -41,6 +41,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const BATCH_MESSAGES: usize = 256;
 /// Longest latency that is told apart: a minute.
 const LATENCY_US_MAX: u64 = 60_000_000;
+/// Requests of a session without an answer: half of what may wait for a verifier.
+const WAITING_MAX: usize = 1_024;
 const DAY_NS: i64 = 86_400_000_000_000;
 const DAY_MINUTES: i64 = 1_440;
 
@@ -507,8 +509,12 @@ impl Session {
         }
     }
 
-    /// Whether the next request is about an order whose number is still to come. None overtakes it.
+    /// Whether the next request has to wait: for the number of the order it is about, since none overtakes
+    /// it, or for answers, since the exchange would have no time for it.
     fn is_held(&self) -> bool {
+        if self.waiting.len() >= WAITING_MAX {
+            return true;
+        }
         let Some(Request { ask: Ask::About(order, _), .. }) = &self.next else { return false };
         self.waiting.contains_key(order)
     }
