@@ -252,7 +252,10 @@ fn check_record(platform: u16, record: &Record, recovered: &Recovered) {
             | ExecType::ReduceRejected
             | ExecType::HibernateRejected
             | ExecType::ActivateRejected
-            | ExecType::MassCancelRejected => panic!("nothing else can happen: {report:?}"),
+            | ExecType::MassCancelRejected
+            | ExecType::Validated
+            | ExecType::ValidateRejected
+            | ExecType::StatusRejected => panic!("nothing else can happen: {report:?}"),
         }
     }
     for (sent, (order, _)) in &recovered.orders {

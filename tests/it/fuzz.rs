@@ -100,6 +100,11 @@ fn signed_order(client_order: u64) -> Inbound {
     Inbound::NewOrder(SignedNew { order, signature: sign(FIRST, &bytes) })
 }
 
+fn validation() -> Inbound {
+    let Inbound::NewOrder(signed) = signed_order(3) else { panic!("a new order") };
+    Inbound::ValidateOrder(signed)
+}
+
 fn signed_replacement() -> Inbound {
     let replace = ReplaceOrder {
         client_order: ClientOrderId::new(9),
@@ -123,6 +128,8 @@ fn streams() -> Vec<Vec<u8>> {
         signed_order(1),
         signed_replacement(),
         Inbound::CancelOrder(request),
+        validation(),
+        Inbound::StatusRequest(request),
         Inbound::ReduceOrder(inbound::Reduce {
             client_order,
             order: OrderId::new(1),

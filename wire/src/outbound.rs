@@ -153,10 +153,16 @@ pub enum ExecType {
     ActivateRejected = 13,
     /// A mass cancellation was refused.
     MassCancelRejected = 14,
+    /// A new order that was only to be validated would be accepted.
+    Validated = 15,
+    /// It would be refused.
+    ValidateRejected = 16,
+    /// A question about an order was refused.
+    StatusRejected = 17,
 }
 
 impl ExecType {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::New,
         Self::Trade,
         Self::Cancelled,
@@ -172,6 +178,9 @@ impl ExecType {
         Self::HibernateRejected,
         Self::ActivateRejected,
         Self::MassCancelRejected,
+        Self::Validated,
+        Self::ValidateRejected,
+        Self::StatusRejected,
     ];
 
     /// The code in messages.

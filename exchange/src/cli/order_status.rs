@@ -177,6 +177,7 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::OrderActivated(_)
         | Event::OrderAccepted(_)
         | Event::OrderRestated(_)
+        | Event::OrderValidated(_)
         | Event::OrderRejected(_)
         | Event::MarketDefined(_)
         | Event::PartyRegistered(_)

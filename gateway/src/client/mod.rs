@@ -99,9 +99,9 @@ pub use self::{
     feed::{FeedBatch, FeedClient},
     market::{BookError, LocalBook, MarketBooks, MarketClient, MarketSubscription, MarketUpdate},
     trading::{
-        FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, cancel,
+        FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, ask_status, cancel,
         end_delegation, hibernate, mass_cancel, reduce, set_dead_man, sign_delegation, sign_new,
-        sign_replace, sign_revocation,
+        sign_replace, sign_revocation, sign_validation,
     },
 };
 use crate::{
