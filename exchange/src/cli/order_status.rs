@@ -1,7 +1,7 @@
 //! `gridcross order status`: where an order stands, from the journal.
 //!
-//! The protocol has no question for a single order; on the exchange's machine its journal answers,
-//! whether it runs or not.
+//! On the exchange's machine its journal answers, whether it runs or not, about every platform's orders
+//! and with how they ended. `gridcross order ask` asks the exchange about one's own.
 
 use std::{ops::ControlFlow, path::PathBuf};
 
