@@ -394,7 +394,7 @@ async fn open_all(platform: &mut Platform) -> u64 {
 async fn open_orders_end_at_a_cap_and_leave_no_more_than_their_record() {
     /// Of an order that is done stays: its record and its number in the engine, 64 + 32 bytes, and what
     /// the tables grow in advance.
-    const BYTES_OF_ORDER: u64 = 400;
+    const BYTES_OF_ORDER: u64 = 200;
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
     let mut platform = Platform::log_on(&venue, 1).await;

@@ -232,7 +232,7 @@ async fn a_good_client_is_served_beside_hostile_ones() {
         let counts = hostile.end();
         let did: Vec<_> = NAMES.iter().zip(counts).map(|(name, n)| format!("{n} {name}")).collect();
         println!(
-            "round {round}: p99 of {ORDERS} orders {alone:.0?} alone, {beside:.0?} beside {} in {took:.1?}",
+            "round {round}: p99 of {ORDERS} orders {alone:.1?} alone, {beside:.1?} beside {} in {took:.1?}",
             did.join(", ")
         );
         assert!(counts.iter().all(|&count| count > 0), "all of them are there: {counts:?}");

@@ -133,29 +133,24 @@ impl Client {
 /// What the events make of orders.
 fn learn(truth: &mut BTreeMap<OrderId, Truth>, events: &[Event]) {
     for event in events {
-        match event {
-            Event::OrderAccepted(accepted) => {
-                truth.insert(accepted.order, Truth::default());
+        if let Event::OrderAccepted(accepted) = event {
+            truth.insert(accepted.order, Truth::default());
+        } else if let Event::Trade(trade) = event {
+            for side in [trade.buy, trade.sell] {
+                let order = truth.get_mut(&side.order).unwrap();
+                order.filled += trade.quantity.wh();
+                order.value += trade.price.notional(trade.quantity).nanos();
+                order.last = Some((trade.quantity, trade.price));
+                order.ended = side.leaves.is_zero().then_some(OrderStatus::Filled);
             }
-            Event::Trade(trade) => {
-                for side in [trade.buy, trade.sell] {
-                    let order = truth.get_mut(&side.order).unwrap();
-                    order.filled += trade.quantity.wh();
-                    order.value += trade.price.notional(trade.quantity).nanos();
-                    order.last = Some((trade.quantity, trade.price));
-                    order.ended = side.leaves.is_zero().then_some(OrderStatus::Filled);
-                }
-            }
-            Event::OrderCancelled(cancelled) => {
-                let order = truth.get_mut(&cancelled.order).unwrap();
-                let expired = [CancelReason::GateClosed, CancelReason::Expired];
-                order.ended = Some(if expired.contains(&cancelled.reason) {
-                    OrderStatus::Expired
-                } else {
-                    OrderStatus::Cancelled
-                });
-            }
-            _ => {}
+        } else if let Event::OrderCancelled(cancelled) = event {
+            let order = truth.get_mut(&cancelled.order).unwrap();
+            let expired = [CancelReason::GateClosed, CancelReason::Expired];
+            order.ended = Some(if expired.contains(&cancelled.reason) {
+                OrderStatus::Expired
+            } else {
+                OrderStatus::Cancelled
+            });
         }
     }
 }

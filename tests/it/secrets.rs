@@ -102,8 +102,10 @@ fn secrets(keys: &Path) -> Vec<(String, Vec<String>)> {
         let pem = fs::read_to_string(&path).unwrap_or_default();
         if pem.contains("PRIVATE KEY") {
             let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
-            // PKCS#8 of Ed25519 ends with the seed.
-            let seed = key.secret_der().last_chunk::<32>().unwrap();
+            // In PKCS#8 a key's secret is an octet string of 32 bytes, of Ed25519 and of P-256.
+            let der = key.secret_der();
+            let at = der.windows(2).position(|head| head == [0x04, 0x20]).unwrap() + 2;
+            let seed = &der[at..at + 32];
             found.push((path.display().to_string(), spellings(&pem, seed)));
         }
     }

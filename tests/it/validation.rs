@@ -28,11 +28,14 @@ fn caused(before: &[u8], command: &Sequenced<Command>) -> (Vec<Event>, types::Di
 
 /// What was said of a new order, in a word.
 fn verdict(event: &Event) -> String {
-    match event {
-        Event::OrderAccepted(_) | Event::OrderValidated(_) => "accepted".to_owned(),
-        Event::OrderRestated(_) => "known".to_owned(),
-        Event::OrderRejected(rejected) => rejected.reason.name().to_owned(),
-        other => panic!("no answer to a new order: {other:?}"),
+    if let Event::OrderAccepted(_) | Event::OrderValidated(_) = event {
+        "accepted".to_owned()
+    } else if let Event::OrderRestated(_) = event {
+        "known".to_owned()
+    } else if let Event::OrderRejected(rejected) = event {
+        rejected.reason.name().to_owned()
+    } else {
+        panic!("no answer to a new order: {event:?}")
     }
 }
 
@@ -81,16 +84,15 @@ fn compare(
     let said = verdict(&events[expired.len()]);
     assert_eq!(verdict(&answer), said, "{signed:?}");
     let SignedNewOrder { origin, order, .. } = *signed;
-    match answer {
-        Event::OrderValidated(OrderValidated { origin: to, client_order })
-        | Event::OrderRejected(OrderRejected {
-            origin: to,
-            client_order,
-            request: Request::Validate,
-            ..
-        }) => assert_eq!((to, client_order), (origin, order.client_order)),
-        other => assert_eq!(other, events[expired.len()], "a repeat is answered as a repeat"),
-    }
+    let client_order = order.client_order;
+    let expected = if let Event::OrderRejected(rejected) = events[expired.len()] {
+        Event::OrderRejected(OrderRejected { request: Request::Validate, ..rejected })
+    } else if said == "known" {
+        events[expired.len()]
+    } else {
+        Event::OrderValidated(OrderValidated { origin, client_order })
+    };
+    assert_eq!(answer, expected);
     // Sent next, it is judged the same, unless the nanosecond in between changes something.
     let mut engine = Engine::restore(limits(), before).unwrap();
     engine.apply(&validation, &mut Vec::new());

@@ -236,13 +236,12 @@ impl Plan {
                 let ask = self.about(request.order, About::Activate);
                 (request.origin.platform, request.client_order, ask)
             }
-            Command::AskOrder(request) if request.order.get() == 0 => {
-                let ask = client::ask_status(request.client_order, request.order);
-                (request.origin.platform, request.client_order, Ask::Whole(ask))
-            }
             Command::AskOrder(request) => {
-                let ask = self.about(request.order, About::Ask);
-                (request.origin.platform, request.client_order, ask)
+                let number = request.client_order;
+                let is_named = request.order.get() != 0;
+                let whole = || Ask::Whole(client::ask_status(number, request.order));
+                let ask = if is_named { self.about(request.order, About::Ask) } else { whole() };
+                (request.origin.platform, number, ask)
             }
             Command::MassCancel(request) => {
                 let Some(origin) = request.origin else { return Ok(None) };
