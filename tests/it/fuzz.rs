@@ -128,8 +128,6 @@ fn streams() -> Vec<Vec<u8>> {
         signed_order(1),
         signed_replacement(),
         Inbound::CancelOrder(request),
-        validation(),
-        Inbound::StatusRequest(request),
         Inbound::ReduceOrder(inbound::Reduce {
             client_order,
             order: OrderId::new(1),
@@ -141,6 +139,8 @@ fn streams() -> Vec<Vec<u8>> {
         Inbound::TestRequest(inbound::Test { token: 5 }),
         Inbound::Heartbeat(Empty),
         Inbound::SetDeadMan(inbound::DeadMan { after_ms: 5_000 }),
+        validation(),
+        Inbound::StatusRequest(request),
     ];
     let mut to_sign = client::FrameToSign::default();
     [11, 12].into_iter().for_each(|number| to_sign.push(order(number)));

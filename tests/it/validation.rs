@@ -15,7 +15,7 @@ use types::{
 };
 
 const SEED: u64 = 20_261_123;
-const HISTORIES: u64 = 150;
+const HISTORIES: u64 = 40;
 const COMMANDS: u64 = 1_000;
 
 /// What a command causes on an engine in this state, and the digest after it.

@@ -94,7 +94,7 @@ layout! { ResumeTooOld { first_seq: Seq, through: Seq, } }
 /// What a session may do, in force from its first message on. 0 is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Orders, replacements and activations in a second, on average.
+    /// Orders, validated ones included, replacements and activations in a second, on average.
     pub orders_per_s: u32,
     /// So many of them at once.
     pub orders_burst: u32,
