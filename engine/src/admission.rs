@@ -191,7 +191,11 @@ impl Engine {
 
     /// An order of this platform, open or done.
     #[inline]
-    fn own_order(&self, origin: Origin, order: OrderId) -> Result<(u32, &Order), RejectReason> {
+    pub(crate) fn own_order(
+        &self,
+        origin: Origin,
+        order: OrderId,
+    ) -> Result<(u32, &Order), RejectReason> {
         let number = self.orders.number(order).ok_or(RejectReason::UnknownOrder)?;
         let order = self.orders.get(number);
         if order.platform == origin.platform {

@@ -149,6 +149,24 @@ impl Engine {
         }
     }
 
+    /// Where an order of the platform stands, open or done.
+    #[cold]
+    pub(crate) fn ask_order(&self, ask: &OrderRequest, events: &mut Vec<Event>) {
+        events.push(match self.find_asked(ask) {
+            Ok(number) => self.restated(ask.origin, ask.client_order, number),
+            Err(reason) => refused(ask, Request::Ask, reason),
+        });
+    }
+
+    /// The order that is asked about: by its number, or with 0 by the platform's own.
+    fn find_asked(&self, ask: &OrderRequest) -> Result<u32, RejectReason> {
+        if ask.order.get() != 0 {
+            return self.own_order(ask.origin, ask.order).map(|(number, _)| number);
+        }
+        let found = self.client_ids.find(&self.orders, ask.origin.platform, ask.client_order);
+        found.map_err(|_| RejectReason::UnknownOrder)
+    }
+
     fn admit_reduction(&self, time: Timestamp, reduce: &ReduceOrder) -> Result<u32, RejectReason> {
         let number = self.admit_request(time, reduce.origin, reduce.order)?;
         self.check_stands(number, Place::Queue)?;

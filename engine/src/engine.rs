@@ -150,6 +150,8 @@ impl Engine {
             Command::NewOrder(signed) => {
                 self.new_order(time, Entry::signed(signed), events);
             }
+            Command::ValidateOrder(signed) => self.validate_order(time, signed, events),
+            Command::AskOrder(request) => self.ask_order(request, events),
             Command::DelegatedOrder(delegated) => {
                 self.new_order(time, Entry::delegated(delegated), events);
             }

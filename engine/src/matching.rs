@@ -6,8 +6,8 @@
 
 use types::{
     CancelReason, ClientOrderId, Event, NewOrder, OrderAccepted, OrderKind, OrderRejected,
-    OrderRestated, Origin, Phase, Price, RejectReason, Request, SelfTradeAction, Side,
-    SlotPhaseChanged, TimeInForce, Timestamp,
+    OrderRestated, OrderValidated, Origin, Phase, Price, RejectReason, Request, SelfTradeAction,
+    Side, SignedNewOrder, SlotPhaseChanged, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -75,6 +75,26 @@ impl Engine {
                 self.break_list(origin.platform, &order.list, events);
             }
         }
+    }
+
+    /// What would be said of a new order, without doing it. No list is broken by its refusal.
+    #[cold]
+    pub(crate) fn validate_order(
+        &self,
+        time: Timestamp,
+        signed: &SignedNewOrder,
+        events: &mut Vec<Event>,
+    ) {
+        let entry = Entry::signed(signed);
+        let Entry { origin, order, .. } = entry;
+        let client_order = order.client_order;
+        events.push(match self.admit_new(time, entry) {
+            Ok(_) => Event::OrderValidated(OrderValidated { origin, client_order }),
+            Err(Refusal::Restate(number)) => self.restated(origin, client_order, number),
+            Err(Refusal::Reject(reason)) => {
+                rejected(origin, client_order, Request::Validate, reason)
+            }
+        });
     }
 
     /// Where an order stands, for a request that came again.

@@ -201,6 +201,7 @@ impl Schedule {
             | Event::AuctionUncrossed(_)
             | Event::OrderAccepted(_)
             | Event::OrderRestated(_)
+            | Event::OrderValidated(_)
             | Event::OrderReplaced(_)
             | Event::OrderCancelled(_)
             | Event::OrderHibernated(_)

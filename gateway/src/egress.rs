@@ -17,8 +17,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use types::{
     CancelReason, ClientOrderId, Command, Delegation, DelegationRevoked, Energy, Event,
     MassCancelled, MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved,
-    OrderRejected, OrderReplaced, OrderRestated, Origin, PlatformId, Price, RejectReason, Request,
-    Seq, Side, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+    OrderRejected, OrderReplaced, OrderRestated, OrderValidated, Origin, PlatformId, Price,
+    RejectReason, Request, Seq, Side, Timestamp, Trade, TradeId, TradeSide, TradingControl,
 };
 use wire::{
     Outbound,
@@ -503,7 +503,9 @@ const fn refused_state(request: Request) -> Option<DelegationState> {
         | Request::Reduce
         | Request::Hibernate
         | Request::Activate
-        | Request::MassCancel => None,
+        | Request::MassCancel
+        | Request::Validate
+        | Request::Ask => None,
     }
 }
 
@@ -543,6 +545,7 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
     };
     match event {
         Event::OrderAccepted(accepted) => [Some(new(blank, accepted)), None],
+        Event::OrderValidated(validated) => [Some(validation(blank, validated)), None],
         Event::OrderRestated(restated) => [Some(status(blank, restated)), None],
         Event::OrderReplaced(replaced) => [Some(replacement(blank, replaced)), None],
         Event::OrderCancelled(cancelled) => [Some(cancellation(blank, cancelled)), None],
@@ -584,6 +587,12 @@ const fn new(blank: ExecutionReport, accepted: &OrderAccepted) -> Report {
         ..blank
     };
     (accepted.origin.platform, report)
+}
+
+const fn validation(blank: ExecutionReport, validated: &OrderValidated) -> Report {
+    let OrderValidated { origin, client_order } = *validated;
+    let exec_type = ExecType::Validated;
+    (origin.platform, ExecutionReport { client_order, exec_type, ..blank })
 }
 
 const fn status(blank: ExecutionReport, restated: &OrderRestated) -> Report {
@@ -657,6 +666,8 @@ const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Option<R
             Request::Hibernate => ExecType::HibernateRejected,
             Request::Activate => ExecType::ActivateRejected,
             Request::MassCancel => ExecType::MassCancelRejected,
+            Request::Validate => ExecType::ValidateRejected,
+            Request::Ask => ExecType::StatusRejected,
             Request::Delegate | Request::Revoke => return None,
         },
         ..blank

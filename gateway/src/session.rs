@@ -56,10 +56,10 @@ impl Request {
         })
     }
 
-    /// Whether it asks for more than to take back: what is refused first when there is little room.
+    /// Whether it is limited as orders are, and refused first when there is little room.
     #[must_use]
-    pub const fn makes_orders(&self) -> bool {
-        self.command.makes_orders()
+    pub const fn counts_as_order(&self) -> bool {
+        self.command.counts_as_order()
     }
 }
 
@@ -298,6 +298,8 @@ impl Session {
                 return;
             }
             Inbound::NewOrder(signed) => new_order(origin, signed.order, signed.signature),
+            Inbound::ValidateOrder(signed) => validate_order(origin, signed),
+            Inbound::StatusRequest(request) => Command::AskOrder(about(origin, request)),
             Inbound::ReplaceOrder(signed) => {
                 replace_order(origin, signed.replace, signed.signature)
             }
@@ -337,7 +339,7 @@ impl Session {
         } else if command.is_of_signed_frame() && request.index <= handled.signed_orders {
             // Counted with the signature in front of it.
             handled.throttled.map_or(Verdict::Passed, Verdict::Refused)
-        } else if request.makes_orders() {
+        } else if request.counts_as_order() {
             self.throttle.order(now_ns, &self.limits)
         } else {
             self.throttle.cancel(now_ns, &self.limits)
@@ -396,6 +398,11 @@ pub(crate) const LOGGED_OUT: Outbound = Outbound::LoggedOut(Empty);
 
 const fn new_order(origin: Origin, order: NewOrder, signature: Signature) -> Command {
     Command::NewOrder(SignedNewOrder { origin, order, signature })
+}
+
+const fn validate_order(origin: Origin, signed: inbound::SignedNew) -> Command {
+    let inbound::SignedNew { order, signature } = signed;
+    Command::ValidateOrder(SignedNewOrder { origin, order, signature })
 }
 
 const fn replace_order(origin: Origin, replace: ReplaceOrder, signature: Signature) -> Command {

@@ -23,7 +23,7 @@ pub struct Rate {
 /// What every session may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Orders, replacements and activations.
+    /// Orders, validated ones included, replacements and activations.
     pub orders: Rate,
     /// Everything else that asks for an answer.
     pub cancels: Rate,

@@ -345,7 +345,7 @@ pub fn verify_frame(
 
 /// Puts a request into the ring. What makes orders leaves the last places to what takes them away.
 fn push(request: &Request, ring: &Ingress) -> Result<(), RejectReason> {
-    if request.makes_orders() && ring.is_crowded(1) {
+    if request.counts_as_order() && ring.is_crowded(1) {
         return Err(RejectReason::Busy);
     }
     ring.push(request.command).map_err(|_| RejectReason::Busy)
@@ -388,7 +388,7 @@ pub fn check(
     signed_bytes: &mut Vec<u8>,
 ) -> Result<(), RejectReason> {
     match command {
-        Command::NewOrder(signed) => {
+        Command::NewOrder(signed) | Command::ValidateOrder(signed) => {
             let meter = authorised(directory, signed.order.meter, signed.origin.platform)?;
             signing::new_order(&signed.order, signed_bytes);
             verify(&meter.key, signed_bytes, &signed.signature)
@@ -424,6 +424,7 @@ pub fn check(
         // What takes back needs no more authority than the session's certificate; the engine
         // compares platforms. The others never come from a session.
         Command::CancelOrder(_)
+        | Command::AskOrder(_)
         | Command::ReduceOrder(_)
         | Command::HibernateOrder(_)
         | Command::ActivateOrder(_)

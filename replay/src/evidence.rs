@@ -75,7 +75,7 @@ pub enum EvidenceError {
 /// How much was checked. All of it is genuine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Orders and replacements that a meter signed.
+    /// Orders, validated ones included, and replacements that a meter signed.
     pub orders: u64,
     /// Delegations, and their ends that a meter signed.
     pub delegations: u64,
@@ -136,7 +136,10 @@ impl Checker {
         if let Some((meter, signature)) = meters_own(&command.value, &mut self.bytes) {
             let verdict = self.keys.verify_meter(meter, &self.bytes, &signature);
             genuine(verdict, seq, Signer::Meter(meter))?;
-            let is_order = matches!(command.value, Command::NewOrder(_) | Command::ReplaceOrder(_));
+            let is_order = matches!(
+                command.value,
+                Command::NewOrder(_) | Command::ValidateOrder(_) | Command::ReplaceOrder(_)
+            );
             let Evidence { orders, delegations, .. } = &mut self.evidence;
             let count = if is_order { orders } else { delegations };
             *count = count.saturating_add(1);
@@ -163,7 +166,7 @@ fn genuine(verdict: Option<bool>, seq: Seq, signer: Signer) -> Result<(), Eviden
 
 /// What a meter signed alone of a command, into an emptied `bytes`, and its signature.
 pub(crate) fn meters_own(command: &Command, bytes: &mut Vec<u8>) -> Option<(MeterId, Signature)> {
-    if let Command::NewOrder(signed) = command {
+    if let Command::NewOrder(signed) | Command::ValidateOrder(signed) = command {
         signing::new_order(&signed.order, bytes);
         Some((signed.order.meter, signed.signature))
     } else if let Command::ReplaceOrder(signed) = command {

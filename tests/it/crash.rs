@@ -128,7 +128,7 @@ async fn restarts_at_one_instant_keep_the_state() {
 
 /// The directory of an exchange in which books are open for a whole day, so that one is open
 /// whatever the machine's clock says; and the slots that are in their continuous phase.
-fn always_open(dir: &Path) -> Vec<SlotKey> {
+pub(super) fn always_open(dir: &Path) -> Vec<SlotKey> {
     let config = config_text()
         .replace("opening_lead_minutes = 60", "opening_lead_minutes = 1440")
         .replace("uncross_lead_minutes = 30", "uncross_lead_minutes = 1430");
@@ -143,7 +143,7 @@ fn always_open(dir: &Path) -> Vec<SlotKey> {
     slots.map(|slot| SlotKey { market: MarketId::new(1), slot }).collect()
 }
 
-fn connector(dir: &Path, address: &str, platform: u16) -> Connector {
+pub(super) fn connector(dir: &Path, address: &str, platform: u16) -> Connector {
     let keys = Layout::new(dir).keys();
     let party = cast::party(Role::Platform, platform);
     Connector {
@@ -252,7 +252,10 @@ fn check_record(platform: u16, record: &Record, recovered: &Recovered) {
             | ExecType::ReduceRejected
             | ExecType::HibernateRejected
             | ExecType::ActivateRejected
-            | ExecType::MassCancelRejected => panic!("nothing else can happen: {report:?}"),
+            | ExecType::MassCancelRejected
+            | ExecType::Validated
+            | ExecType::ValidateRejected
+            | ExecType::StatusRejected => panic!("nothing else can happen: {report:?}"),
         }
     }
     for (sent, (order, _)) in &recovered.orders {

@@ -19,11 +19,11 @@ use tests::{
     venue::{self, Venue, soon},
 };
 use types::{
-    MeterId, PlatformId, RejectReason, Role, Scope, SessionId, ShardId, Side, TradingControl,
-    TradingState,
+    Conditions, Energy, MeterId, NewOrder, PlatformId, RejectReason, Role, Scope, SessionId,
+    ShardId, Side, TimeInForce, Timestamp, TradingControl, TradingState,
 };
 use wire::{
-    ALPN_ORDERS, Inbound,
+    ALPN_DATA, ALPN_FEED, ALPN_MARKET, ALPN_ORDERS, Inbound,
     inbound::{Empty, Logon},
     outbound::ExecType,
 };
@@ -256,5 +256,167 @@ async fn an_operator_stops_trading_while_it_is_flooded_and_starts_it_again() {
     let refused = soon(retailer.set_trading(control(TradingState::Killed))).await;
     assert_eq!(refusal(refused), RejectReason::NotAuthorised);
     victim.goes_on(FIRST).await;
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_has_the_streams_that_it_needs_and_no_more() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    let cases = [
+        (Role::Platform, ALPN_ORDERS, 1),
+        (Role::Operator, ALPN_FEED, 1),
+        (Role::Retailer, ALPN_MARKET, 1),
+        (Role::Retailer, ALPN_DATA, 8),
+    ];
+    for (role, protocol, streams) in cases {
+        let name = String::from_utf8_lossy(protocol);
+        let connector = venue.connector(cast::party(role, 1));
+        let line = Line::connect(&connector, protocol).await.unwrap();
+        assert_eq!(line.takes_more_than(streams).await, [false; 2], "{name}");
+        assert!(!line.takes_datagrams(), "{name}");
+        bystander.goes_on(SECOND).await;
+    }
+    // The answer to a logon gives no further stream either.
+    let line = Line::connect(&platform(&venue, 1), ALPN_ORDERS).await.unwrap();
+    let mut session = line.log_on().await;
+    assert_eq!(line.takes_more_than(0).await, [false; 2]);
+    session.frame(&[client::set_dead_man(0)]).await;
+    assert_eq!(told(&session.next().await.unwrap()), "dead man in 0 ms", "the session goes on");
+    assert_eq!(line.takes_more_than(0).await, [false; 2]);
+    venue.close().await;
+}
+
+/// Instants at which arithmetic with times would go wrong.
+const CORNERS: [i64; 6] = [i64::MIN, i64::MIN + 1, -1, 1, i64::MAX - 1, i64::MAX];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instants_at_the_ends_of_time_are_before_or_after_now_and_nothing_else() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut platform = Platform::log_on(&venue, 1).await;
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    let now = venue.now().ns();
+    for ns in CORNERS.into_iter().chain([now - 1, now + 60_000_000_000]) {
+        let (instant, is_over) = (Timestamp::from_ns(ns), ns < now);
+        // Until when a signature counts.
+        let order = platform.order(FIRST, Side::Sell, 390, 10);
+        let order = NewOrder { valid_until: instant, ..order };
+        let answer = told(&platform.place(order).await);
+        assert_eq!(answer, if is_over { "rejected signature_expired" } else { "new 10" }, "{ns}");
+        let resting = platform.order(FIRST, Side::Sell, 390, 20);
+        let number = platform.accepted(resting).await.order;
+        let mut replacement = platform.replacement(number, FIRST, 380, 20);
+        replacement.valid_until = instant;
+        let answer = told(&platform.replace(replacement).await);
+        let expected =
+            if is_over { "replace rejected signature_expired" } else { "replaced leaves 20" };
+        assert_eq!(answer, expected, "{ns}");
+        // Until when an order stays.
+        let order = NewOrder {
+            time_in_force: TimeInForce::UntilTime,
+            conditions: Conditions { expires: instant, ..Conditions::NONE },
+            ..platform.order(FIRST, Side::Sell, 390, 10)
+        };
+        let answer = told(&platform.place(order).await);
+        assert_eq!(answer, if is_over { "rejected invalid_conditions" } else { "new 10" }, "{ns}");
+        // When a delegation holds.
+        let number = u64::try_from(i128::from(ns) - i128::from(i64::MIN)).unwrap();
+        for (from, until) in [(i64::MIN, ns), (ns, i64::MAX)] {
+            let delegation = types::Delegation {
+                number: number.max(1),
+                quantity_max: Energy::from_wh(10),
+                buy_limit: types::Price::from_micros(i64::MAX),
+                sell_limit: types::Price::from_micros(i64::MIN),
+                valid_from: Timestamp::from_ns(from),
+                valid_until: Timestamp::from_ns(until),
+                key: types::PublicKey::new(cast::meter_key(FIRST).verifying_key().to_bytes()).id(),
+                meter: FIRST,
+                market: types::MarketId::new(0),
+                platform: PlatformId::new(1),
+                sides: types::Sides::Both,
+            };
+            let id = platform.next_id();
+            let signed = client::sign_delegation(&cast::meter_key(FIRST), id, delegation);
+            let answer = told(&platform.ask(signed).await);
+            assert!(answer.starts_with("delegation "), "{answer} at {ns}");
+        }
+        platform.mass_cancel(Scope::All, None).await;
+        platform.unread().await;
+        bystander.goes_on(SECOND).await;
+    }
+    // What is to stay for ever ends at the gate.
+    let order = NewOrder {
+        time_in_force: TimeInForce::UntilTime,
+        conditions: Conditions { expires: Timestamp::from_ns(i64::MAX), ..Conditions::NONE },
+        ..platform.order(FIRST, Side::Sell, 390, 10)
+    };
+    platform.accepted(order).await;
+    venue.clock_to(-10).await;
+    assert_eq!(platform.unread_words().await, ["expired 10 gate_closed"]);
+    venue.close().await;
+}
+
+/// Bytes of this process that are in memory.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * u64::try_from(rustix::param::page_size()).unwrap()
+}
+
+/// Opens as many orders as the meters of platform 1 have capacity for; how many.
+async fn open_all(platform: &mut Platform) -> u64 {
+    let mut opened = 0;
+    let sides = [(Side::Sell, 390, cast::INJECTION_WH), (Side::Buy, 1, cast::WITHDRAWAL_WH)];
+    for (meter, (side, milli, capacity)) in
+        [FIRST, cast::THIRD].into_iter().flat_map(|meter| sides.map(|side| (meter, side)))
+    {
+        let key = cast::meter_key(meter);
+        let mut orders = Vec::new();
+        for _ in 0..capacity / 10 {
+            let order = platform.order(meter, side, milli, 10);
+            orders.push(client::sign_new(&key, order));
+        }
+        platform.send(&orders).await;
+        for _ in &orders {
+            assert_eq!(told(&platform.next().await), "new 10");
+        }
+        opened += capacity / 10;
+        // The certified capacity is the cap.
+        let order = platform.order(meter, side, milli, 10);
+        assert_eq!(told(&platform.place(order).await), "rejected capacity_exceeded");
+    }
+    opened
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_orders_end_at_a_cap_and_leave_no_more_than_their_record() {
+    /// Of an order that is done stays: its record and its number in the engine, 64 + 32 bytes, and what
+    /// the tables grow in advance.
+    const BYTES_OF_ORDER: u64 = 200;
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let mut platform = Platform::log_on(&venue, 1).await;
+    let (mut before, mut orders) = (0, 0);
+    for round in 0..24 {
+        if round == 4 {
+            (before, orders) = (resident_bytes(), 0); // Buffers have their size.
+        }
+        orders += open_all(&mut platform).await;
+        let client_order = platform.next_id();
+        platform.send(&[client::mass_cancel(client_order, Scope::All, None)]).await;
+        let mut cancelled = 0;
+        loop {
+            match told(&platform.next().await).as_str() {
+                "cancelled 10 mass_cancel" => cancelled += 1,
+                done => break assert_eq!(done, format!("mass cancelled {cancelled}")),
+            }
+        }
+        assert_eq!(cancelled, 1_250);
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    println!("{orders} orders came and went: {} bytes each", grown / orders);
+    assert!(grown <= orders * BYTES_OF_ORDER, "{} bytes for each order", grown / orders);
     venue.close().await;
 }

@@ -184,6 +184,7 @@ impl Coverage {
             }
             Event::OrderAccepted(_) => "accepted".to_owned(),
             Event::OrderRestated(_) => "restated".to_owned(),
+            Event::OrderValidated(_) => "validated".to_owned(),
             Event::OrderReplaced(replaced) if replaced.kept_place => "replaced in place".to_owned(),
             Event::OrderReplaced(_) => "replaced at the tail".to_owned(),
             Event::OrderCancelled(cancelled) => {
@@ -294,7 +295,8 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 50] = [
+const KINDS: [&str; 51] = [
+    "validated",
     "accepted under a delegation",
     "replaced under a delegation",
     "delegated",
@@ -354,7 +356,7 @@ fn expected() -> Vec<String> {
     names.extend(open.map(|before| phases(before, Phase::Closed)));
     names.extend(PriceRule::ALL.map(uncrossed));
     names.extend((0..=9).filter_map(CancelReason::from_code).map(cancel));
-    names.extend((0..=8).filter_map(Request::from_code).map(request));
+    names.extend((0..=u8::MAX).filter_map(Request::from_code).map(request));
     // The edge gives the session's reasons and checks signatures; the engine gives all others.
     let engine = RejectReason::ALL
         .iter()

@@ -100,6 +100,11 @@ fn signed_order(client_order: u64) -> Inbound {
     Inbound::NewOrder(SignedNew { order, signature: sign(FIRST, &bytes) })
 }
 
+fn validation() -> Inbound {
+    let Inbound::NewOrder(signed) = signed_order(3) else { panic!("a new order") };
+    Inbound::ValidateOrder(signed)
+}
+
 fn signed_replacement() -> Inbound {
     let replace = ReplaceOrder {
         client_order: ClientOrderId::new(9),
@@ -134,6 +139,8 @@ fn streams() -> Vec<Vec<u8>> {
         Inbound::TestRequest(inbound::Test { token: 5 }),
         Inbound::Heartbeat(Empty),
         Inbound::SetDeadMan(inbound::DeadMan { after_ms: 5_000 }),
+        validation(),
+        Inbound::StatusRequest(request),
     ];
     let mut to_sign = client::FrameToSign::default();
     [11, 12].into_iter().for_each(|number| to_sign.push(order(number)));

@@ -61,6 +61,44 @@ fn rows(run: &Run) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_ask_before_and_after_an_order() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    drop(venue.connector(cast::party(Role::Platform, 1)));
+    drop(venue.connector(cast::party(Role::Platform, 2)));
+    let keys = tempfile::tempdir().unwrap();
+    let key = key_file(keys.path(), FIRST);
+    let order = ["--side", "sell", "--price", "0.12", "--client-order", "42"];
+    let order = [&order[..], &["--output", "ndjson", "--quantity"]].concat();
+
+    // It would be accepted, and is not there afterwards: its number is free.
+    let plan = [&order[..], &["1kWh", "--validate-only"]].concat();
+    for _ in 0..2 {
+        let planned = rows(&new_order(&venue, "platform-1", &key, FIRST, &plan));
+        assert_eq!(planned[0]["report"], "validated", "{planned:?}");
+        assert_eq!((&planned[0]["order"], &planned[0]["client_order"]), (&0.into(), &42.into()));
+    }
+    let huge = [&order[..], &["9kWh", "--validate-only"]].concat();
+    let said = new_order(&venue, "platform-1", &key, FIRST, &huge);
+    refused(&said, 1, &["capacity_exceeded"]);
+    let followed = [&plan[..], &["--follow"]].concat();
+    let said = new_order(&venue, "platform-1", &key, FIRST, &followed);
+    refused(&said, 2, &["--follow"]);
+
+    let sent = [&order[..], &["1kWh"]].concat();
+    let placed = rows(&new_order(&venue, "platform-1", &key, FIRST, &sent));
+    let number = placed[0]["order"].to_string();
+    let ask = ["order", "ask", &number, "--output", "ndjson"];
+    let asked = rows(&beside(&line(&venue, "platform-1", &ask)));
+    let open = (&asked[0]["report"], &asked[0]["quantity_kwh"], &asked[0]["leaves_kwh"]);
+    assert_eq!(open, (&"status".into(), &"0".into(), &"1".into()));
+    let words = beside(&line(&venue, "platform-1", &ask[..3]));
+    assert_eq!(words.stdout, format!("known: order {number}, 0 kWh filled, 1 kWh open\n"));
+    refused(&beside(&line(&venue, "platform-2", &ask)), 1, &["not_authorised"]);
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_place_change_and_cancel_orders() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;

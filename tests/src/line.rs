@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -93,6 +94,27 @@ impl Line {
         Stream { send, recv, decoder, frames: 0, waiting }
     }
 
+    /// Opens `streams` streams, and says whether the exchange lets it open one more, of either kind.
+    ///
+    /// # Panics
+    /// When it does not allow as many.
+    pub async fn takes_more_than(&self, streams: usize) -> [bool; 2] {
+        let mut open = Vec::new();
+        for _ in 0..streams {
+            open.push(self.open().await);
+        }
+        let both = async { self.connection.open_bi().await.is_ok() };
+        let one = async { self.connection.open_uni().await.is_ok() };
+        // What is allowed is known by now: nothing has to be waited for.
+        [at_once(both).await, at_once(one).await]
+    }
+
+    /// Whether the exchange takes datagrams.
+    #[must_use]
+    pub fn takes_datagrams(&self) -> bool {
+        self.connection.max_datagram_size().is_some()
+    }
+
     /// Opens a stream and logs on.
     ///
     /// # Panics
@@ -122,6 +144,15 @@ impl Line {
             recv.read_to_end(64).await.ok()
         };
         soon(answered).await.is_some_and(|answer| !answer.is_empty())
+    }
+}
+
+/// The answer if there is one without waiting.
+async fn at_once(answer: impl Future<Output = bool>) -> bool {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = std::future::ready(()) => false,
     }
 }
 

@@ -162,6 +162,17 @@ impl Platform {
         self.ask(sign_new(&cast::meter_key(order.meter), order)).await
     }
 
+    /// Signs an order and asks whether it would be accepted.
+    pub async fn validate(&mut self, order: NewOrder) -> Outbound {
+        self.ask(client::sign_validation(&cast::meter_key(order.meter), order)).await
+    }
+
+    /// Asks where an order stands.
+    pub async fn status(&mut self, order: OrderId) -> Outbound {
+        let client_order = self.next_id();
+        self.ask(client::ask_status(client_order, order)).await
+    }
+
     /// Signs and sends an order, which must be accepted.
     ///
     /// # Panics
@@ -284,11 +295,12 @@ pub fn report(message: &Outbound) -> ExecutionReport {
 /// The number of a request.
 fn client_order(message: &Inbound) -> ClientOrderId {
     match message {
-        Inbound::NewOrder(signed) => signed.order.client_order,
+        Inbound::NewOrder(signed) | Inbound::ValidateOrder(signed) => signed.order.client_order,
         Inbound::ReplaceOrder(signed) => signed.replace.client_order,
         Inbound::CancelOrder(request)
         | Inbound::HibernateOrder(request)
-        | Inbound::ActivateOrder(request) => request.client_order,
+        | Inbound::ActivateOrder(request)
+        | Inbound::StatusRequest(request) => request.client_order,
         Inbound::ReduceOrder(reduce) => reduce.client_order,
         Inbound::MassCancel(cancel) => cancel.client_order,
         Inbound::DelegateMeter(delegate) => delegate.client_order,
@@ -400,5 +412,8 @@ fn told_report(report: &ExecutionReport) -> String {
         ExecType::HibernateRejected => format!("hibernate rejected {}", rejected()),
         ExecType::ActivateRejected => format!("activate rejected {}", rejected()),
         ExecType::MassCancelRejected => format!("mass cancel rejected {}", rejected()),
+        ExecType::Validated => "validated".to_owned(),
+        ExecType::ValidateRejected => format!("validate rejected {}", rejected()),
+        ExecType::StatusRejected => format!("status rejected {}", rejected()),
     }
 }

@@ -239,6 +239,10 @@ pub enum Command {
     CloseSlot(SlotKey),
     /// A new order.
     NewOrder(SignedNewOrder),
+    /// Whether this new order would be accepted here. Changes nothing.
+    ValidateOrder(SignedNewOrder),
+    /// Where an order stands. Changes nothing.
+    AskOrder(OrderRequest),
     /// A cancellation.
     CancelOrder(OrderRequest),
     /// A replacement.
@@ -285,16 +289,24 @@ impl Command {
         )
     }
 
+    /// Whether it counts as an order in what a session may send, and gives way to what takes back when
+    /// there is little room: what makes orders, and what costs as much.
+    #[must_use]
+    pub const fn counts_as_order(&self) -> bool {
+        self.makes_orders() || matches!(self, Self::ValidateOrder(_))
+    }
+
     /// The session that sent it; `None` where the operator or the timetable did.
     #[must_use]
     pub const fn origin(&self) -> Option<Origin> {
         match self {
-            Self::NewOrder(signed) => Some(signed.origin),
+            Self::NewOrder(signed) | Self::ValidateOrder(signed) => Some(signed.origin),
             Self::ReplaceOrder(signed) => Some(signed.origin),
             Self::ReduceOrder(reduce) => Some(reduce.origin),
             Self::CancelOrder(request)
             | Self::HibernateOrder(request)
-            | Self::ActivateOrder(request) => Some(request.origin),
+            | Self::ActivateOrder(request)
+            | Self::AskOrder(request) => Some(request.origin),
             Self::MassCancel(request) => request.origin,
             Self::DelegateMeter(request) => Some(request.origin),
             Self::RevokeDelegation(request) => Some(request.origin),
@@ -320,11 +332,12 @@ impl Command {
     #[must_use]
     pub const fn client_order(&self) -> ClientOrderId {
         match self {
-            Self::NewOrder(signed) => signed.order.client_order,
+            Self::NewOrder(signed) | Self::ValidateOrder(signed) => signed.order.client_order,
             Self::ReplaceOrder(signed) => signed.replace.client_order,
             Self::CancelOrder(request)
             | Self::HibernateOrder(request)
-            | Self::ActivateOrder(request) => request.client_order,
+            | Self::ActivateOrder(request)
+            | Self::AskOrder(request) => request.client_order,
             Self::ReduceOrder(reduce) => reduce.client_order,
             Self::MassCancel(cancel) => cancel.client_order,
             Self::DelegateMeter(request) => request.client_order,
@@ -370,7 +383,7 @@ impl Command {
     #[must_use]
     pub const fn about(&self) -> About {
         match self {
-            Self::NewOrder(signed) => About::Slot(signed.order.key),
+            Self::NewOrder(signed) | Self::ValidateOrder(signed) => About::Slot(signed.order.key),
             Self::OpenSlot(key) | Self::UncrossSlot(key) | Self::CloseSlot(key) => {
                 About::Slot(*key)
             }
@@ -382,8 +395,11 @@ impl Command {
             | Self::HibernateOrder(request)
             | Self::ActivateOrder(request) => About::Order(request.order),
             Self::ReduceOrder(reduce) => About::Order(reduce.order),
+            // Number 0 is no order's: it is asked by the platform's number.
+            Self::AskOrder(request) if request.order.get() != 0 => About::Order(request.order),
             Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
             Self::MassCancel(MassCancel { slot: None, .. })
+            | Self::AskOrder(_)
             | Self::DelegateMeter(_)
             | Self::RevokeDelegation(_)
             | Self::SignedFrame(_)

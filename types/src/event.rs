@@ -37,6 +37,10 @@ pub enum Request {
     Delegate = 7,
     /// The end of a delegation.
     Revoke = 8,
+    /// A validation of a new order.
+    Validate = 13,
+    /// A question about an order.
+    Ask = 14,
 }
 
 impl Request {
@@ -53,6 +57,8 @@ impl Request {
             6 => Some(Self::MassCancel),
             7 => Some(Self::Delegate),
             8 => Some(Self::Revoke),
+            13 => Some(Self::Validate),
+            14 => Some(Self::Ask),
             _ => None,
         }
     }
@@ -139,12 +145,21 @@ pub struct OrderAccepted {
     pub quantity: Energy,
 }
 
-/// The same new order arrived again; this is where it stands now. Nothing changed.
+/// A new order would have been accepted at this place. Nothing changed: its number stays free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrderRestated {
-    /// Who sent it again.
+pub struct OrderValidated {
+    /// Who sent it.
     pub origin: Origin,
     /// The platform's number.
+    pub client_order: ClientOrderId,
+}
+
+/// The same new order arrived again, or somebody asks; this is where it stands now. Nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRestated {
+    /// Who sent it again, or asks.
+    pub origin: Origin,
+    /// The platform's number of the request.
     pub client_order: ClientOrderId,
     /// The engine's number.
     pub order: OrderId,
@@ -347,7 +362,9 @@ pub enum Event {
     AuctionUncrossed(AuctionResult),
     /// An order has its number.
     OrderAccepted(OrderAccepted),
-    /// An order sent again.
+    /// An order that would be accepted.
+    OrderValidated(OrderValidated),
+    /// An order sent again, or asked about.
     OrderRestated(OrderRestated),
     /// An order changed.
     OrderReplaced(OrderReplaced),

@@ -39,7 +39,7 @@ pub use delegation::{Delegation, Sides, Terms};
 pub use event::{
     CallExtended, CancelReason, CommandRejected, DelegationRevoked, Event, MassCancelled,
     MeterDelegated, OrderAccepted, OrderCancelled, OrderMoved, OrderRejected, OrderReplaced,
-    OrderRestated, Request, SlotFrozen, SlotPhaseChanged, Trade, TradeSide,
+    OrderRestated, OrderValidated, Request, SlotFrozen, SlotPhaseChanged, Trade, TradeSide,
 };
 pub use identity::{Digest, KeyId, PublicKey, Signature};
 pub use ids::{

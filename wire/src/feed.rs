@@ -202,6 +202,7 @@ impl FeedMessage {
             | Event::CallExtended(_)
             | Event::OrderAccepted(_)
             | Event::OrderRestated(_)
+            | Event::OrderValidated(_)
             | Event::OrderReplaced(_)
             | Event::OrderCancelled(_)
             | Event::OrderHibernated(_)

@@ -402,6 +402,11 @@ messages! {
         DelegatedOrder(NewOrder) = 15, 96;
         /// A replacement under a delegation, covered by the signature of its frame.
         DelegatedReplace(ReplaceOrder) = 16, 56;
+        /// Asks whether a new order would be accepted; answered by `Validated` or why not. Nothing happens.
+        ValidateOrder(SignedNew) = 17, 160;
+        /// Asks where an order of the platform stands, by the exchange's number or, if `order` is 0, by
+        /// `client_order`; answered by `Status`.
+        StatusRequest(OrderRequest) = 18, 24;
         /// Sets the platform's dead-man switch at the shard; answered by `DeadManSet`.
         SetDeadMan(DeadMan) = 20, 16;
     }

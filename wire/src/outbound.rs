@@ -94,7 +94,7 @@ layout! { ResumeTooOld { first_seq: Seq, through: Seq, } }
 /// What a session may do, in force from its first message on. 0 is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Orders, replacements and activations in a second, on average.
+    /// Orders, validated ones included, replacements and activations in a second, on average.
     pub orders_per_s: u32,
     /// So many of them at once.
     pub orders_burst: u32,
@@ -153,10 +153,16 @@ pub enum ExecType {
     ActivateRejected = 13,
     /// A mass cancellation was refused.
     MassCancelRejected = 14,
+    /// A new order that was only to be validated would be accepted.
+    Validated = 15,
+    /// It would be refused.
+    ValidateRejected = 16,
+    /// A question about an order was refused.
+    StatusRejected = 17,
 }
 
 impl ExecType {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::New,
         Self::Trade,
         Self::Cancelled,
@@ -172,6 +178,9 @@ impl ExecType {
         Self::HibernateRejected,
         Self::ActivateRejected,
         Self::MassCancelRejected,
+        Self::Validated,
+        Self::ValidateRejected,
+        Self::StatusRejected,
     ];
 
     /// The code in messages.

@@ -74,6 +74,12 @@ class Session:
         fields = Order(meter, slot, side, quantity_wh, **more).pack(number)
         return await self._ask(number, Kind.NEW_ORDER, fields + key.sign(m.NEW_ORDER_TAG + fields))
 
+    async def validate(self, *, meter: int, key: Ed25519PrivateKey, **more: Any) -> Report:
+        """Asks whether `new_order` with the same would be accepted: `Rejected` if not. Nothing happens."""
+        number = self._next()
+        fields = Order(meter, **more).pack(number)
+        return await self._ask(number, Kind.VALIDATE, fields + key.sign(m.NEW_ORDER_TAG + fields))
+
     async def delegate(
         self, *, meter: int, key: Ed25519PrivateKey, number: int, sides: Sides = Sides.BOTH, market: int = 0,
         quantity_max_wh: int = 0, buy_limit: Decimal | None = None, sell_limit: Decimal | None = None,
@@ -122,6 +128,11 @@ class Session:
         """Cancels an order."""
         number = self._next()
         return await self._ask(number, Kind.CANCEL, m.ABOUT_ORDER.pack(number, order))
+
+    async def status(self, order: int) -> Report:
+        """Where an order stands: `quantity_wh` is what filled, `leaves_wh` what is open."""
+        number = self._next()
+        return await self._ask(number, Kind.ASK, m.ABOUT_ORDER.pack(number, order))
 
     async def cancel_all(self) -> int:
         """Cancels every order of the platform; says how many."""

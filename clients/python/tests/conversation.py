@@ -47,6 +47,8 @@ async def conversation(address: str, keys: Path) -> None:
 
     async with platform(1) as seller, platform(2) as buyer:
         assert (seller.platform, buyer.platform) == (1, 2)
+        planned = await seller.validate(**meter(1), side=Side.SELL, price=Decimal("0.210"), quantity_wh=1000)
+        assert (planned.exec_type, planned.order) == (ExecType.VALIDATED, 0), planned
         offer = await seller.new_order(**meter(1), side=Side.SELL, price=Decimal("0.210"), quantity_wh=1000)
         assert (offer.exec_type, offer.leaves_wh, offer.price) == (ExecType.NEW, 1000, Decimal("0.21"))
         # The same order again is harmless and says where it stands; with other content it is refused.
@@ -57,6 +59,8 @@ async def conversation(address: str, keys: Path) -> None:
             fill = await next_report(session)
             told = (fill.exec_type, fill.order, fill.quantity_wh, fill.price, fill.leaves_wh)
             assert told == (ExecType.TRADE, order.order, 600, Decimal("0.21"), leaves), fill
+        status = await seller.status(offer.order)
+        assert (status.exec_type, status.quantity_wh, status.leaves_wh) == (ExecType.STATUS, 600, 400), status
         smaller = await seller.reduce(offer.order, 100)
         assert (smaller.exec_type, smaller.leaves_wh) == (ExecType.REPLACED, 300)
         key = load_key(keys / "METER-1.signing.key")
@@ -77,6 +81,7 @@ async def conversation(address: str, keys: Path) -> None:
         await refused(seller.new_order(**meter(1), **order, valid_for_s=-1), RejectReason.SIGNATURE_EXPIRED)
         await refused(seller.new_order(**meter(1), **{**order, "price": Decimal("0.2005")}), RejectReason.PRICE_NOT_ON_TICK)
         await refused(seller.new_order(**meter(1), **{**order, "quantity_wh": 5}), RejectReason.QUANTITY_NOT_ON_LOT)
+        await refused(seller.validate(**meter(1), **{**order, "quantity_wh": 5}), RejectReason.QUANTITY_NOT_ON_LOT)
         late = {**meter(1), "slot": replace(SLOT, start=START + timedelta(days=30))}
         await refused(seller.new_order(**late, **order), RejectReason.SLOT_NOT_OPEN)
 

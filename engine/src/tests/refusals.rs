@@ -403,3 +403,51 @@ fn registrations() {
         "#]],
     );
 }
+
+#[test]
+fn questions() {
+    check(
+        "open
+         uncross
+         sell S1 2kWh @ 4.00 as 7
+         validate sell S1 2kWh @ 4.00 as 7
+         validate sell S1 3kWh @ 4.00 as 7
+         validate buy B1 1kWh @ 4.00 as 8
+         validate buy B1 1kWh @ 4.00 as 8
+         buy B1 1kWh @ 4.00 as 8
+         ask #1
+         ask #2
+         ask #3
+         ask #1 by 2
+         ask #0 as 7
+         ask #0 as 7 by 2
+         ask #0 as 9
+         cancel #1
+         close
+         ask #1
+         validate sell S1 2kWh @ 4.00 as 9",
+        &expect![[r#"
+            call
+            uncrossed none 0kWh surplus 0 of 0
+            continuous
+            accepted #1
+            restated #1 filled 0kWh leaves 2kWh
+            rejected Validate duplicate_client_order
+            validated 8
+            validated 8
+            accepted #2
+            trade S1#1 B1#2 1kWh @ 4.00 maker sell
+            restated #1 filled 1kWh leaves 1kWh
+            restated #2 filled 1kWh leaves 0kWh
+            rejected Ask unknown_order
+            rejected Ask not_authorised
+            restated #1 filled 1kWh leaves 1kWh
+            rejected Ask unknown_order
+            rejected Ask unknown_order
+            cancelled #1 1kWh Requested 114
+            closed
+            restated #1 filled 1kWh leaves 0kWh
+            rejected Validate gate_closed
+        "#]],
+    );
+}

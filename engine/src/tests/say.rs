@@ -28,6 +28,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             if result.clamped { " clamped" } else { "" }
         ),
         Event::OrderAccepted(accepted) => format!("accepted #{}", accepted.order),
+        Event::OrderValidated(validated) => format!("validated {}", validated.client_order),
         Event::OrderRestated(restated) => format!(
             "restated #{} filled {} leaves {}",
             restated.order,

@@ -42,15 +42,17 @@
 //! - the invariants of the engine;
 //! - a second engine, its twin, that was told the same, but the mere time instead of what was
 //!   refused, and that sends plain orders the general way, has the same digest;
+//! - instead of a new order its validation says the same of it, and changes nothing;
 //! - an engine restored from a snapshot of before the line did the same and is in the same state;
 //! - an auction gives what the indicative price said just before, if nothing has expired with it.
 
 use types::{
     ClientOrderId, Command, Conditions, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder,
     DelegatedReplace, Delegation, Energy, Event, FreezeSlot, KeyId, ListKind, MarketId, MassCancel,
-    MeterId, Money, NewOrder, OrderId, OrderKind, OrderRequest, Origin, Phase, PlatformId, Price,
-    ReduceOrder, ReplaceOrder, RevokeDelegation, Sequenced, SessionId, Side, Sides, Signature,
-    SignedNewOrder, SignedReplaceOrder, TimeInForce, Timestamp, TradingControl, TradingState,
+    MeterId, Money, NewOrder, OrderId, OrderKind, OrderRejected, OrderRequest, OrderValidated,
+    Origin, Phase, PlatformId, Price, ReduceOrder, ReplaceOrder, Request, RevokeDelegation,
+    Sequenced, SessionId, Side, Sides, Signature, SignedNewOrder, SignedReplaceOrder, TimeInForce,
+    Timestamp, TradingControl, TradingState,
 };
 
 use super::{
@@ -58,7 +60,7 @@ use super::{
     stage::{self, Stage},
     words::{self, Words},
 };
-use crate::{Depth, DepthLevel, Engine};
+use crate::{Depth, DepthLevel, Engine, Limits};
 
 /// Runs the lines of a script on the small stage; the text of all events.
 pub(super) fn run(script: &str) -> String {
@@ -108,6 +110,8 @@ impl Stage {
             "buy" => self.order(Side::Buy, &mut words),
             "sell" => self.order(Side::Sell, &mut words),
             "cancel" => Command::CancelOrder(self.request(&mut words)),
+            "ask" => Command::AskOrder(self.request(&mut words)),
+            "validate" => self.validation(&mut words),
             "hibernate" => Command::HibernateOrder(self.request(&mut words)),
             "activate" => Command::ActivateOrder(self.request(&mut words)),
             "reduce" => self.reduce(&mut words),
@@ -135,7 +139,8 @@ impl Stage {
         self.time = self.time_set.take().unwrap_or(self.time.plus_ns(1));
         let indicative =
             if let Command::UncrossSlot(key) = value { self.engine.indicative(key) } else { None };
-        let mut restored = Engine::restore(self.limits, &self.engine.snapshot()).unwrap();
+        let before = self.engine.snapshot();
+        let mut restored = Engine::restore(self.limits, &before).unwrap();
         restored.check_invariants();
         self.engine.anticipate(&value);
         self.engine.expect(&value);
@@ -143,6 +148,9 @@ impl Stage {
         let command = Sequenced { seq: self.seq, time: self.time, value };
         self.engine.apply(&command, &mut events);
         self.compare(&mut restored, &command, &events);
+        if let Command::NewOrder(signed) = value {
+            compare_with_validation(&before, self.limits, (&command, &signed), &events);
+        }
         self.compare_with_twin(&command, &events);
         for event in &events {
             if let Event::OrderAccepted(accepted) = event {
@@ -171,7 +179,10 @@ impl Stage {
         let expired = events.iter().take_while(|event| say::is_expiry(event)).count();
         let refused = matches!(
             events[expired..],
-            [Event::OrderRejected(_) | Event::CommandRejected(_) | Event::OrderRestated(_)]
+            [Event::OrderRejected(_)
+                | Event::CommandRejected(_)
+                | Event::OrderRestated(_)
+                | Event::OrderValidated(_)]
         );
         // The refusal of an order of a list means something to the list.
         let order = command.value.new_order();
@@ -255,6 +266,15 @@ impl Stage {
         }
         let signature = Signature::new([0; 64]);
         Command::NewOrder(SignedNewOrder { origin, order, signature })
+    }
+
+    /// `validate`, then the order that it is about.
+    fn validation(&mut self, words: &mut Words<'_>) -> Command {
+        let side = if words.flag("buy") { Side::Buy } else { words.then("sell", Side::Sell) };
+        let Command::NewOrder(signed) = self.order(side, words) else {
+            panic!("only what a meter signed can be validated")
+        };
+        Command::ValidateOrder(signed)
     }
 
     fn conditions(&self, words: &mut Words<'_>) -> (TimeInForce, Conditions) {
@@ -421,6 +441,36 @@ impl Stage {
         };
         self.put(&text);
     }
+}
+
+/// Instead of a new order, its validation: says the same of it and changes nothing.
+fn compare_with_validation(
+    before: &[u8],
+    limits: Limits,
+    (command, signed): (&Sequenced<Command>, &SignedNewOrder),
+    events: &[Event],
+) {
+    let told = |value| {
+        let mut engine = Engine::restore(limits, before).unwrap();
+        let mut events = Vec::new();
+        engine.apply(&Sequenced { value, ..*command }, &mut events);
+        (events, engine.digest())
+    };
+    let (mut expected, digest) = told(Command::PassTime);
+    let SignedNewOrder { origin, order, .. } = *signed;
+    let client_order = order.client_order;
+    let first = events.get(expected.len());
+    expected.push(match first {
+        Some(Event::OrderAccepted(_)) => {
+            Event::OrderValidated(OrderValidated { origin, client_order })
+        }
+        Some(Event::OrderRejected(rejected)) => {
+            Event::OrderRejected(OrderRejected { request: Request::Validate, ..*rejected })
+        }
+        Some(restated @ Event::OrderRestated(_)) => *restated,
+        other => panic!("no answer to a new order: {other:?}"),
+    });
+    assert_eq!(told(Command::ValidateOrder(*signed)), (expected, digest), "{order:?}");
 }
 
 fn stopped(engine: &Engine) -> String {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use ed25519_dalek::SigningKey;
 use gateway::{
-    client::{ClientError, Connector, TradingSession, cancel, reduce, sign_new, sign_replace},
+    client::{
+        ClientError, Connector, TradingSession, ask_status, cancel, reduce, sign_new, sign_replace,
+        sign_validation,
+    },
     identity,
 };
 use types::{
@@ -46,6 +49,8 @@ pub enum Command {
     Replace(ReplaceOptions),
     /// Lower what is open of an order; it keeps its place in the queue
     Reduce(ReduceOptions),
+    /// Where an order stands, asked of the exchange
+    Ask(AskOptions),
     /// Where an order stands, from the journal on the exchange's machine
     Status(order_status::Options),
 }
@@ -125,12 +130,24 @@ pub struct NewOptions {
     /// How long the order stays
     #[arg(long, value_enum, default_value = "until-gate")]
     stay: StayOption,
+    /// Only ask whether the order would be accepted; nothing happens
+    #[arg(long, conflicts_with = "follow")]
+    validate_only: bool,
     /// Refuse the order rather than let it trade at once
     #[arg(long)]
     post_only: bool,
     /// The shard of the slot, from 1 [default: found]
     #[arg(long)]
     shard: Option<u8>,
+}
+
+/// Options of `order ask`.
+#[derive(Debug, Args)]
+pub struct AskOptions {
+    /// The exchange's number of the order
+    order: u64,
+    #[command(flatten)]
+    request: RequestOptions,
 }
 
 /// Options of `order cancel`.
@@ -180,6 +197,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::New(options) => new(options),
         Command::Cancel(CancelOptions { order, request }) => change(*order, request, cancel),
+        Command::Ask(AskOptions { order, request }) => change(*order, request, ask_status),
         Command::Reduce(ReduceOptions { order, request, quantity }) => {
             change(*order, request, |client_order, order| reduce(client_order, order, *quantity))
         }
@@ -280,7 +298,9 @@ fn new(options: &NewOptions) -> Result<(), Failure> {
         conditions: Conditions { post_only: options.post_only, ..Conditions::NONE },
         list: OrderList::NONE,
     };
-    let message = sign_new(&signing.key(&request.server)?, order);
+    let signer = signing.key(&request.server)?;
+    let sign = if options.validate_only { sign_validation } else { sign_new };
+    let message = sign(&signer, order);
     let shard = shard_of(options, config.as_ref(), key)?;
     send(request, config.as_ref(), shard, order.client_order, &message)
 }

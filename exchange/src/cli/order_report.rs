@@ -22,14 +22,17 @@ pub(super) fn answer(report: &ExecutionReport) -> Option<Option<RejectReason>> {
         | ExecType::Replaced
         | ExecType::Status
         | ExecType::Hibernated
-        | ExecType::Activated => Some(None),
+        | ExecType::Activated
+        | ExecType::Validated => Some(None),
         ExecType::Rejected
         | ExecType::CancelRejected
         | ExecType::ReplaceRejected
         | ExecType::ReduceRejected
         | ExecType::HibernateRejected
         | ExecType::ActivateRejected
-        | ExecType::MassCancelRejected => {
+        | ExecType::MassCancelRejected
+        | ExecType::ValidateRejected
+        | ExecType::StatusRejected => {
             let reason = RejectReason::from_code(report.reason);
             Some(Some(reason.unwrap_or(RejectReason::UnexpectedMessage)))
         }
@@ -39,7 +42,7 @@ pub(super) fn answer(report: &ExecutionReport) -> Option<Option<RejectReason>> {
 /// Whether nothing more can happen to the order.
 pub(super) fn is_last(report: &ExecutionReport) -> bool {
     match report.exec_type {
-        ExecType::Cancelled | ExecType::Expired => true,
+        ExecType::Cancelled | ExecType::Expired | ExecType::Validated => true,
         ExecType::Trade | ExecType::Status | ExecType::Replaced => report.leaves.is_zero(),
         ExecType::New
         | ExecType::Hibernated
@@ -50,7 +53,9 @@ pub(super) fn is_last(report: &ExecutionReport) -> bool {
         | ExecType::ReduceRejected
         | ExecType::HibernateRejected
         | ExecType::ActivateRejected
-        | ExecType::MassCancelRejected => false,
+        | ExecType::MassCancelRejected
+        | ExecType::ValidateRejected
+        | ExecType::StatusRejected => false,
     }
 }
 
@@ -141,13 +146,16 @@ const fn name(kind: ExecType) -> &'static str {
         ExecType::Status => "status",
         ExecType::Hibernated => "hibernated",
         ExecType::Activated => "activated",
+        ExecType::Validated => "validated",
         ExecType::Rejected
         | ExecType::CancelRejected
         | ExecType::ReplaceRejected
         | ExecType::ReduceRejected
         | ExecType::HibernateRejected
         | ExecType::ActivateRejected
-        | ExecType::MassCancelRejected => "refused",
+        | ExecType::MassCancelRejected
+        | ExecType::ValidateRejected
+        | ExecType::StatusRejected => "refused",
     }
 }
 
@@ -191,6 +199,9 @@ fn sentence(report: &ExecutionReport, client_order: ClientOrderId) -> String {
             "filled: order {order}, {quantity} kWh at {price} in trade {}, {leaves} kWh open\n",
             report.trade.get()
         ),
+        ExecType::Validated => {
+            format!("would be accepted; nothing was done (client order {})\n", client_order.get())
+        }
         ExecType::Status => {
             format!("known: order {order}, {quantity} kWh filled, {leaves} kWh open\n")
         }
@@ -209,6 +220,8 @@ fn sentence(report: &ExecutionReport, client_order: ClientOrderId) -> String {
         | ExecType::ReduceRejected
         | ExecType::HibernateRejected
         | ExecType::ActivateRejected
-        | ExecType::MassCancelRejected => format!("refused: {}\n", reason(report)),
+        | ExecType::MassCancelRejected
+        | ExecType::ValidateRejected
+        | ExecType::StatusRejected => format!("refused: {}\n", reason(report)),
     }
 }

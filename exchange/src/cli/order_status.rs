@@ -1,7 +1,7 @@
 //! `gridcross order status`: where an order stands, from the journal.
 //!
-//! The protocol has no question for a single order; on the exchange's machine its journal answers,
-//! whether it runs or not.
+//! On the exchange's machine its journal answers, whether it runs or not, about every platform's orders
+//! and with how they ended. `gridcross order ask` asks the exchange about one's own.
 
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -177,6 +177,7 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::OrderActivated(_)
         | Event::OrderAccepted(_)
         | Event::OrderRestated(_)
+        | Event::OrderValidated(_)
         | Event::OrderRejected(_)
         | Event::MarketDefined(_)
         | Event::PartyRegistered(_)

@@ -329,7 +329,10 @@ impl Trader {
                 self.set_leaves(report);
                 "status"
             }
+            ExecType::Validated => "validated",
             ExecType::Rejected
+            | ExecType::ValidateRejected
+            | ExecType::StatusRejected
             | ExecType::CancelRejected
             | ExecType::ReplaceRejected
             | ExecType::ReduceRejected

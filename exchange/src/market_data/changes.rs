@@ -126,6 +126,7 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::CallExtended(_)
         | Event::OrderAccepted(_)
         | Event::OrderRestated(_)
+        | Event::OrderValidated(_)
         | Event::OrderReplaced(_)
         | Event::OrderCancelled(_)
         | Event::OrderHibernated(_)

@@ -116,6 +116,7 @@ impl MarketData {
             | Event::CallExtended(_)
             | Event::AuctionUncrossed(_)
             | Event::OrderRestated(_)
+            | Event::OrderValidated(_)
             | Event::MassCancelled(_)
             | Event::TradingChanged(_)
             | Event::CreditSet(_)

@@ -80,11 +80,12 @@
 //! # }
 //! ```
 //!
-//! [`MarketClient`] follows books, trades and phases; any party may.
+//! [`OrderStates`] keeps where each order stands. [`MarketClient`] follows books, trades and phases; any party may.
 
 mod data;
 mod feed;
 mod market;
+mod orders;
 mod trading;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -98,10 +99,11 @@ pub use self::{
     data::DataClient,
     feed::{FeedBatch, FeedClient},
     market::{BookError, LocalBook, MarketBooks, MarketClient, MarketSubscription, MarketUpdate},
+    orders::{OrderState, OrderStates, OrderStatus},
     trading::{
-        FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, cancel,
+        FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, ask_status, cancel,
         end_delegation, hibernate, mass_cancel, reduce, set_dead_man, sign_delegation, sign_new,
-        sign_replace, sign_revocation,
+        sign_replace, sign_revocation, sign_validation,
     },
 };
 use crate::{

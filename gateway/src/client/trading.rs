@@ -25,10 +25,21 @@ use super::{CONNECT_MAX, ClientError, Connector};
 /// A new order with the meter's signature.
 #[must_use]
 pub fn sign_new(key: &SigningKey, order: NewOrder) -> Inbound {
+    Inbound::NewOrder(signed_new(key, order))
+}
+
+fn signed_new(key: &SigningKey, order: NewOrder) -> SignedNew {
     let mut bytes = Vec::with_capacity(signing::NEW_ORDER_SIGNED_BYTES);
     signing::new_order(&order, &mut bytes);
     let signature = Signature::new(key.sign(&bytes).to_bytes());
-    Inbound::NewOrder(SignedNew { order, signature })
+    SignedNew { order, signature }
+}
+
+/// A question whether a new order would be accepted now, with the signature that the order itself has:
+/// who can ask can also send it.
+#[must_use]
+pub fn sign_validation(key: &SigningKey, order: NewOrder) -> Inbound {
+    Inbound::ValidateOrder(signed_new(key, order))
 }
 
 /// A replacement with the meter's signature.
@@ -129,6 +140,13 @@ impl FrameToSign {
 #[must_use]
 pub const fn cancel(client_order: ClientOrderId, order: OrderId) -> Inbound {
     Inbound::CancelOrder(OrderRequest { client_order, order })
+}
+
+/// A question where an order of the platform stands, by its number; with number 0, where the order is
+/// that the platform calls `client_order`.
+#[must_use]
+pub const fn ask_status(client_order: ClientOrderId, order: OrderId) -> Inbound {
+    Inbound::StatusRequest(OrderRequest { client_order, order })
 }
 
 /// A reduction of what is open of an order by `quantity`, which keeps its place in the queue.

@@ -378,6 +378,14 @@ layouts! {
         zero: [u8; 2],
     }
 
+    /// A new order that would be accepted.
+    ValidatedLayout[16] {
+        client_order: u64,
+        session: u32,
+        platform: u16,
+        zero: [u8; 2],
+    }
+
     /// A replaced order. `kept_place` is 0 or 1.
     ReplacedLayout[40] {
         client_order: u64,

@@ -99,6 +99,8 @@ kinds! {
     22 SignedFrame(types::SignedFrame),
     23 DelegatedOrder(types::DelegatedOrder),
     24 DelegatedReplace(types::DelegatedReplace),
+    29 ValidateOrder(types::SignedNewOrder),
+    30 AskOrder(types::OrderRequest),
     ;
     19 PassTime,
 }
@@ -128,6 +130,7 @@ kinds! {
     149 CreditReleased(types::CreditRelease),
     150 MeterDelegated(types::MeterDelegated),
     151 DelegationRevoked(types::DelegationRevoked),
+    156 OrderValidated(types::OrderValidated),
 }
 
 /// Bytes of the records of an entry.

@@ -7,18 +7,18 @@ use types::{
     Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
     MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder,
     OrderAccepted, OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected,
-    OrderReplaced, OrderRequest, OrderRestated, Origin, OwnerId, Party, PartyRegistration, Phase,
-    PlatformId, Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder,
-    Request, RetailerId, RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq,
-    Sequenced, SessionId, Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
-    SlotFrozen, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
-    TradingControl, TradingState, UtilityId,
+    OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, OwnerId, Party,
+    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, ReduceOrder,
+    RejectReason, ReplaceOrder, Request, RetailerId, RevokeDelegation, Role, Scope,
+    SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId, Side, Sides, Signature,
+    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged,
+    TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl, TradingState, UtilityId,
 };
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 24;
-pub(super) const EVENT_KINDS: u64 = 23;
+pub(super) const COMMAND_KINDS: u64 = 26;
+pub(super) const EVENT_KINDS: u64 = 24;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -338,10 +338,12 @@ impl Source {
                 let SignedNewOrder { origin, order, .. } = self.new_order();
                 DelegatedOrder { origin, order }
             }),
-            _ => Command::DelegatedReplace({
+            23 => Command::DelegatedReplace({
                 let SignedReplaceOrder { origin, replace, .. } = self.replace_order();
                 DelegatedReplace { origin, replace }
             }),
+            24 => Command::ValidateOrder(self.new_order()),
+            _ => Command::AskOrder(self.order_request()),
         }
     }
 
@@ -448,6 +450,8 @@ impl Source {
                 Request::MassCancel,
                 Request::Delegate,
                 Request::Revoke,
+                Request::Validate,
+                Request::Ask,
             ]),
             reason: self.pick(RejectReason::ALL),
         }
@@ -509,12 +513,16 @@ impl Source {
                 delegation: self.delegation(),
                 before: self.bool().then(|| PlatformId::new(self.u16())),
             }),
-            _ => Event::DelegationRevoked(DelegationRevoked {
+            22 => Event::DelegationRevoked(DelegationRevoked {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
                 meter: MeterId::new(self.u32()),
                 number: self.u64(),
                 holder: self.bool().then(|| PlatformId::new(self.u16())),
+            }),
+            _ => Event::OrderValidated(OrderValidated {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
             }),
         }
     }

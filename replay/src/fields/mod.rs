@@ -14,7 +14,7 @@ use types::{
     DelegatedOrder, DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls,
     MarketDefinition, MassCancel, MassCancelled, MeterDelegated, MeterRegistration, OrderAccepted,
     OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
+    OrderValidated, PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
     SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
 };
 
@@ -139,6 +139,8 @@ kinds! {
     "signed_frame" 88 SignedFrame(SignedFrame),
     "delegated_order" 88 DelegatedOrder(DelegatedOrder),
     "delegated_replace" 56 DelegatedReplace(DelegatedReplace),
+    "validate_order" 152 ValidateOrder(SignedNewOrder),
+    "ask_order" 24 AskOrder(OrderRequest),
     ; "pass_time" PassTime
 }
 
@@ -153,6 +155,7 @@ kinds! {
     "call_extended" 24 CallExtended(CallExtended),
     "auction_uncrossed" 80 AuctionUncrossed(AuctionResult),
     "order_accepted" 56 OrderAccepted(OrderAccepted),
+    "order_validated" 16 OrderValidated(OrderValidated),
     "order_restated" 40 OrderRestated(OrderRestated),
     "order_replaced" 40 OrderReplaced(OrderReplaced),
     "order_cancelled" 32 OrderCancelled(OrderCancelled),

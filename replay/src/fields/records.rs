@@ -6,10 +6,10 @@ use types::{
     CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
     DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
     MassCancelled, MeterDelegated, MeterRegistration, NewOrder, OrderAccepted, OrderCancelled,
-    OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, Origin,
-    Party, PartyRegistration, ReduceOrder, ReplaceOrder, RevokeDelegation, SignedFrame,
-    SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradeSide,
-    TradingControl,
+    OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
+    OrderValidated, Origin, Party, PartyRegistration, ReduceOrder, ReplaceOrder, RevokeDelegation,
+    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade,
+    TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -127,6 +127,7 @@ fields! {
         all origin "", one client_order "client_order", one order "order", one meter "meter",
         all key "", one side "side", one limit "limit_micros", one quantity "quantity_wh",
     }
+    OrderValidated { all origin "", one client_order "client_order", }
     OrderRestated {
         all origin "", one client_order "client_order", one order "order",
         one filled "filled_wh", one leaves "leaves_wh",

@@ -164,6 +164,7 @@ words! {
     Request: "the name of a request" {
         "new" New, "cancel" Cancel, "replace" Replace, "reduce" Reduce, "hibernate" Hibernate,
         "activate" Activate, "mass_cancel" MassCancel, "delegate" Delegate, "revoke" Revoke,
+        "validate" Validate, "ask" Ask,
     }
     CancelReason: "why an order is gone" {
         "requested" Requested, "immediate_or_cancel" ImmediateOrCancel, "self_trade" SelfTrade,

@@ -109,6 +109,7 @@ fn told(moment: &Moment) -> String {
 fn reports(event: &Event) -> [Option<String>; 2] {
     let (platform, kind) = match event {
         Event::OrderAccepted(event) => (event.origin.platform, "new"),
+        Event::OrderValidated(event) => (event.origin.platform, "validated"),
         Event::OrderRestated(event) => (event.origin.platform, "status"),
         Event::OrderReplaced(event) => (event.origin.platform, "replaced"),
         Event::OrderHibernated(event) => (event.origin.platform, "hibernated"),
@@ -153,6 +154,8 @@ const fn rejection(request: Request) -> &'static str {
         Request::MassCancel => "mass cancel rejected",
         Request::Delegate => "delegation refused",
         Request::Revoke => "end of delegation refused",
+        Request::Validate => "validate rejected",
+        Request::Ask => "status rejected",
     }
 }
 

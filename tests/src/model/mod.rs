@@ -217,6 +217,8 @@ impl Model {
             Command::NewOrder(signed) => {
                 self.new_order((signed.origin, By::Meter), &signed.order, events);
             }
+            Command::ValidateOrder(signed) => self.validate(signed, events),
+            Command::AskOrder(request) => self.ask(request, events),
             Command::DelegatedOrder(delegated) => {
                 self.new_order((delegated.origin, By::Platform), &delegated.order, events);
             }

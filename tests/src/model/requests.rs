@@ -2,8 +2,8 @@
 
 use types::{
     CancelReason, ClientOrderId, Energy, Event, NewOrder, OrderAccepted, OrderMoved, OrderRejected,
-    OrderReplaced, OrderRequest, OrderRestated, Origin, ReduceOrder, RejectReason, ReplaceOrder,
-    Request, TimeInForce,
+    OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, ReduceOrder, RejectReason,
+    ReplaceOrder, Request, SignedNewOrder, TimeInForce,
 };
 
 use super::{Model, Order, Stand, admission::Admitted, delegations::By, order_id, refuse_if};
@@ -23,6 +23,37 @@ impl Model {
                 events.push(reject(origin, sent.client_order, Request::New, reason));
                 self.break_list(origin.platform, &sent, events);
             }
+        }
+    }
+
+    pub(super) fn validate(&self, signed: &SignedNewOrder, events: &mut Vec<Event>) {
+        let (origin, client_order) = (signed.origin, signed.order.client_order);
+        match self.admit_new(origin, By::Meter, &signed.order) {
+            Ok(Admitted::Repeat(at)) => self.restate(at, origin, client_order, events),
+            Ok(Admitted::Fresh(_)) => {
+                events.push(Event::OrderValidated(OrderValidated { origin, client_order }));
+            }
+            Err(reason) => events.push(reject(origin, client_order, Request::Validate, reason)),
+        }
+    }
+
+    /// By the exchange's number or, if that is 0, by the platform's own.
+    pub(super) fn ask(&self, ask: &OrderRequest, events: &mut Vec<Event>) {
+        let OrderRequest { origin, client_order, order } = *ask;
+        let at = if order.get() == 0 {
+            let is_it = |one: &Order| {
+                one.platform == origin.platform && one.sent.client_order == client_order
+            };
+            self.orders.iter().position(is_it).ok_or(RejectReason::UnknownOrder)
+        } else {
+            self.position(order).ok_or(RejectReason::UnknownOrder).and_then(|at| {
+                let foreign = self.orders[at].platform != origin.platform;
+                refuse_if(foreign, RejectReason::NotAuthorised).map(|()| at)
+            })
+        };
+        match at {
+            Ok(at) => self.restate(at, origin, client_order, events),
+            Err(reason) => events.push(reject(origin, client_order, Request::Ask, reason)),
         }
     }
 

@@ -208,6 +208,8 @@ pub(super) fn inbound() -> Vec<Inbound> {
         frame_signature(),
         Inbound::DelegatedOrder(new_order()),
         Inbound::DelegatedReplace(replace_order()),
+        Inbound::ValidateOrder(signed_new()),
+        Inbound::StatusRequest(order_request(1_011)),
         Inbound::SetDeadMan(DeadMan { after_ms: 10_000 }),
     ]
 }

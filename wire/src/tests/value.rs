@@ -239,6 +239,10 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
         Just(Inbound::Heartbeat(Empty)),
         (new_order(), bytes(Signature::new))
             .prop_map(|(order, signature)| { Inbound::NewOrder(SignedNew { order, signature }) }),
+        (new_order(), bytes(Signature::new)).prop_map(|(order, signature)| {
+            Inbound::ValidateOrder(SignedNew { order, signature })
+        }),
+        order_request().prop_map(Inbound::StatusRequest),
         order_request().prop_map(Inbound::CancelOrder),
         (replace_order(), bytes(Signature::new)).prop_map(|(replace, signature)| {
             Inbound::ReplaceOrder(SignedReplace { replace, signature })

@@ -24,7 +24,7 @@ use hdrhistogram::Histogram;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use types::{
     ClientOrderId, Command, DelegatedOrder, DelegatedReplace, DeliverySlot, Energy, Event, MeterId,
-    OrderId, Party, PlatformId, RejectReason, ReplaceOrder, Role, SignedNewOrder,
+    NewOrder, OrderId, Party, PlatformId, RejectReason, ReplaceOrder, Role, SignedNewOrder,
     SignedReplaceOrder, SlotKey, Timestamp,
 };
 use wire::{Inbound, Outbound, inbound::Empty, outbound::ExecType};
@@ -101,6 +101,7 @@ enum About {
     Reduce(Energy),
     Hibernate,
     Activate,
+    Ask,
     Replace(ReplaceOrder),
 }
 
@@ -203,12 +204,15 @@ impl Plan {
             Command::NewOrder(SignedNewOrder { origin, order, .. })
             // There is a key for its meter; a frame of the same orders would need a delegation first.
             | Command::DelegatedOrder(DelegatedOrder { origin, order }) => {
-                let mut order = order;
-                order.key = shifted_key(order.key, days)?;
-                order.valid_until = shifted(order.valid_until, days);
-                order.conditions.expires = shifted(order.conditions.expires, days);
+                let order = shifted_order(order, days)?;
                 let signed_again = client::sign_new(self.key(order.meter, &target.keys)?, order);
                 (origin.platform, order.client_order, Ask::Whole(signed_again))
+            }
+            Command::ValidateOrder(SignedNewOrder { origin, order, .. }) => {
+                let order = shifted_order(order, days)?;
+                let key = self.key(order.meter, &target.keys)?;
+                let ask = Ask::Whole(client::sign_validation(key, order));
+                (origin.platform, order.client_order, ask)
             }
             Command::ReplaceOrder(SignedReplaceOrder { origin, replace, .. })
             | Command::DelegatedReplace(DelegatedReplace { origin, replace }) => {
@@ -233,6 +237,13 @@ impl Plan {
             Command::ActivateOrder(request) => {
                 let ask = self.about(request.order, About::Activate);
                 (request.origin.platform, request.client_order, ask)
+            }
+            Command::AskOrder(request) => {
+                let number = request.client_order;
+                let is_named = request.order.get() != 0;
+                let whole = || Ask::Whole(client::ask_status(number, request.order));
+                let ask = if is_named { self.about(request.order, About::Ask) } else { whole() };
+                (request.origin.platform, number, ask)
             }
             Command::MassCancel(request) => {
                 let Some(origin) = request.origin else { return Ok(None) };
@@ -295,6 +306,14 @@ fn shifted_key(key: SlotKey, days: i64) -> Result<SlotKey, Failure> {
         .and_then(|start| DeliverySlot::new(start, key.slot.minutes()).ok());
     let slot = slot.ok_or_else(|| Failure::usage("--shift-days moves slots out of all time"))?;
     Ok(SlotKey { slot, ..key })
+}
+
+fn shifted_order(order: NewOrder, days: i64) -> Result<NewOrder, Failure> {
+    let mut order = order;
+    order.key = shifted_key(order.key, days)?;
+    order.valid_until = shifted(order.valid_until, days);
+    order.conditions.expires = shifted(order.conditions.expires, days);
+    Ok(order)
 }
 
 fn read_failure(error: RowError) -> Failure {
@@ -539,6 +558,7 @@ impl Session {
             About::Reduce(by) => client::reduce(number, order, by),
             About::Hibernate => client::hibernate(number, order),
             About::Activate => client::activate(number, order),
+            About::Ask => client::ask_status(number, order),
             About::Replace(replace) => {
                 let key = self.keys.get(&replace.meter)?;
                 client::sign_replace(key, ReplaceOrder { order, ..replace })
@@ -563,14 +583,17 @@ impl Session {
                     | ExecType::Cancelled
                     | ExecType::Replaced
                     | ExecType::Hibernated
-                    | ExecType::Activated => None,
+                    | ExecType::Activated
+                    | ExecType::Validated => None,
                     ExecType::Rejected
                     | ExecType::CancelRejected
                     | ExecType::ReplaceRejected
                     | ExecType::ReduceRejected
                     | ExecType::HibernateRejected
                     | ExecType::ActivateRejected
-                    | ExecType::MassCancelRejected => {
+                    | ExecType::MassCancelRejected
+                    | ExecType::ValidateRejected
+                    | ExecType::StatusRejected => {
                         let reason = RejectReason::from_code(report.reason);
                         Some(reason.map_or("unknown", RejectReason::name))
                     }

@@ -2,15 +2,16 @@
 
 use types::{
     CancelReason, ClientOrderId, CommandRejected, Energy, MassCancelled, MeterId, OrderAccepted,
-    OrderCancelled, OrderId, OrderMoved, OrderRejected, OrderReplaced, OrderRestated, PlatformId,
-    Price, RejectReason, Request, Scope, Side, Trade, TradeId, TradeSide,
+    OrderCancelled, OrderId, OrderMoved, OrderRejected, OrderReplaced, OrderRestated,
+    OrderValidated, PlatformId, Price, RejectReason, Request, Scope, Side, Trade, TradeId,
+    TradeSide,
 };
 
 use super::{
     Archived, Stored,
     layout::{
         AcceptedLayout, CancelledLayout, CommandRejectedLayout, MassCancelledLayout, MovedLayout,
-        RejectedLayout, ReplacedLayout, RestatedLayout, TradeLayout,
+        RejectedLayout, ReplacedLayout, RestatedLayout, TradeLayout, ValidatedLayout,
     },
     optional_origin, origin, origin_parts, slot_key, zero,
 };
@@ -55,6 +56,27 @@ impl Stored for OrderAccepted {
             side: Side::from_code(layout.side)?,
             limit: Price::from_micros(layout.limit.to_native()),
             quantity: Energy::from_wh(layout.quantity.to_native()),
+        })
+    }
+}
+
+impl Stored for OrderValidated {
+    type Layout = ValidatedLayout;
+
+    fn layout(&self) -> ValidatedLayout {
+        ValidatedLayout {
+            client_order: self.client_order.get(),
+            session: self.origin.session.get(),
+            platform: self.origin.platform.get(),
+            zero: [0; 2],
+        }
+    }
+
+    fn restore(layout: &Archived<ValidatedLayout>) -> Option<Self> {
+        zero(&layout.zero)?;
+        Some(Self {
+            origin: origin(layout.platform.to_native(), layout.session.to_native()),
+            client_order: ClientOrderId::new(layout.client_order.to_native()),
         })
     }
 }

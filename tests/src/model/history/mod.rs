@@ -207,6 +207,7 @@ impl History {
                 | Event::CallExtended(_)
                 | Event::AuctionUncrossed(_)
                 | Event::OrderRestated(_)
+                | Event::OrderValidated(_)
                 | Event::OrderReplaced(_)
                 | Event::MassCancelled(_)
                 | Event::OrderRejected(_)
@@ -249,7 +250,9 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..497 => self.new_order(),
+            0..478 => self.new_order(),
+            478..490 => self.validate(),
+            490..497 => self.ask(),
             497..520 => self.delegate(),
             520..528 => self.revoke(),
             528..530 => self.signed_frame(),

@@ -72,6 +72,17 @@ impl History {
         self.send(signed, is_delegated)
     }
 
+    /// An order that is only asked about, sometimes one that was sent before.
+    pub(super) fn validate(&mut self) -> Command {
+        let mut signed = self.single();
+        if self.random.once_in(4) {
+            let sent = self.sent.clone();
+            signed = self.random.pick(&sent).unwrap_or(signed);
+            self.spoil(&mut signed.order);
+        }
+        Command::ValidateOrder(signed)
+    }
+
     /// Changes one thing of an order that was sent before, or nothing.
     fn spoil(&mut self, order: &mut NewOrder) {
         let market = self.definition(order.key.market);

@@ -41,6 +41,23 @@ impl History {
         Command::CancelOrder(self.request(&known))
     }
 
+    /// Where an order stands, open or done, by either of its numbers.
+    pub(super) fn ask(&mut self) -> Command {
+        let sent = self.sent.clone();
+        if self.random.once_in(2)
+            && let Some(signed) = self.random.pick(&sent)
+        {
+            let (origin, client_order) = (signed.origin, signed.order.client_order);
+            return Command::AskOrder(OrderRequest {
+                origin,
+                client_order,
+                order: OrderId::new(0),
+            });
+        }
+        let Some(known) = self.target(|_| true) else { return self.new_order() };
+        Command::AskOrder(self.request(&known))
+    }
+
     pub(super) fn hibernate(&mut self) -> Command {
         let awake = |known: &Known| !known.hibernates;
         let Some(known) = self.target(awake) else { return self.new_order() };
