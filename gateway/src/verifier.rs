@@ -166,6 +166,7 @@ const fn has_signature(command: &Command) -> bool {
     matches!(
         command,
         Command::NewOrder(_)
+            | Command::ValidateOrder(_)
             | Command::ReplaceOrder(_)
             | Command::DelegateMeter(_)
             | Command::SignedFrame(_)
@@ -388,9 +389,14 @@ pub fn check(
     signed_bytes: &mut Vec<u8>,
 ) -> Result<(), RejectReason> {
     match command {
-        Command::NewOrder(signed) | Command::ValidateOrder(signed) => {
+        Command::NewOrder(signed) => {
             let meter = authorised(directory, signed.order.meter, signed.origin.platform)?;
             signing::new_order(&signed.order, signed_bytes);
+            verify(&meter.key, signed_bytes, &signed.signature)
+        }
+        Command::ValidateOrder(signed) => {
+            let meter = authorised(directory, signed.order.meter, signed.origin.platform)?;
+            signing::validation(&signed.order, signed_bytes);
             verify(&meter.key, signed_bytes, &signed.signature)
         }
         Command::ReplaceOrder(signed) => {

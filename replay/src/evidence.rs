@@ -166,8 +166,11 @@ fn genuine(verdict: Option<bool>, seq: Seq, signer: Signer) -> Result<(), Eviden
 
 /// What a meter signed alone of a command, into an emptied `bytes`, and its signature.
 pub(crate) fn meters_own(command: &Command, bytes: &mut Vec<u8>) -> Option<(MeterId, Signature)> {
-    if let Command::NewOrder(signed) | Command::ValidateOrder(signed) = command {
+    if let Command::NewOrder(signed) = command {
         signing::new_order(&signed.order, bytes);
+        Some((signed.order.meter, signed.signature))
+    } else if let Command::ValidateOrder(signed) = command {
+        signing::validation(&signed.order, bytes);
         Some((signed.order.meter, signed.signature))
     } else if let Command::ReplaceOrder(signed) = command {
         signing::replace_order(&signed.replace, bytes);

@@ -101,8 +101,10 @@ fn signed_order(client_order: u64) -> Inbound {
 }
 
 fn validation() -> Inbound {
-    let Inbound::NewOrder(signed) = signed_order(3) else { panic!("a new order") };
-    Inbound::ValidateOrder(signed)
+    let order = order(3);
+    let mut bytes = Vec::new();
+    signing::validation(&order, &mut bytes);
+    Inbound::ValidateOrder(SignedNew { order, signature: sign(FIRST, &bytes) })
 }
 
 fn signed_replacement() -> Inbound {

@@ -11,6 +11,8 @@ use crate::{
 
 /// Precedes a new order. 24 bytes.
 pub const NEW_ORDER_TAG: &[u8; 24] = b"gridcross new order v1\0\0";
+/// Precedes an order that is only to be validated. 24 bytes.
+pub const VALIDATION_TAG: &[u8; 24] = b"gridcross validation v1\0";
 /// Precedes a replacement. 24 bytes.
 pub const REPLACE_ORDER_TAG: &[u8; 24] = b"gridcross replace v1\0\0\0\0";
 /// Precedes a delegation. 24 bytes.
@@ -38,6 +40,14 @@ const _: () = assert!(REPLACE_ORDER_SIGNED_BYTES == 72);
 pub fn new_order(order: &NewOrder, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(NEW_ORDER_TAG);
+    order.put(out);
+}
+
+/// Appends the signed bytes of an order that is only to be validated to an emptied `out`: who is given this
+/// signature cannot send the order.
+pub fn validation(order: &NewOrder, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(VALIDATION_TAG);
     order.put(out);
 }
 

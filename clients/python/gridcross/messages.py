@@ -30,6 +30,7 @@ FRAME_SIGNED = Struct("<24s8sHH4x32s")  # tag, key, platform, orders, digest
 DELEGATION_REPORT = Struct("<QqQQIHBx")
 DELEGATION_TAG, FRAME_TAG = b"gridcross delegation v1\0", b"gridcross frame v1"
 NEW_ORDER_TAG = b"gridcross new order v1\0\0"
+VALIDATION_TAG = b"gridcross validation v1\0"
 REPLACE_TAG = b"gridcross replace v1\0\0\0\0"
 MICROS = Decimal(1_000_000)
 

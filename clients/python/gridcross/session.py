@@ -78,7 +78,7 @@ class Session:
         """Asks whether `new_order` with the same would be accepted: `Rejected` if not. Nothing happens."""
         number = self._next()
         fields = Order(meter, **more).pack(number)
-        return await self._ask(number, Kind.VALIDATE, fields + key.sign(m.NEW_ORDER_TAG + fields))
+        return await self._ask(number, Kind.VALIDATE, fields + key.sign(m.VALIDATION_TAG + fields))
 
     async def delegate(
         self, *, meter: int, key: Ed25519PrivateKey, number: int, sides: Sides = Sides.BOTH, market: int = 0,

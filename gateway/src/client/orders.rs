@@ -215,6 +215,7 @@ impl OrderStates {
             | Outbound::MassCancelled(_)
             | Outbound::DelegationReport(_)
             | Outbound::SessionLimits(_)
+            | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => {}
         }
     }

@@ -25,21 +25,19 @@ use super::{CONNECT_MAX, ClientError, Connector};
 /// A new order with the meter's signature.
 #[must_use]
 pub fn sign_new(key: &SigningKey, order: NewOrder) -> Inbound {
-    Inbound::NewOrder(signed_new(key, order))
-}
-
-fn signed_new(key: &SigningKey, order: NewOrder) -> SignedNew {
     let mut bytes = Vec::with_capacity(signing::NEW_ORDER_SIGNED_BYTES);
     signing::new_order(&order, &mut bytes);
     let signature = Signature::new(key.sign(&bytes).to_bytes());
-    SignedNew { order, signature }
+    Inbound::NewOrder(SignedNew { order, signature })
 }
 
-/// A question whether a new order would be accepted now, with the signature that the order itself has:
-/// who can ask can also send it.
+/// A question whether a new order would be accepted now, with the meter's signature of the question.
 #[must_use]
 pub fn sign_validation(key: &SigningKey, order: NewOrder) -> Inbound {
-    Inbound::ValidateOrder(signed_new(key, order))
+    let mut bytes = Vec::with_capacity(signing::NEW_ORDER_SIGNED_BYTES);
+    signing::validation(&order, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    Inbound::ValidateOrder(SignedNew { order, signature })
 }
 
 /// A replacement with the meter's signature.

@@ -89,7 +89,7 @@ fn the_document_names_every_protocol_and_tag() {
         let name = core::str::from_utf8(name).unwrap();
         assert!(text.contains(&format!("`{name}`")), "{name}");
     }
-    for tag in [signing::NEW_ORDER_TAG, signing::REPLACE_ORDER_TAG] {
+    for tag in [signing::NEW_ORDER_TAG, signing::VALIDATION_TAG, signing::REPLACE_ORDER_TAG] {
         let tag = core::str::from_utf8(tag).unwrap().replace('\0', "\\0");
         assert!(text.contains(&format!("`\"{tag}\"`")), "{tag}");
     }
