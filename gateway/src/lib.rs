@@ -14,16 +14,19 @@
 pub mod authority;
 pub mod client;
 pub mod directory;
+mod edge;
 pub mod egress;
 pub mod guard;
 pub mod identity;
 pub mod ingress;
+mod live;
 pub mod quic;
 pub mod revocation;
 pub mod seam;
 pub mod session;
 pub mod throttle;
 pub mod tls;
+mod trading;
 pub mod verifier;
 
 pub use authority::{Authority, AuthorityError};

@@ -1,6 +1,9 @@
-//! One trading connection: a reader that feeds the session, a writer that numbers what it is told.
+//! One trading session: a reader that feeds the session, a writer that numbers what it is told.
+//!
+//! It does not know what carries its bytes: a QUIC stream or the bodies of an HTTPS request.
 
 use std::{
+    future::Future,
     net::SocketAddr,
     sync::{
         Arc,
@@ -9,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use bytes::Bytes;
 use tokio::{
     sync::{
         mpsc::{self, error::TryRecvError},
@@ -23,8 +26,8 @@ use wire::{
     outbound::SessionRejected,
 };
 
-use super::{CloseCode, HANDSHAKE_MAX, Resume, Shared, close};
 use crate::{
+    edge::{CloseCode, HANDSHAKE_MAX, Resume, Shared},
     egress::{OutboundBatch, SessionHandle},
     session::{Ended, HEARTBEAT_MS_MAX, Handled, LOGGED_OUT, Opened, Session},
     throttle::Used,
@@ -35,24 +38,80 @@ use crate::{
 const OUTBOUND_BATCHES_MAX: usize = 1_024;
 /// Batches from the journal that may wait for it: 16 × 20 KiB = 320 KiB.
 const HISTORY_BATCHES_MAX: usize = 16;
-/// Bytes written to the stream at once.
-const WRITE_BYTES_MAX: usize = 64 << 10;
+/// Bytes read or written at once.
+pub(crate) const PIECE_BYTES_MAX: usize = 64 << 10;
 /// Silent heartbeat intervals after which a session is closed.
 const SILENT_INTERVALS_MAX: u32 = 3;
 /// How long a frame may take from its first byte to its last, if the session may be silent as long.
 const FRAME_MAX: Duration = Duration::from_secs(10);
 
-/// Runs a session to its end. Returns how to close the connection, or `None` when it is lost.
-pub(super) async fn serve(
-    connection: &Connection,
-    party: Party,
+/// The line is lost.
+#[derive(Debug)]
+pub(crate) struct Lost;
+
+/// Bytes that a client sends.
+pub(crate) trait Arriving: Send {
+    /// The next ones, as they come, or `None` at their end. Given up and called again, it loses none.
+    fn piece(&mut self) -> impl Future<Output = Result<Option<Bytes>, Lost>> + Send;
+}
+
+/// Bytes that a client is told.
+pub(crate) trait Leaving: Send + 'static {
+    /// Writes all of them, waiting for room.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), Lost>> + Send;
+
+    /// Ends them. Completes when they are delivered, or will not be.
+    fn finish(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// Whose certificate it showed.
+    pub(crate) party: Party,
+    /// Where it is.
+    pub(crate) remote: SocketAddr,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Everything is told: its line is closed with this, or lost.
+    Told(Option<CloseCode>),
+    /// It was closed before everything was told.
+    Cut(Cut),
+}
+
+/// A session that was closed from outside. Nothing more is told: the reason is all there is room for.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    /// Why.
+    pub(crate) code: CloseCode,
+    /// Through where it was sent reports.
+    reported: Arc<AtomicU64>,
+}
+
+impl Cut {
+    /// The reason phrase. A slow reader is told how far it was sent reports.
+    pub(crate) fn reason(&self) -> String {
+        let name = self.code.name();
+        if self.code != CloseCode::SlowReader {
+            return name.to_owned();
+        }
+        let reported = Seq::new(self.reported.load(Ordering::Relaxed));
+        format!("{name}, sent through {reported}")
+    }
+}
+
+/// Runs a session to its end.
+pub(crate) async fn serve<W: Leaving>(
+    peer: Peer,
+    arriving: impl Arriving,
+    leaving: W,
     shared: &Shared,
-) -> Option<CloseCode> {
-    let accepted = timeout(HANDSHAKE_MAX, connection.accept_bi()).await;
-    let Ok(Ok((send, recv))) = accepted else {
-        return Some(CloseCode::Silent);
-    };
+) -> End {
     let number = shared.next_session.fetch_add(1, Ordering::Relaxed);
+    let party = peer.party;
     let origin =
         Origin { platform: PlatformId::new(party.number), session: SessionId::new(number) };
     let (outbound, live) = mpsc::channel(OUTBOUND_BATCHES_MAX);
@@ -61,39 +120,18 @@ pub(super) async fn serve(
     let heartbeat_ms = Arc::new(AtomicU32::new(HEARTBEAT_MS_MAX));
     let told = Told { history, live, reported: Arc::default() };
     let reported = Arc::clone(&told.reported);
-    let mut going_away = shared.going_away.clone();
-    let writer = tokio::spawn(write(send, told, Arc::clone(&heartbeat_ms), going_away.clone()));
+    let going_away = shared.going_away.clone();
+    let writer = tokio::spawn(write(leaving, told, Arc::clone(&heartbeat_ms), going_away));
     let code = if party.role == Role::Platform {
         let session = Session::new(origin.platform, origin.session, shared.shards, shared.limits);
         let (first, cancel_after) = (Some(first), Duration::ZERO);
-        let remote = connection.remote_address();
-        let mut reader =
+        let remote = peer.remote;
+        let reader =
             Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
-        let reading = shared.readers.enter();
-        let closing = reader.handle.clone();
-        let (code, was_closed) = tokio::select! {
-            code = reader.run(recv, shared) => (code, false),
-            code = closing.closing() => (Some(code), true),
-        };
-        drop((reading, closing));
-        let is_stopping = code == Some(CloseCode::GoingAway) && !was_closed;
-        if is_stopping {
-            // Answers to what was read are still on their way.
-            going_away.wait_for(|&gone| gone).await.ok();
+        match reader.run_to_end(arriving, shared).await {
+            Ok(code) => code,
+            Err(code) => return End::Cut(Cut { code, reported }),
         }
-        if let Some(port) = shared.port(reader.session.shard()) {
-            if !is_stopping {
-                port.sessions.ended(origin, shared.now(), reader.cancel_after);
-            }
-            port.sessions.leave(origin);
-        }
-        if was_closed {
-            // Nothing more is told: the reason is all there is room for.
-            let reported = Seq::new(reported.load(Ordering::Relaxed));
-            close_at_once(connection, code.unwrap_or(CloseCode::Done), reported);
-            return None;
-        }
-        code
     } else {
         let reason = RejectReason::NotAuthorised;
         let mut batch = OutboundBatch::default();
@@ -105,18 +143,7 @@ pub(super) async fn serve(
     // The writer ends when nobody can give it messages any more, and everything is delivered.
     // A peer that does not read does not hold it up.
     timeout(HANDSHAKE_MAX, writer).await.ok();
-    code
-}
-
-/// Closes a connection without what is still to be told. A slow reader is told how far it was sent
-/// reports: it resumes after what it has read of them.
-fn close_at_once(connection: &Connection, code: CloseCode, reported: Seq) {
-    if code != CloseCode::SlowReader {
-        return close(connection, code);
-    }
-    let reason = format!("{}, sent through {reported}", code.name());
-    tracing::info!(remote = %connection.remote_address(), %reason, "a slow reader is closed");
-    connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
+    End::Told(code)
 }
 
 struct Reader {
@@ -133,7 +160,36 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(&mut self, mut recv: RecvStream, shared: &Shared) -> Option<CloseCode> {
+    /// Reads until the session ends, and takes it out of its shard. `Err` says why it was closed from
+    /// outside.
+    async fn run_to_end(
+        mut self,
+        arriving: impl Arriving,
+        shared: &Shared,
+    ) -> Result<Option<CloseCode>, CloseCode> {
+        let origin = self.handle.origin();
+        let reading = shared.readers.enter();
+        let closing = self.handle.clone();
+        let ended = tokio::select! {
+            code = self.run(arriving, shared) => Ok(code),
+            code = closing.closing() => Err(code),
+        };
+        drop((reading, closing));
+        let is_stopping = ended == Ok(Some(CloseCode::GoingAway));
+        if is_stopping {
+            // Answers to what was read are still on their way.
+            shared.going_away.clone().wait_for(|&gone| gone).await.ok();
+        }
+        if let Some(port) = shared.port(self.session.shard()) {
+            if !is_stopping {
+                port.sessions.ended(origin, shared.now(), self.cancel_after);
+            }
+            port.sessions.leave(origin);
+        }
+        ended
+    }
+
+    async fn run(&mut self, mut arriving: impl Arriving, shared: &Shared) -> Option<CloseCode> {
         let mut decoder = FrameDecoder::default();
         let mut stop_reading = shared.stop_reading.clone();
         // Since when a frame is not whole.
@@ -149,17 +205,17 @@ impl Reader {
             let rest = unfinished.map(|since| whole.saturating_sub(since.elapsed()));
             let patience = rest.unwrap_or(silence);
             let read = tokio::select! {
-                read = timeout(patience, recv.read_chunk(WRITE_BYTES_MAX, true)) => read,
+                read = timeout(patience, arriving.piece()) => read,
                 _ = stop_reading.wait_for(|&stop| stop) => return Some(CloseCode::GoingAway),
             };
-            let chunk = match read {
+            let piece = match read {
                 Err(_) if rest.is_some() => return Some(CloseCode::Unfinished),
                 Err(_) => return Some(CloseCode::Silent),
-                Ok(Err(_)) => return None,
+                Ok(Err(Lost)) => return None,
                 Ok(Ok(None)) => return Some(CloseCode::Done),
-                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(Some(piece))) => piece,
             };
-            decoder.extend(&chunk.bytes);
+            decoder.extend(&piece);
             let mut frames = 0_u32;
             loop {
                 let handled = match decoder.next_frame() {
@@ -326,13 +382,13 @@ impl Told {
 /// Numbers and writes batches until nobody can send any more; then says whether the exchange goes
 /// away.
 async fn write(
-    mut stream: SendStream,
+    mut leaving: impl Leaving,
     mut told: Told,
     heartbeat_ms: Arc<AtomicU32>,
     going_away: watch::Receiver<bool>,
 ) {
     let mut number = 0_u64;
-    let mut bytes = Vec::with_capacity(WRITE_BYTES_MAX);
+    let mut bytes = Vec::with_capacity(PIECE_BYTES_MAX);
     let mut ended = false;
     while !ended {
         bytes.clear();
@@ -345,7 +401,7 @@ async fn write(
                     while let Some(batch) = next {
                         seal(&batch, &mut number, &mut bytes);
                         told.reported.fetch_max(batch.reported.get(), Ordering::Relaxed);
-                        next = (bytes.len() < WRITE_BYTES_MAX).then(|| told.at_hand()).flatten();
+                        next = (bytes.len() < PIECE_BYTES_MAX).then(|| told.at_hand()).flatten();
                     }
                 }
                 None => {
@@ -360,14 +416,11 @@ async fn write(
                 seal(&single(&Outbound::Heartbeat(Empty)), &mut number, &mut bytes);
             }
         }
-        if stream.write_all(&bytes).await.is_err() {
+        if leaving.write(&bytes).await.is_err() {
             return;
         }
     }
-    if stream.finish().is_ok() {
-        // Delivered or lost: either way the connection may close now.
-        timeout(HANDSHAKE_MAX, stream.stopped()).await.ok();
-    }
+    leaving.finish().await;
 }
 
 fn single(message: &Outbound) -> OutboundBatch {
