@@ -53,6 +53,8 @@ pub enum CloseCode {
     Unfinished = 9,
     /// The exchange could not do what the session asked for at its logon. Its log says why.
     Failed = 10,
+    /// A session's request over HTTPS was longer, in bytes or in time, than it may be.
+    TooLong = 11,
 }
 
 impl CloseCode {
@@ -78,6 +80,7 @@ impl CloseCode {
             Self::Throttled => "throttled",
             Self::Unfinished => "unfinished",
             Self::Failed => "failed",
+            Self::TooLong => "too_long",
         }
     }
 }
@@ -112,6 +115,10 @@ impl Presence {
     pub(crate) fn enter(&self) -> Present {
         self.0.send_modify(|count| *count = count.saturating_add(1));
         Present(Arc::clone(&self.0))
+    }
+
+    pub(crate) async fn somebody(&self) {
+        self.0.subscribe().wait_for(|&count| count > 0).await.ok();
     }
 
     pub(crate) async fn nobody(&self) {

@@ -17,6 +17,7 @@ pub mod directory;
 mod edge;
 pub mod egress;
 pub mod guard;
+pub mod https;
 pub mod identity;
 pub mod ingress;
 mod live;

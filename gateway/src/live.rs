@@ -45,6 +45,8 @@ struct Open {
 pub(crate) enum Line {
     /// A QUIC connection.
     Quic(Connection),
+    /// An HTTPS connection, which ends when this turns true.
+    Https(watch::Sender<bool>),
 }
 
 /// One connection in it; leaves by being dropped.
@@ -108,6 +110,9 @@ impl Live {
                 tracing::info!(%party, %error, "a connection's certificate is not valid any more");
                 match line {
                     Line::Quic(connection) => quic::close(connection, CloseCode::Revoked),
+                    Line::Https(revoked) => {
+                        revoked.send_replace(true);
+                    }
                 }
             }
         }

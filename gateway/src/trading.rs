@@ -5,6 +5,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -18,6 +19,7 @@ use tokio::{
         mpsc::{self, error::TryRecvError},
         watch,
     },
+    task::JoinHandle,
     time::timeout,
 };
 use types::{Origin, Party, PlatformId, RejectReason, Role, Seq, SessionId};
@@ -49,10 +51,23 @@ const FRAME_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Lost;
 
+/// What a client sends next.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Bytes, as they come.
+    Bytes(Bytes),
+    /// Nothing more: the session ends as it stands.
+    End,
+    /// Nothing more, which stands for a `Logout`.
+    LogsOut,
+    /// More than may come at once.
+    TooLong,
+}
+
 /// Bytes that a client sends.
 pub(crate) trait Arriving: Send {
-    /// The next ones, as they come, or `None` at their end. Given up and called again, it loses none.
-    fn piece(&mut self) -> impl Future<Output = Result<Option<Bytes>, Lost>> + Send;
+    /// What comes next. Given up and called again, it loses nothing.
+    fn piece(&mut self) -> impl Future<Output = Result<Piece, Lost>> + Send;
 }
 
 /// Bytes that a client is told.
@@ -64,13 +79,21 @@ pub(crate) trait Leaving: Send + 'static {
     fn finish(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Who is at the other end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
-    /// Whose certificate it showed.
+/// What carries a session, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Line<A, L, C> {
+    /// Whose certificate was shown.
     pub(crate) party: Party,
-    /// Where it is.
+    /// Where from.
     pub(crate) remote: SocketAddr,
+    /// What the client sends.
+    pub(crate) arriving: A,
+    /// What it is told.
+    pub(crate) leaving: L,
+    /// Completes when the line has to be closed, with the reason.
+    pub(crate) closing: C,
+    /// How long what is still to be told may take when the session has ended.
+    pub(crate) drain_max: Duration,
 }
 
 /// How a session ended.
@@ -87,6 +110,8 @@ pub(crate) enum End {
 pub(crate) struct Cut {
     /// Why.
     pub(crate) code: CloseCode,
+    /// Still writes what it has in hand, where the line lets it.
+    pub(crate) writer: JoinHandle<()>,
     /// Through where it was sent reports.
     reported: Arc<AtomicU64>,
 }
@@ -104,14 +129,15 @@ impl Cut {
 }
 
 /// Runs a session to its end.
-pub(crate) async fn serve<W: Leaving>(
-    peer: Peer,
-    arriving: impl Arriving,
-    leaving: W,
-    shared: &Shared,
-) -> End {
+pub(crate) async fn serve<A, L, C>(line: Line<A, L, C>, shared: &Shared) -> End
+where
+    A: Arriving,
+    L: Leaving,
+    C: Future<Output = CloseCode> + Send,
+{
+    let Line { party, remote, arriving, leaving, closing, drain_max } = line;
+    let mut closing = pin!(closing);
     let number = shared.next_session.fetch_add(1, Ordering::Relaxed);
-    let party = peer.party;
     let origin =
         Origin { platform: PlatformId::new(party.number), session: SessionId::new(number) };
     let (outbound, live) = mpsc::channel(OUTBOUND_BATCHES_MAX);
@@ -121,16 +147,15 @@ pub(crate) async fn serve<W: Leaving>(
     let told = Told { history, live, reported: Arc::default() };
     let reported = Arc::clone(&told.reported);
     let going_away = shared.going_away.clone();
-    let writer = tokio::spawn(write(leaving, told, Arc::clone(&heartbeat_ms), going_away));
+    let mut writer = tokio::spawn(write(leaving, told, Arc::clone(&heartbeat_ms), going_away));
     let code = if party.role == Role::Platform {
         let session = Session::new(origin.platform, origin.session, shared.shards, shared.limits);
         let (first, cancel_after) = (Some(first), Duration::ZERO);
-        let remote = peer.remote;
         let reader =
             Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
-        match reader.run_to_end(arriving, shared).await {
+        match reader.run_to_end(arriving, closing.as_mut(), shared).await {
             Ok(code) => code,
-            Err(code) => return End::Cut(Cut { code, reported }),
+            Err(code) => return End::Cut(Cut { code, writer, reported }),
         }
     } else {
         let reason = RejectReason::NotAuthorised;
@@ -142,8 +167,10 @@ pub(crate) async fn serve<W: Leaving>(
     };
     // The writer ends when nobody can give it messages any more, and everything is delivered.
     // A peer that does not read does not hold it up.
-    timeout(HANDSHAKE_MAX, writer).await.ok();
-    End::Told(code)
+    tokio::select! {
+        _ = timeout(drain_max, &mut writer) => End::Told(code),
+        code = closing => End::Cut(Cut { code, writer, reported }),
+    }
 }
 
 struct Reader {
@@ -165,16 +192,18 @@ impl Reader {
     async fn run_to_end(
         mut self,
         arriving: impl Arriving,
+        closing: impl Future<Output = CloseCode> + Send,
         shared: &Shared,
     ) -> Result<Option<CloseCode>, CloseCode> {
         let origin = self.handle.origin();
         let reading = shared.readers.enter();
-        let closing = self.handle.clone();
+        let handle = self.handle.clone();
         let ended = tokio::select! {
             code = self.run(arriving, shared) => Ok(code),
-            code = closing.closing() => Err(code),
+            code = handle.closing() => Err(code),
+            code = closing => Err(code),
         };
-        drop((reading, closing));
+        drop((reading, handle));
         let is_stopping = ended == Ok(Some(CloseCode::GoingAway));
         if is_stopping {
             // Answers to what was read are still on their way.
@@ -208,14 +237,23 @@ impl Reader {
                 read = timeout(patience, arriving.piece()) => read,
                 _ = stop_reading.wait_for(|&stop| stop) => return Some(CloseCode::GoingAway),
             };
-            let piece = match read {
+            let bytes = match read {
                 Err(_) if rest.is_some() => return Some(CloseCode::Unfinished),
                 Err(_) => return Some(CloseCode::Silent),
                 Ok(Err(Lost)) => return None,
-                Ok(Ok(None)) => return Some(CloseCode::Done),
-                Ok(Ok(Some(piece))) => piece,
+                Ok(Ok(Piece::Bytes(bytes))) => bytes,
+                Ok(Ok(Piece::End)) => return Some(CloseCode::Done),
+                Ok(Ok(Piece::TooLong)) => return Some(CloseCode::TooLong),
+                Ok(Ok(Piece::LogsOut)) if !self.session.is_logged_on() => {
+                    return Some(CloseCode::Done);
+                }
+                Ok(Ok(Piece::LogsOut)) if decoder.is_mid_frame() => {
+                    self.answered(shared).await;
+                    return Some(CloseCode::Unfinished);
+                }
+                Ok(Ok(Piece::LogsOut)) => return Some(self.log_out(shared).await),
             };
-            decoder.extend(&piece);
+            decoder.extend(&bytes);
             let mut frames = 0_u32;
             loop {
                 let handled = match decoder.next_frame() {
@@ -266,11 +304,7 @@ impl Reader {
         }
         match handled.ended {
             None => None,
-            Some(Ended::LoggedOut) => {
-                self.answered(shared).await;
-                reply(&self.handle, None, &[LOGGED_OUT]);
-                Some(CloseCode::Done)
-            }
+            Some(Ended::LoggedOut) => Some(self.log_out(shared).await),
             Some(Ended::Refused) => {
                 self.first = None;
                 Some(CloseCode::Refused)
@@ -315,6 +349,13 @@ impl Reader {
         if shared.incoming.resume.send(resume).await.is_err() {
             self.handle.close(CloseCode::Failed);
         }
+    }
+
+    /// Tells that the session is over, behind every answer.
+    async fn log_out(&self, shared: &Shared) -> CloseCode {
+        self.answered(shared).await;
+        reply(&self.handle, None, &[LOGGED_OUT]);
+        CloseCode::Done
     }
 
     /// Waits until every request of the session is answered, or nobody answers any more.

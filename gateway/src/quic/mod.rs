@@ -39,6 +39,7 @@ use crate::{
     directory::Directory,
     edge::{Counted, HANDSHAKE_MAX, Presence, Shared, Source},
     guard,
+    https::{Https, HttpsOptions, Listening},
     identity::{self, Identity, IdentityError},
     live::{Line, Live},
     revocation::ClientVerifier,
@@ -76,6 +77,8 @@ pub struct GatewayOptions {
     pub limits: Limits,
     /// Most connections from one address at once, handshakes included.
     pub connections_of_source: u32,
+    /// Order entry over HTTPS too, or not.
+    pub https: Option<HttpsOptions>,
 }
 
 /// Why the gateway cannot start.
@@ -164,6 +167,7 @@ pub struct Gateway {
     going_away: watch::Sender<bool>,
     readers: Presence,
     verifiers: Verifiers,
+    https: Option<Https>,
 }
 
 /// What a gateway works with.
@@ -204,6 +208,9 @@ impl Gateway {
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
             .map_err(bind)?;
         let address = endpoint.local_addr().map_err(bind)?;
+        let https = options.https.as_ref();
+        let https = https.map(|https| Listening::bind(https, parts.identity, &parts.verifier));
+        let https = https.transpose()?;
         let (stop_reading, stop_reading_seen) = watch::channel(false);
         let (going_away, going_away_seen) = watch::channel(false);
         let readers = Presence::new();
@@ -240,14 +247,21 @@ impl Gateway {
         for port in &shared.ports {
             tokio::spawn(watch_guard(port.clone(), shared.began, shared.going_away.clone()));
         }
+        let https = https.map(|listening| listening.start(&shared));
         tokio::spawn(accept(endpoint.clone(), shared));
-        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers })
+        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers, https })
     }
 
     /// The bound address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The bound address of order entry over HTTPS, if there is one.
+    #[must_use]
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(Https::address)
     }
 
     /// Takes no further connections and requests; returns when everything that was read is in the
@@ -262,7 +276,13 @@ impl Gateway {
     /// end, and closes.
     pub async fn say_goodbye(self) {
         self.going_away.send_replace(true);
-        let drained = tokio::time::timeout(DRAIN_MAX, self.endpoint.wait_idle());
+        let idle = async {
+            self.endpoint.wait_idle().await;
+            if let Some(https) = &self.https {
+                https.nobody().await;
+            }
+        };
+        let drained = tokio::time::timeout(DRAIN_MAX, idle);
         if drained.await.is_err() {
             tracing::warn!("connections were still open after {DRAIN_MAX:?} and are closed");
         }
@@ -272,7 +292,7 @@ impl Gateway {
 }
 
 /// How long sessions may take to end when the exchange shuts down.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A UDP socket with buffers large enough for bursts, where the kernel grants them.
 pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -1,6 +1,5 @@
 //! A trading session over the one stream of a QUIC connection.
 
-use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::time::timeout;
 use types::Party;
@@ -8,7 +7,7 @@ use types::Party;
 use super::{CloseCode, close};
 use crate::{
     edge::{HANDSHAKE_MAX, Shared},
-    trading::{self, Arriving, Cut, End, Leaving, Lost, PIECE_BYTES_MAX, Peer},
+    trading::{self, Arriving, Cut, End, Leaving, Line, Lost, PIECE_BYTES_MAX, Piece},
 };
 
 /// Runs a session to its end. Returns how to close the connection, or `None` when that is done or it
@@ -22,8 +21,15 @@ pub(super) async fn serve(
     let Ok(Ok((send, recv))) = accepted else {
         return Some(CloseCode::Silent);
     };
-    let peer = Peer { party, remote: connection.remote_address() };
-    match trading::serve(peer, recv, send, shared).await {
+    let line = Line {
+        party,
+        remote: connection.remote_address(),
+        arriving: recv,
+        leaving: send,
+        closing: std::future::pending(),
+        drain_max: HANDSHAKE_MAX,
+    };
+    match trading::serve(line, shared).await {
         End::Told(code) => code,
         End::Cut(cut) => {
             close_at_once(connection, &cut);
@@ -45,9 +51,9 @@ fn close_at_once(connection: &Connection, cut: &Cut) {
 }
 
 impl Arriving for RecvStream {
-    async fn piece(&mut self) -> Result<Option<Bytes>, Lost> {
+    async fn piece(&mut self) -> Result<Piece, Lost> {
         let chunk = self.read_chunk(PIECE_BYTES_MAX, true).await.map_err(|_| Lost)?;
-        Ok(chunk.map(|chunk| chunk.bytes))
+        Ok(chunk.map_or(Piece::End, |chunk| Piece::Bytes(chunk.bytes)))
     }
 }
 
