@@ -16,6 +16,7 @@ mod engine_model;
 mod feed;
 mod fuzz;
 mod golden;
+mod https;
 mod market_controls;
 mod market_data;
 mod market_view;

@@ -205,6 +205,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         verifier_threads: 1,
         limits: throttle::Limits::default(),
         connections_of_source: 1_024,
+        https: None,
     };
     let gateway = Gateway::start(&options, parts)?;
     let shard = ShardMarket { journal: layout.journal(), progress: seen, view };

@@ -1,6 +1,11 @@
-//! What sessions may send: the table `[gateway]`.
+//! What sessions may send, and order entry over HTTPS: the table `[gateway]`.
 
-use gateway::throttle::{Limits, Rate};
+use std::{net::SocketAddr, time::Duration};
+
+use gateway::{
+    https::HttpsOptions,
+    throttle::{Limits, Rate},
+};
 use serde::Deserialize;
 
 use super::{Refused, within};
@@ -15,6 +20,21 @@ pub(super) struct GatewayTable {
     cancels_burst: u32,
     open_requests: u32,
     pub(super) connections_of_source: u32,
+    https: Option<HttpsTable>,
+}
+
+/// Without this table nothing listens for HTTPS.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpsTable {
+    address: SocketAddr,
+    #[serde(default = "default_request_s")]
+    request_s: u32,
+}
+
+/// Long enough for 4 MiB over a slow line, and for what was missed in a day.
+const fn default_request_s() -> u32 {
+    120
 }
 
 impl Default for GatewayTable {
@@ -27,13 +47,14 @@ impl Default for GatewayTable {
             cancels_burst: cancels.burst,
             open_requests,
             connections_of_source: 1_024,
+            https: None,
         }
     }
 }
 
 impl GatewayTable {
-    /// The limits, if they make sense.
-    pub(super) fn check(&self) -> Result<Limits, Refused> {
+    /// The limits and order entry over HTTPS, if they make sense.
+    pub(super) fn check(&self) -> Result<(Limits, Option<HttpsOptions>), Refused> {
         let key = |key, got: u32, least, most| {
             within(got.into(), least, most).map_err(|message| (key, message))
         };
@@ -52,10 +73,21 @@ impl GatewayTable {
             let message = "must not be smaller than `orders_burst`: who has to take orders back must be able to";
             return Err(("cancels_burst", message.to_owned()));
         }
-        Ok(Limits {
+        let https = self.https.as_ref().map(HttpsTable::check).transpose()?;
+        let limits = Limits {
             orders: Rate { per_s: self.orders_per_s, burst: self.orders_burst },
             cancels: Rate { per_s: self.cancels_per_s, burst: self.cancels_burst },
             open_requests: self.open_requests,
-        })
+        };
+        Ok((limits, https))
+    }
+}
+
+impl HttpsTable {
+    /// Where and how order entry over HTTPS listens.
+    fn check(&self) -> Result<HttpsOptions, Refused> {
+        within(self.request_s.into(), 1, 3_600).map_err(|message| ("https.request_s", message))?;
+        let request_max = Duration::from_secs(self.request_s.into());
+        Ok(HttpsOptions { listen: self.address, request_max })
     }
 }

@@ -55,8 +55,10 @@ pub const CLOSE_TRAILER: &str = "gridcross-close";
 pub const BODY_BYTES_MAX: u64 = 4 << 20;
 /// Longest head of a request.
 pub const HEAD_BYTES_MAX: u32 = 16 << 10;
-/// HTTP/2 and HTTP/1.1, as TLS names them.
-pub(crate) const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// HTTP/2, as TLS names it.
+pub(crate) const HTTP2: &[u8] = b"h2";
+/// HTTP/1.1, as TLS names it.
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
 /// Connections at once: 256 × (buffers of 400 KiB + a session's 20 MiB at worst) = 5.2 GB at worst.
 const CONNECTIONS_MAX: usize = 256;
 /// Handshakes at once. They are counted apart from those over QUIC and cannot take their places.
@@ -103,7 +105,7 @@ impl Listening {
         identity: &Identity,
         verifier: &Arc<ClientVerifier>,
     ) -> Result<Self, GatewayError> {
-        let config = tls::server_config(identity, Arc::clone(verifier), &PROTOCOLS)?;
+        let config = tls::server_config(identity, Arc::clone(verifier), &[HTTP2, HTTP1])?;
         let bound = || -> io::Result<_> {
             let listener = StdListener::bind(options.listen)?;
             listener.set_nonblocking(true)?;
