@@ -135,7 +135,8 @@ where
     L: Leaving,
     C: Future<Output = CloseCode> + Send,
 {
-    let Line { party, remote, arriving, leaving, closing, drain_max } = line;
+    // What arrives is held to the end, though nobody reads it: a client is told why by the close alone.
+    let Line { party, remote, mut arriving, leaving, closing, drain_max } = line;
     let mut closing = pin!(closing);
     let number = shared.next_session.fetch_add(1, Ordering::Relaxed);
     let origin =
@@ -153,7 +154,7 @@ where
         let (first, cancel_after) = (Some(first), Duration::ZERO);
         let reader =
             Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
-        match reader.run_to_end(arriving, closing.as_mut(), shared).await {
+        match reader.run_to_end(&mut arriving, closing.as_mut(), shared).await {
             Ok(code) => code,
             Err(code) => return End::Cut(Cut { code, writer, reported }),
         }
@@ -191,7 +192,7 @@ impl Reader {
     /// outside.
     async fn run_to_end(
         mut self,
-        arriving: impl Arriving,
+        arriving: &mut impl Arriving,
         closing: impl Future<Output = CloseCode> + Send,
         shared: &Shared,
     ) -> Result<Option<CloseCode>, CloseCode> {
@@ -218,7 +219,7 @@ impl Reader {
         ended
     }
 
-    async fn run(&mut self, mut arriving: impl Arriving, shared: &Shared) -> Option<CloseCode> {
+    async fn run(&mut self, arriving: &mut impl Arriving, shared: &Shared) -> Option<CloseCode> {
         let mut decoder = FrameDecoder::default();
         let mut stop_reading = shared.stop_reading.clone();
         // Since when a frame is not whole.

@@ -68,6 +68,9 @@ pub(super) fn answer() -> (mpsc::Sender<Part>, mpsc::Receiver<Part>) {
 
 impl Leaving for mpsc::Sender<Part> {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        if bytes.is_empty() {
+            return Ok(()); // Nothing is said yet: the status is still open.
+        }
         self.send(Part::Bytes(Bytes::copy_from_slice(bytes))).await.map_err(|_| Lost)
     }
 
