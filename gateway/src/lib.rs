@@ -1,6 +1,6 @@
 //! The exchange's edge: identity, sessions, admission to the ring, reports back; and the client.
 //!
-//! An order comes in through [`quic`] (stop 1), is cut and decoded by `wire` (stop 2), numbered and
+//! An order comes in through [`quic`] or [`https`] (stop 1), is cut and decoded by `wire` (stop 2), numbered and
 //! judged by [`session`] (stop 3) and [`verifier`], and waits in the [`ingress`] ring (stop 4). After
 //! it is durable, [`egress`] (stop 10) tells both sides, from where a session joined ([`seam`]). Who is
 //! too fast is held back by [`throttle`]; what a platform leaves behind is cancelled by [`guard`]. Who may connect is decided by

@@ -1,3 +1,5 @@
+//! Stop 1 of an order's life, whatever it came over: bytes become frames of a session.
+//!
 //! One trading session: a reader that feeds the session, a writer that numbers what it is told.
 //!
 //! It does not know what carries its bytes: a QUIC stream or the bodies of an HTTPS request.

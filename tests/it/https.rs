@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Instant};
 use gateway::{
     Authority, Identity,
     authority::{self, Holder, KeySource, Purpose, Reason, Revoked, Validity},
-    client::{ClientError, Connector, HttpsTrading, cancel, sign_new, sign_replace},
+    client::{ClientError, Connector, HttpsTrading, Response, cancel, sign_new, sign_replace},
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, body::Bytes};
@@ -309,6 +309,8 @@ async fn only_platforms_with_a_valid_certificate_trade_over_https() {
 
     // A certificate that is revoked while its request runs.
     let running = running_session(&https::connector(&venue, 1), LOGON).await;
+    let mut waiting = Wire::connect(&https::connector(&venue, 1), HTTP1).await.unwrap();
+    waiting.post().await;
     let mut authority = Authority::open(&venue.layout.keys()).unwrap();
     let revoked = Revoked { at: validity.from, reason: Reason::KeyCompromise };
     authority.revoke(Holder::Party(party), Purpose::Transport, revoked, validity).unwrap();
@@ -316,6 +318,7 @@ async fn only_platforms_with_a_valid_certificate_trade_over_https() {
     let (answer, _) = running.rest().await;
     assert!(answer.contains("gridcross-close: 7 revoked\r\n"), "{answer}");
     assert!(began.elapsed().as_secs() < 5, "within five seconds");
+    assert_eq!(status_and_code(&waiting.rest().await.0), "403 revoked", "before its session");
     let again = connect(own).await;
     assert!(again.contains("CertificateRevoked"), "{again}");
     bystander.goes_on(SECOND).await;
@@ -389,15 +392,48 @@ async fn what_is_no_session_is_a_problem() {
     venue.close().await;
 }
 
-/// The only message that answers a body.
-async fn refused_with(trading: &mut HttpsTrading, body: Vec<u8>) -> String {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_of_the_document_is_answered_as_it_says() {
+    let venue = open("").await;
+    let text = include_str!("../../docs/protocol.md");
+    let (_, example) = text.split_once("$ xxd -r -p > frames <<'END'\n").unwrap();
+    let (hex, _) = example.split_once("END\n").unwrap();
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let body: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    let mut trading = https::trading(&venue, 1, Version::Http1).await;
     let mut response = soon(trading.post(gateway::https::CONTENT_TYPE, body)).await.unwrap();
+    let said = messages(&mut response).await;
+    let limits = told(&said[1]);
+    let expected = ["session", &limits, "cancel rejected unknown_order", "logged out"];
+    assert_eq!(words(&said), expected);
+    assert!(limits.starts_with("limits "), "{limits}");
+    assert_eq!((response.status, response.close.as_deref()), (200, Some("0 done")));
+    venue.close().await;
+}
+
+/// Everything that an answer tells.
+async fn messages(response: &mut Response) -> Vec<Outbound> {
     let mut decoder = wire::FrameDecoder::default();
     while let Some(piece) = soon(response.piece()).await.unwrap() {
         decoder.extend(&piece);
     }
-    let frame = decoder.next_frame().unwrap().unwrap();
-    told(&Outbound::decode(&mut frame.payload.as_slice()).unwrap())
+    let mut messages = Vec::new();
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        let mut payload = frame.payload.as_slice();
+        while !payload.is_empty() {
+            messages.push(Outbound::decode(&mut payload).unwrap());
+        }
+    }
+    messages
+}
+
+/// The only message that answers a body.
+async fn refused_with(trading: &mut HttpsTrading, body: Vec<u8>) -> String {
+    let mut response = soon(trading.post(gateway::https::CONTENT_TYPE, body)).await.unwrap();
+    words(&messages(&mut response).await).join(", ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -470,8 +506,8 @@ async fn one_party_cannot_take_every_connection_over_https() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_cannot_take_every_connection_over_https() {
     let config = https::config_text("").replacen(
-        "[gateway.https]",
-        "[gateway]\nconnections_of_source = 4\n[gateway.https]",
+        "\n[gateway.https]",
+        "\n[gateway]\nconnections_of_source = 4\n[gateway.https]",
         1,
     );
     let venue = Venue::open_with(&config).await;

@@ -1,3 +1,5 @@
+//! Stop 1 of an order's life: the body of a request becomes the bytes of a session.
+//!
 //! Order entry over HTTPS, for platforms whose network lets no UDP through.
 //!
 //! There is no second protocol: the body of `POST /v1/trading` is what a client would write to the

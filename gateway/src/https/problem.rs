@@ -66,14 +66,12 @@ impl Problem {
             Some(CloseCode::Revoked) => {
                 (StatusCode::FORBIDDEN, "revoked", "the certificate is not valid any more")
             }
-            Some(CloseCode::GoingAway) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "going_away", "the exchange is shutting down")
-            }
             Some(
                 CloseCode::Done
                 | CloseCode::ProtocolError
                 | CloseCode::TakenOver
                 | CloseCode::SlowReader
+                | CloseCode::GoingAway
                 | CloseCode::Refused
                 | CloseCode::Throttled
                 | CloseCode::Failed,
