@@ -152,7 +152,7 @@ pub enum ClientError {
     #[error("the exchange sent bytes that are not a message: {0}")]
     Message(#[from] DecodeError),
     /// An HTTPS connection failed or was lost.
-    #[error("the HTTPS connection was lost: {0}")]
+    #[error("the HTTPS connection failed")]
     Https(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The exchange took a request over HTTPS for no session.
     #[error("the exchange answered with status {status}: {detail}")]
