@@ -76,6 +76,8 @@ pub struct Config {
     pub limits: Limits,
     /// Most connections from one address.
     pub connections_of_source: u32,
+    /// Most signatures that may wait for one verifier.
+    pub unverified_max: u32,
     /// Where order entry over HTTPS listens, if it does.
     pub https: Option<HttpsOptions>,
     /// Places in the ring between gateway and core loop.
@@ -277,6 +279,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         verifier_threads: file.exchange.verifier_threads,
         limits,
         connections_of_source: file.gateway.connections_of_source,
+        unverified_max: file.gateway.unverified,
         https,
         ring_commands: file.exchange.ring_commands,
         batch,

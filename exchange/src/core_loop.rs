@@ -13,6 +13,7 @@ use engine::Engine;
 use gateway::{Egress, IngressReceiver, Published};
 use journal::{JournalError, Writer};
 use types::{Command, Event, Origin, Seq, Timestamp};
+use wire::outbound::Applied as Told;
 
 use crate::{
     clock::Clock,
@@ -118,6 +119,14 @@ impl Batch {
         })
     }
 
+    /// Requests of sessions that this turn has applied.
+    fn applied_requests(&self) -> impl Iterator<Item = (Origin, Told)> {
+        self.applied.iter().zip(&self.commands).filter_map(|(applied, command)| {
+            let told = Told { seq: applied.seq, client_order: command.client_order() };
+            applied.origin.map(|origin| (origin, told))
+        })
+    }
+
     fn clear(&mut self) {
         self.applied.clear();
         self.events.clear();
@@ -204,6 +213,7 @@ impl CoreLoop {
                 break;
             }
         }
+        self.egress.tell_applied(batch.applied_requests());
         batch.commands.drain(..batch.applied.len());
         self.journal.commit()?; // Nobody is told anything before this line.
         // Who has a report finds its effect in the books.

@@ -1,21 +1,31 @@
 //! Stop 11 of an order's life: committed trades, streamed from the journal's files.
 //!
 //! A subscriber names the last position it has and gets everything after it, from disk or live. The
-//! core loop does not know that it exists: a subscriber that was away for hours costs it nothing.
+//! core loop does not know that it exists: a subscriber that was away for hours costs it nothing. Each
+//! has a thread that reads the journal for it, so that no session waits for that either.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use gateway::quic::{CloseCode, FeedSubscriber};
 use journal::{Entry, JournalError, Reader};
 use quinn::{SendStream, VarInt, WriteError};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
 use types::Seq;
 use wire::{FeedItem, FeedMessage, FrameBuilder, feed::Progress as FeedProgress, inbound::Empty};
 
-use crate::progress::Progress;
+use crate::{priority, progress::Progress};
 
 /// Bytes written to a subscriber at once.
 const WRITE_BYTES_MAX: usize = 256 << 10;
+/// Such pieces that are read ahead.
+const PIECES_MAX: usize = 2;
 
 /// Why a subscriber's feed ended.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +34,10 @@ enum FeedError {
     Journal(#[from] JournalError),
     #[error("the subscriber is gone: {0}")]
     Write(#[from] WriteError),
+    #[error("no thread can be started for it: {0}")]
+    Thread(#[source] io::Error),
+    #[error("its thread panicked")]
+    Panicked,
 }
 
 /// What a shard's feed is read from.
@@ -41,14 +55,14 @@ pub async fn serve(feeds: Vec<ShardFeed>, mut subscribers: mpsc::Receiver<FeedSu
     while let Some(subscriber) = subscribers.recv().await {
         // The edge has turned away who asked for a shard that does not exist.
         let feed = feeds.get(usize::from(subscriber.shard.index()));
-        let Some(ShardFeed { journal, progress }) = feed.cloned() else { continue };
+        let Some(feed) = feed.cloned() else { continue };
         tokio::spawn(async move {
             let FeedSubscriber { party, after, mut stream, connection, .. } = subscriber;
-            let code = match stream_feed(&journal, after, &mut stream, progress).await {
+            let code = match stream_feed(feed, after, &mut stream).await {
                 Ok(()) => CloseCode::GoingAway,
                 Err(FeedError::Write(_)) => return,
-                Err(FeedError::Journal(error)) => {
-                    tracing::error!(%party, %error, "the journal cannot be read for the feed");
+                Err(error) => {
+                    tracing::error!(%party, %error, "the feed cannot be read");
                     CloseCode::ProtocolError
                 }
             };
@@ -62,11 +76,34 @@ pub async fn serve(feeds: Vec<ShardFeed>, mut subscribers: mpsc::Receiver<FeedSu
 
 /// Streams until the exchange goes away.
 async fn stream_feed(
-    journal: &Path,
+    feed: ShardFeed,
     after: Seq,
     stream: &mut SendStream,
-    mut progress: watch::Receiver<Progress>,
 ) -> Result<(), FeedError> {
+    let (sender, mut pieces) = mpsc::channel(PIECES_MAX);
+    let runtime = Handle::current();
+    let reader = thread::Builder::new()
+        .name("feed".to_owned())
+        .spawn(move || {
+            priority::FEED.apply();
+            read_feed(&feed.journal, after, feed.progress, &sender, &runtime)
+        })
+        .map_err(FeedError::Thread)?;
+    while let Some(piece) = pieces.recv().await {
+        stream.write_all(&piece).await?;
+    }
+    // It has dropped its end, so there is no waiting.
+    Ok(reader.join().map_err(|_| FeedError::Panicked)??)
+}
+
+/// Reads what becomes durable, until the exchange goes away or nobody takes it any more.
+fn read_feed(
+    journal: &Path,
+    after: Seq,
+    mut progress: watch::Receiver<Progress>,
+    pieces: &mpsc::Sender<Vec<u8>>,
+    runtime: &Handle,
+) -> Result<(), JournalError> {
     let mut reader = Reader::open(journal, after)?;
     let mut frames = Frames::default();
     let mut told = after;
@@ -74,14 +111,26 @@ async fn stream_feed(
         let durable = progress.borrow_and_update().durable;
         while told < durable {
             told = frames.fill(&mut reader, told, durable)?;
-            stream.write_all(&frames.bytes).await?;
+            if pieces.blocking_send(frames.take()).is_err() {
+                return Ok(());
+            }
         }
-        if progress.changed().await.is_err() {
-            frames.bytes.clear();
-            frames.push(&FeedMessage::GoingAway(Empty));
-            frames.seal();
-            stream.write_all(&frames.bytes).await?;
-            return Ok(());
+        let changed = runtime.block_on(async {
+            tokio::select! {
+                changed = progress.changed() => Some(changed.is_ok()),
+                () = pieces.closed() => None,
+            }
+        });
+        match changed {
+            Some(true) => {}
+            Some(false) => {
+                frames.push(&FeedMessage::GoingAway(Empty));
+                frames.seal();
+                // The subscriber may have gone meanwhile.
+                pieces.blocking_send(frames.take()).unwrap_or_default();
+                return Ok(());
+            }
+            None => return Ok(()),
         }
     }
 }
@@ -99,7 +148,6 @@ impl Frames {
     /// Fills `bytes` with whole entries up to `through` and one progress message. Returns the
     /// position reached.
     fn fill(&mut self, reader: &mut Reader, told: Seq, through: Seq) -> Result<Seq, JournalError> {
-        self.bytes.clear();
         let mut reached = told;
         while self.bytes.len() < WRITE_BYTES_MAX && reader.next(through, &mut self.entry)? {
             reached = self.entry.command.seq;
@@ -118,6 +166,11 @@ impl Frames {
         self.push(&FeedMessage::Progress(FeedProgress { through: reached }));
         self.seal();
         Ok(reached)
+    }
+
+    /// Gives away what is sealed.
+    fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
     fn push(&mut self, message: &FeedMessage) {

@@ -21,6 +21,7 @@ pub mod load;
 pub mod market_data;
 pub mod node;
 pub mod output;
+mod priority;
 pub mod progress;
 pub mod questions;
 mod registrations;

@@ -450,6 +450,7 @@ fn gateway_options(config: &Config) -> GatewayOptions {
         verifier_threads: config.verifier_threads,
         limits: config.limits,
         connections_of_source: config.connections_of_source,
+        unverified_max: config.unverified_max,
         https: config.https.clone(),
     }
 }

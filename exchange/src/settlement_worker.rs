@@ -16,6 +16,7 @@ use types::{MarketId, MeterId, Money, Seq, ShardId, Timestamp};
 use crate::{
     clock::Clock,
     exit::Failure,
+    priority,
     questions::{self, Question, Reply},
 };
 
@@ -98,7 +99,10 @@ impl SettlementWorker {
         let (news, told) = watch::channel(0_u64);
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
-            .spawn(move || run(pipeline, &clock, &queue, (&captured_sender, &news)))
+            .spawn(move || {
+                priority::SETTLEMENT.apply();
+                run(pipeline, &clock, &queue, (&captured_sender, &news));
+            })
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
         for shard in shards {

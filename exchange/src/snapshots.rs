@@ -25,6 +25,7 @@ use wire::{DecodeError, field::Field};
 
 use crate::{
     exit::{Failure, Kind},
+    priority,
     progress::Progress,
     schedule::Schedule,
     settlement_worker::Captures,
@@ -206,9 +207,11 @@ impl Snapshotter {
         let mut worker =
             Worker { shard, journal, map, every, progress, finish: finishing, retention };
         let runtime = Handle::current();
-        let thread = thread::Builder::new()
-            .name(format!("snapshots-{shard}"))
-            .spawn(move || worker.run(&runtime, last))?;
+        let thread =
+            thread::Builder::new().name(format!("snapshots-{shard}")).spawn(move || {
+                priority::SNAPSHOTS.apply();
+                worker.run(&runtime, last);
+            })?;
         Ok(Self { finish, thread })
     }
 

@@ -23,7 +23,9 @@ use types::{
 use wire::{
     Outbound,
     frame::FRAME_MESSAGES_MAX,
-    outbound::{DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport},
+    outbound::{
+        Applied, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+    },
 };
 
 use crate::{
@@ -74,6 +76,8 @@ struct State {
     seam: Seam,
     /// A newer session has taken its place: nothing of it is done any more.
     fenced: AtomicBool,
+    /// Whether it is told what is applied and not durable yet.
+    tell_applied: AtomicBool,
     /// Requests in the ring or on their way to it, without an answer.
     open_requests: AtomicU32,
     /// Why its connection is to be closed.
@@ -88,6 +92,7 @@ impl SessionHandle {
         let state = State {
             seam: Seam::far(),
             fenced: AtomicBool::new(false),
+            tell_applied: AtomicBool::new(false),
             open_requests: AtomicU32::new(0),
             closing: watch::Sender::new(None),
         };
@@ -131,6 +136,12 @@ impl SessionHandle {
         let mut closing = self.state.closing.subscribe();
         let reason = closing.wait_for(Option::is_some).await;
         reason.ok().and_then(|reason| *reason).unwrap_or(CloseCode::Done)
+    }
+
+    /// From now on the session is told what is applied and not durable yet.
+    pub fn tell_applied(&self) {
+        // The session is entered afterwards, which publishes it.
+        self.state.tell_applied.store(true, Ordering::Relaxed);
     }
 
     /// Whether a newer session has taken over.
@@ -325,6 +336,34 @@ impl Egress {
     #[must_use]
     pub const fn new(sessions: Arc<Sessions>, directory: Arc<Directory>) -> Self {
         Self { sessions, directory, batches: BTreeMap::new() }
+    }
+
+    /// Tells the sessions that asked for it what is applied, before it is durable. Of `applied`, in order,
+    /// only the last request of each session counts.
+    pub fn tell_applied(&self, applied: impl Iterator<Item = (Origin, Applied)>) {
+        let sessions = self.sessions.open.load();
+        let is_told = |session: &SessionHandle| session.state.tell_applied.load(Ordering::Relaxed);
+        if !sessions.values().any(is_told) {
+            return;
+        }
+        // Requests of a session come in runs: only the ends of runs are looked at twice.
+        let mut ends = applied.peekable();
+        let mut last = BTreeMap::new();
+        while let Some((origin, applied)) = ends.next() {
+            if ends.peek().is_none_or(|(next, _)| *next != origin) {
+                last.insert(origin.platform, (origin, applied));
+            }
+        }
+        for (platform, (origin, applied)) in last {
+            if let Some(session) = sessions.get(&platform)
+                && session.origin == origin
+                && is_told(session)
+            {
+                let mut batch = OutboundBatch::default();
+                session.push(&mut batch, &Outbound::Applied(applied));
+                session.send(batch);
+            }
+        }
     }
 
     /// Tells everyone what became durable.

@@ -92,6 +92,8 @@ pub struct Opened {
     pub resume: Option<ResumePoint>,
     /// That its orders are cancelled so many milliseconds after the session ended; 0 for never.
     pub cancel_after_ms: u32,
+    /// That it is told what is applied and not durable yet.
+    pub tell_applied: bool,
 }
 
 /// Why a session ended from its own messages.
@@ -251,8 +253,8 @@ impl Session {
         self.logged_on = true;
         self.shard = logon.shard;
         self.heartbeat_ms = logon.heartbeat_ms.clamp(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX);
-        handled.opened =
-            Some(Opened { resume: logon.resume, cancel_after_ms: logon.cancel_after_ms });
+        let Logon { resume, cancel_after_ms, tell_applied, .. } = *logon;
+        handled.opened = Some(Opened { resume, cancel_after_ms, tell_applied });
         handled.replies.push(Outbound::SessionAccepted(SessionAccepted {
             session: self.origin.session,
             platform: self.origin.platform,
@@ -548,7 +550,10 @@ mod tests {
             (session.handle_frame(&frame, 0, |_| Seq::new(9)), resume)
         };
         let (handled, resume) = resuming(9);
-        assert_eq!(handled.opened, Some(Opened { resume, cancel_after_ms: 50 }));
+        assert_eq!(
+            handled.opened,
+            Some(Opened { resume, cancel_after_ms: 50, tell_applied: false })
+        );
         let (handled, _) = resuming(10);
         let reason = RejectReason::UnknownPosition;
         let refused = Outbound::SessionRejected(SessionRejected { reason });

@@ -335,6 +335,9 @@ impl Reader {
         let used = shared.used(origin.platform, shard);
         self.session.throttle().begin_with(&used.load());
         self.used = Some(used);
+        if opened.tell_applied {
+            handle.tell_applied();
+        }
         port.sessions.open(&handle);
         let (platform, session, remote) = (origin.platform, origin.session, self.remote);
         tracing::info!(%platform, %session, %shard, %remote, "session opened");

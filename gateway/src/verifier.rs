@@ -8,7 +8,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
 };
@@ -16,7 +16,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, Command, Digest, MeterId, Origin, PlatformId, RejectReason, ShardId, ShardMap, Signature,
+    About, Command, Digest, MeterId, Origin, PlatformId, RejectReason, RevokeDelegation, ShardId,
+    ShardMap, Signature,
 };
 use wire::signing;
 
@@ -27,8 +28,9 @@ use crate::{
     session::Request,
 };
 
-/// Frames that may wait for one verifier; beyond it the session stops reading.
-const JOBS_MAX: usize = 64;
+/// Frames that may wait for one verifier; beyond it the session stops reading. Far more than have to, unless they
+/// hold nothing to verify.
+const JOBS_MAX: usize = 1_024;
 
 /// What a verifier is given.
 #[derive(Debug)]
@@ -61,12 +63,24 @@ pub struct Admission {
     pub storage_low: Arc<AtomicBool>,
     /// Most requests of a session without an answer.
     pub open_requests_max: u32,
+    /// Most signatures that may wait for one verifier. What comes above it is refused as `busy` at once, so
+    /// that who is accepted has not waited longer than they take: 25 µs each.
+    pub unverified_max: u32,
 }
 
 /// Running verifier threads. They end when every sender is gone.
 #[derive(Debug, Clone)]
 pub struct Verifiers {
-    senders: Arc<[mpsc::Sender<Job>]>,
+    lanes: Arc<[Lane]>,
+    unverified_max: u32,
+}
+
+/// The way to one verifier.
+#[derive(Debug)]
+struct Lane {
+    jobs: mpsc::Sender<Job>,
+    /// Signatures on their way to it.
+    unverified: Arc<AtomicU32>,
 }
 
 impl Verifiers {
@@ -76,32 +90,36 @@ impl Verifiers {
     /// When a thread cannot be started.
     pub fn start(threads: usize, admission: Admission) -> io::Result<Self> {
         let admission = Arc::new(admission);
-        let mut senders = Vec::new();
+        let unverified_max = admission.unverified_max;
+        let mut lanes = Vec::new();
         for number in 0..threads.max(1) {
             let (sender, mut jobs) = mpsc::channel::<Job>(JOBS_MAX);
             let admission = Arc::clone(&admission);
+            let unverified = Arc::new(AtomicU32::new(0));
+            lanes.push(Lane { jobs: sender, unverified: Arc::clone(&unverified) });
             thread::Builder::new().name(format!("verifier-{number}")).spawn(move || {
                 while let Some(job) = jobs.blocking_recv() {
                     match job {
                         Job::Requests { shard, session, requests, covered } => {
+                            let signatures = signatures(&requests);
                             let requests = (&requests[..], &covered[..]);
                             handle_requests(shard, &session, requests, &admission);
+                            unverified.fetch_sub(signatures, Ordering::Relaxed);
                         }
                         // Whoever waited may have gone.
                         Job::Fence(passed) => passed.send(()).unwrap_or_default(),
                     }
                 }
             })?;
-            senders.push(sender);
         }
-        Ok(Self { senders: senders.into() })
+        Ok(Self { lanes: lanes.into(), unverified_max })
     }
 
     /// Waits until a session's verifier has done what it was given so far.
     pub async fn fence_of(&self, origin: Origin, shard: ShardId) {
         let (passed, wait) = oneshot::channel();
-        if let Some(sender) = self.sender_of(origin, shard)
-            && sender.send(Job::Fence(passed)).await.is_ok()
+        if let Some(lane) = self.lane_of(origin, shard)
+            && lane.jobs.send(Job::Fence(passed)).await.is_ok()
         {
             wait.await.ok();
         }
@@ -109,31 +127,70 @@ impl Verifiers {
 
     /// Waits until every verifier has done what it was given so far.
     pub async fn fence(&self) {
-        for sender in self.senders.iter() {
+        for lane in self.lanes.iter() {
             let (passed, wait) = oneshot::channel();
-            if sender.send(Job::Fence(passed)).await.is_ok() {
+            if lane.jobs.send(Job::Fence(passed)).await.is_ok() {
                 wait.await.ok();
             }
         }
     }
 
-    /// Hands a frame's requests to the session's verifier; waits while it is behind.
-    pub async fn submit(&self, job: Job) {
-        let Job::Requests { session, shard, .. } = &job else { return };
-        let sender = self.sender_of(session.origin(), *shard);
-        if let Some(sender) = sender {
-            // A verifier ends only with the process; its requests are then unanswered, as after a
-            // crash.
-            sender.send(job).await.ok();
+    /// Hands a frame's requests to the session's verifier. While it is too far behind, what has a signature is
+    /// refused as `busy`, and the rest goes on.
+    pub async fn submit(&self, mut job: Job) {
+        let Job::Requests { session, shard, requests, .. } = &mut job else { return };
+        let Some(lane) = self.lane_of(session.origin(), *shard) else { return };
+        let wanted = signatures(requests);
+        // A moment sooner or later makes no difference: it bounds a wait, and guards no memory.
+        let waiting = lane.unverified.load(Ordering::Relaxed);
+        if wanted > 0 && waiting.saturating_add(wanted) > self.unverified_max {
+            refuse_signed(session, requests);
+            if requests.is_empty() {
+                return;
+            }
+        } else {
+            lane.unverified.fetch_add(wanted, Ordering::Relaxed);
         }
+        // A verifier ends only with the process; its requests are then unanswered, as after a crash.
+        lane.jobs.send(job).await.ok();
     }
+}
+
+/// How many signatures a verifier checks for these: that of a frame stands for all its orders.
+fn signatures(requests: &[Request]) -> u32 {
+    let is_signed = |request: &&Request| has_signature(&request.command);
+    u32::try_from(requests.iter().filter(is_signed).count()).unwrap_or(u32::MAX)
+}
+
+const fn has_signature(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::NewOrder(_)
+            | Command::ReplaceOrder(_)
+            | Command::DelegateMeter(_)
+            | Command::SignedFrame(_)
+            | Command::RevokeDelegation(RevokeDelegation { signature: Some(_), .. })
+    )
+}
+
+/// Refuses everything that a signature would have to be checked for, and takes it out.
+fn refuse_signed(session: &SessionHandle, requests: &mut Vec<Request>) {
+    let mut refused = OutboundBatch::default();
+    requests.retain(|request| {
+        let stays = !has_signature(&request.command) && !request.command.is_of_signed_frame();
+        if !stays {
+            session.push(&mut refused, &request.rejected(RejectReason::Busy));
+        }
+        stays
+    });
+    session.send(refused);
 }
 
 impl Verifiers {
     /// The verifier of a platform at a shard.
-    fn sender_of(&self, origin: Origin, shard: ShardId) -> Option<&mpsc::Sender<Job>> {
+    fn lane_of(&self, origin: Origin, shard: ShardId) -> Option<&Lane> {
         let number = usize::from(origin.platform.get()).wrapping_add(shard.index().into());
-        self.senders.get(number.checked_rem(self.senders.len())?)
+        self.lanes.get(number.checked_rem(self.lanes.len())?)
     }
 }
 

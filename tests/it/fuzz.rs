@@ -294,6 +294,7 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::DelegationReport(_) => "another",
         Outbound::SessionLimits(_) => "limits",
         Outbound::DeadManSet(_) => "dead man",
+        Outbound::Applied(_) => "applied",
     }
 }
 
@@ -476,12 +477,7 @@ fn no_frame_is_accepted_that_was_not_signed() {
         signed_frame(2, 2, &[5, 6]),
         signed_frame(1, 2, &[7]),
     ];
-    let logon = Inbound::Logon(Logon {
-        heartbeat_ms: 10_000,
-        shard: ShardId::FIRST,
-        resume: None,
-        cancel_after_ms: 0,
-    });
+    let logon = Inbound::Logon(Logon::new(10_000, ShardId::FIRST));
     let mut opening = FrameBuilder::default();
     opening.push(|out| logon.encode(out));
     let mut opened = Vec::new();

@@ -7,7 +7,7 @@ use std::{
 
 use gateway::{
     Directory, Ingress, Sessions,
-    client::{self, TradingSession},
+    client::{self, TradingSession, sign_new},
     egress::{SessionHandle, reports_to},
     session::Request,
     verifier::{Admission, Job, Verifiers},
@@ -20,8 +20,9 @@ use tests::{
 };
 use tokio::sync::mpsc;
 use types::{
-    ClientOrderId, Command, OrderId, OrderRequest, Origin, PlatformId, Role, Seq, SessionId,
-    ShardId, ShardMap, Shards, Side,
+    ClientOrderId, Command, Energy, OrderId, OrderRequest, Origin, PlatformId, Price, RejectReason,
+    ReplaceOrder, Role, Seq, SessionId, ShardId, ShardMap, Shards, Side, Signature,
+    SignedReplaceOrder, Timestamp,
 };
 use wire::{
     ALPN_ORDERS, Inbound, Outbound,
@@ -257,6 +258,7 @@ fn admission(ring: Ingress) -> Admission {
         rings: vec![ring],
         storage_low: Arc::new(AtomicBool::new(false)),
         open_requests_max: 1 << 20,
+        unverified_max: 64,
     }
 }
 
@@ -307,6 +309,63 @@ async fn nothing_of_a_session_is_executed_behind_the_first_request_of_its_succes
         assert!(older.is_fenced() && !newer.is_fenced());
     }
     assert!(cut > 0, "{cut} times in the middle, {whole} times behind everything");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_verifier_has_no_time_for_is_busy_at_once_and_cancellations_go_on() {
+    let (ring, mut receiver) = Ingress::new(1_024);
+    let verifiers = Verifiers::start(1, admission(ring)).unwrap();
+    let (session, mut told_to) = session_of(7, 1);
+    let replacement = |number| {
+        let replace = ReplaceOrder {
+            client_order: ClientOrderId::new(number),
+            order: OrderId::new(1),
+            meter: FIRST,
+            limit: Price::default(),
+            quantity: Energy::ZERO,
+            valid_until: Timestamp::from_ns(i64::MAX),
+        };
+        let origin = session.origin();
+        let signature = Signature::new([0; 64]);
+        let command = Command::ReplaceOrder(SignedReplaceOrder { origin, replace, signature });
+        Request { frame: number, index: 0, command }
+    };
+    let submit = |requests| {
+        let (verifiers, session) = (verifiers.clone(), session.clone());
+        async move {
+            let shard = ShardId::FIRST;
+            let job = Job::Requests { shard, session, requests, covered: Vec::new() };
+            verifiers.submit(job).await;
+            verifiers.fence().await;
+        }
+    };
+    let refusals = |payload: Vec<u8>| {
+        let mut bytes = &payload[..];
+        let mut reasons = Vec::new();
+        while !bytes.is_empty() {
+            let Outbound::MessageRejected(refused) = Outbound::decode(&mut bytes).unwrap() else {
+                panic!("a refusal");
+            };
+            reasons.push(refused.reason);
+        }
+        reasons
+    };
+    // One more than the 64 that may wait.
+    let mut requests: Vec<_> = (0..65).map(replacement).collect();
+    requests.insert(30, cancellation(&session, 100));
+    submit(requests).await;
+    let told = refusals(told_to.try_recv().unwrap().payload);
+    assert_eq!(told, vec![RejectReason::Busy; 65]);
+    let mut ring = Vec::new();
+    receiver.drain_into(&mut ring, usize::MAX);
+    assert_eq!(ring, [cancellation(&session, 100).command]);
+    // As many as may wait are looked at, again and again: what was looked at waits no longer.
+    for _ in 0..3 {
+        submit((0..64).map(replacement).collect()).await;
+        let told = refusals(told_to.try_recv().unwrap().payload);
+        assert_eq!(told, vec![RejectReason::UnknownMeter; 64]);
+    }
+    assert_eq!(session.open_requests(), 1, "the cancellation");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -472,4 +531,24 @@ async fn a_slow_reader_is_told_through_where_and_resumes() {
     let Outbound::ExecutionReport(next) = again.next().await else { panic!("no report") };
     assert_eq!(next.seq, sent.next());
     venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_it_is_told_what_is_applied_before_its_report() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    let logon = Logon { tell_applied: true, ..Logon::new(HEARTBEAT_MS, ShardId::FIRST) };
+    let mut early = Platform::log_on_with(&venue, 1, logon).await;
+    for _ in 0..20 {
+        let order = early.order(FIRST, Side::Sell, 100, 10);
+        early.send(&[sign_new(&cast::meter_key(FIRST), order)]).await;
+        let (first, second) = (early.next().await, early.next().await);
+        let Outbound::Applied(applied) = first else { panic!("{first:?}") };
+        assert_eq!((applied.client_order, told(&second)), (order.client_order, "new 10".into()));
+        assert_eq!(Some(applied.seq), second.seq(), "it told of what became durable");
+    }
+    let mut late = Platform::log_on(&venue, 2).await;
+    let order = late.order(SECOND, Side::Sell, 100, 10);
+    assert_eq!(told(&late.place(order).await), "new 10");
+    assert!(late.unread().await.is_empty(), "it did not ask");
 }

@@ -323,6 +323,7 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
         | Outbound::SessionLimits(_)
         | Outbound::ResumeComplete(_)
         | Outbound::ResumeTooOld(_)
+        | Outbound::Applied(_)
         | Outbound::DeadManSet(_)
         | Outbound::TestReply(_) => false,
     }
@@ -345,6 +346,7 @@ pub fn told(message: &Outbound) -> String {
         Outbound::ResumeComplete(_) => "told everything".to_owned(),
         Outbound::ResumeTooOld(_) => "too old".to_owned(),
         Outbound::DeadManSet(switch) => format!("dead man in {} ms", switch.after_ms),
+        Outbound::Applied(applied) => format!("applied through {}", applied.client_order),
         Outbound::MassCancelled(report) => {
             let end = if report.complete { "" } else { " and more are left" };
             format!("mass cancelled {}{end}", report.cancelled)

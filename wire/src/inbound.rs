@@ -135,13 +135,15 @@ pub struct Logon {
     /// How long after the end of the session the platform's open orders at the shard are cancelled
     /// if no other session was opened, in milliseconds; 0 for never.
     pub cancel_after_ms: u32,
+    /// Whether the session is also told what is applied and not durable yet, by `Applied`.
+    pub tell_applied: bool,
 }
 
 impl Logon {
-    /// To trade at a shard, with nothing told again and nothing cancelled at the end.
+    /// To trade at a shard, with nothing told again, nothing told early and nothing cancelled at the end.
     #[must_use]
     pub const fn new(heartbeat_ms: u32, shard: ShardId) -> Self {
-        Self { heartbeat_ms, shard, resume: None, cancel_after_ms: 0 }
+        Self { heartbeat_ms, shard, resume: None, cancel_after_ms: 0, tell_applied: false }
     }
 }
 
@@ -159,6 +161,7 @@ struct LogonFields {
     heartbeat_ms: u32,
     shard: ShardId,
     resume: bool,
+    tell_applied: bool,
     resume_seq: Seq,
     resume_reports: u32,
     cancel_after_ms: u32,
@@ -168,7 +171,8 @@ layout! {
         heartbeat_ms: u32,
         shard: ShardId,
         resume: bool,
-        zero 2,
+        tell_applied: bool,
+        zero 1,
         resume_seq: Seq,
         resume_reports: u32,
         cancel_after_ms: u32,
@@ -188,6 +192,7 @@ impl Field for Logon {
             heartbeat_ms: self.heartbeat_ms,
             shard: self.shard,
             resume: self.resume.is_some(),
+            tell_applied: self.tell_applied,
             resume_seq: seq,
             resume_reports: reports,
             cancel_after_ms: self.cancel_after_ms,
@@ -205,6 +210,7 @@ impl Field for Logon {
             shard: fields.shard,
             resume: fields.resume.then_some(point),
             cancel_after_ms: fields.cancel_after_ms,
+            tell_applied: fields.tell_applied,
         })
     }
 }

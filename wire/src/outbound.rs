@@ -341,6 +341,17 @@ layout! {
     }
 }
 
+/// Requests are applied in memory, and their reports follow once they are durable. Sent only to a session that
+/// asked for it; not a promise: after a crash of the exchange what it told of may not have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Position of the last of them.
+    pub seq: Seq,
+    /// The platform's number of that request. All requests of the session up to it are applied or refused.
+    pub client_order: ClientOrderId,
+}
+layout! { Applied { seq: Seq, client_order: ClientOrderId, } }
+
 messages! {
     /// What the exchange sends on a trading session.
     Outbound {
@@ -362,6 +373,8 @@ messages! {
         TestReply(Test) = 71, 16;
         /// A mass cancellation is done.
         MassCancelled(MassCancelReport) = 72, 48;
+        /// Requests are applied in memory and not durable yet.
+        Applied(Applied) = 75, 24;
         /// What became of a delegation.
         DelegationReport(DelegationReport) = 76, 48;
         /// What was missed is told; live reports follow.
@@ -393,6 +406,7 @@ impl Outbound {
             | Self::ResumeComplete(_)
             | Self::ResumeTooOld(_)
             | Self::SessionLimits(_)
+            | Self::Applied(_)
             | Self::DeadManSet(_) => None,
         }
     }

@@ -206,6 +206,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         limits: throttle::Limits::default(),
         connections_of_source: 1_024,
         https: None,
+        unverified_max: 4_096,
     };
     let gateway = Gateway::start(&options, parts)?;
     let shard = ShardMarket { journal: layout.journal(), progress: seen, view };

@@ -119,6 +119,7 @@ impl Edge {
             rings: vec![ingress],
             storage_low: Arc::new(AtomicBool::new(false)),
             open_requests_max: u32::MAX,
+            unverified_max: u32::MAX,
         };
         Ok(Self { admission, receiver, drained: Vec::new() })
     }
@@ -130,12 +131,7 @@ impl Edge {
         let mut source = OrderSource::new(market, 7);
         let mut bytes = Vec::new();
         let mut builder = FrameBuilder::default();
-        let logon = Inbound::Logon(Logon {
-            heartbeat_ms: 10_000,
-            shard: ShardId::FIRST,
-            resume: None,
-            cancel_after_ms: 0,
-        });
+        let logon = Inbound::Logon(Logon::new(10_000, ShardId::FIRST));
         builder.push(|out| logon.encode(out));
         builder.seal(1, &mut bytes);
         for number in 2..FRAMES + 2 {

@@ -457,6 +457,7 @@ impl Asked<'_> {
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)
             | Outbound::SessionLimits(_)
+            | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => None,
             Outbound::SessionAccepted(_)
             | Outbound::SessionRejected(_)

@@ -20,6 +20,7 @@ pub(super) struct GatewayTable {
     cancels_burst: u32,
     open_requests: u32,
     pub(super) connections_of_source: u32,
+    pub(super) unverified: u32,
     https: Option<HttpsTable>,
 }
 
@@ -47,6 +48,7 @@ impl Default for GatewayTable {
             cancels_burst: cancels.burst,
             open_requests,
             connections_of_source: 1_024,
+            unverified: 4_096,
             https: None,
         }
     }
@@ -64,6 +66,7 @@ impl GatewayTable {
         key("cancels_burst", self.cancels_burst, 1, 1_000_000_000)?;
         key("open_requests", self.open_requests, 1, 1 << 22)?;
         key("connections_of_source", self.connections_of_source, 1, 1_024)?;
+        key("unverified", self.unverified, 256, 1 << 22)?;
         let is_larger = |cancels, orders| cancels == 0 || (orders > 0 && cancels >= orders);
         if !is_larger(self.cancels_per_s, self.orders_per_s) {
             let message = "must not be smaller than `orders_per_s`: who has to take orders back must be able to";

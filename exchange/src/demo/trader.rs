@@ -275,6 +275,7 @@ impl Trader {
             | Outbound::SessionLimits(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)
+            | Outbound::Applied(_)
             | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
             | Outbound::DelegationReport(_) => {

@@ -20,8 +20,8 @@ use tokio::{
     sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
-use types::{ClientOrderId, RejectReason};
-use wire::{Inbound, Outbound, outbound::ExecType};
+use types::{ClientOrderId, RejectReason, ShardId};
+use wire::{Inbound, Outbound, inbound::Logon, outbound::ExecType};
 
 use super::{Failure, frames::Frames, latency::Latencies};
 
@@ -45,11 +45,23 @@ pub enum Pace {
     Window(usize),
 }
 
+/// What counts as an order's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// Its report, which is durable
+    Durable,
+    /// That it is applied in memory; its report is waited for at the end
+    Memory,
+}
+
 /// What is sent when, and what of it counts.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// How fast.
     pub pace: Pace,
+    /// Until what an order's latency counts, and a frame is in the window.
+    pub until: Until,
     /// Orders that are due earlier are not in the figures.
     pub warm_up: Duration,
     /// With a window: no frame is sent later. In an open loop the frames end it.
@@ -132,6 +144,7 @@ struct Track {
     gate: Gate,
     began: Instant,
     warm_up_ns: u64,
+    until: Until,
 }
 
 /// Sends everything and waits for the answers.
@@ -146,7 +159,7 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
         .build()?;
     let mut open = Vec::new();
     for load in sessions {
-        let session = runtime.block_on(begin(&load))?;
+        let session = runtime.block_on(begin(&load, plan.until))?;
         open.push((session, load.frames));
     }
     let count = u64::try_from(open.len())?;
@@ -157,7 +170,8 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
     for (number, (session, frames)) in (0..).zip(open) {
         let TradingSession { sender, receiver, .. } = session;
         let gate = Gate::new(plan, &frames, number, count);
-        let track = Arc::new(Track { frames, gate, began, warm_up_ns: ns(plan.warm_up) });
+        let (warm_up_ns, until) = (ns(plan.warm_up), plan.until);
+        let track = Arc::new(Track { frames, gate, began, warm_up_ns, until });
         let (sent, all_sent) = watch::channel(None);
         receiving.spawn_on(
             receive(receiver, Arc::clone(&track), all_sent, stopped.clone())?,
@@ -173,14 +187,21 @@ pub fn run(sessions: Vec<SessionLoad>, plan: Plan) -> Result<Outcome, Failure> {
 }
 
 /// Logs on, and waits until what opens the session is answered.
-async fn begin(load: &SessionLoad) -> Result<TradingSession, Failure> {
-    let mut session = TradingSession::open(&load.connector, HEARTBEAT_MS).await?;
+async fn begin(load: &SessionLoad, until: Until) -> Result<TradingSession, Failure> {
+    let logon =
+        Logon { tell_applied: until == Until::Memory, ..Logon::new(HEARTBEAT_MS, ShardId::FIRST) };
+    let mut session = TradingSession::log_on(&load.connector, logon).await?;
     session.sender.send(&load.opening).await?;
-    for _ in &load.opening {
+    let mut open = load.opening.len();
+    while open > 0 {
         let answer = session.receiver.next().await?;
         if let Outbound::DelegationReport(report) = answer
             && report.reason == 0
         {
+            open -= 1;
+            continue;
+        }
+        if let Outbound::Applied(_) = answer {
             continue;
         }
         return Err(format!("a delegation was answered by {answer:?}").into());
@@ -304,6 +325,16 @@ impl Track {
         let frames = u64::try_from(frames).unwrap_or(u64::MAX);
         frames.saturating_mul(self.frames.frame_orders).min(self.frames.orders)
     }
+
+    /// The frame of an order.
+    fn frame_of(&self, order: u64) -> usize {
+        usize::try_from(order / self.frames.frame_orders.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// When an order was due.
+    fn due_ns(&self, order: u64) -> u64 {
+        self.gate.due_ns(self.frame_of(order))
+    }
 }
 
 async fn finish(
@@ -342,7 +373,11 @@ struct Received {
     outcome: Outcome,
     answered: Vec<bool>,
     answers: u64,
-    /// By frame: orders without an answer.
+    /// Whose latency is known.
+    timed: Vec<bool>,
+    /// Orders up to here are timed, since they are applied.
+    applied: u64,
+    /// By frame: orders that are not timed.
     left: Vec<u64>,
 }
 
@@ -405,6 +440,8 @@ impl Received {
             outcome: Outcome::new()?,
             answered: vec![false; orders],
             answers: 0,
+            timed: vec![false; orders],
+            applied: 0,
             left: left.collect(),
         })
     }
@@ -419,6 +456,15 @@ impl Received {
             Outbound::MessageRejected(rejected) => {
                 let reason = Some(rejected.reason.code());
                 self.answer(rejected.client_order, reason, track, now_ns);
+            }
+            Outbound::Applied(applied) => {
+                // What opened the session has numbers above those of all orders.
+                let number = applied.client_order.get();
+                let through = if number > track.frames.orders { 0 } else { number };
+                for index in self.applied..through {
+                    self.time(index, track, now_ns);
+                }
+                self.applied = self.applied.max(through);
             }
             Outbound::SessionAccepted(_)
             | Outbound::SessionRejected(_)
@@ -442,8 +488,28 @@ impl Received {
         let Some(answered) = place.filter(|answered| !**answered) else { return };
         *answered = true;
         self.answers += 1;
-        let frame = index / track.frames.frame_orders.max(1);
-        let frame = usize::try_from(frame).unwrap_or(usize::MAX);
+        // What is refused before it is applied is not told of in any other way.
+        if track.until == Until::Durable || reason.is_some() {
+            self.time(index, track, now_ns);
+        }
+        if track.due_ns(index) < track.warm_up_ns {
+            return;
+        }
+        match reason {
+            None => self.outcome.accepted += 1,
+            Some(code) => {
+                let name = RejectReason::from_code(code).map_or("unknown", RejectReason::name);
+                *self.outcome.rejected.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+    }
+
+    /// Notes that what an order's latency counts to has come.
+    fn time(&mut self, index: u64, track: &Track, now_ns: u64) {
+        let place = usize::try_from(index).ok().and_then(|index| self.timed.get_mut(index));
+        let Some(timed) = place.filter(|timed| !**timed) else { return };
+        *timed = true;
+        let frame = track.frame_of(index);
         if let (Some(left), Gate::Window { room, .. }) = (self.left.get_mut(frame), &track.gate) {
             *left -= 1;
             if *left == 0 {
@@ -454,16 +520,8 @@ impl Received {
         if due_ns < track.warm_up_ns {
             return;
         }
-        let outcome = &mut self.outcome;
-        outcome.latencies.record_ns(now_ns.saturating_sub(due_ns));
-        outcome.elapsed = Duration::from_nanos(now_ns.saturating_sub(track.warm_up_ns));
-        match reason {
-            None => outcome.accepted += 1,
-            Some(code) => {
-                let name = RejectReason::from_code(code).map_or("unknown", RejectReason::name);
-                *outcome.rejected.entry(name.to_owned()).or_default() += 1;
-            }
-        }
+        self.outcome.latencies.record_ns(now_ns.saturating_sub(due_ns));
+        self.outcome.elapsed = Duration::from_nanos(now_ns.saturating_sub(track.warm_up_ns));
     }
 }
 

@@ -183,3 +183,40 @@ fn a_mass_cancellation_is_told_to_the_platform_that_asked() {
     let by_operator = Event::MassCancelled(MassCancelled { origin: None, ..cancelled });
     assert_eq!(reports(Seq::new(5), Timestamp::from_ns(9), &by_operator), [None, None]);
 }
+
+/// Two sessions, of which one asked for it: each is told of the last of its own requests, once.
+#[test]
+fn who_asked_is_told_what_is_applied_last_of_its_session() {
+    let other = Origin { platform: PlatformId::new(8), session: SessionId::new(4) };
+    let earlier = Origin { session: SessionId::new(2), ..ORIGIN };
+    let sessions = Arc::new(Sessions::after(Seq::ZERO));
+    let mut opened = [ORIGIN, other].map(|origin| {
+        let (outbound, batches) = mpsc::channel(8);
+        let session = SessionHandle::new(origin, outbound);
+        sessions.open(&session);
+        (session, batches)
+    });
+    let egress = Egress::new(Arc::clone(&sessions), Arc::default());
+    let applied = |requests: &[(u64, Origin)]| {
+        let requests = requests.to_vec();
+        egress.tell_applied(requests.into_iter().map(|(number, origin)| {
+            let client_order = ClientOrderId::new(100 + number);
+            (origin, Applied { seq: Seq::new(number), client_order })
+        }));
+    };
+    applied(&[(1, ORIGIN), (2, other)]);
+    assert!(opened[0].1.try_recv().is_err(), "nobody asked");
+    let (asking, _) = &opened[0];
+    asking.tell_applied();
+    let mut told = |which: usize| {
+        let batches = std::iter::from_fn(|| opened[which].1.try_recv().ok());
+        batches.flat_map(|batch| batch.payload).collect::<Vec<u8>>()
+    };
+    applied(&[(3, ORIGIN), (4, ORIGIN), (5, other), (6, ORIGIN), (7, other)]);
+    let mut last = Vec::new();
+    let client_order = ClientOrderId::new(106);
+    Outbound::Applied(Applied { seq: Seq::new(6), client_order }).encode(&mut last);
+    assert_eq!((told(0), told(1)), (last, Vec::<u8>::new()));
+    applied(&[(8, earlier)]);
+    assert_eq!(told(0), Vec::<u8>::new(), "of the session before it");
+}

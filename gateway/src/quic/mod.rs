@@ -73,6 +73,8 @@ pub struct GatewayOptions {
     pub listen: SocketAddr,
     /// Threads that verify signatures.
     pub verifier_threads: usize,
+    /// Most signatures that may wait for one verifier.
+    pub unverified_max: u32,
     /// What every session may send.
     pub limits: Limits,
     /// Most connections from one address at once, handshakes included.
@@ -220,6 +222,7 @@ impl Gateway {
             rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
             storage_low: parts.storage_low,
             open_requests_max: options.limits.open_requests.max(1),
+            unverified_max: options.unverified_max,
         };
         let verifiers =
             Verifiers::start(options.verifier_threads, admission).map_err(GatewayError::Thread)?;

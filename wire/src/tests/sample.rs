@@ -25,7 +25,7 @@ use crate::{
         SubscriptionRejected,
     },
     outbound::{
-        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        Applied, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
         MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
         SessionRejected,
     },
@@ -183,6 +183,7 @@ pub(super) fn inbound() -> Vec<Inbound> {
             shard: ShardId::FIRST,
             resume: Some(ResumePoint { seq: Seq::new(8_990), reports: 2 }),
             cancel_after_ms: 30_000,
+            tell_applied: true,
         }),
         Inbound::Logout(Empty),
         Inbound::Heartbeat(Empty),
@@ -259,6 +260,10 @@ pub(super) fn outbound() -> Vec<Outbound> {
             cancelled: 262_144,
             scope: Scope::Meter(MeterId::new(42)),
             complete: true,
+        }),
+        Outbound::Applied(Applied {
+            seq: Seq::new(9_002),
+            client_order: ClientOrderId::new(1_001),
         }),
         Outbound::DelegationReport(DelegationReport {
             seq: Seq::new(9_003),

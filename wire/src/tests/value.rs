@@ -24,7 +24,7 @@ use crate::{
         SubscriptionRejected,
     },
     outbound::{
-        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        Applied, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
         MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
         SessionRejected,
     },
@@ -225,9 +225,10 @@ prop_compose! {
         shard in shard(),
         resume in option::of((number(Seq::new), any::<u32>())),
         cancel_after_ms in any::<u32>(),
+        tell_applied in any::<bool>(),
     ) -> Inbound {
         let resume = resume.map(|(seq, reports)| ResumePoint { seq, reports });
-        Inbound::Logon(Logon { heartbeat_ms, shard, resume, cancel_after_ms })
+        Inbound::Logon(Logon { heartbeat_ms, shard, resume, cancel_after_ms, tell_applied })
     }
 }
 
@@ -365,6 +366,8 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         }),
         session_limits(),
         any::<u32>().prop_map(|after_ms| Outbound::DeadManSet(DeadMan { after_ms })),
+        (number(Seq::new), number(ClientOrderId::new))
+            .prop_map(|(seq, client_order)| { Outbound::Applied(Applied { seq, client_order }) }),
     ]
 }
 

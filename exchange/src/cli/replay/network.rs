@@ -586,6 +586,7 @@ impl Session {
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)
             | Outbound::SessionLimits(_)
+            | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => return,
         };
         let Some(waiting) = self.waiting.get_mut(&number) else { return };

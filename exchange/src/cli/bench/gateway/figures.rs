@@ -13,7 +13,7 @@ use crate::{
     demo::report,
     exit::Failure,
     load::{
-        drive::Outcome,
+        drive::{Outcome, Until},
         frames::Signing,
         latency::{Latencies, Percentiles},
         rate,
@@ -32,7 +32,7 @@ pub(super) struct Figures {
     rejected_by_reason: BTreeMap<String, u64>,
     unanswered: u64,
     /// What an answer stands for.
-    durability: &'static str,
+    durability: Until,
     /// What writing and syncing a batch of 2 KiB takes in the exchange's directory.
     sync_latency_us: f64,
     latency_us: Percentiles,
@@ -69,7 +69,7 @@ impl Figures {
             rejected: outcome.rejected.values().sum(),
             rejected_by_reason: outcome.rejected,
             unanswered: outcome.unanswered,
-            durability: "durable",
+            durability: options.until,
             sync_latency_us: us(server.sync_latency),
             latency_us: outcome.latencies.percentiles(),
             worst_session_p99_us: us(Duration::from_nanos(worst.unwrap_or(0))),

@@ -19,7 +19,7 @@ use crate::{
     exit::{Failure, Kind},
     load::{
         self,
-        drive::{self, Pace, Plan, SessionLoad},
+        drive::{self, Pace, Plan, SessionLoad, Until},
         frames::{FrameSource, Signing},
         market::Setup,
         orders::Style,
@@ -46,6 +46,9 @@ pub struct Options {
     /// Closed loop: frames of a session that may be unanswered; as fast as that allows
     #[arg(long, value_parser = value_parser!(u16).range(1..))]
     window: Option<u16>,
+    /// Until when an order's latency counts
+    #[arg(long, value_enum, default_value = "durable")]
+    until: Until,
     /// How long it is measured
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=600))]
     seconds: u16,
@@ -125,6 +128,7 @@ fn measure(options: &Options) -> Result<Figures, Failure> {
         pace: options
             .window
             .map_or(Pace::OrdersPerSecond(options.rate), |frames| Pace::Window(frames.into())),
+        until: options.until,
         warm_up,
         length: Duration::from_secs(options.seconds.into()),
     };
