@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{
     sync::{
         mpsc::{self, error::TryRecvError},
-        watch,
+        oneshot, watch,
     },
     task::JoinHandle,
     time::timeout,
@@ -147,15 +147,17 @@ where
     let (first, history) = mpsc::channel(HISTORY_BATCHES_MAX);
     let handle = SessionHandle::new(origin, outbound);
     let heartbeat_ms = Arc::new(AtomicU32::new(HEARTBEAT_MS_MAX));
-    let told = Told { history, live, reported: Arc::default() };
+    let (told_past, past) = oneshot::channel();
+    let told = Told { history, live, told_past: Some(told_past), reported: Arc::default() };
     let reported = Arc::clone(&told.reported);
     let going_away = shared.going_away.clone();
     let mut writer = tokio::spawn(write(leaving, told, Arc::clone(&heartbeat_ms), going_away));
     let code = if party.role == Role::Platform {
         let session = Session::new(origin.platform, origin.session, shared.shards, shared.limits);
         let (first, cancel_after) = (Some(first), Duration::ZERO);
+        let used = None;
         let reader =
-            Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
+            Reader { session, handle, first, past, heartbeat_ms, cancel_after, used, remote };
         match reader.run_to_end(&mut arriving, closing.as_mut(), shared).await {
             Ok(code) => code,
             Err(code) => return End::Cut(Cut { code, writer, reported }),
@@ -181,6 +183,8 @@ struct Reader {
     handle: SessionHandle,
     /// Takes what is told first. Dropped when the rest is live.
     first: Option<mpsc::Sender<OutboundBatch>>,
+    /// Completes when everything of the past is told.
+    past: oneshot::Receiver<()>,
     heartbeat_ms: Arc<AtomicU32>,
     /// How long after the end orders are cancelled; zero for never.
     cancel_after: Duration,
@@ -202,9 +206,11 @@ impl Reader {
         let reading = shared.readers.enter();
         let handle = self.handle.clone();
         let ended = tokio::select! {
-            code = self.run(arriving, shared) => Ok(code),
+            // Who resumes may be told everything only where nothing went wrong before.
+            biased;
             code = handle.closing() => Err(code),
             code = closing => Err(code),
+            code = self.run(arriving, shared) => Ok(code),
         };
         drop((reading, handle));
         let is_stopping = ended == Ok(Some(CloseCode::GoingAway));
@@ -357,9 +363,11 @@ impl Reader {
         }
     }
 
-    /// Tells that the session is over, behind every answer.
-    async fn log_out(&self, shared: &Shared) -> CloseCode {
+    /// Tells that the session is over, behind every answer and behind what it missed.
+    async fn log_out(&mut self, shared: &Shared) -> CloseCode {
         self.answered(shared).await;
+        // It fails when nobody can be told any more.
+        (&mut self.past).await.ok();
         reply(&self.handle, None, &[LOGGED_OUT]);
         CloseCode::Done
     }
@@ -404,6 +412,8 @@ fn reply(
 struct Told {
     history: mpsc::Receiver<OutboundBatch>,
     live: mpsc::Receiver<OutboundBatch>,
+    /// Until there is nothing more from the journal.
+    told_past: Option<oneshot::Sender<()>>,
     /// Position of the last report given to the stream.
     reported: Arc<AtomicU64>,
 }
@@ -412,7 +422,12 @@ impl Told {
     async fn next(&mut self) -> Option<OutboundBatch> {
         match self.history.recv().await {
             Some(batch) => Some(batch),
-            None => self.live.recv().await,
+            None => {
+                if let Some(told_past) = self.told_past.take() {
+                    told_past.send(()).ok(); // Who reads may have ended.
+                }
+                self.live.recv().await
+            }
         }
     }
 
