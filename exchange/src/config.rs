@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::throttle::Limits;
+use gateway::{https::HttpsOptions, throttle::Limits};
 use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
@@ -78,6 +78,8 @@ pub struct Config {
     pub connections_of_source: u32,
     /// Most signatures that may wait for one verifier.
     pub unverified_max: u32,
+    /// Where order entry over HTTPS listens, if it does.
+    pub https: Option<HttpsOptions>,
     /// Places in the ring between gateway and core loop.
     pub ring_commands: u32,
     /// When a turn of the core loop ends although more waits.
@@ -250,13 +252,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         .map_err(|(key, message)| value(&format!("exchange.{key}"), message))?;
     let sync = journal(&file.journal)
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
-    let limits =
+    let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
-    if file.markets.is_empty() {
-        return Err(value("markets", "has no entry, at least one `[[markets]]` is needed".into()));
-    }
     let mut markets = Vec::new();
     let mut controls = Vec::new();
     let mut verify_market_minutes = Vec::new();
@@ -281,6 +280,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         limits,
         connections_of_source: file.gateway.connections_of_source,
         unverified_max: file.gateway.unverified,
+        https,
         ring_commands: file.exchange.ring_commands,
         batch,
         snapshot_commands: file.journal.snapshot_commands,
@@ -394,8 +394,12 @@ fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
     Ok(ScheduledMarket { definition, uncross_lead, call_extension_minutes })
 }
 
-/// What no market can say alone: numbers are unique, and all slots that are open at once fit.
+/// What no market can say alone: there is one, numbers are unique, and all slots that are open at
+/// once fit.
 fn check_together(markets: &[ScheduledMarket]) -> Result<(), String> {
+    if markets.is_empty() {
+        return Err("has no entry, at least one `[[markets]]` is needed".to_owned());
+    }
     let mut numbers = BTreeSet::new();
     let mut open = 0_u32;
     for ScheduledMarket { definition, .. } in markets {
@@ -493,6 +497,25 @@ mod tests {
         }
         assert!(refused("Europe/Berlin", "Europe/Bärlin").contains("time_zone"));
         assert!(refused("Europe/Berlin", "Europe/Berlyn").contains("unknown"));
+    }
+
+    #[test]
+    fn https_is_off_unless_it_has_an_address() {
+        let with_https = |lines: &str| {
+            with("\n[journal]\n", &format!("\n[gateway.https]\n{lines}\n\n[journal]\n"))
+        };
+        assert!(parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap().https.is_none());
+        let https = with_https("address = \"127.0.0.1:0\"").unwrap().https.unwrap();
+        assert_eq!((https.listen.port(), https.request_max), (0, Duration::from_secs(120)));
+        for (lines, mend) in [
+            ("request_s = 1", "address"),
+            ("address = \"everywhere\"", "socket address"),
+            ("address = \"127.0.0.1:0\"\nrequest_s = 0", "gateway.https.request_s` is 0"),
+            ("address = \"127.0.0.1:0\"\nrequests_s = 1", "did you mean `request_s`?"),
+        ] {
+            let refused = with_https(lines).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{lines}: {refused}");
+        }
     }
 
     /// The template with controls of its market and whatever else follows.

@@ -297,6 +297,12 @@ impl Node {
         Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
     }
 
+    /// Where it listens for order entry over HTTPS, if it does.
+    #[must_use]
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.gateway.https_address()
+    }
+
     /// Waits until every shard has done what was due at an instant.
     ///
     /// # Errors
@@ -438,13 +444,14 @@ fn make_journals(paths: &[PathBuf]) -> io::Result<()> {
     above.map_or(Ok(()), |above| File::open(above)?.sync_all())
 }
 
-const fn gateway_options(config: &Config) -> GatewayOptions {
+fn gateway_options(config: &Config) -> GatewayOptions {
     GatewayOptions {
         listen: config.listen,
         verifier_threads: config.verifier_threads,
         limits: config.limits,
         connections_of_source: config.connections_of_source,
         unverified_max: config.unverified_max,
+        https: config.https.clone(),
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) async fn serve(histories: Vec<ShardHistory>, mut sessions: mpsc::Rece
         tokio::spawn(async move {
             let platform = session.session.origin().platform;
             let handle = session.session.clone();
+            // A session sees that it is closed before it sees an end of its history.
+            let _history = session.history.clone();
             match tell(history, session, &snapshots).await {
                 Ok(()) | Err(ResumeError::Gone) => {}
                 Err(ResumeError::Slow) => handle.close(CloseCode::SlowReader),

@@ -47,6 +47,9 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let node = Node::start(options).await.map_err(Failure::node)?;
     node.shards.iter().for_each(|shard| log_recovery(&prefix(config.shards, shard.id), shard));
     tracing::info!("listening on {}", node.address);
+    if let Some(address) = node.https_address() {
+        tracing::info!("order entry over HTTPS on https://{address}");
+    }
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));

@@ -1,7 +1,7 @@
 //! Stop 3 of an order's life: messages of one session become requests, numbered and in order.
 //!
 //! A session is a value: frames in, replies and requests out. It reads no clock and no socket;
-//! [`crate::quic`] carries its bytes and closes its connection.
+//! `crate::trading` carries its bytes and closes its line.
 
 use types::{
     ClientOrderId, Command, DelegateMeter, DelegatedOrder, DelegatedReplace, MassCancel, NewOrder,

@@ -47,7 +47,7 @@ pub(crate) fn roots(
     Ok(Arc::new(store))
 }
 
-/// The server's side: demands a certificate that the verifier believes. No early data.
+/// The server's side over QUIC: demands a certificate that the verifier believes. No early data.
 ///
 /// # Errors
 /// When the identity cannot be used.
@@ -56,16 +56,25 @@ pub fn server(
     verifier: Arc<ClientVerifier>,
     protocols: &[&[u8]],
 ) -> Result<QuicServerConfig, TlsError> {
+    Ok(QuicServerConfig::try_from(server_config(identity, verifier, protocols)?)?)
+}
+
+/// The server's side over TCP, as over QUIC.
+pub(crate) fn server_config(
+    identity: &Identity,
+    verifier: Arc<ClientVerifier>,
+    protocols: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.max_early_data_size = 0;
-    Ok(QuicServerConfig::try_from(config)?)
+    Ok(config)
 }
 
-/// A client's side: trusts only the authority, shows its own certificate.
+/// A client's side over QUIC: trusts only the authority, shows its own certificate.
 ///
 /// # Errors
 /// When the identity or the authority cannot be used.
@@ -74,11 +83,23 @@ pub fn client(
     authority: &[CertificateDer<'static>],
     protocol: &[u8],
 ) -> Result<QuicClientConfig, TlsError> {
+    Ok(QuicClientConfig::try_from(client_config(identity, authority, &[protocol])?)?)
+}
+
+/// A client's side over TCP, as over QUIC.
+///
+/// # Errors
+/// When the identity or the authority cannot be used.
+pub fn client_config(
+    identity: &Identity,
+    authority: &[CertificateDer<'static>],
+    protocols: &[&[u8]],
+) -> Result<ClientConfig, TlsError> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_root_certificates(roots(authority)?)
         .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.enable_early_data = false;
-    Ok(QuicClientConfig::try_from(config)?)
+    Ok(config)
 }

@@ -2,7 +2,10 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,11 +14,18 @@ use gateway::{
     tls,
 };
 use quinn::{ClientConfig, Endpoint, crypto::rustls::QuicClientConfig};
-use rustls::{RootCertStore, client::Resumption, crypto::ring, version::TLS13};
+use rustls::{
+    NamedGroup,
+    client::{
+        ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
+        Tls13ClientSessionValue,
+    },
+    pki_types::ServerName,
+};
 use tests::{
     cast::{self, FIRST, SECOND},
     line::{Line, describe},
-    platform::{Platform, told},
+    platform::{Platform, report, told},
     venue::{self, Venue, soon},
 };
 use types::{
@@ -159,36 +169,95 @@ async fn a_flood_of_handshakes_that_do_not_end_lets_others_in() {
     venue.close().await;
 }
 
+/// Tickets of a client that believes it may use them for early data, whatever the exchange says.
+#[derive(Debug)]
+struct BoldTickets {
+    kept: ClientSessionMemoryCache,
+    used: AtomicU32,
+}
+
+impl ClientSessionStore for BoldTickets {
+    fn set_kx_hint(&self, name: ServerName<'static>, group: NamedGroup) {
+        self.kept.set_kx_hint(name, group);
+    }
+
+    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.kept.kx_hint(name)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, name: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        assert_eq!(ticket.max_early_data_size(), 0, "no ticket allows early data");
+        self.kept.insert_tls13_ticket(name, ticket);
+    }
+
+    fn take_tls13_ticket(&self, name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        let mut ticket = self.kept.take_tls13_ticket(name)?;
+        ticket._private_set_max_early_data_size(u32::MAX);
+        self.used.fetch_add(1, Ordering::Relaxed);
+        Some(ticket)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn early_data_is_not_taken() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
     let connector = platform(&venue, 1);
-    let mut roots = RootCertStore::empty();
-    for certificate in &connector.authority {
-        roots.add(certificate.clone()).unwrap();
-    }
-    let provider = Arc::new(ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(&[&TLS13]).unwrap().with_root_certificates(roots);
-    let (chain, key) = (connector.identity.chain.clone(), connector.identity.key.clone_key());
-    let mut tls = builder.with_client_auth_cert(chain, key).unwrap();
-    tls.alpn_protocols = vec![ALPN_ORDERS.to_vec()];
+    let mut tls =
+        tls::client_config(&connector.identity, &connector.authority, &[ALPN_ORDERS]).unwrap();
+    let kept = ClientSessionMemoryCache::new(16);
+    let tickets = Arc::new(BoldTickets { kept, used: AtomicU32::new(0) });
     tls.enable_early_data = true;
-    tls.resumption = Resumption::in_memory_sessions(16);
+    let store: Arc<dyn ClientSessionStore> = Arc::<BoldTickets>::clone(&tickets);
+    tls.resumption = Resumption::store(store);
     let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
     let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, venue.node.address.port()));
-    for attempt in 0..3 {
-        let connect = endpoint.connect_with(config.clone(), address, "localhost").unwrap();
-        // With a ticket that allows it, a client may send before the handshake ends.
-        let Err(connecting) = connect.into_0rtt() else { panic!("attempt {attempt}: early data") };
-        let connection = soon(connecting).await.unwrap();
-        // Whatever tickets there are have come when a stream is answered.
-        let (mut send, mut recv) = soon(connection.open_bi()).await.unwrap();
-        soon(send.write_all(b"no frame at all, which is answered")).await.unwrap();
-        soon(recv.read_to_end(1_024)).await.unwrap();
+    let connect = || endpoint.connect_with(config.clone(), address, "localhost").unwrap();
+    // A session whose end shows that its tickets have come.
+    let Err(connecting) = connect().into_0rtt() else { panic!("early data without a ticket") };
+    let connection = soon(connecting).await.unwrap();
+    let (mut send, mut recv) = soon(connection.open_bi()).await.unwrap();
+    soon(send.write_all(b"no frame at all, which is answered")).await.unwrap();
+    soon(recv.read_to_end(1_024)).await.unwrap();
+    // A whole session in the first flight of a resumed handshake: the exchange must not even open it.
+    let mut bystander = Platform::log_on(&venue, 2).await;
+    let probe = client::cancel(bystander.next_id(), types::OrderId::new(1));
+    let before = report(&bystander.ask(probe).await).seq;
+    let mut frames = Vec::new();
+    let number = types::ClientOrderId::new(1);
+    let order = client::cancel(number, types::OrderId::new(1));
+    for (number, message) in (1..).zip([
+        Inbound::Logon(Logon::new(60_000, ShardId::FIRST)),
+        order,
+        Inbound::Logout(Empty),
+    ]) {
+        let mut builder = wire::FrameBuilder::default();
+        builder.push(|out| message.encode(out));
+        builder.seal(number, &mut frames);
     }
+    let Ok((connection, accepted)) = connect().into_0rtt() else {
+        panic!("the ticket is not used")
+    };
+    assert_eq!(tickets.used.load(Ordering::Relaxed), 1, "a ticket of the exchange");
+    let (mut send, mut recv) = soon(connection.open_bi()).await.unwrap();
+    soon(send.write_all(&frames)).await.unwrap();
+    assert!(!soon(accepted).await, "early data is refused");
+    assert!(soon(recv.read_to_end(1_024)).await.is_err(), "its stream never was");
+    drop(connection);
+    // The same after the handshake is one answer, which shows that there was none before.
+    let mut platform = Platform::log_on(&venue, 1).await;
+    let answer = platform.ask(order).await;
+    assert_eq!(told(&answer), "cancel rejected unknown_order");
+    assert_eq!(report(&answer).seq, before.next(), "nothing of it was recorded");
     venue.close().await;
 }
 

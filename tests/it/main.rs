@@ -17,6 +17,7 @@ mod feed;
 mod fuzz;
 mod golden;
 mod hostile;
+mod https;
 mod market_controls;
 mod market_data;
 mod market_view;

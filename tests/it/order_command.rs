@@ -11,6 +11,7 @@ use serde_json::Value;
 use tests::{
     cast::{self, FIRST, SECOND},
     day::text,
+    https,
     platform::Platform,
     program::{Run, finish, gridcross, run},
     venue::Venue,
@@ -180,6 +181,52 @@ async fn people_place_change_and_cancel_orders() {
 
     let again = beside(&line(&venue, "platform-1", &cancel));
     refused(&again, 1, &["unknown_order (45)", "\nhint: "]);
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_place_change_and_cancel_orders_over_https() {
+    let venue = Venue::open_with(&https::config_text("")).await;
+    venue.clock_to(-29).await;
+    drop(venue.connector(cast::party(Role::Platform, 1)));
+    drop(venue.connector(cast::party(Role::Retailer, 1)));
+    let keys = tempfile::tempdir().unwrap();
+    let first = key_file(keys.path(), FIRST);
+    let url = format!("https://{}", venue.node.https_address().unwrap());
+    let venue_keys = venue.layout.keys();
+    let ask = |party: &str, words: &[&str]| {
+        let ends = ["--https", &url, "--keys", text(&venue_keys), "--as", party];
+        beside(&words.iter().chain(&ends).map(|&word| word.to_owned()).collect::<Vec<_>>())
+    };
+    let meter = FIRST.to_string();
+    let signing = ["--meter", &meter, "--meter-key", text(&first), "--output", "ndjson"];
+    let noon = ["order", "new", "--market", "1", "--slot", "2026-06-24T12:00+02:00"];
+    let sell = ["--side", "sell", "--price", "0.12", "--quantity", "1kWh"];
+    let new = [&noon[..], &sell, &signing].concat();
+    let placed = rows(&ask("platform-1", &new));
+    assert_eq!(placed[0]["report"], "accepted", "{placed:?}");
+    let number = placed[0]["order"].to_string();
+    let replace = ["order", "replace", &number, "--price", "0.11", "--quantity", "500Wh"];
+    let replaced = rows(&ask("platform-1", &[&replace[..], &signing].concat()));
+    assert_eq!(
+        (&replaced[0]["report"], &replaced[0]["leaves_kwh"]),
+        (&"replaced".into(), &"0.5".into())
+    );
+    let cancel = ["order", "cancel", &number, "--output", "ndjson"];
+    let cancelled = rows(&ask("platform-1", &cancel));
+    assert_eq!(cancelled[0]["report"], "cancelled", "{cancelled:?}");
+
+    refused(&ask("platform-1", &cancel), 1, &["unknown_order (45)", "\nhint: "]);
+    refused(&ask("retailer-1", &new), 6, &["status 403", "only platforms trade", "--as"]);
+    let follow = [&new[..new.len() - 2], &["--follow"]].concat();
+    refused(&ask("platform-1", &follow), 2, &["--https"]);
+    for wrong in ["http://localhost:1", "https://localhost/v2", "https://"] {
+        let words = ["order", "cancel", &number, "--https", wrong, "--keys", text(&venue_keys)];
+        let run = beside(&words.map(str::to_owned));
+        assert_eq!(run.code, Some(2), "{wrong}: {run:?}");
+    }
+    let nobody = ["order", "cancel", &number, "--keys", text(&venue_keys)].map(str::to_owned);
+    refused(&beside(&nobody), 2, &["--server or --data-dir"]);
     venue.close().await;
 }
 

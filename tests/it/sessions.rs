@@ -32,17 +32,17 @@ use wire::{
 
 const HEARTBEAT_MS: u32 = 60_000;
 
-fn resuming(point: ResumePoint) -> Logon {
+pub(super) fn resuming(point: ResumePoint) -> Logon {
     Logon { resume: Some(point), ..Logon::new(HEARTBEAT_MS, ShardId::FIRST) }
 }
 
 /// A cancellation of no order: the engine answers it.
-fn probe(client_order: u64) -> Inbound {
+pub(super) fn probe(client_order: u64) -> Inbound {
     client::cancel(ClientOrderId::new(client_order), OrderId::new(999_999))
 }
 
 /// Every report to a platform that the journal makes.
-fn in_journal(venue: &Venue, platform: PlatformId) -> Vec<Outbound> {
+pub(super) fn in_journal(venue: &Venue, platform: PlatformId) -> Vec<Outbound> {
     let mut reports = Vec::new();
     let scanned = journal::scan(&venue.layout.journal(), &mut |entry, _| {
         let (seq, time) = (entry.command.seq, entry.command.time);
@@ -55,7 +55,7 @@ fn in_journal(venue: &Venue, platform: PlatformId) -> Vec<Outbound> {
     reports
 }
 
-fn is_report(message: &Outbound) -> bool {
+pub(super) fn is_report(message: &Outbound) -> bool {
     matches!(message, Outbound::ExecutionReport(_) | Outbound::MassCancelled(_))
 }
 

@@ -3,6 +3,7 @@
 
 pub mod cast;
 pub mod day;
+pub mod https;
 pub mod line;
 pub mod model;
 pub mod mutation;

@@ -205,6 +205,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         verifier_threads: 1,
         limits: throttle::Limits::default(),
         connections_of_source: 1_024,
+        https: None,
         unverified_max: 2_048,
     };
     let gateway = Gateway::start(&options, parts)?;

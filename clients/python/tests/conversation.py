@@ -117,17 +117,32 @@ async def conversation(address: str, keys: Path) -> None:
             assert (await newer.cancel(placed.order)).exec_type == ExecType.CANCELLED
 
 
+def over_https(address: str, keys: Path) -> None:
+    example = Path(__file__).parent.parent / "examples" / "https.py"
+    run = subprocess.run([sys.executable, example, address, keys], check=True, capture_output=True, text=True)
+    lines = run.stdout.splitlines()
+    kinds = [line.split(maxsplit=1)[0] for line in lines]
+    assert kinds == ["session_accepted", "session_limits", "report", "logged_out"], run.stdout
+    assert "ExecType.NEW" in lines[2] and "quantity_wh=1000" in lines[2], run.stdout
+
+
 def main(program: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "exchange"
         subprocess.run([program, "init", data], check=True, stdout=subprocess.DEVNULL)
         config = data / "gridcross.toml"
-        config.write_text(config.read_text().replace("127.0.0.1:7400", "127.0.0.1:0"))
+        text = config.read_text().replace("127.0.0.1:7400", "127.0.0.1:0")
+        https = '[gateway.https]\naddress = "127.0.0.1:0"\n\n[journal]'
+        config.write_text(text.replace("[journal]", https, 1))
         server = subprocess.Popen([program, "serve", "--data-dir", data], stderr=subprocess.PIPE, text=True)
         try:
+            address = ""
             for line in server.stderr:
                 if found := re.search(r"listening on (\S+)", line):
-                    asyncio.run(asyncio.wait_for(conversation(found[1], data / "keys"), 120))
+                    address = found[1]
+                if found := re.search(r"over HTTPS on https://(\S+)", line):
+                    asyncio.run(asyncio.wait_for(conversation(address, data / "keys"), 120))
+                    over_https(found[1], data / "keys")
                     break
             else:
                 raise SystemExit("the exchange did not start")

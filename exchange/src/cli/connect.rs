@@ -10,8 +10,10 @@ use clap::Args;
 use gateway::{
     Identity,
     client::{ClientError, Connector},
+    https::PATH,
     identity,
 };
+use hyper::Uri;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use types::{DeliverySlot, Energy, MarketId, Price, RejectReason, SlotKey, Timestamp};
 
@@ -25,7 +27,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct ServerOptions {
     /// The exchange's directory on this machine: address, markets and keys are taken from it
-    #[arg(long, required_unless_present_all = ["server", "keys"])]
+    #[arg(long, required_unless_present = "keys")]
     data_dir: Option<PathBuf>,
     /// Address of the exchange, such as exchange.example:7400
     #[arg(long, value_name = "HOST:PORT")]
@@ -61,6 +63,28 @@ impl ServerOptions {
 
     /// How to connect.
     pub(super) fn connector(&self, config: Option<&Config>) -> Result<Connector, Failure> {
+        self.connector_to(self.address(config)?)
+    }
+
+    /// How to connect for order entry over HTTPS.
+    pub(super) fn https_connector(&self, url: &Uri) -> Result<Connector, Failure> {
+        let hint = "--https takes a URL such as https://exchange.example:7443";
+        let is_plain = url.scheme_str() == Some("https")
+            && matches!(url.path(), "/" | PATH)
+            && url.query().is_none();
+        let host = url
+            .host()
+            .filter(|_| is_plain)
+            .ok_or_else(|| Failure::usage(format!("`{url}` is no address for HTTPS")).hint(hint))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let found = (host, url.port_u16().unwrap_or(HTTPS_PORT)).to_socket_addrs();
+        let address = found.ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
+            Failure::unreachable(format!("`{url}` is no address that can be found")).hint(hint)
+        })?;
+        self.connector_to(address)
+    }
+
+    fn connector_to(&self, address: SocketAddr) -> Result<Connector, Failure> {
         let keys = self.keys();
         let missing = |error: &dyn std::error::Error| {
             Failure::new(Kind::Config, error).hint(
@@ -71,7 +95,6 @@ impl ServerOptions {
         let authority =
             identity::load_certificates(&keys.join("ca.crt")).map_err(|error| missing(&error))?;
         let identity = Identity::load(&keys, &self.party).map_err(|error| missing(&error))?;
-        let address = self.address(config)?;
         Ok(Connector { address, server_name: self.server_name.clone(), identity, authority })
     }
 
@@ -116,6 +139,8 @@ impl ServerOptions {
     }
 }
 
+/// Where HTTPS is when a URL does not say.
+const HTTPS_PORT: u16 = 443;
 /// Length of slots where nothing says otherwise.
 const SLOT_MINUTES: u16 = 15;
 
@@ -221,6 +246,8 @@ pub(super) fn client_failure(error: &ClientError, address: SocketAddr) -> Failur
         | ClientError::Read(_)
         | ClientError::Frame(_)
         | ClientError::Message(_)
+        | ClientError::Https(_)
+        | ClientError::NoSession { .. }
         | ClientError::Ended
         | ClientError::Unexpected => {
             let what = Failure::new(Kind::Unreachable, error);

@@ -128,6 +128,8 @@ pub(super) fn failure(error: ClientError) -> Failure {
         | ClientError::Connection(_)
         | ClientError::Timeout
         | ClientError::Write(_)
+        | ClientError::Https(_)
+        | ClientError::NoSession { .. }
         | ClientError::Read(_)
         | ClientError::Frame(_)
         | ClientError::Message(_)

@@ -1,4 +1,5 @@
-//! `gridcross order`: single orders of people, over the same protocol as every platform's.
+//! `gridcross order`: single orders of people, over the same protocol as every platform's, by QUIC or
+//! HTTPS.
 
 use std::path::{Path, PathBuf};
 
@@ -6,16 +7,17 @@ use clap::{Args, Subcommand, ValueEnum};
 use ed25519_dalek::SigningKey;
 use gateway::{
     client::{
-        ClientError, Connector, TradingSession, ask_status, cancel, reduce, sign_new, sign_replace,
-        sign_validation,
+        ClientError, Connector, HttpsTrading, TradingSession, ask_status, cancel, reduce, sign_new,
+        sign_replace, sign_validation,
     },
     identity,
 };
+use hyper::Uri;
 use types::{
     ClientOrderId, Conditions, Energy, MarketId, MeterId, NewOrder, OrderId, OrderKind, OrderList,
     Price, RejectReason, ReplaceOrder, ShardId, ShardMap, Side, SlotKey, TimeInForce, Timestamp,
 };
-use wire::{Inbound, Outbound, outbound::ExecutionReport};
+use wire::{Inbound, Outbound, inbound::Logon, outbound::ExecutionReport};
 
 use super::{
     connect::{ServerOptions, client_failure, energy, instant, market, price, refusal, slot_key},
@@ -60,6 +62,10 @@ pub enum Command {
 struct RequestOptions {
     #[command(flatten)]
     server: ServerOptions,
+    /// Send it over HTTPS to this address, such as https://exchange.example:7443, where no UDP gets
+    /// through
+    #[arg(long, value_name = "URL", conflicts_with = "server")]
+    https: Option<Uri>,
     /// The platform's number of the request [default: the time in microseconds]
     #[arg(long)]
     client_order: Option<u64>,
@@ -233,6 +239,9 @@ impl RequestOptions {
         if self.follow && !by_line {
             return Err(Failure::usage("--follow prints line by line: human or ndjson"));
         }
+        if self.follow && self.https.is_some() {
+            return Err(Failure::usage("--follow needs a session that stays: leave --https away"));
+        }
         if self.client_order == Some(0) {
             return Err(Failure::usage("--client-order counts from 1"));
         }
@@ -345,15 +354,24 @@ fn send(
     client_order: ClientOrderId,
     message: &Inbound,
 ) -> Result<(), Failure> {
-    let connector = request.server.connector(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
+    let asked = Asked { shard, client_order, message };
+    if let Some(url) = &request.https {
+        let connector = request.server.https_connector(url)?;
+        let reports = runtime
+            .block_on(asked.over_https(&connector))
+            .map_err(|error| client_failure(&error, connector.address))??;
+        let mut printer = Printer::new(request.output, client_order);
+        printer.print(&reports).map(|_| ())?;
+        return printer.finish();
+    }
+    let connector = request.server.connector(config)?;
     runtime.block_on(async {
         let failed = |error: ClientError| client_failure(&error, connector.address);
-        let (session, reports) =
-            ask(&connector, shard, client_order, message).await.map_err(failed)??;
+        let (session, reports) = asked.over_quic(&connector).await.map_err(failed)??;
         let mut printer = Printer::new(request.output, client_order);
         let read_on = printer.print(&reports)?.is_continue();
         if request.follow && read_on {
@@ -366,58 +384,110 @@ fn send(
     })
 }
 
-/// Sends a request and waits for its answer. Where the shard is not known, every shard is asked:
+/// A request and what is known of where it goes. Where the shard is not known, every shard is asked:
 /// one that a slot is not of does nothing.
-async fn ask(
-    connector: &Connector,
+struct Asked<'a> {
     shard: Option<ShardId>,
     client_order: ClientOrderId,
-    message: &Inbound,
-) -> Result<Result<(TradingSession, Vec<ExecutionReport>), Failure>, ClientError> {
-    let mut next = shard.unwrap_or(ShardId::FIRST);
-    loop {
-        let mut session = TradingSession::open_at(connector, next, HEARTBEAT_MS).await?;
-        session.sender.send(&[*message]).await?;
-        let mut reports = Vec::new();
-        let reason = loop {
-            match session.receiver.next().await? {
-                Outbound::ExecutionReport(report) => {
-                    reports.push(report);
-                    if report.client_order == client_order
-                        && let Some(answer) = order_report::answer(&report)
-                    {
-                        break answer;
+    message: &'a Inbound,
+}
+
+/// What became of a request at one shard.
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Done,
+    Refused(RejectReason),
+}
+
+impl Asked<'_> {
+    /// Sends the request in a session and waits for its answer.
+    async fn over_quic(
+        &self,
+        connector: &Connector,
+    ) -> Result<Result<(TradingSession, Vec<ExecutionReport>), Failure>, ClientError> {
+        let mut next = self.shard.unwrap_or(ShardId::FIRST);
+        loop {
+            let mut session = TradingSession::open_at(connector, next, HEARTBEAT_MS).await?;
+            session.sender.send(&[*self.message]).await?;
+            let mut reports = Vec::new();
+            let answer = loop {
+                let message = session.receiver.next().await?;
+                reports.extend(report(&message));
+                if let Some(answer) = self.answer_in(&message)? {
+                    break answer;
+                }
+            };
+            let last = session.accepted.last_shard;
+            match (answer, self.shard_after(&answer, next, last)) {
+                (_, Some(shard)) => next = shard,
+                (Answer::Refused(reason), None) => return Ok(Err(refusal(reason))),
+                (Answer::Done, None) => {
+                    while let Some(message) = session.receiver.try_next() {
+                        reports.extend(report(&message));
                     }
+                    return Ok(Ok((session, reports)));
                 }
-                Outbound::MessageRejected(rejected) => break Some(rejected.reason),
-                Outbound::GoingAway(_) => break Some(RejectReason::GoingAway),
-                Outbound::Heartbeat(_)
-                | Outbound::TestReply(_)
-                | Outbound::MassCancelled(_)
-                | Outbound::DelegationReport(_)
-                | Outbound::ResumeComplete(_)
-                | Outbound::ResumeTooOld(_)
-                | Outbound::SessionLimits(_)
-                | Outbound::Applied(_)
-                | Outbound::DeadManSet(_) => {}
-                Outbound::SessionAccepted(_)
-                | Outbound::SessionRejected(_)
-                | Outbound::LoggedOut(_) => return Err(ClientError::Unexpected),
             }
-        };
-        let last = session.accepted.last_shard;
-        match reason {
-            None => {
-                while let Some(message) = session.receiver.try_next() {
-                    reports.extend(report(&message));
-                }
-                return Ok(Ok((session, reports)));
-            }
-            Some(RejectReason::WrongShard) if shard.is_none() && next < last => {
-                next = ShardId::new(next.index().saturating_add(1)).unwrap_or(last);
-            }
-            Some(reason) => return Ok(Err(refusal(reason))),
         }
+    }
+
+    /// Sends the request over HTTPS and waits for its answer.
+    async fn over_https(
+        &self,
+        connector: &Connector,
+    ) -> Result<Result<Vec<ExecutionReport>, Failure>, ClientError> {
+        let mut trading = HttpsTrading::connect(connector).await?;
+        let mut next = self.shard.unwrap_or(ShardId::FIRST);
+        loop {
+            let logon = Logon::new(HEARTBEAT_MS, next);
+            let exchanged = trading.exchange(logon, &[&[*self.message]]).await?;
+            let mut answer = None;
+            for message in &exchanged.told {
+                answer = answer.or(self.answer_in(message)?);
+            }
+            let answer = answer.ok_or(ClientError::Ended)?;
+            let last = exchanged.accepted.last_shard;
+            match (answer, self.shard_after(&answer, next, last)) {
+                (_, Some(shard)) => next = shard,
+                (Answer::Refused(reason), None) => return Ok(Err(refusal(reason))),
+                (Answer::Done, None) => {
+                    return Ok(Ok(exchanged.told.iter().filter_map(report).collect()));
+                }
+            }
+        }
+    }
+
+    /// The answer to the request, if the message is that.
+    fn answer_in(&self, message: &Outbound) -> Result<Option<Answer>, ClientError> {
+        let answer = match message {
+            Outbound::ExecutionReport(report) if report.client_order == self.client_order => {
+                order_report::answer(report)
+                    .map(|reason| reason.map_or(Answer::Done, Answer::Refused))
+            }
+            Outbound::MessageRejected(rejected) => Some(Answer::Refused(rejected.reason)),
+            Outbound::GoingAway(_) => Some(Answer::Refused(RejectReason::GoingAway)),
+            Outbound::ExecutionReport(_)
+            | Outbound::Heartbeat(_)
+            | Outbound::TestReply(_)
+            | Outbound::MassCancelled(_)
+            | Outbound::DelegationReport(_)
+            | Outbound::ResumeComplete(_)
+            | Outbound::ResumeTooOld(_)
+            | Outbound::SessionLimits(_)
+            | Outbound::Applied(_)
+            | Outbound::DeadManSet(_) => None,
+            Outbound::SessionAccepted(_)
+            | Outbound::SessionRejected(_)
+            | Outbound::LoggedOut(_) => return Err(ClientError::Unexpected),
+        };
+        Ok(answer)
+    }
+
+    /// The shard to ask next, where the answer is that the slot is of another one.
+    fn shard_after(&self, answer: &Answer, asked: ShardId, last: ShardId) -> Option<ShardId> {
+        let is_elsewhere = matches!(answer, Answer::Refused(RejectReason::WrongShard));
+        let next = ShardId::new(asked.index().saturating_add(1));
+        next.filter(|_| is_elsewhere && self.shard.is_none() && asked < last)
     }
 }
 

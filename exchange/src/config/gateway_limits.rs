@@ -1,6 +1,11 @@
-//! What sessions may send: the table `[gateway]`.
+//! What sessions may send, and order entry over HTTPS: the table `[gateway]`.
 
-use gateway::throttle::{Limits, Rate};
+use std::{net::SocketAddr, time::Duration};
+
+use gateway::{
+    https::HttpsOptions,
+    throttle::{Limits, Rate},
+};
 use serde::Deserialize;
 
 use super::{Refused, within};
@@ -16,6 +21,21 @@ pub(super) struct GatewayTable {
     open_requests: u32,
     pub(super) connections_of_source: u32,
     pub(super) unverified: u32,
+    https: Option<HttpsTable>,
+}
+
+/// Without this table nothing listens for HTTPS.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpsTable {
+    address: SocketAddr,
+    #[serde(default = "default_request_s")]
+    request_s: u32,
+}
+
+/// The longest body, 4 MiB, takes so long at 280 kbit/s.
+const fn default_request_s() -> u32 {
+    120
 }
 
 impl Default for GatewayTable {
@@ -29,13 +49,14 @@ impl Default for GatewayTable {
             open_requests,
             connections_of_source: 1_024,
             unverified: 2_048,
+            https: None,
         }
     }
 }
 
 impl GatewayTable {
-    /// The limits, if they make sense.
-    pub(super) fn check(&self) -> Result<Limits, Refused> {
+    /// The limits and order entry over HTTPS, if they make sense.
+    pub(super) fn check(&self) -> Result<(Limits, Option<HttpsOptions>), Refused> {
         let key = |key, got: u32, least, most| {
             within(got.into(), least, most).map_err(|message| (key, message))
         };
@@ -55,10 +76,21 @@ impl GatewayTable {
             let message = "must not be smaller than `orders_burst`: who has to take orders back must be able to";
             return Err(("cancels_burst", message.to_owned()));
         }
-        Ok(Limits {
+        let https = self.https.as_ref().map(HttpsTable::check).transpose()?;
+        let limits = Limits {
             orders: Rate { per_s: self.orders_per_s, burst: self.orders_burst },
             cancels: Rate { per_s: self.cancels_per_s, burst: self.cancels_burst },
             open_requests: self.open_requests,
-        })
+        };
+        Ok((limits, https))
+    }
+}
+
+impl HttpsTable {
+    /// Where and how order entry over HTTPS listens.
+    fn check(&self) -> Result<HttpsOptions, Refused> {
+        within(self.request_s.into(), 1, 3_600).map_err(|message| ("https.request_s", message))?;
+        let request_max = Duration::from_secs(self.request_s.into());
+        Ok(HttpsOptions { listen: self.address, request_max })
     }
 }

@@ -80,10 +80,12 @@
 //! # }
 //! ```
 //!
-//! [`OrderStates`] keeps where each order stands. [`MarketClient`] follows books, trades and phases; any party may.
+//! [`OrderStates`] keeps where each order stands. Where no UDP gets through, [`HttpsTrading`] sends the same
+//! messages in requests over HTTPS. [`MarketClient`] follows books, trades and phases; any party may.
 
 mod data;
 mod feed;
+mod https;
 mod market;
 mod orders;
 mod trading;
@@ -98,6 +100,7 @@ use wire::{DecodeError, FrameError, market::SELECTIONS_MAX};
 pub use self::{
     data::DataClient,
     feed::{FeedBatch, FeedClient},
+    https::{Exchanged, HttpsTrading, Response},
     market::{BookError, LocalBook, MarketBooks, MarketClient, MarketSubscription, MarketUpdate},
     orders::{OrderState, OrderStates, OrderStatus},
     trading::{
@@ -150,6 +153,17 @@ pub enum ClientError {
     /// The exchange sent bytes that are not a message.
     #[error("the exchange sent bytes that are not a message: {0}")]
     Message(#[from] DecodeError),
+    /// An HTTPS connection failed or was lost.
+    #[error("the HTTPS connection failed")]
+    Https(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The exchange took a request over HTTPS for no session.
+    #[error("the exchange answered with status {status}: {detail}")]
+    NoSession {
+        /// HTTP status.
+        status: u16,
+        /// What the exchange says.
+        detail: String,
+    },
     /// The exchange ended the stream.
     #[error("the exchange ended the stream")]
     Ended,

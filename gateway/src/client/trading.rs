@@ -200,8 +200,7 @@ pub struct TradingSession {
 #[derive(Debug)]
 pub struct TradingSender {
     stream: SendStream,
-    frames: u64,
-    builder: FrameBuilder,
+    frames: FrameWriter,
     bytes: Vec<u8>,
 }
 
@@ -209,12 +208,125 @@ pub struct TradingSender {
 #[derive(Debug)]
 pub struct TradingReceiver {
     stream: RecvStream,
-    decoder: FrameDecoder,
-    frames: u64,
-    waiting: VecDeque<Outbound>,
-    reached: ResumePoint,
+    frames: FrameReader,
     connection: Connection,
     _endpoint: Endpoint,
+}
+
+/// Puts the messages of a session into frames and numbers these.
+#[derive(Debug, Default)]
+pub(super) struct FrameWriter {
+    sealed: u64,
+    builder: FrameBuilder,
+}
+
+impl FrameWriter {
+    /// Appends messages in as few frames as possible.
+    pub(super) fn write(&mut self, messages: &[Inbound], bytes: &mut Vec<u8>) {
+        for message in messages {
+            self.builder.push(|out| message.encode(out));
+            if self.builder.is_full() {
+                self.seal(bytes);
+            }
+        }
+        if !self.builder.is_empty() {
+            self.seal(bytes);
+        }
+    }
+
+    fn seal(&mut self, bytes: &mut Vec<u8>) {
+        self.sealed = self.sealed.saturating_add(1);
+        self.builder.seal(self.sealed, bytes);
+    }
+}
+
+/// Cuts what a session is told into messages, and knows how far that goes.
+#[derive(Debug)]
+pub(super) struct FrameReader {
+    decoder: FrameDecoder,
+    read: u64,
+    waiting: VecDeque<Outbound>,
+    reached: ResumePoint,
+}
+
+impl FrameReader {
+    /// Of a session that begins after a report.
+    pub(super) fn after(reached: ResumePoint) -> Self {
+        Self { decoder: FrameDecoder::default(), read: 0, waiting: VecDeque::new(), reached }
+    }
+
+    /// Takes bytes as they come.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.decoder.extend(bytes);
+    }
+
+    /// The next message, if it is whole.
+    ///
+    /// # Errors
+    /// When the bytes are something else than numbered frames.
+    pub(super) fn next(&mut self) -> Result<Option<Outbound>, ClientError> {
+        loop {
+            if let Some(message) = self.try_next() {
+                return Ok(Some(message));
+            }
+            let Some(frame) = self.decoder.next_frame()? else { return Ok(None) };
+            self.read = self.read.saturating_add(1);
+            if frame.header.number != self.read {
+                return Err(ClientError::Unexpected);
+            }
+            let mut payload = frame.payload.as_slice();
+            while !payload.is_empty() {
+                self.waiting.push_back(Outbound::decode(&mut payload)?);
+            }
+        }
+    }
+
+    /// The next message of a frame that was read before.
+    fn try_next(&mut self) -> Option<Outbound> {
+        let message = self.waiting.pop_front()?;
+        self.note(&message);
+        Some(message)
+    }
+
+    /// The last report.
+    pub(super) const fn reached(&self) -> ResumePoint {
+        self.reached
+    }
+
+    /// Counts reports by position.
+    const fn note(&mut self, message: &Outbound) {
+        if let Outbound::ResumeComplete(complete) = message {
+            // Everything up to here is told, the open orders of a snapshot included.
+            self.reached = ResumePoint { seq: complete.through, reports: 0 };
+            return;
+        }
+        let Some(seq) = message.seq() else { return };
+        let ResumePoint { seq: before, reports } = self.reached;
+        self.reached = if before.get() == seq.get() && reports > 0 {
+            ResumePoint { seq, reports: reports.saturating_add(1) }
+        } else {
+            ResumePoint { seq, reports: 1 }
+        };
+    }
+}
+
+/// What the exchange says first, if it accepts the session.
+///
+/// # Errors
+/// When it does not.
+pub(super) fn opening(
+    logon: &Logon,
+    (first, second): (Outbound, Outbound),
+    frames: &mut FrameReader,
+) -> Result<(SessionAccepted, SessionLimits), ClientError> {
+    let (Outbound::SessionAccepted(accepted), Outbound::SessionLimits(limits)) = (first, second)
+    else {
+        return Err(ClientError::Unexpected);
+    };
+    if logon.resume.is_none() {
+        frames.reached = ResumePoint { seq: accepted.last_seq, reports: 0 };
+    }
+    Ok((accepted, limits))
 }
 
 impl TradingSession {
@@ -246,38 +358,22 @@ impl TradingSession {
     pub async fn log_on(connector: &Connector, logon: Logon) -> Result<Self, ClientError> {
         let (endpoint, connection) = connector.connect(ALPN_ORDERS).await?;
         let (send, recv) = connection.open_bi().await?;
-        let mut sender = TradingSender {
-            stream: send,
-            frames: 0,
-            builder: FrameBuilder::default(),
-            bytes: Vec::new(),
-        };
-        let mut receiver = TradingReceiver {
-            stream: recv,
-            decoder: FrameDecoder::default(),
-            frames: 0,
-            waiting: VecDeque::new(),
-            reached: logon.resume.unwrap_or_default(),
-            connection,
-            _endpoint: endpoint,
-        };
+        let frames = FrameWriter::default();
+        let mut sender = TradingSender { stream: send, frames, bytes: Vec::new() };
+        let frames = FrameReader::after(logon.resume.unwrap_or_default());
+        let mut receiver =
+            TradingReceiver { stream: recv, frames, connection, _endpoint: endpoint };
         sender.send(&[Inbound::Logon(logon)]).await?;
-        let opening = async { (receiver.next().await, receiver.next().await) };
-        let (first, second) =
-            tokio::time::timeout(CONNECT_MAX, opening).await.map_err(|_| ClientError::Timeout)?;
-        let first = first?;
-        if let Outbound::SessionRejected(rejected) = first {
-            return Err(ClientError::Refused(rejected.reason));
-        }
-        let Outbound::SessionAccepted(accepted) = first else {
-            return Err(ClientError::Unexpected);
+        let said = async {
+            let first = receiver.next().await?;
+            if let Outbound::SessionRejected(rejected) = first {
+                return Err(ClientError::Refused(rejected.reason));
+            }
+            Ok((first, receiver.next().await?))
         };
-        let Outbound::SessionLimits(limits) = second? else {
-            return Err(ClientError::Unexpected);
-        };
-        if logon.resume.is_none() {
-            receiver.reached = ResumePoint { seq: accepted.last_seq, reports: 0 };
-        }
+        let said =
+            tokio::time::timeout(CONNECT_MAX, said).await.map_err(|_| ClientError::Timeout)??;
+        let (accepted, limits) = opening(&logon, said, &mut receiver.frames)?;
         Ok(Self { accepted, limits, sender, receiver })
     }
 
@@ -305,15 +401,7 @@ impl TradingSender {
     /// When the connection is lost; which messages arrived is then unknown.
     pub async fn send(&mut self, messages: &[Inbound]) -> Result<(), ClientError> {
         self.bytes.clear();
-        for message in messages {
-            self.builder.push(|out| message.encode(out));
-            if self.builder.is_full() {
-                self.seal();
-            }
-        }
-        if !self.builder.is_empty() {
-            self.seal();
-        }
+        self.frames.write(messages, &mut self.bytes);
         self.stream.write_all(&self.bytes).await?;
         Ok(())
     }
@@ -326,18 +414,13 @@ impl TradingSender {
         self.stream.write_all(bytes).await?;
         Ok(())
     }
-
-    fn seal(&mut self) {
-        self.frames = self.frames.saturating_add(1);
-        self.builder.seal(self.frames, &mut self.bytes);
-    }
 }
 
 impl TradingReceiver {
     /// The last report received: where a next session resumes, without gap or repetition.
     #[must_use]
     pub const fn resume_point(&self) -> ResumePoint {
-        self.reached
+        self.frames.reached()
     }
 
     /// Why the exchange closed the connection, once it has.
@@ -352,45 +435,16 @@ impl TradingReceiver {
     /// When the stream ends or carries something else than numbered frames.
     pub async fn next(&mut self) -> Result<Outbound, ClientError> {
         loop {
-            if let Some(message) = self.try_next() {
+            if let Some(message) = self.frames.next()? {
                 return Ok(message);
             }
-            if let Some(frame) = self.decoder.next_frame()? {
-                self.frames = self.frames.saturating_add(1);
-                if frame.header.number != self.frames {
-                    return Err(ClientError::Unexpected);
-                }
-                let mut payload = frame.payload.as_slice();
-                while !payload.is_empty() {
-                    self.waiting.push_back(Outbound::decode(&mut payload)?);
-                }
-                continue;
-            }
             let chunk = self.stream.read_chunk(64 << 10, true).await?.ok_or(ClientError::Ended)?;
-            self.decoder.extend(&chunk.bytes);
+            self.frames.extend(&chunk.bytes);
         }
     }
 
     /// A message that already arrived, if there is one.
     pub fn try_next(&mut self) -> Option<Outbound> {
-        let message = self.waiting.pop_front()?;
-        self.note(&message);
-        Some(message)
-    }
-
-    /// Counts reports by position.
-    const fn note(&mut self, message: &Outbound) {
-        if let Outbound::ResumeComplete(complete) = message {
-            // Everything up to here is told, the open orders of a snapshot included.
-            self.reached = ResumePoint { seq: complete.through, reports: 0 };
-            return;
-        }
-        let Some(seq) = message.seq() else { return };
-        let ResumePoint { seq: before, reports } = self.reached;
-        self.reached = if before.get() == seq.get() && reports > 0 {
-            ResumePoint { seq, reports: reports.saturating_add(1) }
-        } else {
-            ResumePoint { seq, reports: 1 }
-        };
+        self.frames.try_next()
     }
 }

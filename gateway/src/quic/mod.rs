@@ -4,17 +4,15 @@
 //! trade feed and the data port (`requests`), and market data (`market`). What a subscriber or a
 //! document needs beyond the edge is handed to the composition through channels.
 
-mod live;
 pub mod market;
 mod requests;
 mod trading;
 
 use std::{
-    collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32},
     },
     time::{Duration, Instant},
@@ -29,29 +27,27 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::sleep_until,
 };
-use types::{Party, PlatformId, Seq, ShardId, ShardMap, Shards};
+use types::{Party, Seq, ShardId, ShardMap};
 use wire::{
     ALPN_DATA, ALPN_FEED, ALPN_MARKET, ALPN_ORDERS,
     data::{Answer, RequestKind},
-    inbound::ResumePoint,
     market::Selection,
 };
 
-use self::live::Live;
+pub use crate::edge::{CloseCode, Resume, ShardPort};
 use crate::{
     directory::Directory,
-    egress::{OutboundBatch, SessionHandle, Sessions},
+    edge::{Counted, HANDSHAKE_MAX, Presence, Shared, Source},
     guard,
+    https::{Https, HttpsOptions, Listening},
     identity::{self, Identity, IdentityError},
-    ingress::Ingress,
+    live::{Line, Live},
     revocation::ClientVerifier,
-    throttle::{Limits, Used},
+    throttle::Limits,
     tls::{self, TlsError},
     verifier::{Admission, Verifiers},
 };
 
-/// Longest time a handshake and the first message after it may take.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Silence on the transport after which a connection is lost.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Connections at once: 1,024 × (1.25 MB stream window + 64 KiB frame) = 1.4 GB at worst.
@@ -63,70 +59,12 @@ const HANDSHAKES_AT_ONCE_MAX: usize = 256;
 const INCOMING_BYTES_MAX: u64 = 32 << 10;
 /// Of all of them: 4 MiB.
 const INCOMING_BYTES_TOTAL_MAX: u64 = 4 << 20;
-/// Connections of one party at once and for each shard: one in use, one taking over, and some to
-/// spare.
-const CONNECTIONS_OF_PARTY_MAX: u32 = 8;
 /// Kernel buffer of the socket in each direction; the default drops datagrams under load.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 /// How soon what found no room in the ring is tried again.
 const GUARD_RETRY: Duration = Duration::from_millis(1);
 /// Streams a data connection may have open at once.
 const DATA_STREAMS_MAX: u32 = 8;
-
-/// Why the exchange closed a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum CloseCode {
-    /// The session or request ended as it should.
-    Done = 0,
-    /// The peer broke the protocol; the last message said how.
-    ProtocolError = 1,
-    /// A newer session of the same platform at the same shard took over.
-    TakenOver = 2,
-    /// The peer did not read its messages fast enough.
-    SlowReader = 3,
-    /// The peer was silent for three heartbeat intervals.
-    Silent = 4,
-    /// The exchange is shutting down.
-    GoingAway = 5,
-    /// The certificate names no party, or one that may not do this.
-    Refused = 6,
-    /// The certificate was revoked, or has expired, while the connection was open.
-    Revoked = 7,
-    /// The peer went on sending more than its limits after it was refused.
-    Throttled = 8,
-    /// The peer began a frame and did not finish it in time.
-    Unfinished = 9,
-    /// The exchange could not do what the session asked for at its logon. Its log says why.
-    Failed = 10,
-}
-
-impl CloseCode {
-    /// The QUIC application error code.
-    #[must_use]
-    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
-    pub const fn code(self) -> u32 {
-        self as u32
-    }
-
-    /// The reason phrase.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::ProtocolError => "protocol_error",
-            Self::TakenOver => "taken_over",
-            Self::SlowReader => "slow_reader",
-            Self::Silent => "silent",
-            Self::GoingAway => "going_away",
-            Self::Refused => "refused",
-            Self::Revoked => "revoked",
-            Self::Throttled => "throttled",
-            Self::Unfinished => "unfinished",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// Where and how the gateway listens.
 #[derive(Debug, Clone)]
@@ -141,6 +79,8 @@ pub struct GatewayOptions {
     pub limits: Limits,
     /// Most connections from one address at once, handshakes included.
     pub connections_of_source: u32,
+    /// Order entry over HTTPS too, or not.
+    pub https: Option<HttpsOptions>,
 }
 
 /// Why the gateway cannot start.
@@ -175,22 +115,6 @@ pub struct FeedSubscriber {
     pub stream: SendStream,
     /// Its connection.
     pub connection: Connection,
-}
-
-/// A session that asks for what it missed. Everything goes to `history`, in order; when that is
-/// dropped, live reports follow, so the session has to have joined before.
-#[derive(Debug)]
-pub struct Resume {
-    /// Its shard. It exists.
-    pub shard: ShardId,
-    /// The last report it has.
-    pub after: ResumePoint,
-    /// Joins when it has caught up.
-    pub session: SessionHandle,
-    /// How far the shard is.
-    pub sessions: Arc<Sessions>,
-    /// Takes reports from the journal.
-    pub history: mpsc::Sender<OutboundBatch>,
 }
 
 /// A subscriber of market data, past its subscription.
@@ -236,94 +160,6 @@ pub struct Incoming {
     pub resume: mpsc::Sender<Resume>,
 }
 
-/// Counts who is there; each leaves by dropping what it got on entering.
-#[derive(Debug, Clone)]
-struct Presence(Arc<watch::Sender<usize>>);
-
-struct Present(Arc<watch::Sender<usize>>);
-
-impl Presence {
-    fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
-    }
-
-    fn enter(&self) -> Present {
-        self.0.send_modify(|count| *count = count.saturating_add(1));
-        Present(Arc::clone(&self.0))
-    }
-
-    async fn nobody(&self) {
-        self.0.subscribe().wait_for(|&count| count == 0).await.ok();
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
-/// The edge's way to one shard.
-#[derive(Debug, Clone)]
-pub struct ShardPort {
-    /// Open sessions at the shard.
-    pub sessions: Arc<Sessions>,
-    /// The ring to its core loop.
-    pub ingress: Ingress,
-    /// Last durable position of its journal.
-    pub durable: watch::Receiver<Seq>,
-}
-
-/// What every connection shares.
-#[derive(Debug)]
-struct Shared {
-    /// By index: as many as `shards` says.
-    ports: Vec<ShardPort>,
-    shards: Shards,
-    map: Arc<ShardMap>,
-    verifiers: Verifiers,
-    incoming: Incoming,
-    /// Turns true once, when nothing more is to be read.
-    stop_reading: watch::Receiver<bool>,
-    /// Turns true once, when everything read is answered.
-    going_away: watch::Receiver<bool>,
-    /// Sessions that are being read.
-    readers: Presence,
-    /// Connections of each party. Touched when one opens or ends, never for a message.
-    connections: Mutex<BTreeMap<Party, u32>>,
-    /// Connections and handshakes from each address.
-    sources: Arc<Mutex<BTreeMap<IpAddr, u32>>>,
-    connections_of_source: u32,
-    /// Open connections, whose certificates may be revoked.
-    live: Arc<Live>,
-    /// Places for handshakes that are going on.
-    handshakes: Arc<Semaphore>,
-    next_session: AtomicU32,
-    limits: Limits,
-    /// What platforms have used of them. Touched when a session opens, never for a message.
-    used: Mutex<BTreeMap<(PlatformId, ShardId), Arc<Used>>>,
-    /// When the gateway began to listen.
-    began: Instant,
-}
-
-impl Shared {
-    fn port(&self, shard: ShardId) -> Option<&ShardPort> {
-        self.ports.get(usize::from(shard.index()))
-    }
-
-    /// Time since the gateway began to listen.
-    fn now(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    /// Where a platform's use of its limits at a shard is kept. There are as many as platforms, which
-    /// are at most 65,536.
-    fn used(&self, platform: PlatformId, shard: ShardId) -> Arc<Used> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(used.entry((platform, shard)).or_default())
-    }
-}
-
 /// A listening gateway.
 #[derive(Debug)]
 pub struct Gateway {
@@ -333,6 +169,7 @@ pub struct Gateway {
     going_away: watch::Sender<bool>,
     readers: Presence,
     verifiers: Verifiers,
+    https: Option<Https>,
 }
 
 /// What a gateway works with.
@@ -373,6 +210,9 @@ impl Gateway {
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
             .map_err(bind)?;
         let address = endpoint.local_addr().map_err(bind)?;
+        let https = options.https.as_ref();
+        let https = https.map(|https| Listening::bind(https, parts.identity, &parts.verifier));
+        let https = https.transpose()?;
         let (stop_reading, stop_reading_seen) = watch::channel(false);
         let (going_away, going_away_seen) = watch::channel(false);
         let readers = Presence::new();
@@ -410,14 +250,21 @@ impl Gateway {
         for port in &shared.ports {
             tokio::spawn(watch_guard(port.clone(), shared.began, shared.going_away.clone()));
         }
+        let https = https.map(|listening| listening.start(&shared));
         tokio::spawn(accept(endpoint.clone(), shared));
-        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers })
+        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers, https })
     }
 
     /// The bound address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The bound address of order entry over HTTPS, if there is one.
+    #[must_use]
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(Https::address)
     }
 
     /// Takes no further connections and requests; returns when everything that was read is in the
@@ -432,7 +279,13 @@ impl Gateway {
     /// end, and closes.
     pub async fn say_goodbye(self) {
         self.going_away.send_replace(true);
-        let drained = tokio::time::timeout(DRAIN_MAX, self.endpoint.wait_idle());
+        let idle = async {
+            self.endpoint.wait_idle().await;
+            if let Some(https) = &self.https {
+                https.nobody().await;
+            }
+        };
+        let drained = tokio::time::timeout(DRAIN_MAX, idle);
         if drained.await.is_err() {
             tracing::warn!("connections were still open after {DRAIN_MAX:?} and are closed");
         }
@@ -442,7 +295,7 @@ impl Gateway {
 }
 
 /// How long sessions may take to end when the exchange shuts down.
-const DRAIN_MAX: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A UDP socket with buffers large enough for bursts, where the kernel grants them.
 pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -534,70 +387,10 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     }
 }
 
-/// One connection or handshake in the count of its source.
-struct Source {
-    source: IpAddr,
-    sources: Arc<Mutex<BTreeMap<IpAddr, u32>>>,
-}
-
-impl Source {
-    fn enter(source: IpAddr, shared: &Shared) -> Option<Self> {
-        let mut sources = shared.sources.lock().ok()?;
-        let count = sources.entry(source).or_default();
-        if *count >= shared.connections_of_source {
-            return None;
-        }
-        *count = count.saturating_add(1);
-        Some(Self { source, sources: Arc::clone(&shared.sources) })
-    }
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        if let Ok(mut sources) = self.sources.lock()
-            && let Some(count) = sources.get_mut(&self.source)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                sources.remove(&self.source);
-            }
-        }
-    }
-}
-
-/// One connection in the count of its party.
-struct Counted<'a> {
-    party: Party,
-    shared: &'a Shared,
-}
-
-impl<'a> Counted<'a> {
-    fn enter(party: Party, shared: &'a Shared) -> Option<Self> {
-        let mut connections = shared.connections.lock().ok()?;
-        let count = connections.entry(party).or_default();
-        let most = CONNECTIONS_OF_PARTY_MAX.saturating_mul(shared.shards.count().into());
-        if *count >= most {
-            return None;
-        }
-        *count = count.saturating_add(1);
-        Some(Self { party, shared })
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        if let Ok(mut connections) = self.shared.connections.lock()
-            && let Some(count) = connections.get_mut(&self.party)
-        {
-            *count = count.saturating_sub(1);
-        }
-    }
-}
-
 /// Serves one authenticated connection by the protocol it asked for.
 async fn serve(connection: Connection, shared: &Shared) {
-    let party = match peer(&connection) {
-        Ok(party) => party,
+    let (party, chain) = match peer(&connection) {
+        Ok(peer) => peer,
         Err(error) => {
             tracing::info!(remote = %connection.remote_address(), %error, "not served");
             close(&connection, CloseCode::Refused);
@@ -609,7 +402,7 @@ async fn serve(connection: Connection, shared: &Shared) {
         close(&connection, CloseCode::Refused);
         return;
     };
-    let Some(_entered) = shared.live.enter(party, &connection) else {
+    let Some(_entered) = shared.live.enter(party, chain, Line::Quic(connection.clone())) else {
         tracing::info!(%party, "the certificate is revoked");
         close(&connection, CloseCode::Revoked);
         return;
@@ -627,16 +420,18 @@ async fn serve(connection: Connection, shared: &Shared) {
     }
 }
 
-fn close(connection: &Connection, code: CloseCode) {
+pub(crate) fn close(connection: &Connection, code: CloseCode) {
     connection.close(VarInt::from_u32(code.code()), code.name().as_bytes());
 }
 
-fn peer(connection: &Connection) -> Result<Party, IdentityError> {
+/// Whom the certificate names, and its chain.
+fn peer(connection: &Connection) -> Result<(Party, Vec<CertificateDer<'static>>), IdentityError> {
     let chain = connection
         .peer_identity()
         .and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let own = chain.as_ref().and_then(|chain| chain.first()).ok_or(IdentityError::NoParty)?;
-    identity::party_of(own)
+    let chain = *chain.ok_or(IdentityError::NoParty)?;
+    let own = chain.first().ok_or(IdentityError::NoParty)?;
+    Ok((identity::party_of(own)?, chain))
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {

@@ -1,48 +1,17 @@
-//! One trading connection: a reader that feeds the session, a writer that numbers what it is told.
-
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+//! A trading session over the one stream of a QUIC connection.
 
 use quinn::{Connection, RecvStream, SendStream, VarInt};
-use tokio::{
-    sync::{
-        mpsc::{self, error::TryRecvError},
-        watch,
-    },
-    time::timeout,
-};
-use types::{Origin, Party, PlatformId, RejectReason, Role, Seq, SessionId};
-use wire::{
-    FrameDecoder, Outbound, field::Field, frame::FrameHeader, inbound::Empty,
-    outbound::SessionRejected,
-};
+use tokio::time::timeout;
+use types::Party;
 
-use super::{CloseCode, HANDSHAKE_MAX, Resume, Shared, close};
+use super::{CloseCode, close};
 use crate::{
-    egress::{OutboundBatch, SessionHandle},
-    session::{Ended, HEARTBEAT_MS_MAX, Handled, LOGGED_OUT, Opened, Session},
-    throttle::Used,
-    verifier::Job,
+    edge::{HANDSHAKE_MAX, Shared},
+    trading::{self, Arriving, Cut, End, Leaving, Line, Lost, PIECE_BYTES_MAX, Piece},
 };
 
-/// Batches that may wait for a session's writer: 1,024 × 20 KiB = 20 MiB before a reader is slow.
-const OUTBOUND_BATCHES_MAX: usize = 1_024;
-/// Batches from the journal that may wait for it: 16 × 20 KiB = 320 KiB.
-const HISTORY_BATCHES_MAX: usize = 16;
-/// Bytes written to the stream at once.
-const WRITE_BYTES_MAX: usize = 64 << 10;
-/// Silent heartbeat intervals after which a session is closed.
-const SILENT_INTERVALS_MAX: u32 = 3;
-/// How long a frame may take from its first byte to its last, if the session may be silent as long.
-const FRAME_MAX: Duration = Duration::from_secs(10);
-
-/// Runs a session to its end. Returns how to close the connection, or `None` when it is lost.
+/// Runs a session to its end. Returns how to close the connection, or `None` when that is done or it
+/// is lost.
 pub(super) async fn serve(
     connection: &Connection,
     party: Party,
@@ -52,337 +21,51 @@ pub(super) async fn serve(
     let Ok(Ok((send, recv))) = accepted else {
         return Some(CloseCode::Silent);
     };
-    let number = shared.next_session.fetch_add(1, Ordering::Relaxed);
-    let origin =
-        Origin { platform: PlatformId::new(party.number), session: SessionId::new(number) };
-    let (outbound, live) = mpsc::channel(OUTBOUND_BATCHES_MAX);
-    let (first, history) = mpsc::channel(HISTORY_BATCHES_MAX);
-    let handle = SessionHandle::new(origin, outbound);
-    let heartbeat_ms = Arc::new(AtomicU32::new(HEARTBEAT_MS_MAX));
-    let told = Told { history, live, reported: Arc::default() };
-    let reported = Arc::clone(&told.reported);
-    let mut going_away = shared.going_away.clone();
-    let writer = tokio::spawn(write(send, told, Arc::clone(&heartbeat_ms), going_away.clone()));
-    let code = if party.role == Role::Platform {
-        let session = Session::new(origin.platform, origin.session, shared.shards, shared.limits);
-        let (first, cancel_after) = (Some(first), Duration::ZERO);
-        let remote = connection.remote_address();
-        let mut reader =
-            Reader { session, handle, first, heartbeat_ms, cancel_after, used: None, remote };
-        let reading = shared.readers.enter();
-        let closing = reader.handle.clone();
-        let (code, was_closed) = tokio::select! {
-            code = reader.run(recv, shared) => (code, false),
-            code = closing.closing() => (Some(code), true),
-        };
-        drop((reading, closing));
-        let is_stopping = code == Some(CloseCode::GoingAway) && !was_closed;
-        if is_stopping {
-            // Answers to what was read are still on their way.
-            going_away.wait_for(|&gone| gone).await.ok();
-        }
-        if let Some(port) = shared.port(reader.session.shard()) {
-            if !is_stopping {
-                port.sessions.ended(origin, shared.now(), reader.cancel_after);
-            }
-            port.sessions.leave(origin);
-        }
-        if was_closed {
-            // Nothing more is told: the reason is all there is room for.
-            let reported = Seq::new(reported.load(Ordering::Relaxed));
-            close_at_once(connection, code.unwrap_or(CloseCode::Done), reported);
-            return None;
-        }
-        code
-    } else {
-        let reason = RejectReason::NotAuthorised;
-        let mut batch = OutboundBatch::default();
-        batch.push(&Outbound::SessionRejected(SessionRejected { reason }));
-        first.try_send(batch).ok();
-        drop((first, handle));
-        Some(CloseCode::Refused)
+    let line = Line {
+        party,
+        remote: connection.remote_address(),
+        arriving: recv,
+        leaving: send,
+        closing: std::future::pending(),
+        drain_max: HANDSHAKE_MAX,
     };
-    // The writer ends when nobody can give it messages any more, and everything is delivered.
-    // A peer that does not read does not hold it up.
-    timeout(HANDSHAKE_MAX, writer).await.ok();
-    code
+    match trading::serve(line, shared).await {
+        End::Told(code) => code,
+        End::Cut(cut) => {
+            close_at_once(connection, &cut);
+            None
+        }
+    }
 }
 
 /// Closes a connection without what is still to be told. A slow reader is told how far it was sent
 /// reports: it resumes after what it has read of them.
-fn close_at_once(connection: &Connection, code: CloseCode, reported: Seq) {
+fn close_at_once(connection: &Connection, cut: &Cut) {
+    let code = cut.code;
     if code != CloseCode::SlowReader {
         return close(connection, code);
     }
-    let reason = format!("{}, sent through {reported}", code.name());
+    let reason = cut.reason();
     tracing::info!(remote = %connection.remote_address(), %reason, "a slow reader is closed");
     connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
 }
 
-struct Reader {
-    session: Session,
-    handle: SessionHandle,
-    /// Takes what is told first. Dropped when the rest is live.
-    first: Option<mpsc::Sender<OutboundBatch>>,
-    heartbeat_ms: Arc<AtomicU32>,
-    /// How long after the end orders are cancelled; zero for never.
-    cancel_after: Duration,
-    /// Where the use of the limits is noted, once the session is open.
-    used: Option<Arc<Used>>,
-    remote: SocketAddr,
-}
-
-impl Reader {
-    async fn run(&mut self, mut recv: RecvStream, shared: &Shared) -> Option<CloseCode> {
-        let mut decoder = FrameDecoder::default();
-        let mut stop_reading = shared.stop_reading.clone();
-        // Since when a frame is not whole.
-        let mut unfinished: Option<Instant> = None;
-        loop {
-            let silence = if self.session.is_logged_on() {
-                let intervals = self.session.heartbeat_ms().saturating_mul(SILENT_INTERVALS_MAX);
-                Duration::from_millis(intervals.into())
-            } else {
-                HANDSHAKE_MAX
-            };
-            let whole = FRAME_MAX.min(silence);
-            let rest = unfinished.map(|since| whole.saturating_sub(since.elapsed()));
-            let patience = rest.unwrap_or(silence);
-            let read = tokio::select! {
-                read = timeout(patience, recv.read_chunk(WRITE_BYTES_MAX, true)) => read,
-                _ = stop_reading.wait_for(|&stop| stop) => return Some(CloseCode::GoingAway),
-            };
-            let chunk = match read {
-                Err(_) if rest.is_some() => return Some(CloseCode::Unfinished),
-                Err(_) => return Some(CloseCode::Silent),
-                Ok(Err(_)) => return None,
-                Ok(Ok(None)) => return Some(CloseCode::Done),
-                Ok(Ok(Some(chunk))) => chunk,
-            };
-            decoder.extend(&chunk.bytes);
-            let mut frames = 0_u32;
-            loop {
-                let handled = match decoder.next_frame() {
-                    Ok(None) => break,
-                    Ok(Some(frame)) => {
-                        let last_seq = |shard| {
-                            let port = shared.port(shard);
-                            port.map_or(Seq::ZERO, |port| port.sessions.told().through())
-                        };
-                        let now_ns = u64::try_from(shared.now().as_nanos()).unwrap_or(u64::MAX);
-                        self.session.handle_frame(&frame, now_ns, last_seq)
-                    }
-                    Err(error) => self.session.handle_frame_error(error),
-                };
-                frames = frames.saturating_add(1);
-                if let Some(code) = self.act(handled, shared).await {
-                    return Some(code);
-                }
-            }
-            unfinished = match unfinished {
-                Some(since) if frames == 0 => Some(since),
-                _ => decoder.is_mid_frame().then(Instant::now),
-            };
-        }
-    }
-
-    /// Sends replies, opens the session at logon, passes requests on.
-    async fn act(&mut self, mut handled: Handled, shared: &Shared) -> Option<CloseCode> {
-        match handled.opened {
-            Some(opened) => self.open(opened, &mut handled.replies, shared).await,
-            None => reply(&self.handle, self.first.as_ref(), &handled.replies),
-        }
-        if let Some(used) = &self.used {
-            used.store(self.session.throttle());
-        }
-        let shard = self.session.shard();
-        if let Some(ms) = handled.dead_man_ms
-            && let Some(port) = shared.port(shard)
-        {
-            let (now, origin) = (shared.now(), self.handle.origin());
-            let after = Duration::from_millis(ms.into());
-            port.sessions.guard(|guard| guard.set_dead_man(now, origin, after));
-        }
-        if !handled.requests.is_empty() {
-            let (session, requests) = (self.handle.clone(), handled.requests);
-            let job = Job::Requests { shard, session, requests, covered: handled.covered };
-            shared.verifiers.submit(job).await;
-        }
-        match handled.ended {
-            None => None,
-            Some(Ended::LoggedOut) => {
-                self.answered(shared).await;
-                reply(&self.handle, None, &[LOGGED_OUT]);
-                Some(CloseCode::Done)
-            }
-            Some(Ended::Refused) => {
-                self.first = None;
-                Some(CloseCode::Refused)
-            }
-            Some(Ended::ProtocolError) => {
-                self.first = None;
-                Some(CloseCode::ProtocolError)
-            }
-            Some(Ended::Throttled) => {
-                let platform = self.handle.origin().platform;
-                tracing::warn!(%platform, "a session that goes on sending too much is closed");
-                Some(CloseCode::Throttled)
-            }
-        }
-    }
-
-    /// Enters the session at its shard. `SessionAccepted` is told first; then, if it asked for that,
-    /// what it missed; and then what is live.
-    async fn open(&mut self, opened: Opened, replies: &mut [Outbound], shared: &Shared) {
-        let shard = self.session.shard();
-        let (origin, handle) = (self.handle.origin(), self.handle.clone());
-        let (Some(port), Some(first)) = (shared.port(shard), self.first.take()) else { return };
-        self.heartbeat_ms.store(self.session.heartbeat_ms(), Ordering::Relaxed);
-        self.cancel_after = Duration::from_millis(opened.cancel_after_ms.into());
-        let used = shared.used(origin.platform, shard);
-        self.session.throttle().begin_with(&used.load());
-        self.used = Some(used);
-        if opened.tell_applied {
-            handle.tell_applied();
-        }
-        port.sessions.open(&handle);
-        let (platform, session, remote) = (origin.platform, origin.session, self.remote);
-        tracing::info!(%platform, %session, %shard, %remote, "session opened");
-        let Some(after) = opened.resume else {
-            let joined = handle.join(port.sessions.told());
-            // Everything behind this position comes on this session, and nothing before it.
-            if let Some(Outbound::SessionAccepted(accepted)) = replies.first_mut() {
-                accepted.last_seq = joined;
-            }
-            return reply(&handle, Some(&first), replies);
-        };
-        reply(&handle, Some(&first), replies);
-        let sessions = Arc::clone(&port.sessions);
-        let resume = Resume { shard, after, session: handle, sessions, history: first };
-        if shared.incoming.resume.send(resume).await.is_err() {
-            self.handle.close(CloseCode::Failed);
-        }
-    }
-
-    /// Waits until every request of the session is answered, or nobody answers any more.
-    async fn answered(&self, shared: &Shared) {
-        let shard = self.session.shard();
-        let Some(port) = shared.port(shard) else { return };
-        shared.verifiers.fence_of(self.handle.origin(), shard).await;
-        let mut durable = port.durable.clone();
-        // A new position is announced behind the reports that it made.
-        let answered = durable.wait_for(|_| self.handle.open_requests() == 0);
-        timeout(HANDSHAKE_MAX, answered).await.ok();
+impl Arriving for RecvStream {
+    async fn piece(&mut self) -> Result<Piece, Lost> {
+        let chunk = self.read_chunk(PIECE_BYTES_MAX, true).await.map_err(|_| Lost)?;
+        Ok(chunk.map_or(Piece::End, |chunk| Piece::Bytes(chunk.bytes)))
     }
 }
 
-/// Sends replies: first of all, where that is still open, or behind what is live.
-fn reply(
-    handle: &SessionHandle,
-    first: Option<&mpsc::Sender<OutboundBatch>>,
-    messages: &[Outbound],
-) {
-    let mut batch = OutboundBatch::default();
-    let send = |batch: OutboundBatch| match first {
-        // Nobody else has sent anything: there is room.
-        Some(first) if batch.messages > 0 => first.try_send(batch).is_err().then_some(()),
-        Some(_) => None,
-        None => {
-            handle.send(batch);
-            None
-        }
-    };
-    for message in messages {
-        if let Some(full) = batch.push(message) {
-            send(full);
-        }
-    }
-    send(batch);
-}
-
-/// What a session is told: from the journal first, then live.
-struct Told {
-    history: mpsc::Receiver<OutboundBatch>,
-    live: mpsc::Receiver<OutboundBatch>,
-    /// Position of the last report given to the stream.
-    reported: Arc<AtomicU64>,
-}
-
-impl Told {
-    async fn next(&mut self) -> Option<OutboundBatch> {
-        match self.history.recv().await {
-            Some(batch) => Some(batch),
-            None => self.live.recv().await,
-        }
+impl Leaving for SendStream {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        self.write_all(bytes).await.map_err(|_| Lost)
     }
 
-    /// What need not be waited for.
-    fn at_hand(&mut self) -> Option<OutboundBatch> {
-        match self.history.try_recv() {
-            Ok(batch) => Some(batch),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => self.live.try_recv().ok(),
+    async fn finish(mut self) {
+        if SendStream::finish(&mut self).is_ok() {
+            // Delivered or lost: either way the connection may close now.
+            timeout(HANDSHAKE_MAX, self.stopped()).await.ok();
         }
     }
-}
-
-/// Numbers and writes batches until nobody can send any more; then says whether the exchange goes
-/// away.
-async fn write(
-    mut stream: SendStream,
-    mut told: Told,
-    heartbeat_ms: Arc<AtomicU32>,
-    going_away: watch::Receiver<bool>,
-) {
-    let mut number = 0_u64;
-    let mut bytes = Vec::with_capacity(WRITE_BYTES_MAX);
-    let mut ended = false;
-    while !ended {
-        bytes.clear();
-        let interval = Duration::from_millis(heartbeat_ms.load(Ordering::Relaxed).into());
-        tokio::select! {
-            biased;
-            batch = told.next() => match batch {
-                Some(batch) => {
-                    let mut next = Some(batch);
-                    while let Some(batch) = next {
-                        seal(&batch, &mut number, &mut bytes);
-                        told.reported.fetch_max(batch.reported.get(), Ordering::Relaxed);
-                        next = (bytes.len() < WRITE_BYTES_MAX).then(|| told.at_hand()).flatten();
-                    }
-                }
-                None => {
-                    ended = true;
-                    if *going_away.borrow() {
-                        let last = single(&Outbound::GoingAway(Empty));
-                        seal(&last, &mut number, &mut bytes);
-                    }
-                }
-            },
-            () = tokio::time::sleep(interval) => {
-                seal(&single(&Outbound::Heartbeat(Empty)), &mut number, &mut bytes);
-            }
-        }
-        if stream.write_all(&bytes).await.is_err() {
-            return;
-        }
-    }
-    if stream.finish().is_ok() {
-        // Delivered or lost: either way the connection may close now.
-        timeout(HANDSHAKE_MAX, stream.stopped()).await.ok();
-    }
-}
-
-fn single(message: &Outbound) -> OutboundBatch {
-    let mut batch = OutboundBatch::default();
-    batch.push(message);
-    batch
-}
-
-fn seal(batch: &OutboundBatch, number: &mut u64, bytes: &mut Vec<u8>) {
-    *number = number.saturating_add(1);
-    // A batch holds at most one frame's messages, so its length fits.
-    let payload_bytes = u32::try_from(batch.payload.len()).unwrap_or(u32::MAX);
-    FrameHeader { number: *number, payload_bytes, messages: batch.messages }.put(bytes);
-    bytes.extend_from_slice(&batch.payload);
 }

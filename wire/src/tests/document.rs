@@ -213,7 +213,7 @@ fn codes() -> String {
 
 /// How the gateway closes connections: its enum is not in reach of this crate, its source is.
 fn close_codes() -> String {
-    let source = sources::read("gateway/src/quic/mod.rs");
+    let source = sources::read("gateway/src/edge.rs");
     let variants = sources::variants(&source, "pub enum CloseCode {");
     assert!(!variants.is_empty());
     let row = |variant: sources::Variant| {

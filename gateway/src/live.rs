@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,8 +15,7 @@ use tokio::sync::watch;
 use types::Party;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{CloseCode, close};
-use crate::revocation::ClientVerifier;
+use crate::{edge::CloseCode, quic, revocation::ClientVerifier};
 
 /// How often the revocation lists' file is looked at: with the check after it, a revoked
 /// certificate's connections end well within five seconds.
@@ -25,28 +27,49 @@ const WARN_SECONDS: i64 = 14 * 86_400;
 
 /// Every open connection and the chain it showed.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(crate) struct Live {
     verifier: Arc<ClientVerifier>,
-    open: Mutex<BTreeMap<usize, (Party, Connection)>>,
+    next: AtomicU64,
+    open: Mutex<BTreeMap<u64, Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    party: Party,
+    chain: Vec<CertificateDer<'static>>,
+    line: Line,
+}
+
+/// What is ended when a certificate is not valid any more.
+#[derive(Debug)]
+pub(crate) enum Line {
+    /// A QUIC connection.
+    Quic(Connection),
+    /// An HTTPS connection, which ends when this turns true.
+    Https(watch::Sender<bool>),
 }
 
 /// One connection in it; leaves by being dropped.
-pub(super) struct Entered<'a> {
+pub(crate) struct Entered<'a> {
     live: &'a Live,
-    id: usize,
+    id: u64,
 }
 
 impl Live {
-    pub(super) const fn new(verifier: Arc<ClientVerifier>) -> Self {
-        Self { verifier, open: Mutex::new(BTreeMap::new()) }
+    pub(crate) const fn new(verifier: Arc<ClientVerifier>) -> Self {
+        Self { verifier, next: AtomicU64::new(0), open: Mutex::new(BTreeMap::new()) }
     }
 
     /// Enters a connection, unless its certificate was revoked since its handshake began.
-    pub(super) fn enter(&self, party: Party, connection: &Connection) -> Option<Entered<'_>> {
-        let id = connection.stable_id();
-        self.open.lock().ok()?.insert(id, (party, connection.clone()));
+    pub(crate) fn enter(
+        &self,
+        party: Party,
+        chain: Vec<CertificateDer<'static>>,
+        line: Line,
+    ) -> Option<Entered<'_>> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open.lock().ok()?.insert(id, Open { party, chain: chain.clone(), line });
         let entered = Entered { live: self, id };
-        let chain = chain(connection)?;
         self.verifier.check(&chain).ok()?;
         warn_of_expiry(party, &chain);
         Some(entered)
@@ -54,7 +77,7 @@ impl Live {
 
     /// Takes up new lists, and ends what they or the time do not allow any more, until the exchange
     /// goes away.
-    pub(super) async fn watch(self: Arc<Self>, mut going_away: watch::Receiver<bool>) {
+    pub(crate) async fn watch(self: Arc<Self>, mut going_away: watch::Receiver<bool>) {
         let mut looks = 0_u32;
         self.warn_of_lists();
         loop {
@@ -82,11 +105,15 @@ impl Live {
 
     fn check_all(&self) {
         let Ok(open) = self.open.lock() else { return };
-        for (party, connection) in open.values() {
-            let checked = chain(connection).map(|chain| self.verifier.check(&chain));
-            if let Some(Err(error)) = checked {
+        for Open { party, chain, line } in open.values() {
+            if let Err(error) = self.verifier.check(chain) {
                 tracing::info!(%party, %error, "a connection's certificate is not valid any more");
-                close(connection, CloseCode::Revoked);
+                match line {
+                    Line::Quic(connection) => quic::close(connection, CloseCode::Revoked),
+                    Line::Https(revoked) => {
+                        revoked.send_replace(true);
+                    }
+                }
             }
         }
     }
@@ -113,10 +140,6 @@ impl Drop for Entered<'_> {
             open.remove(&self.id);
         }
     }
-}
-
-fn chain(connection: &Connection) -> Option<Vec<CertificateDer<'static>>> {
-    connection.peer_identity()?.downcast().ok().map(|chain| *chain)
 }
 
 fn warn_of_expiry(party: Party, chain: &[CertificateDer<'_>]) {
