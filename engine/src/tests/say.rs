@@ -1,8 +1,8 @@
 //! Events as text.
 
 use types::{
-    CancelReason, DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, Phase,
-    Price, Scope, Timestamp, TradeSide, TradingControl,
+    CancelReason, ContractOffered, DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated,
+    Money, OfferState, Phase, Price, Scope, Timestamp, TradeSide, TradingControl,
 };
 
 /// One line for an event of a command of this time.
@@ -10,6 +10,21 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
     match event {
         Event::MeterDelegated(delegated) => delegation(delegated),
         Event::DelegationRevoked(revoked) => revocation(revoked),
+        Event::ContractOffered(offered) => contract_offered(offered),
+        Event::ContractAgreed(agreed) => format!(
+            "agreed %{} as trade {} ({} and {})",
+            agreed.offer, agreed.trade, agreed.offered_as, agreed.client_order
+        ),
+        Event::ContractEnded(ended) => {
+            format!("ended %{} {} {}", ended.offer, ended.state.name(), ended.client_order)
+        }
+        Event::ContractRestated(restated) => format!(
+            "restated %{} {} trade {} to the {}",
+            restated.offer,
+            restated.state.name(),
+            restated.trade,
+            restated.side.name()
+        ),
         Event::MarketDefined(market) => format!("market {} defined", market.market),
         Event::PartyRegistered(party) => format!("{} registered", party.party),
         Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),
@@ -80,6 +95,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
 /// Whether an order's last instant has passed.
 pub(super) fn is_expiry(event: &Event) -> bool {
     matches!(event, Event::OrderCancelled(cancelled) if cancelled.reason == CancelReason::Expired)
+        || matches!(event, Event::ContractEnded(ended) if ended.state == OfferState::Expired)
 }
 
 fn mass_cancelled(done: &MassCancelled) -> String {
@@ -115,6 +131,15 @@ pub(super) fn price(price: Option<Price>) -> String {
 pub(super) fn money(money: Money) -> String {
     let (sign, minor) = (if money.minor() < 0 { "-" } else { "" }, money.minor().unsigned_abs());
     format!("{sign}{}.{:02}", minor / 100, minor % 100)
+}
+
+fn contract_offered(offered: &ContractOffered) -> String {
+    let ContractOffered { offer, terms, offered_by, invited, .. } = offered;
+    let [from, to] = [*offered_by, offered_by.opposite()].map(|side| terms.meter(side).get());
+    let (from, to) = (meter_name(from), meter_name(to));
+    let word = offered_by.name();
+    let quantity = energy(terms.quantity);
+    format!("offered %{offer} {from} to {to} of {invited}: {word} {quantity} @ {}", terms.price)
 }
 
 fn delegation(MeterDelegated { delegation, .. }: &MeterDelegated) -> String {
