@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{
     AcceptContract, ClientOrderId, ContractAgreed, ContractEnded, ContractOffered,
     ContractRestated, ContractTerms, Event, MeterId, OfferContract, OfferId, OfferRequest,
-    OfferState, OrderId, Origin, Phase, PlatformId, RejectReason, Request, Scope, SelfTradeAction,
-    Side, Signature, Timestamp, Trade, TradeId, TradeSide,
+    OfferState, OpenOffer, OrderId, Origin, Phase, PlatformId, RejectReason, Request, Scope,
+    SelfTradeAction, Side, Signature, Timestamp, Trade, TradeId, TradeSide,
 };
 
 use crate::{
@@ -40,25 +40,6 @@ pub(crate) struct Offer {
     pub(crate) state: OfferState,
     /// The trade, or 0.
     pub(crate) trade: TradeId,
-}
-
-/// An open offer, for who has to be told of it whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenOffer {
-    /// Its number.
-    pub offer: OfferId,
-    /// What is offered.
-    pub terms: ContractTerms,
-    /// Which side offers.
-    pub offered_by: Side,
-    /// Who offered it.
-    pub offerer: PlatformId,
-    /// The number of the offer among that platform's requests.
-    pub offered_as: ClientOrderId,
-    /// The platform of the other meter.
-    pub invited: PlatformId,
-    /// Of the meter that offers.
-    pub signature: Signature,
 }
 
 /// What names a contract: its slot, the meters, and their reference.

@@ -73,7 +73,6 @@ mod special;
 mod tests;
 
 pub use book::{Depth, DepthLevel};
-pub use contracts::OpenOffer;
 pub use digest::digest_of;
 pub use engine::{Engine, Indicative};
 pub use limits::Limits;

@@ -19,7 +19,7 @@ pub struct Limits {
     /// Most parties. 1,024 × 68 bytes = 68 KiB.
     pub parties_max: u16,
     /// Most offers of contracts that are remembered, contracts with an open gate among them: 65,536 ×
-    /// about 300 bytes = 19 MiB; and one command can end them all, 65,536 × 48 bytes of record = 3 MiB.
+    /// about 300 bytes = 19 MiB; and one command can end them all, 65,536 × 40 bytes of record = 2.5 MiB.
     pub offers_max: u32,
     /// Most of them that a platform offered and that are no contracts.
     pub platform_offers_max: u32,

@@ -203,6 +203,13 @@ impl Coverage {
                 self.add(request(rejected.request));
                 reject(rejected.reason)
             }
+            Event::ContractOffered(_) => "contract offered".to_owned(),
+            Event::ContractAgreed(_) => "contract agreed".to_owned(),
+            Event::ContractEnded(ended) => format!("offer {}", ended.state.name()),
+            Event::ContractRestated(restated) => {
+                format!("offer told again as {}", restated.state.name())
+            }
+            Event::Trade(trade) if trade.is_negotiated() => "trade of a contract".to_owned(),
             Event::Trade(trade) if trade.maker.is_none() => "trade in an auction".to_owned(),
             Event::Trade(_) => "trade".to_owned(),
             Event::TradingChanged(control) => format!("trading {}", control.state.name()),
@@ -294,7 +301,18 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 50] = [
+const KINDS: [&str; 61] = [
+    "contract offered",
+    "contract agreed",
+    "trade of a contract",
+    "offer declined",
+    "offer withdrawn",
+    "offer expired",
+    "offer gate_closed",
+    "offer killed",
+    "offer told again as open",
+    "offer told again as agreed",
+    "offer told again as declined",
     "accepted under a delegation",
     "replaced under a delegation",
     "delegated",
@@ -354,7 +372,7 @@ fn expected() -> Vec<String> {
     names.extend(open.map(|before| phases(before, Phase::Closed)));
     names.extend(PriceRule::ALL.map(uncrossed));
     names.extend((0..=9).filter_map(CancelReason::from_code).map(cancel));
-    names.extend((0..=8).filter_map(Request::from_code).map(request));
+    names.extend((0..=12).filter_map(Request::from_code).map(request));
     // The edge gives the session's reasons and checks signatures; the engine gives all others.
     let engine = RejectReason::ALL
         .iter()

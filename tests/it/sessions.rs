@@ -46,7 +46,7 @@ fn in_journal(venue: &Venue, platform: PlatformId) -> Vec<Outbound> {
     let scanned = journal::scan(&venue.layout.journal(), &mut |entry, _| {
         let (seq, time) = (entry.command.seq, entry.command.time);
         for event in &entry.events {
-            reports.extend(reports_to(platform, seq, time, event));
+            reports.extend(reports_to(platform, &entry.command, event));
         }
         ControlFlow::Continue(())
     });

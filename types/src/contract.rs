@@ -150,6 +150,25 @@ impl OfferState {
     }
 }
 
+/// An open offer, for who has to be told of it whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOffer {
+    /// Its number.
+    pub offer: OfferId,
+    /// What is offered.
+    pub terms: ContractTerms,
+    /// Which side offers.
+    pub offered_by: Side,
+    /// Who offered it.
+    pub offerer: PlatformId,
+    /// The number of the offer among that platform's requests.
+    pub offered_as: ClientOrderId,
+    /// The platform of the other meter.
+    pub invited: PlatformId,
+    /// Of the meter that offers.
+    pub signature: Signature,
+}
+
 /// An offer passed its checks and has its number. Its signature stands in the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContractOffered {

@@ -34,7 +34,7 @@ pub use command::{
 };
 pub use contract::{
     AcceptContract, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
-    ContractTerms, OfferContract, OfferRequest, OfferState,
+    ContractTerms, OfferContract, OfferRequest, OfferState, OpenOffer,
 };
 pub use control::{
     Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,

@@ -375,6 +375,8 @@ async fn ask(
                 | Outbound::TestReply(_)
                 | Outbound::MassCancelled(_)
                 | Outbound::DelegationReport(_)
+                | Outbound::ContractReport(_)
+                | Outbound::ContractInvitation(_)
                 | Outbound::ResumeComplete(_)
                 | Outbound::ResumeTooOld(_)
                 | Outbound::SessionLimits(_)

@@ -277,6 +277,8 @@ impl Trader {
             | Outbound::ResumeTooOld(_)
             | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
+            | Outbound::ContractReport(_)
+            | Outbound::ContractInvitation(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }

@@ -99,9 +99,9 @@ pub use self::{
     feed::{FeedBatch, FeedClient},
     market::{BookError, LocalBook, MarketBooks, MarketClient, MarketSubscription, MarketUpdate},
     trading::{
-        FrameToSign, TradingReceiver, TradingSender, TradingSession, activate, cancel,
-        end_delegation, hibernate, mass_cancel, reduce, set_dead_man, sign_delegation, sign_new,
-        sign_replace, sign_revocation,
+        FrameToSign, TradingReceiver, TradingSender, TradingSession, accept_contract, activate,
+        cancel, decline_contract, end_delegation, hibernate, mass_cancel, offer_contract, reduce,
+        set_dead_man, sign_delegation, sign_new, sign_replace, sign_revocation, withdraw_contract,
     },
 };
 use crate::{

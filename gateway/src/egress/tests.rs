@@ -28,6 +28,7 @@ fn told_live(join: impl Fn(&SessionHandle, &Sessions)) -> u16 {
         seq: Seq::new(seq),
         time: Timestamp::from_ns(9),
         origin: Some(ORIGIN),
+        command: &Command::PassTime,
         is_control: false,
         events: &events,
     });
@@ -51,10 +52,14 @@ fn a_session_is_told_live_what_lies_behind_where_it_joined() {
     assert_eq!(told_live(inside), 1, "the rest it has from the journal");
 }
 
+/// All messages an event makes.
+fn all(event: &Event) -> [Option<(PlatformId, Outbound)>; 2] {
+    reports(Seq::new(5), Timestamp::from_ns(9), (&Command::PassTime, event))
+}
+
 /// The one message an event makes, which is for platform 7.
 fn told(event: &Event) -> Outbound {
-    let [Some((platform, message)), None] = reports(Seq::new(5), Timestamp::from_ns(9), event)
-    else {
+    let [Some((platform, message)), None] = all(event) else {
         panic!("one message of {event:?}");
     };
     assert_eq!(platform, ORIGIN.platform);
@@ -131,7 +136,7 @@ fn the_end_of_a_delegation_is_told_to_who_asked_and_to_who_held_it() {
         let (origin, client_order) = (ORIGIN, ID);
         let revoked = DelegationRevoked { origin, client_order, meter, number: 6, holder };
         let event = Event::DelegationRevoked(revoked);
-        reports(Seq::new(5), Timestamp::from_ns(9), &event).map(|report| {
+        all(&event).map(|report| {
             let (platform, Outbound::DelegationReport(report)) = report? else {
                 panic!("another report")
             };
@@ -181,5 +186,5 @@ fn a_mass_cancellation_is_told_to_the_platform_that_asked() {
     };
     assert_eq!(told(&Event::MassCancelled(cancelled)), Outbound::MassCancelled(report));
     let by_operator = Event::MassCancelled(MassCancelled { origin: None, ..cancelled });
-    assert_eq!(reports(Seq::new(5), Timestamp::from_ns(9), &by_operator), [None, None]);
+    assert_eq!(all(&by_operator), [None, None]);
 }

@@ -99,6 +99,10 @@ kinds! {
     22 SignedFrame(types::SignedFrame),
     23 DelegatedOrder(types::DelegatedOrder),
     24 DelegatedReplace(types::DelegatedReplace),
+    25 OfferContract(types::OfferContract),
+    26 AcceptContract(types::AcceptContract),
+    27 DeclineContract(types::OfferRequest),
+    28 WithdrawContract(types::OfferRequest),
     ;
     19 PassTime,
 }
@@ -128,6 +132,10 @@ kinds! {
     149 CreditReleased(types::CreditRelease),
     150 MeterDelegated(types::MeterDelegated),
     151 DelegationRevoked(types::DelegationRevoked),
+    152 ContractOffered(types::ContractOffered),
+    153 ContractAgreed(types::ContractAgreed),
+    154 ContractEnded(types::ContractEnded),
+    155 ContractRestated(types::ContractRestated),
 }
 
 /// Bytes of the records of an entry.

@@ -102,6 +102,10 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::CreditReleased(_)
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
+        | Event::ContractOffered(_)
+        | Event::ContractAgreed(_)
+        | Event::ContractEnded(_)
+        | Event::ContractRestated(_)
         | Event::CommandRejected(_) => false,
     }
 }
@@ -150,6 +154,10 @@ impl Work<'_> {
                 | Event::CreditReleased(_)
                 | Event::MeterDelegated(_)
                 | Event::DelegationRevoked(_)
+                | Event::ContractOffered(_)
+                | Event::ContractAgreed(_)
+                | Event::ContractEnded(_)
+                | Event::ContractRestated(_)
                 | Event::CommandRejected(_) => {}
             }
         }
