@@ -251,6 +251,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// The messages that it covers, heads included.
+    pub(crate) fn messages(&self) -> &[u8] {
+        &self.covered
+    }
+
     fn missing(&self) -> u16 {
         let here = u16::try_from(self.orders.len()).unwrap_or(u16::MAX);
         self.signed.orders.saturating_sub(here)

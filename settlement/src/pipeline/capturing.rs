@@ -110,6 +110,9 @@ const fn is_relevant(event: &Event) -> bool {
     }
 }
 
+/// Stands where no document is the cause. Documents are numbered from 1.
+const NO_DOCUMENT: i64 = 0;
+
 impl Work<'_> {
     fn capture_items(
         &mut self,
@@ -204,6 +207,10 @@ impl Work<'_> {
         let meters = (contract.buy.meter, contract.sell.meter);
         let wh = signed(contract.energy.wh())?;
         self.schedule_contract(meters, contract.key.slot, wh, 1);
+        if trade.is_negotiated() {
+            let all = (Side::Sell, contract.energy);
+            store::grid::put_notice(self.connection, contract.id, all, NO_DOCUMENT)?;
+        }
         Ok(())
     }
 
