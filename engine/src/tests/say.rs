@@ -1,8 +1,9 @@
 //! Events as text.
 
 use types::{
-    CancelReason, ContractOffered, DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated,
-    Money, OfferState, Phase, Price, Scope, Timestamp, TradeSide, TradingControl,
+    CancelReason, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
+    DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, OfferState,
+    OrderRestated, Phase, Price, Scope, Timestamp, TradeSide, TradingControl,
 };
 
 /// One line for an event of a command of this time.
@@ -11,20 +12,9 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::MeterDelegated(delegated) => delegation(delegated),
         Event::DelegationRevoked(revoked) => revocation(revoked),
         Event::ContractOffered(offered) => contract_offered(offered),
-        Event::ContractAgreed(agreed) => format!(
-            "agreed %{} as trade {} ({} and {})",
-            agreed.offer, agreed.trade, agreed.offered_as, agreed.client_order
-        ),
-        Event::ContractEnded(ended) => {
-            format!("ended %{} {} {}", ended.offer, ended.state.name(), ended.client_order)
-        }
-        Event::ContractRestated(restated) => format!(
-            "restated %{} {} trade {} to the {}",
-            restated.offer,
-            restated.state.name(),
-            restated.trade,
-            restated.side.name()
-        ),
+        Event::ContractAgreed(agreed) => contract_agreed(agreed),
+        Event::ContractEnded(ended) => contract_ended(ended),
+        Event::ContractRestated(restated) => contract_restated(restated),
         Event::MarketDefined(market) => format!("market {} defined", market.market),
         Event::PartyRegistered(party) => format!("{} registered", party.party),
         Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),
@@ -43,12 +33,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             if result.clamped { " clamped" } else { "" }
         ),
         Event::OrderAccepted(accepted) => format!("accepted #{}", accepted.order),
-        Event::OrderRestated(restated) => format!(
-            "restated #{} filled {} leaves {}",
-            restated.order,
-            energy(restated.filled),
-            energy(restated.leaves)
-        ),
+        Event::OrderRestated(restated) => order_restated(restated),
         Event::OrderReplaced(replaced) => format!(
             "replaced #{} {} @ {}{}",
             replaced.order,
@@ -131,6 +116,24 @@ pub(super) fn price(price: Option<Price>) -> String {
 pub(super) fn money(money: Money) -> String {
     let (sign, minor) = (if money.minor() < 0 { "-" } else { "" }, money.minor().unsigned_abs());
     format!("{sign}{}.{:02}", minor / 100, minor % 100)
+}
+
+fn order_restated(OrderRestated { order, filled, leaves, .. }: &OrderRestated) -> String {
+    format!("restated #{order} filled {} leaves {}", energy(*filled), energy(*leaves))
+}
+
+fn contract_agreed(agreed: &ContractAgreed) -> String {
+    let ContractAgreed { offer, trade, offered_as, client_order, .. } = agreed;
+    format!("agreed %{offer} as trade {trade} ({offered_as} and {client_order})")
+}
+
+fn contract_ended(ContractEnded { offer, state, client_order, .. }: &ContractEnded) -> String {
+    format!("ended %{offer} {} {client_order}", state.name())
+}
+
+fn contract_restated(restated: &ContractRestated) -> String {
+    let ContractRestated { offer, state, trade, side, .. } = restated;
+    format!("restated %{offer} {} trade {trade} to the {}", state.name(), side.name())
 }
 
 fn contract_offered(offered: &ContractOffered) -> String {
