@@ -135,8 +135,12 @@ async fn an_offer_that_is_accepted_is_told_to_both_sides_and_settled() {
     venue.settled().await;
     for (role, number) in [(Role::Retailer, 1), (Role::Retailer, 2), (Role::Utility, 2)] {
         drop(venue.connector(cast::party(role, number)));
-        let party = format!("{}-{number}", role.name());
-        let notices = rows(&beside(&line(&venue, &party, &["grid", "notices"])));
+        let party = format!("{}/{number}", role.name());
+        let (address, keys) = (venue.node.address.to_string(), venue.layout.keys());
+        let words = ["grid", "notices", "--address", &address, "--keys", text(&keys)];
+        let ends = ["--as", &party, "--output", "ndjson"];
+        let words: Vec<_> = words.iter().chain(&ends).map(|&word| word.to_owned()).collect();
+        let notices = rows(&beside(&words));
         assert_eq!((notices.len(), &notices[0]["what"]), (1, &"negotiated".into()), "{notices:?}");
         assert_eq!(
             (&notices[0]["contract"], &notices[0]["contracted_wh"]),
@@ -358,6 +362,7 @@ async fn a_contract_of_the_book_is_proved_by_orders_and_by_signed_frames() {
     let buy = second.order(SECOND, Side::Buy, 110, 300);
     second.accepted(buy).await;
     prove(&venue, 1, "book", 3);
+    assert_eq!(second.unread_words().await, ["trade 300 leaves 0"]);
 
     // The buyer's platform signs a frame under a delegation.
     let key = cast::meter_key(SECOND);

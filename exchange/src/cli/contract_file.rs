@@ -219,9 +219,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }
 
+/// Of lower-case digits only, so that bytes have one spelling.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |character: u8| char::from(character).to_digit(16);
+    let digit = |character: u8| {
+        char::from(character).to_digit(16).filter(|_| !character.is_ascii_uppercase())
+    };
     let byte = |&[high, low]: &[u8; 2]| {
         u8::try_from(digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?).ok()
     };
