@@ -309,6 +309,28 @@ impl Source {
         }
     }
 
+    fn contract_command(&mut self, kind: u64) -> Command {
+        match kind {
+            24 => Command::OfferContract(OfferContract {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                terms: self.contract_terms(),
+                offered_by: self.side(),
+                signature: Signature::new(self.bytes()),
+            }),
+            25 => Command::AcceptContract(AcceptContract {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                terms: self.contract_terms(),
+                accepted_by: self.side(),
+                signature: Signature::new(self.bytes()),
+            }),
+            26 => Command::DeclineContract(self.offer_request()),
+            _ => Command::WithdrawContract(self.offer_request()),
+        }
+    }
+
     /// A command of the kind with this number, below [`COMMAND_KINDS`].
     pub(super) fn command(&mut self, kind: u64) -> Command {
         match kind {
@@ -364,23 +386,7 @@ impl Source {
                 let SignedReplaceOrder { origin, replace, .. } = self.replace_order();
                 DelegatedReplace { origin, replace }
             }),
-            24 => Command::OfferContract(OfferContract {
-                origin: self.origin(),
-                client_order: ClientOrderId::new(self.u64()),
-                terms: self.contract_terms(),
-                offered_by: self.side(),
-                signature: Signature::new(self.bytes()),
-            }),
-            25 => Command::AcceptContract(AcceptContract {
-                origin: self.origin(),
-                client_order: ClientOrderId::new(self.u64()),
-                offer: OfferId::new(self.u64()),
-                terms: self.contract_terms(),
-                accepted_by: self.side(),
-                signature: Signature::new(self.bytes()),
-            }),
-            26 => Command::DeclineContract(self.offer_request()),
-            _ => Command::WithdrawContract(self.offer_request()),
+            _ => self.contract_command(kind),
         }
     }
 
@@ -496,6 +502,45 @@ impl Source {
         }
     }
 
+    fn contract_event(&mut self, kind: u64) -> Event {
+        match kind {
+            23 => Event::ContractOffered(ContractOffered {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                terms: self.contract_terms(),
+                offered_by: self.side(),
+                invited: PlatformId::new(self.u16()),
+            }),
+            24 => Event::ContractAgreed(ContractAgreed {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                trade: TradeId::new(self.u64()),
+                offerer: PlatformId::new(self.u16()),
+                offered_as: ClientOrderId::new(self.u64()),
+                offered_by: self.side(),
+            }),
+            25 => Event::ContractEnded(ContractEnded {
+                offer: OfferId::new(self.u64()),
+                offerer: PlatformId::new(self.u16()),
+                offered_as: ClientOrderId::new(self.u64()),
+                offered_by: self.side(),
+                invited: PlatformId::new(self.u16()),
+                client_order: ClientOrderId::new(self.u64()),
+                state: self.pick(&OfferState::ALL),
+            }),
+            _ => Event::ContractRestated(ContractRestated {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                state: self.pick(&OfferState::ALL),
+                trade: TradeId::new(self.u64()),
+                side: self.side(),
+            }),
+        }
+    }
+
     /// An event of the kind with this number, below [`EVENT_KINDS`].
     pub(super) fn event(&mut self, kind: u64) -> Event {
         match kind {
@@ -559,40 +604,7 @@ impl Source {
                 number: self.u64(),
                 holder: self.bool().then(|| PlatformId::new(self.u16())),
             }),
-            23 => Event::ContractOffered(ContractOffered {
-                origin: self.origin(),
-                client_order: ClientOrderId::new(self.u64()),
-                offer: OfferId::new(self.u64()),
-                terms: self.contract_terms(),
-                offered_by: self.side(),
-                invited: PlatformId::new(self.u16()),
-            }),
-            24 => Event::ContractAgreed(ContractAgreed {
-                origin: self.origin(),
-                client_order: ClientOrderId::new(self.u64()),
-                offer: OfferId::new(self.u64()),
-                trade: TradeId::new(self.u64()),
-                offerer: PlatformId::new(self.u16()),
-                offered_as: ClientOrderId::new(self.u64()),
-                offered_by: self.side(),
-            }),
-            25 => Event::ContractEnded(ContractEnded {
-                offer: OfferId::new(self.u64()),
-                offerer: PlatformId::new(self.u16()),
-                offered_as: ClientOrderId::new(self.u64()),
-                offered_by: self.side(),
-                invited: PlatformId::new(self.u16()),
-                client_order: ClientOrderId::new(self.u64()),
-                state: self.pick(&OfferState::ALL),
-            }),
-            _ => Event::ContractRestated(ContractRestated {
-                origin: self.origin(),
-                client_order: ClientOrderId::new(self.u64()),
-                offer: OfferId::new(self.u64()),
-                state: self.pick(&OfferState::ALL),
-                trade: TradeId::new(self.u64()),
-                side: self.side(),
-            }),
+            _ => self.contract_event(kind),
         }
     }
 }

@@ -226,6 +226,30 @@ pub(super) fn inbound() -> Vec<Inbound> {
     ]
 }
 
+fn contract_report() -> Outbound {
+    Outbound::ContractReport(ContractReport {
+        seq: Seq::new(9_004),
+        time: Timestamp::from_ns(1_780_300_000_123_456_792),
+        client_order: ClientOrderId::new(1_012),
+        offer: OfferId::new(5),
+        trade: TradeId::new(34),
+        reason: 31,
+        state: ContractState::AcceptRefused,
+        side: Some(Side::Buy),
+    })
+}
+
+fn contract_invitation() -> Outbound {
+    Outbound::ContractInvitation(ContractInvitation {
+        seq: Seq::new(9_005),
+        time: Timestamp::from_ns(1_780_300_000_123_456_793),
+        offer: OfferId::new(5),
+        terms: contract_terms(),
+        signature: signed_contract(),
+        offered_by: Side::Sell,
+    })
+}
+
 /// Meter 42 gives meter 43 half a kWh at 4.20; signatures valid until 2026-06-01T08:00:00Z.
 fn contract_terms() -> ContractTerms {
     ContractTerms {
@@ -321,24 +345,8 @@ pub(super) fn outbound() -> Vec<Outbound> {
             frame_messages: 256,
         }),
         Outbound::DeadManSet(DeadMan { after_ms: 10_000 }),
-        Outbound::ContractReport(ContractReport {
-            seq: Seq::new(9_004),
-            time: Timestamp::from_ns(1_780_300_000_123_456_792),
-            client_order: ClientOrderId::new(1_012),
-            offer: OfferId::new(5),
-            trade: TradeId::new(34),
-            reason: 31,
-            state: ContractState::AcceptRefused,
-            side: Some(Side::Buy),
-        }),
-        Outbound::ContractInvitation(ContractInvitation {
-            seq: Seq::new(9_005),
-            time: Timestamp::from_ns(1_780_300_000_123_456_793),
-            offer: OfferId::new(5),
-            terms: contract_terms(),
-            signature: signed_contract(),
-            offered_by: Side::Sell,
-        }),
+        contract_report(),
+        contract_invitation(),
     ]
 }
 
