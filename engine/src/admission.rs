@@ -152,7 +152,7 @@ impl Engine {
         if order.conditions.post_only {
             self.check_post_only(slot, order.side, level)?;
         }
-        self.check_credit(slot.market, origin, reserve)?;
+        self.check_credit(slot.market, platform, reserve)?;
         if market.controls.executions_max != 0 {
             self.check_executions(slot, market, order.meter)?;
         }
@@ -303,7 +303,7 @@ impl Engine {
         let now = exposure(order.side(), market.price_of(order.level));
         let more = amount(per_wh, quantity) - amount(now, order.leaves);
         if more > 0 {
-            self.check_credit(slot.market, origin, more)?;
+            self.check_credit(slot.market, origin.platform, more)?;
         }
         Ok(Replacement { number, level, quantity })
     }
@@ -359,7 +359,7 @@ impl Engine {
     /// The gate is a matter of sequenced time: past it nothing is accepted, whether the command
     /// that closes the slot has arrived or not, and whether the slot was ever opened or not.
     #[inline]
-    fn trading_slot(&self, key: SlotKey, time: Timestamp) -> Result<u32, RejectReason> {
+    pub(crate) fn trading_slot(&self, key: SlotKey, time: Timestamp) -> Result<u32, RejectReason> {
         let Some(index) = self.find_slot(key)? else {
             let market = self.registry.market_index(key.market).map(|at| self.registry.market(at));
             let past =
@@ -400,7 +400,7 @@ impl Engine {
 
     /// Open, traded and additional quantity of a meter stay within its certified capacity.
     #[inline]
-    fn check_capacity(
+    pub(crate) fn check_capacity(
         &self,
         slot: &Slot,
         row: &MeterRow,
@@ -453,14 +453,19 @@ impl Engine {
     }
 
     #[inline]
-    fn check_credit(&self, market: u16, origin: Origin, more: i128) -> Result<(), RejectReason> {
-        match self.credit.account(market, origin.platform) {
+    pub(crate) fn check_credit(
+        &self,
+        market: u16,
+        platform: PlatformId,
+        more: i128,
+    ) -> Result<(), RejectReason> {
+        match self.credit.account(market, platform) {
             Some(account) if !account.has_room(more) => Err(RejectReason::CreditExceeded),
             Some(_) | None => Ok(()),
         }
     }
 
-    fn check_executions(
+    pub(crate) fn check_executions(
         &self,
         slot: &Slot,
         market: &Market,
@@ -581,7 +586,12 @@ fn has_too_many_parts(display: u64, quantity: u64) -> bool {
 
 /// Smallest quantity and largest value; what each Wh may come to owe.
 #[inline]
-fn check_size(market: &Market, side: Side, level: u32, quantity: u32) -> Result<u64, RejectReason> {
+pub(crate) fn check_size(
+    market: &Market,
+    side: Side,
+    level: u32,
+    quantity: u32,
+) -> Result<u64, RejectReason> {
     if u64::from(quantity) < market.controls.quantity_min.wh() {
         return Err(RejectReason::QuantityBelowMinimum);
     }

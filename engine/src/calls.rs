@@ -167,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Closes a slot: its orders expire in the order of their numbers.
+    /// Closes a slot: its orders expire in the order of their numbers, then its offers of contracts end.
     pub(crate) fn close_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
         let found = self.known_slot(key).and_then(|index| match self.slots.slot(index).phase {
             Phase::Call | Phase::Frozen | Phase::Continuous => Ok(index),
@@ -176,6 +176,7 @@ impl Engine {
         match found {
             Ok(index) => {
                 self.expire_slot(index, events);
+                self.close_offers(index, events);
                 self.slots.close(index);
                 events.push(phase_changed(key, Phase::Closed));
             }

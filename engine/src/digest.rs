@@ -33,7 +33,12 @@
 //!    or 0, the self-trade group (kind: 0 none, 1 meter, 2 owner; number or 0);
 //! 10. only where any meter ever had a delegation or revocation: their count and, by number: number,
 //!     number of the last of them (`u64`), one byte for whether there is a delegation, and it, field
-//!     by field.
+//!     by field;
+//! 11. only where a contract was ever offered: how many there were (`u64`), the count of offers that are
+//!     remembered and, by number: number (`u64`), state, side that offers, platform that offers, its
+//!     number of the request, platform that is invited, trade or 0 (`u64`), the signature, the terms: slot
+//!     key, buyer, seller, price, quantity, reference (`u64`), last instant. Remembered are contracts of
+//!     slots that are not closed and, of the same, other offers whose last instant has not passed.
 //!
 //! The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
@@ -113,6 +118,10 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
         if let Some(delegation) = delegation {
             listing.delegation(delegation);
         }
+    }
+    // Nor does one without contracts.
+    if engine.contracts.made > 0 {
+        listing.offers(engine);
     }
     listing.finish()
 }
@@ -357,6 +366,29 @@ impl Listing {
         self.i64(delegation.valid_from.ns());
         self.i64(delegation.valid_until.ns());
         self.u64(delegation.key.get());
+    }
+
+    fn offers(&mut self, engine: &Engine) {
+        let contracts = &engine.contracts;
+        self.u64(contracts.made);
+        self.u32(next_index(contracts.iter().count()));
+        for (number, offer) in contracts.iter() {
+            self.u64(engine.offer_id(number).get());
+            self.u8(offer.state.code());
+            self.u8(offer.offered_by.code());
+            self.u16(offer.offerer.get());
+            self.u64(offer.offered_as.get());
+            self.u16(offer.invited.get());
+            self.u64(offer.trade.get());
+            self.0.update(offer.signature.as_bytes());
+            self.key(offer.terms.key);
+            self.u32(offer.terms.buyer.get());
+            self.u32(offer.terms.seller.get());
+            self.price(offer.terms.price);
+            self.u64(offer.terms.quantity.wh());
+            self.u64(offer.terms.reference);
+            self.i64(offer.terms.expires.ns());
+        }
     }
 
     fn sent_list(&mut self, list: &OrderList) {

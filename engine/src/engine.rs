@@ -14,6 +14,7 @@ use crate::{
     book::{Depth, DepthLevel},
     calls::reference,
     client_ids::ClientIds,
+    contracts::Contracts,
     credit::Credit,
     curve::clear_book,
     delegations::Delegations,
@@ -53,6 +54,7 @@ pub struct Engine {
     pub(crate) client_ids: ClientIds,
     pub(crate) credit: Credit,
     pub(crate) delegations: Delegations,
+    pub(crate) contracts: Contracts,
     pub(crate) expiries: Expiries,
     pub(crate) lists: Lists,
     /// Orders of a slot that is being closed. Empty between commands.
@@ -82,6 +84,7 @@ impl Engine {
             client_ids: ClientIds::new(limits.orders_max),
             credit: Credit::default(),
             delegations: Delegations::default(),
+            contracts: Contracts::default(),
             expiries: Expiries::default(),
             lists: Lists::default(),
             numbers: Vec::new(),
@@ -119,6 +122,9 @@ impl Engine {
         self.trades_before = self.trades;
         if self.expiries.next().is_some_and(|expires| expires < time) {
             self.expire(time, events);
+        }
+        if self.contracts.next_expiry().is_some_and(|expires| expires < time) {
+            self.expire_offers(time, events);
         }
         // Nearly all commands are one of these, and nearly all of these are plain.
         let is_done = if let Command::NewOrder(signed) = &command.value {
@@ -167,6 +173,10 @@ impl Engine {
             Command::ReduceOrder(reduce) => self.reduce_order(time, reduce, events),
             Command::HibernateOrder(request) => self.hibernate_order(time, request, events),
             Command::ActivateOrder(request) => self.activate_order(time, request, events),
+            Command::OfferContract(request) => self.offer_contract(time, request, events),
+            Command::AcceptContract(request) => self.accept_contract(time, request, events),
+            Command::DeclineContract(request) => self.decline_contract(request, events),
+            Command::WithdrawContract(request) => self.withdraw_contract(request, events),
             Command::MassCancel(request) => self.mass_cancel(request, events),
             Command::SetTrading(control) => self.set_trading(*control, events),
             Command::SetCredit(limit) => self.set_credit(limit, events),

@@ -32,10 +32,11 @@ impl Expiries {
 }
 
 impl Engine {
-    /// The earliest instant after which an order expires. Not later than that of any open order.
+    /// The earliest instant after which an order or an offer expires. Not later than that of any that
+    /// is open.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.expiries.next()
+        self.expiries.next().into_iter().chain(self.contracts.next_expiry()).min()
     }
 
     /// Cancels the orders whose last instant is before `time`.

@@ -44,6 +44,7 @@ impl Engine {
             }
         }
         assert!(found == self.orders.open(), "open orders are in no book");
+        self.check_offers();
         for ((market, platform), summed) in self.accounts() {
             let counted = self.credit.account(market, platform).copied().unwrap_or_default();
             let reserved = if summed.limit.is_some() { summed.reserved } else { 0 };
@@ -67,6 +68,9 @@ impl Engine {
             }
             sums.orders += 1;
             *sums.open.entry((order.slot, order.group, side)).or_default() += 1;
+        }
+        for (slot, meter, side, quantity) in self.contracted() {
+            *sums.used.entry((slot, meter, side)).or_default() += quantity;
         }
         sums
     }

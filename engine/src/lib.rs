@@ -18,6 +18,7 @@
 //! | [`sharing`], `pairing`, [`batch`] | who gets how much; which buyer meets which seller; raw orders |
 //! | `desk` | one book with all that an order in it touches: whatever changes goes through here |
 //! | `registry`, `credit` | markets, controls, parties, meters; what each platform owes |
+//! | `contracts` | negotiated trades: offers, and what becomes of them |
 //! | `delegations` | for which meters a platform signs, and within which limits |
 //! | `slots`, `book` | which slots are known; two ladders, capacity, what stands outside |
 //! | `ladder` | one side: a price level per array cell, a bitmap of those that hold orders |
@@ -43,6 +44,7 @@ mod calls;
 mod changes;
 mod chunked;
 mod client_ids;
+mod contracts;
 mod credit;
 mod curve;
 mod delegations;

@@ -18,6 +18,11 @@ pub struct Limits {
     pub markets_max: u16,
     /// Most parties. 1,024 × 68 bytes = 68 KiB.
     pub parties_max: u16,
+    /// Most offers of contracts that are remembered, contracts with an open gate among them: 65,536 ×
+    /// about 300 bytes = 19 MiB; and one command can end them all, 65,536 × 40 bytes of record = 2.5 MiB.
+    pub offers_max: u32,
+    /// Most of them that a platform offered and that are no contracts.
+    pub platform_offers_max: u32,
     /// Which of the exchange's engines this is. Order and trade numbers are `(shard << 48) + n` with
     /// n from 1, at most 2^48 − 1 of each; an order number of another shard is an unknown order.
     pub shard: u8,
@@ -49,7 +54,7 @@ pub(crate) const METERS_MAX: u32 = 1 << 26;
 
 impl Default for Limits {
     /// One market area of a large city: 2^20 open orders, 2^17 meters, 1,024 slots, 64 markets,
-    /// 1,024 parties, shard 0. 16 MiB of platforms' numbers at the start + 2 MiB per slot with 131,072 active
+    /// 1,024 parties, 2^16 offers of contracts with 2^12 of a platform, shard 0. 16 MiB of platforms' numbers at the start + 2 MiB per slot with 131,072 active
     /// meters (96 slots: 192 MiB) + 64 bytes per accepted order.
     fn default() -> Self {
         Self {
@@ -59,6 +64,8 @@ impl Default for Limits {
             slots_max: 1_024,
             markets_max: 64,
             parties_max: 1_024,
+            offers_max: 1 << 16,
+            platform_offers_max: 1 << 12,
             shard: 0,
         }
     }

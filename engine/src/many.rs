@@ -54,6 +54,7 @@ impl Engine {
         events.push(Event::TradingChanged(control));
         if control.state == TradingState::Killed {
             let scope = control.scope;
+            self.kill_offers(scope, events);
             let reached = Reached { scope, platform: None, reason: CancelReason::Killed };
             self.cancel_reached(reached, None, (None, ClientOrderId::new(0)), events);
         }

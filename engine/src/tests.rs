@@ -8,6 +8,7 @@ mod calls;
 mod changes;
 mod checks;
 mod conditions;
+mod contracts;
 mod credit;
 mod delegations;
 mod entry;

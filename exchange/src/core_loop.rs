@@ -109,11 +109,13 @@ struct Applied {
 }
 
 impl Batch {
+    /// What was applied of the commands, which are still there.
     fn published(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + Clone {
-        self.applied.iter().map(|applied| Published {
+        self.applied.iter().zip(&self.commands).map(|(applied, command)| Published {
             seq: applied.seq,
             time: applied.time,
             origin: applied.origin,
+            command,
             is_control: applied.is_control,
             events: self.events.get(applied.events.clone()).unwrap_or_default(),
         })
@@ -214,11 +216,11 @@ impl CoreLoop {
             }
         }
         self.egress.tell_applied(batch.applied_requests());
-        batch.commands.drain(..batch.applied.len());
         self.journal.commit()?; // Nobody is told anything before this line.
         // Who has a report finds its effect in the books.
         self.market_data.publish(&self.engine);
         self.egress.publish(batch.published());
+        batch.commands.drain(..batch.applied.len());
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use settlement::{
-    CycleLine, DocumentLine, MarketStatus, MissingReadings, Notice, Pipeline, ScheduleAnswer,
-    ScheduleFilter, SettlementError, VerificationSummary,
+    CycleLine, DocumentLine, MarketStatus, MissingReadings, Notice, NoticeKind, Pipeline,
+    ScheduleAnswer, ScheduleFilter, SettlementError, VerificationSummary,
 };
 use types::{DeliverySlot, MarketId, Party, RejectReason, Role, Timestamp};
 use wire::{
@@ -91,11 +91,13 @@ pub struct MissingRow {
     pub why: String,
 }
 
-/// A line about a contract that a curtailment leaves less.
+/// A line about a contract that is new, or that a curtailment leaves less.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeRow {
     /// Ask for what comes after it.
     pub notice: u64,
+    /// `negotiated` or `curtailed`.
+    pub what: String,
     /// The contract.
     pub contract: u64,
     /// Start of the slot.
@@ -390,6 +392,11 @@ fn notice_row(notice: &Notice) -> NoticeRow {
     let (slot_start, minutes) = slot_of(notice.slot);
     NoticeRow {
         notice: notice.number,
+        what: match notice.kind {
+            NoticeKind::Negotiated => "negotiated",
+            NoticeKind::Curtailed => "curtailed",
+        }
+        .to_owned(),
         contract: notice.contract.get(),
         slot_start,
         minutes,

@@ -13,7 +13,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gateway::{
     Resume, Sessions,
-    egress::{OutboundBatch, reports_to},
+    egress::{OutboundBatch, open_offer, reports_to},
     quic::CloseCode,
 };
 use journal::{Entry, JournalError, Reader};
@@ -219,9 +219,10 @@ impl Past {
                 break;
             }
             entries = entries.saturating_add(1);
-            let (seq, time) = (self.entry.command.seq, self.entry.command.time);
+            let command = &self.entry.command;
+            let seq = command.seq;
             let events = self.entry.events.iter();
-            let reports = events.flat_map(|event| reports_to(self.platform, seq, time, event));
+            let reports = events.flat_map(|event| reports_to(self.platform, command, event));
             let known = if seq == self.known.seq { self.known.reports } else { 0 };
             for report in reports.skip(usize::try_from(known).unwrap_or(usize::MAX)) {
                 batches.extend(self.batch.push(&report));
@@ -272,6 +273,11 @@ fn open_orders(
             side: Some(order.side),
         };
         batches.extend(batch.push(&Outbound::ExecutionReport(report)));
+    }
+    for offer in state.engine.open_offers_of(platform) {
+        for report in open_offer(platform, (through, time), &offer) {
+            batches.extend(batch.push(&report));
+        }
     }
     batches.push(batch);
     let after = ResumePoint { seq: through, reports: 0 };

@@ -213,6 +213,10 @@ impl Schedule {
             | Event::CreditSet(_)
             | Event::MeterDelegated(_)
             | Event::DelegationRevoked(_)
+            | Event::ContractOffered(_)
+            | Event::ContractAgreed(_)
+            | Event::ContractEnded(_)
+            | Event::ContractRestated(_)
             | Event::CreditReleased(_) => {}
         }
     }

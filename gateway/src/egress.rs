@@ -3,6 +3,8 @@
 //! The core loop hands over committed events; each becomes an execution report for the platforms it
 //! concerns. A platform without a session is not told; what it missed is read from the journal when it resumes.
 
+mod contracts;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -18,7 +20,8 @@ use types::{
     CancelReason, ClientOrderId, Command, Delegation, DelegationRevoked, Energy, Event,
     MassCancelled, MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved,
     OrderRejected, OrderReplaced, OrderRestated, OrderValidated, Origin, PlatformId, Price,
-    RejectReason, Request, Seq, Side, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+    RejectReason, Request, Seq, Sequenced, Side, Timestamp, Trade, TradeId, TradeSide,
+    TradingControl,
 };
 use wire::{
     Outbound,
@@ -308,6 +311,8 @@ pub struct Published<'a> {
     pub time: Timestamp,
     /// Who asked for it, if a session did.
     pub origin: Option<Origin>,
+    /// It.
+    pub command: &'a Command,
     /// Whether it is an operator's [`Command::SetTrading`].
     pub is_control: bool,
     /// What it caused.
@@ -375,13 +380,14 @@ impl Egress {
         let last = published.clone().next_back().map_or(first, |last| last.seq);
         self.sessions.told.announce(last);
         let sessions = self.sessions.open.load();
-        for Published { seq, time, origin, is_control, events } in published {
+        for Published { seq, time, origin, command, is_control, events } in published {
             if is_control {
                 self.sessions.controlled(seq, events);
             }
             for event in events {
                 self.observe(event);
-                for (platform, report) in reports(seq, time, event).into_iter().flatten() {
+                for (platform, report) in reports(seq, time, (command, event)).into_iter().flatten()
+                {
                     let Some(session) = sessions.get(&platform) else { continue };
                     let pending = self.batches.entry(platform).or_default();
                     // Decided once: a session that joins while this goes on has all of it or none.
@@ -429,25 +435,31 @@ impl Egress {
     }
 }
 
-/// What a platform is told of an event: nothing, one report, or both sides of its own trade.
+/// What a platform is told of an event of a command: nothing, one report, or both sides of its own trade.
 pub fn reports_to(
     platform: PlatformId,
-    seq: Seq,
-    time: Timestamp,
+    command: &Sequenced<Command>,
     event: &Event,
-) -> impl Iterator<Item = Outbound> {
-    let all = reports(seq, time, event).into_iter().flatten();
+) -> impl Iterator<Item = Outbound> + use<> {
+    let all = reports(command.seq, command.time, (&command.value, event)).into_iter().flatten();
     all.filter(move |(to, _)| *to == platform).map(|(_, report)| report)
 }
 
 type Report = (PlatformId, ExecutionReport);
 
 /// The messages an event makes: none, one, or one for each side of a trade.
-fn reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<(PlatformId, Outbound)>; 2] {
+fn reports(
+    seq: Seq,
+    time: Timestamp,
+    (command, event): (&Command, &Event),
+) -> [Option<(PlatformId, Outbound)>; 2] {
     if let Event::MassCancelled(cancelled) = event {
         return [mass_cancellation(seq, time, cancelled), None];
     }
     if let Some(reports) = delegation_reports(seq, time, event) {
+        return reports;
+    }
+    if let Some(reports) = contracts::reports(seq, time, (command, event)) {
         return reports;
     }
     execution_reports(seq, time, event).map(|report| {
@@ -505,7 +517,11 @@ const fn refused_state(request: Request) -> Option<DelegationState> {
         | Request::Activate
         | Request::MassCancel
         | Request::Validate
-        | Request::Ask => None,
+        | Request::Ask
+        | Request::Offer
+        | Request::Accept
+        | Request::Decline
+        | Request::Withdraw => None,
     }
 }
 
@@ -552,6 +568,8 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         Event::OrderHibernated(moved) => [Some(move_of(blank, moved, ExecType::Hibernated)), None],
         Event::OrderActivated(moved) => [Some(move_of(blank, moved, ExecType::Activated)), None],
         Event::OrderRejected(rejected) => [rejection(blank, rejected), None],
+        // Its agreement is told, which names it.
+        Event::Trade(trade) if trade.is_negotiated() => [None, None],
         Event::Trade(trade) => [
             Some(fill(blank, trade, &trade.buy, Side::Buy)),
             Some(fill(blank, trade, &trade.sell, Side::Sell)),
@@ -570,6 +588,10 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::CreditReleased(_)
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
+        | Event::ContractOffered(_)
+        | Event::ContractAgreed(_)
+        | Event::ContractEnded(_)
+        | Event::ContractRestated(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -653,7 +675,7 @@ const fn move_of(blank: ExecutionReport, moved: &OrderMoved, exec_type: ExecType
     (moved.origin.platform, report)
 }
 
-/// None of a delegation: those have a report of their own.
+/// None of a delegation or contract: those have a report of their own.
 const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Option<Report> {
     let report = ExecutionReport {
         client_order: rejected.client_order,
@@ -668,7 +690,12 @@ const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Option<R
             Request::MassCancel => ExecType::MassCancelRejected,
             Request::Validate => ExecType::ValidateRejected,
             Request::Ask => ExecType::StatusRejected,
-            Request::Delegate | Request::Revoke => return None,
+            Request::Delegate
+            | Request::Revoke
+            | Request::Offer
+            | Request::Accept
+            | Request::Decline
+            | Request::Withdraw => return None,
         },
         ..blank
     };
@@ -691,6 +718,8 @@ const fn fill(blank: ExecutionReport, trade: &Trade, own: &TradeSide, side: Side
     };
     (own.platform, report)
 }
+
+pub use contracts::open_offer;
 
 #[cfg(test)]
 mod tests;

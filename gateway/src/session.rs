@@ -4,9 +4,10 @@
 //! `crate::trading` carries its bytes and closes its line.
 
 use types::{
-    ClientOrderId, Command, DelegateMeter, DelegatedOrder, DelegatedReplace, MassCancel, NewOrder,
-    OrderRequest, Origin, PlatformId, ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation,
-    Seq, SessionId, ShardId, Shards, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
+    AcceptContract, ClientOrderId, Command, DelegateMeter, DelegatedOrder, DelegatedReplace,
+    MassCancel, NewOrder, OfferContract, OfferRequest, OrderRequest, Origin, PlatformId,
+    ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation, Seq, SessionId, ShardId, Shards,
+    Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
@@ -323,6 +324,14 @@ impl Session {
             }
             Inbound::DelegatedOrder(order) => delegated_order(origin, order),
             Inbound::DelegatedReplace(replace) => delegated_replace(origin, replace),
+            Inbound::OfferContract(offer) => offer_contract(origin, offer),
+            Inbound::AcceptContract(accept) => accept_contract(origin, accept),
+            Inbound::DeclineContract(request) => {
+                Command::DeclineContract(about_offer(origin, request))
+            }
+            Inbound::WithdrawContract(request) => {
+                Command::WithdrawContract(about_offer(origin, request))
+            }
         };
         self.request(Request { frame: frame.header.number, index, command }, now_ns, handled);
     }
@@ -452,6 +461,27 @@ const fn reduce_order(origin: Origin, reduce: inbound::Reduce) -> Command {
 
 const fn about(origin: Origin, request: inbound::OrderRequest) -> OrderRequest {
     OrderRequest { origin, client_order: request.client_order, order: request.order }
+}
+
+const fn offer_contract(origin: Origin, offer: inbound::Offer) -> Command {
+    let inbound::Offer { client_order, terms, signature, offered_by } = offer;
+    Command::OfferContract(OfferContract { origin, client_order, terms, offered_by, signature })
+}
+
+const fn accept_contract(origin: Origin, accept: inbound::Accept) -> Command {
+    let inbound::Accept { client_order, offer, terms, signature, accepted_by } = accept;
+    Command::AcceptContract(AcceptContract {
+        origin,
+        client_order,
+        offer,
+        terms,
+        accepted_by,
+        signature,
+    })
+}
+
+const fn about_offer(origin: Origin, request: inbound::OfferRequest) -> OfferRequest {
+    OfferRequest { origin, client_order: request.client_order, offer: request.offer }
 }
 
 const fn rejected(frame: &Frame, index: u16, reason: RejectReason) -> Outbound {

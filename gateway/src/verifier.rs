@@ -16,8 +16,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, Command, Digest, MeterId, Origin, PlatformId, RejectReason, RevokeDelegation, ShardId,
-    ShardMap, Signature,
+    About, AcceptContract, Command, ContractTerms, Digest, MeterId, OfferContract, Origin,
+    PlatformId, RejectReason, RevokeDelegation, ShardId, ShardMap, Side, Signature,
 };
 use wire::signing;
 
@@ -168,6 +168,8 @@ const fn has_signature(command: &Command) -> bool {
         Command::NewOrder(_)
             | Command::ValidateOrder(_)
             | Command::ReplaceOrder(_)
+            | Command::OfferContract(_)
+            | Command::AcceptContract(_)
             | Command::DelegateMeter(_)
             | Command::SignedFrame(_)
             | Command::RevokeDelegation(RevokeDelegation { signature: Some(_), .. })
@@ -360,6 +362,9 @@ fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), 
         About::Order(order) => {
             ShardId::of_number(order.get()).filter(|&shard| map.shards().contains(shard))
         }
+        About::Offer(offer) => {
+            ShardId::of_number(offer.get()).filter(|&shard| map.shards().contains(shard))
+        }
         About::Everything => None,
     };
     match belongs_to {
@@ -423,6 +428,17 @@ pub fn check(
             signing::revocation(request.meter, request.number, signed_bytes);
             verify(&meter.key, signed_bytes, signature)
         }
+        Command::OfferContract(request) => {
+            let OfferContract { origin, terms, offered_by, signature, .. } = request;
+            let side = (*offered_by, origin.platform);
+            check_contract((terms, side, signature), directory, signed_bytes)
+        }
+        // Whether these are the terms of the offer, and this its other side, is the engine's to say.
+        Command::AcceptContract(request) => {
+            let AcceptContract { origin, terms, accepted_by, signature, .. } = request;
+            let side = (*accepted_by, origin.platform);
+            check_contract((terms, side, signature), directory, signed_bytes)
+        }
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
@@ -431,6 +447,8 @@ pub fn check(
         // compares platforms. The others never come from a session.
         Command::CancelOrder(_)
         | Command::AskOrder(_)
+        | Command::DeclineContract(_)
+        | Command::WithdrawContract(_)
         | Command::ReduceOrder(_)
         | Command::HibernateOrder(_)
         | Command::ActivateOrder(_)
@@ -448,6 +466,19 @@ pub fn check(
         | Command::ReleaseCredit(_)
         | Command::PassTime => Ok(()),
     }
+}
+
+/// Whether the meter of a side of a contract signed its terms, and the platform may speak for it.
+fn check_contract(
+    (terms, (side, platform), signature): (&ContractTerms, (Side, PlatformId), &Signature),
+    directory: &Directory,
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    let other = terms.meter(side.opposite());
+    directory.meter(other).ok_or(RejectReason::UnknownMeter)?;
+    let meter = authorised(directory, terms.meter(side), platform)?;
+    signing::contract(terms, signed_bytes);
+    verify(&meter.key, signed_bytes, signature)
 }
 
 fn authorised(

@@ -79,6 +79,8 @@ pub struct Evidence {
     pub orders: u64,
     /// Delegations, and their ends that a meter signed.
     pub delegations: u64,
+    /// Offers and acceptances of contracts.
+    pub contracts: u64,
     /// Frames that a platform signed.
     pub frames: u64,
     /// Orders and replacements in them.
@@ -89,7 +91,8 @@ impl Evidence {
     /// How many signatures were checked.
     #[must_use]
     pub const fn signatures(&self) -> u64 {
-        self.orders.saturating_add(self.delegations).saturating_add(self.frames)
+        let of_meters = self.orders.saturating_add(self.delegations);
+        of_meters.saturating_add(self.contracts).saturating_add(self.frames)
     }
 }
 
@@ -136,12 +139,17 @@ impl Checker {
         if let Some((meter, signature)) = meters_own(&command.value, &mut self.bytes) {
             let verdict = self.keys.verify_meter(meter, &self.bytes, &signature);
             genuine(verdict, seq, Signer::Meter(meter))?;
-            let is_order = matches!(
-                command.value,
-                Command::NewOrder(_) | Command::ValidateOrder(_) | Command::ReplaceOrder(_)
-            );
-            let Evidence { orders, delegations, .. } = &mut self.evidence;
-            let count = if is_order { orders } else { delegations };
+            let Evidence { orders, delegations, contracts, .. } = &mut self.evidence;
+            let count = if let Command::NewOrder(_)
+            | Command::ValidateOrder(_)
+            | Command::ReplaceOrder(_) = command.value
+            {
+                orders
+            } else if let Command::OfferContract(_) | Command::AcceptContract(_) = command.value {
+                contracts
+            } else {
+                delegations
+            };
             *count = count.saturating_add(1);
         }
         self.keys.learn(entry);
@@ -181,6 +189,12 @@ pub(crate) fn meters_own(command: &Command, bytes: &mut Vec<u8>) -> Option<(Mete
     } else if let Command::RevokeDelegation(request) = command {
         signing::revocation(request.meter, request.number, bytes);
         request.signature.map(|signature| (request.meter, signature))
+    } else if let Command::OfferContract(request) = command {
+        signing::contract(&request.terms, bytes);
+        Some((request.terms.meter(request.offered_by), request.signature))
+    } else if let Command::AcceptContract(request) = command {
+        signing::contract(&request.terms, bytes);
+        Some((request.terms.meter(request.accepted_by), request.signature))
     } else {
         None
     }
@@ -243,6 +257,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// The messages that it covers, heads included.
+    pub(crate) fn messages(&self) -> &[u8] {
+        &self.covered
+    }
+
     fn missing(&self) -> u16 {
         let here = u16::try_from(self.orders.len()).unwrap_or(u16::MAX);
         self.signed.orders.saturating_sub(here)

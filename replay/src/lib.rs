@@ -15,6 +15,7 @@
 //! | [`flow`], [`stage`] | canonical order flows; an engine without an exchange around it |
 #![forbid(unsafe_code)]
 
+pub mod contract;
 pub mod diff;
 pub mod evidence;
 pub mod export;

@@ -50,7 +50,7 @@ pub use outcome::State;
 pub use pipeline::{
     AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Captured,
     CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, LeafProof, MarketStatus,
-    MissingReadings, Notice, PaymentOutcome, Pipeline, ScheduleAnswer, ScheduleFilter,
+    MissingReadings, Notice, NoticeKind, PaymentOutcome, Pipeline, ScheduleAnswer, ScheduleFilter,
     ScheduleLine, Settings, Summary, TransferLine, VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};

@@ -36,7 +36,7 @@ pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
-pub use grid::{Notice, ScheduleAnswer, ScheduleFilter, ScheduleLine};
+pub use grid::{Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLine};
 pub use missing::{CycleLine, DocumentLine, MarketStatus, MissingReadings};
 pub use paying::PaymentOutcome;
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};

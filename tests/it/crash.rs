@@ -14,7 +14,7 @@ use std::{
 use exchange::{init, node::Layout};
 use gateway::{
     Identity, authority,
-    client::{Connector, TradingSession, sign_new},
+    client::{Connector, TradingSession, accept_contract, offer_contract, sign_new},
     identity,
 };
 use tests::{
@@ -27,12 +27,13 @@ use tests::{
 };
 use tokio::sync::watch;
 use types::{
-    ClientOrderId, Conditions, DeliverySlot, Energy, MarketId, NewOrder, OrderKind, OrderList,
-    Role, Seq, Side, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, ContractTerms, DeliverySlot, Energy, MarketId, NewOrder, OrderKind,
+    OrderList, Role, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
-    outbound::{ExecType, ExecutionReport},
+    inbound::{Logon, ResumePoint},
+    outbound::{ContractReport, ContractState, ExecType, ExecutionReport},
 };
 
 /// Starts the exchange, lets settlement catch up, and stops it again. Returns the position and the
@@ -325,4 +326,67 @@ async fn a_killed_exchange_loses_no_acknowledged_order_and_repeats_none() {
         assert_eq!(day::replay(&dir).trades, u64::try_from(after.trades.len()).unwrap());
         check_settlement(&dir, &after);
     }
+}
+
+/// The next message of a session that is about a contract.
+async fn about_contracts(session: &mut TradingSession) -> Outbound {
+    loop {
+        let message = soon(session.receiver.next()).await.unwrap();
+        if let Outbound::ContractReport(_) | Outbound::ContractInvitation(_) = message {
+            return message;
+        }
+    }
+}
+
+/// Starts the exchange and a session of a platform that is told everything again.
+async fn told_everything(dir: &Path, platform: u16) -> (Running, TradingSession) {
+    let serving = Running::start(["serve", "--data-dir", text(dir)]);
+    let connector = connector(dir, &serving.says("listening on "), platform);
+    let resume = Some(ResumePoint { seq: Seq::ZERO, reports: 0 });
+    let logon = Logon { resume, ..Logon::new(60_000, ShardId::FIRST) };
+    (serving, soon(TradingSession::log_on(&connector, logon)).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_exchange_keeps_an_offer_and_its_acceptance() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("exchange");
+    let key = always_open(&dir)[0];
+    let terms = ContractTerms {
+        key,
+        buyer: SECOND,
+        seller: FIRST,
+        price: price(100),
+        quantity: Energy::from_wh(100),
+        reference: 5,
+        expires: Timestamp::from_ns(key.slot.start().ns()),
+    };
+    let (serving, mut first) = told_everything(&dir, 1).await;
+    let offer = offer_contract(&cast::meter_key(FIRST), ClientOrderId::new(1), Side::Sell, terms);
+    soon(first.sender.send(&[offer])).await.unwrap();
+    let Outbound::ContractReport(open) = about_contracts(&mut first).await else { panic!() };
+    assert_eq!(open.state, ContractState::Open);
+    serving.kill();
+
+    let (serving, mut second) = told_everything(&dir, 2).await;
+    let Outbound::ContractInvitation(invited) = about_contracts(&mut second).await else {
+        panic!()
+    };
+    assert_eq!((invited.offer, invited.terms), (open.offer, terms));
+    let accept = accept_contract(&cast::meter_key(SECOND), ClientOrderId::new(1), &invited);
+    soon(second.sender.send(&[accept])).await.unwrap();
+    let Outbound::ContractReport(agreed) = about_contracts(&mut second).await else { panic!() };
+    assert_eq!((agreed.state, agreed.trade.get()), (ContractState::Agreed, 1));
+    serving.kill();
+
+    let (mut serving, mut first) = told_everything(&dir, 1).await;
+    for expected in
+        [open, ContractReport { client_order: open.client_order, side: open.side, ..agreed }]
+    {
+        assert_eq!(about_contracts(&mut first).await, Outbound::ContractReport(expected));
+    }
+    serving.until(|| day::captured(&dir) >= agreed.seq);
+    serving.terminate();
+    assert_eq!(serving.code(), Some(0));
+    assert_eq!(day::replay(&dir).trades, 1);
 }

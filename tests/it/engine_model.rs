@@ -204,6 +204,13 @@ impl Coverage {
                 self.add(request(rejected.request));
                 reject(rejected.reason)
             }
+            Event::ContractOffered(_) => "contract offered".to_owned(),
+            Event::ContractAgreed(_) => "contract agreed".to_owned(),
+            Event::ContractEnded(ended) => format!("offer {}", ended.state.name()),
+            Event::ContractRestated(restated) => {
+                format!("offer told again as {}", restated.state.name())
+            }
+            Event::Trade(trade) if trade.is_negotiated() => "trade of a contract".to_owned(),
             Event::Trade(trade) if trade.maker.is_none() => "trade in an auction".to_owned(),
             Event::Trade(_) => "trade".to_owned(),
             Event::TradingChanged(control) => format!("trading {}", control.state.name()),
@@ -295,8 +302,19 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 51] = [
+const KINDS: [&str; 62] = [
     "validated",
+    "contract offered",
+    "contract agreed",
+    "trade of a contract",
+    "offer declined",
+    "offer withdrawn",
+    "offer expired",
+    "offer gate_closed",
+    "offer killed",
+    "offer told again as open",
+    "offer told again as agreed",
+    "offer told again as declined",
     "accepted under a delegation",
     "replaced under a delegation",
     "delegated",

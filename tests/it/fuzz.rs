@@ -21,9 +21,10 @@ use tests::{
     mutation::damage,
 };
 use types::{
-    ClientOrderId, Command, Conditions, Delegation, DeliverySlot, Energy, MarketId, MeterId,
-    NewOrder, OrderId, OrderKind, OrderList, Phase, PlatformId, Price, RejectReason, ReplaceOrder,
-    Scope, Seq, SessionId, ShardId, Shards, Side, Signature, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Command, Conditions, ContractTerms, Delegation, DeliverySlot, Energy, MarketId,
+    MeterId, NewOrder, OfferId, OrderId, OrderKind, OrderList, Phase, PlatformId, Price,
+    RejectReason, ReplaceOrder, Scope, Seq, SessionId, ShardId, Shards, Side, Signature, SlotKey,
+    TimeInForce, Timestamp,
 };
 use wire::{
     FrameBuilder, FrameDecoder, Inbound, MarketMessage, Outbound,
@@ -121,6 +122,21 @@ fn signed_replacement() -> Inbound {
     Inbound::ReplaceOrder(SignedReplace { replace, signature: sign(FIRST, &bytes) })
 }
 
+/// A contract that the buyer's meter offers.
+fn offered_contract(buyer: MeterId, seller: MeterId) -> Inbound {
+    let terms = ContractTerms {
+        key: order(1).key,
+        buyer,
+        seller,
+        price: Price::from_micros(200_000),
+        quantity: Energy::from_wh(500),
+        reference: 77,
+        expires: Timestamp::from_seconds(1_800_000_000),
+    };
+    let key = cast::meter_key(buyer);
+    client::offer_contract(&key, ClientOrderId::new(8), Side::Buy, terms)
+}
+
 /// Streams as good clients send them: a logon, then requests of every kind.
 fn streams() -> Vec<Vec<u8>> {
     let client_order = ClientOrderId::new(7);
@@ -143,6 +159,8 @@ fn streams() -> Vec<Vec<u8>> {
         Inbound::SetDeadMan(inbound::DeadMan { after_ms: 5_000 }),
         validation(),
         Inbound::StatusRequest(request),
+        offered_contract(FIRST, SECOND),
+        Inbound::DeclineContract(inbound::OfferRequest { client_order, offer: OfferId::new(1) }),
     ];
     let mut to_sign = client::FrameToSign::default();
     [11, 12].into_iter().for_each(|number| to_sign.push(order(number)));
@@ -300,6 +318,8 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::ResumeComplete(_)
         | Outbound::ResumeTooOld(_)
         | Outbound::MassCancelled(_)
+        | Outbound::ContractReport(_)
+        | Outbound::ContractInvitation(_)
         | Outbound::DelegationReport(_) => "another",
         Outbound::SessionLimits(_) => "limits",
         Outbound::DeadManSet(_) => "dead man",
@@ -447,6 +467,50 @@ fn no_delegation_is_accepted_that_was_not_signed() {
                 let gives_back = matches!(&command, Command::RevokeDelegation(request)
                     if request.signature.is_none());
                 assert!(as_signed || gives_back, "accepted: {command:?}");
+                count(coverage, "as signed");
+            }
+            Err(reason) => {
+                let known = [
+                    RejectReason::SignatureInvalid,
+                    RejectReason::UnknownMeter,
+                    RejectReason::NotAuthorised,
+                ];
+                assert!(known.contains(&reason), "{reason:?}");
+                count(coverage, reason.name());
+            }
+        }
+    });
+}
+
+#[test]
+fn no_contract_is_offered_that_was_not_signed() {
+    let expected =
+        ["no message", "signature_invalid", "unknown_meter", "not_authorised", "as signed"];
+    let directory = everyone();
+    // The last is well signed, by a meter for which the session may not speak.
+    let originals = [
+        offered_contract(FIRST, SECOND),
+        offered_contract(FIRST, MeterId::new(3)),
+        offered_contract(SECOND, FIRST),
+    ];
+    let samples: Vec<Vec<u8>> = originals.iter().map(encoded).collect();
+    let mut room = Vec::new();
+    fuzz("contracts", &expected, |random, coverage| {
+        let mut bytes = samples[usize::try_from(random.below(3)).unwrap()].clone();
+        damage(&mut bytes, &samples, random);
+        let Ok(Inbound::OfferContract(offer)) = Inbound::decode(&mut bytes.as_slice()) else {
+            return count(coverage, "no message");
+        };
+        let inbound::Offer { client_order, terms, signature, offered_by } = offer;
+        let origin = FIRST_PLATFORM;
+        let request = types::OfferContract { origin, client_order, terms, offered_by, signature };
+        match verifier::check(&Command::OfferContract(request), &directory, &mut room) {
+            Ok(()) => {
+                let as_signed = originals[..2].iter().any(|one| {
+                    matches!(one, Inbound::OfferContract(one)
+                        if (one.terms, one.signature) == (terms, signature))
+                });
+                assert!(as_signed, "accepted: {request:?}");
                 count(coverage, "as signed");
             }
             Err(reason) => {

@@ -22,6 +22,8 @@ const LIMITS: Limits = Limits {
     slots_max: 9,
     markets_max: 3,
     parties_max: 9,
+    offers_max: 24,
+    platform_offers_max: 8,
     shard: 0,
 };
 /// Every command of a history causes refusals, trades, auctions; 600 of them fill several segments.

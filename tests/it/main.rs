@@ -5,6 +5,7 @@ mod authority;
 mod batches;
 mod certificates;
 mod command_line;
+mod contracts;
 mod crash;
 mod delegation;
 mod demo;

@@ -165,6 +165,8 @@ impl Source {
 
     fn note(&mut self, event: &Event) {
         match event {
+            // What two sides agree on between themselves is no trade of the market.
+            Event::Trade(trade) if trade.is_negotiated() => {}
             Event::Trade(trade) => {
                 let counted = self.told.entry(trade.key).or_default();
                 counted.trades += 1;

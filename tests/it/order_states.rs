@@ -8,7 +8,9 @@ use gateway::{
     egress::reports_to,
 };
 use tests::model::history::{History, Random, limits};
-use types::{CancelReason, Energy, Event, OrderId, PlatformId, Price, Seq, Timestamp, TradeId};
+use types::{
+    CancelReason, Command, Energy, Event, OrderId, PlatformId, Price, Seq, Sequenced, TradeId,
+};
 use wire::{
     Outbound,
     outbound::{ExecType, ExecutionReport, ResumeComplete, ResumeTooOld},
@@ -45,8 +47,8 @@ impl Client {
         Self { platform, once, again, away, is_away: false, reports: Vec::new() }
     }
 
-    fn take(&mut self, seq: Seq, time: Timestamp, events: &[Event], random: &mut Random) {
-        for message in events.iter().flat_map(|event| reports_to(self.platform, seq, time, event)) {
+    fn take(&mut self, command: &Sequenced<Command>, events: &[Event], random: &mut Random) {
+        for message in events.iter().flat_map(|event| reports_to(self.platform, command, event)) {
             self.once.take(&message);
             self.again.take(&message);
             if !self.is_away {
@@ -172,7 +174,7 @@ fn after_any_history_states_are_what_the_engine_knows() {
             history.observe(&events);
             learn(&mut truth, &events);
             for client in &mut clients {
-                client.take(command.seq, command.time, &events, &mut random);
+                client.take(&command, &events, &mut random);
                 if client.is_away && random.once_in(50) {
                     client.come_back(&engine, command.seq);
                 } else if random.once_in(100) {

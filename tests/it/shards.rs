@@ -227,7 +227,7 @@ fn slot_of(command: &Command, slots: &BTreeMap<OrderId, SlotKey>) -> Option<Slot
     match command.about() {
         About::Slot(key) => Some(key),
         About::Order(order) => Some(slots[&order]),
-        About::Everything => None,
+        About::Offer(_) | About::Everything => None,
     }
 }
 

@@ -12,7 +12,7 @@ use types::{
 use wire::{
     Inbound, Outbound,
     inbound::{Logon, Test},
-    outbound::{DelegationReport, DelegationState, ExecType, ExecutionReport},
+    outbound::{ContractReport, DelegationReport, DelegationState, ExecType, ExecutionReport},
 };
 
 use crate::{
@@ -307,6 +307,11 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         Inbound::RevokeDelegation(revoke) => revoke.client_order,
         Inbound::DelegatedOrder(order) => order.client_order,
         Inbound::DelegatedReplace(replace) => replace.client_order,
+        Inbound::OfferContract(offer) => offer.client_order,
+        Inbound::AcceptContract(accept) => accept.client_order,
+        Inbound::DeclineContract(request) | Inbound::WithdrawContract(request) => {
+            request.client_order
+        }
         Inbound::FrameSignature(_)
         | Inbound::Logon(_)
         | Inbound::Logout(_)
@@ -327,7 +332,9 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
             report.client_order == client_order
                 && !matches!(report.exec_type, ExecType::Trade | ExecType::Expired)
         }
-        Outbound::SessionAccepted(_)
+        Outbound::ContractReport(report) => report.client_order == client_order,
+        Outbound::ContractInvitation(_)
+        | Outbound::SessionAccepted(_)
         | Outbound::SessionRejected(_)
         | Outbound::Heartbeat(_)
         | Outbound::LoggedOut(_)
@@ -354,6 +361,10 @@ pub fn told(message: &Outbound) -> String {
         Outbound::GoingAway(_) => "going away".to_owned(),
         Outbound::TestReply(test) => format!("test {}", test.token),
         Outbound::DelegationReport(report) => told_delegation(report),
+        Outbound::ContractReport(report) => told_contract(report),
+        Outbound::ContractInvitation(invitation) => {
+            format!("invited to {} of {}", invitation.offer, invitation.terms.quantity.wh())
+        }
         Outbound::SessionLimits(limits) => format!("limits {} orders/s", limits.orders_per_s),
         Outbound::ResumeComplete(_) => "told everything".to_owned(),
         Outbound::ResumeTooOld(_) => "too old".to_owned(),
@@ -375,6 +386,15 @@ fn told_delegation(report: &DelegationReport) -> String {
         DelegationState::Ended => format!("no delegation up to {number} of meter {meter}"),
         DelegationState::Refused => format!("delegation rejected {}", reason()),
         DelegationState::EndRefused => format!("revocation rejected {}", reason()),
+    }
+}
+
+fn told_contract(report: &ContractReport) -> String {
+    let ContractReport { offer, trade, state, .. } = report;
+    match RejectReason::from_code(report.reason) {
+        Some(reason) => format!("{state:?} {}", reason.name()),
+        None if trade.get() > 0 => format!("{state:?} {offer} as trade {trade}"),
+        None => format!("{state:?} {offer}"),
     }
 }
 

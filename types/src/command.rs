@@ -1,10 +1,11 @@
 //! Commands: everything that changes the state of the exchange, in the order it was decided.
 
 use crate::{
+    contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
     identity::{KeyId, Signature},
-    ids::{ClientOrderId, MeterId, OrderId, PlatformId, Seq, SessionId},
+    ids::{ClientOrderId, MeterId, OfferId, OrderId, PlatformId, Seq, SessionId},
     market::MarketDefinition,
     order::{Conditions, OrderKind, OrderList, Side, TimeInForce},
     participant::{MeterRegistration, PartyRegistration},
@@ -273,10 +274,18 @@ pub enum Command {
     DelegatedOrder(DelegatedOrder),
     /// A replacement under a delegation.
     DelegatedReplace(DelegatedReplace),
+    /// One side offers a contract to the other.
+    OfferContract(OfferContract),
+    /// The other side agrees.
+    AcceptContract(AcceptContract),
+    /// The other side does not.
+    DeclineContract(OfferRequest),
+    /// Who offered a contract takes it back.
+    WithdrawContract(OfferRequest),
 }
 
 impl Command {
-    /// Whether it asks for more than to take back: an order, or more of one.
+    /// Whether it asks for more than to take back: an order, or more of one, or a contract.
     #[must_use]
     pub const fn makes_orders(&self) -> bool {
         matches!(
@@ -286,6 +295,8 @@ impl Command {
                 | Self::ActivateOrder(_)
                 | Self::DelegatedOrder(_)
                 | Self::DelegatedReplace(_)
+                | Self::OfferContract(_)
+                | Self::AcceptContract(_)
         )
     }
 
@@ -313,6 +324,11 @@ impl Command {
             Self::SignedFrame(frame) => Some(frame.origin),
             Self::DelegatedOrder(delegated) => Some(delegated.origin),
             Self::DelegatedReplace(delegated) => Some(delegated.origin),
+            Self::OfferContract(offer) => Some(offer.origin),
+            Self::AcceptContract(accept) => Some(accept.origin),
+            Self::DeclineContract(request) | Self::WithdrawContract(request) => {
+                Some(request.origin)
+            }
             Self::DefineMarket(_)
             | Self::RegisterParty(_)
             | Self::RegisterMeter(_)
@@ -344,6 +360,11 @@ impl Command {
             Self::RevokeDelegation(request) => request.client_order,
             Self::DelegatedOrder(delegated) => delegated.order.client_order,
             Self::DelegatedReplace(delegated) => delegated.replace.client_order,
+            Self::OfferContract(offer) => offer.client_order,
+            Self::AcceptContract(accept) => accept.client_order,
+            Self::DeclineContract(request) | Self::WithdrawContract(request) => {
+                request.client_order
+            }
             Self::SignedFrame(_)
             | Self::DefineMarket(_)
             | Self::RegisterParty(_)
@@ -373,6 +394,12 @@ impl Command {
         }
     }
 
+    /// The signature of an offer of a contract, which its event does not repeat.
+    #[must_use]
+    pub const fn offer_signature(&self) -> Option<&Signature> {
+        if let Self::OfferContract(offer) = self { Some(&offer.signature) } else { None }
+    }
+
     /// Whether it is one of the orders that a [`SignedFrame`] covers.
     #[must_use]
     pub const fn is_of_signed_frame(&self) -> bool {
@@ -397,6 +424,11 @@ impl Command {
             Self::ReduceOrder(reduce) => About::Order(reduce.order),
             // Number 0 is no order's: it is asked by the platform's number.
             Self::AskOrder(request) if request.order.get() != 0 => About::Order(request.order),
+            Self::OfferContract(offer) => About::Slot(offer.terms.key),
+            Self::AcceptContract(accept) => About::Offer(accept.offer),
+            Self::DeclineContract(request) | Self::WithdrawContract(request) => {
+                About::Offer(request.offer)
+            }
             Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
             Self::MassCancel(MassCancel { slot: None, .. })
             | Self::AskOrder(_)
@@ -422,6 +454,8 @@ pub enum About {
     Slot(SlotKey),
     /// An order that was accepted.
     Order(OrderId),
+    /// An offer of a contract.
+    Offer(OfferId),
     /// No single slot: what every shard knows.
     Everything,
 }

@@ -3,6 +3,7 @@
 use crate::{
     auction::AuctionResult,
     command::Origin,
+    contract::{ContractAgreed, ContractEnded, ContractOffered, ContractRestated},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
@@ -41,6 +42,14 @@ pub enum Request {
     Validate = 13,
     /// A question about an order.
     Ask = 14,
+    /// An offer of a contract.
+    Offer = 9,
+    /// The acceptance of one.
+    Accept = 10,
+    /// The refusal of one by the other side.
+    Decline = 11,
+    /// An offer that is taken back.
+    Withdraw = 12,
 }
 
 impl Request {
@@ -59,6 +68,10 @@ impl Request {
             8 => Some(Self::Revoke),
             13 => Some(Self::Validate),
             14 => Some(Self::Ask),
+            9 => Some(Self::Offer),
+            10 => Some(Self::Accept),
+            11 => Some(Self::Decline),
+            12 => Some(Self::Withdraw),
             _ => None,
         }
     }
@@ -230,7 +243,8 @@ pub struct TradeSide {
     pub leaves: Energy,
 }
 
-/// A match: one seller's meter, one buyer's meter, one price.
+/// A match: one seller's meter, one buyer's meter, one price. Negotiated by the two, it is of no order:
+/// both numbers are 0, and [`ContractAgreed`] stands before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trade {
     /// Its number.
@@ -245,8 +259,16 @@ pub struct Trade {
     pub buy: TradeSide,
     /// Who gives it.
     pub sell: TradeSide,
-    /// The side that was resting, or `None` in an auction.
+    /// The side that was resting, or `None` in an auction and where it was negotiated.
     pub maker: Option<Side>,
+}
+
+impl Trade {
+    /// Whether the two sides agreed on it between themselves. Then it is no price of a book.
+    #[must_use]
+    pub const fn is_negotiated(&self) -> bool {
+        self.buy.order.get() == 0
+    }
 }
 
 /// An order left its book for a while, or came back to it.
@@ -378,7 +400,7 @@ pub enum Event {
     MassCancelled(MassCancelled),
     /// A request was refused.
     OrderRejected(OrderRejected),
-    /// Two orders met.
+    /// Two orders met, or two sides agreed.
     Trade(Trade),
     /// A scope may trade, or may not.
     TradingChanged(TradingControl),
@@ -390,6 +412,14 @@ pub enum Event {
     MeterDelegated(MeterDelegated),
     /// A meter has none up to a number.
     DelegationRevoked(DelegationRevoked),
+    /// A contract is offered.
+    ContractOffered(ContractOffered),
+    /// Both sides have signed a contract. Its trade follows.
+    ContractAgreed(ContractAgreed),
+    /// An offer is gone.
+    ContractEnded(ContractEnded),
+    /// An offer or acceptance sent again.
+    ContractRestated(ContractRestated),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

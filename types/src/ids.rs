@@ -74,6 +74,10 @@ id! {
     TradeId(u64)
 }
 id! {
+    /// An offer of a contract, numbered by the engine from 1 upwards in order of arrival.
+    OfferId(u64)
+}
+id! {
     /// The platform's own number of an order; unique among the platform's accepted orders.
     ClientOrderId(u64)
 }

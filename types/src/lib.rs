@@ -10,6 +10,7 @@ pub mod auction;
 pub mod calendar;
 pub mod code;
 pub mod command;
+pub mod contract;
 pub mod control;
 pub mod delegation;
 pub mod event;
@@ -31,6 +32,10 @@ pub use command::{
     MassCancel, NewOrder, OrderRequest, Origin, ReduceOrder, ReplaceOrder, RevokeDelegation,
     Sequenced, SignedFrame, SignedNewOrder, SignedReplaceOrder,
 };
+pub use contract::{
+    AcceptContract, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
+    ContractTerms, OfferContract, OfferRequest, OfferState, OpenOffer,
+};
 pub use control::{
     Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,
     TradingControl, TradingState,
@@ -43,8 +48,8 @@ pub use event::{
 };
 pub use identity::{Digest, KeyId, PublicKey, Signature};
 pub use ids::{
-    ClientOrderId, MarketId, MeterId, OrderId, OwnerId, PlatformId, RetailerId, Seq, SessionId,
-    TradeId, UtilityId,
+    ClientOrderId, MarketId, MeterId, OfferId, OrderId, OwnerId, PlatformId, RetailerId, Seq,
+    SessionId, TradeId, UtilityId,
 };
 pub use market::{MarketDefinition, MarketError, Phase};
 pub use order::{

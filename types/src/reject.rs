@@ -87,6 +87,15 @@ reasons! {
     DelegationExceeded = 27, "delegation_exceeded", false;
     /// A delegation or revocation of the meter with this number or a higher one is known.
     DelegationOutdated = 28, "delegation_outdated", false;
+    /// No offer of this number is open.
+    UnknownOffer = 29, "unknown_offer", false;
+    /// What was accepted is not what was offered.
+    TermsDiffer = 30, "terms_differ", false;
+    /// Both sides of the contract are one meter or, where the market does not let it trade with itself,
+    /// one owner.
+    SameParty = 31, "same_party", false;
+    /// The two meters have a contract or an offer with this reference in the slot, with other content.
+    ReferenceTaken = 32, "reference_taken", false;
 
     /// No market of this number is defined.
     UnknownMarket = 40, "unknown_market", false;
@@ -114,7 +123,8 @@ reasons! {
     CapacityExceeded = 51, "capacity_exceeded", true;
     /// The meter has open orders on the other side, with which this order could match in the call.
     SelfTrade = 52, "self_trade", true;
-    /// The engine holds as many open orders as it is configured for.
+    /// The engine holds as many open orders as it is configured for, or as many offers of contracts of
+    /// everyone or of the platform.
     OrderLimitReached = 53, "order_limit_reached", true;
 
     /// The quantity is below the market's smallest.

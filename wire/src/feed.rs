@@ -178,7 +178,7 @@ messages! {
         MeterRegistered(At<MeterRegistration>) = 133, 120;
         /// A slot moved on.
         SlotPhaseChanged(At<SlotPhaseChanged>) = 134, 48;
-        /// Two orders met.
+        /// Two orders met, or two sides agreed: then the numbers of both orders are 0.
         Trade(At<Trade>) = 135, 136;
         /// A call ended.
         AuctionUncrossed(At<AuctionResult>) = 136, 128;
@@ -214,6 +214,10 @@ impl FeedMessage {
             | Event::CreditReleased(_)
             | Event::MeterDelegated(_)
             | Event::DelegationRevoked(_)
+            | Event::ContractOffered(_)
+            | Event::ContractAgreed(_)
+            | Event::ContractEnded(_)
+            | Event::ContractRestated(_)
             | Event::CommandRejected(_) => None,
         }
     }

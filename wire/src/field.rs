@@ -2,9 +2,9 @@
 
 use types::{
     ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind,
-    MarketId, MeterId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power, Price,
-    PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side,
-    Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
+    MarketId, MeterId, OfferId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power,
+    Price, PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId,
+    Side, Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -110,6 +110,7 @@ number_fields! {
     OwnerId: u32 = get / new;
     SessionId: u32 = get / new;
     OrderId: u64 = get / new;
+    OfferId: u64 = get / new;
     TradeId: u64 = get / new;
     ClientOrderId: u64 = get / new;
     KeyId: u64 = get / new;

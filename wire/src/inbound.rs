@@ -1,9 +1,9 @@
 //! Stop 2 of an order's life: bytes become a message, or a [`DecodeError`].
 
 use types::{
-    ClientOrderId, Conditions, Delegation, Energy, KeyId, ListKind, MarketId, MeterId, NewOrder,
-    OrderId, OrderKind, OrderList, PlatformId, Price, ReplaceOrder, Scope, Seq, ShardId, Side,
-    Sides, Signature, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, ContractTerms, Delegation, Energy, KeyId, ListKind, MarketId,
+    MeterId, NewOrder, OfferId, OrderId, OrderKind, OrderList, PlatformId, Price, ReplaceOrder,
+    Scope, Seq, ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp,
 };
 
 use crate::field::{ConditionFlags, DecodeError, Field};
@@ -323,6 +323,76 @@ pub struct FrameSignature {
 }
 layout! { FrameSignature { signature: Signature, key: KeyId, orders: u16, zero 6, } }
 
+layout! {
+    ContractTerms {
+        price: Price,
+        quantity: Energy,
+        reference: u64,
+        expires: Timestamp,
+        key: SlotKey,
+        buyer: MeterId,
+        seller: MeterId,
+    }
+}
+const _: () = assert!(ContractTerms::SIZE == 48);
+
+/// A contract that one side offers, and its meter's signature over [`crate::signing::contract`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// What is signed.
+    pub terms: ContractTerms,
+    /// By the key of the meter that offers.
+    pub signature: Signature,
+    /// Which side that meter is.
+    pub offered_by: Side,
+}
+layout! {
+    Offer {
+        client_order: ClientOrderId,
+        terms: ContractTerms,
+        signature: Signature,
+        offered_by: Side,
+        zero 7,
+    }
+}
+
+/// The agreement of the other side, and its meter's signature over [`crate::signing::contract`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accept {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// The offer.
+    pub offer: OfferId,
+    /// What is signed: the terms of the offer.
+    pub terms: ContractTerms,
+    /// By the key of the meter that agrees.
+    pub signature: Signature,
+    /// Which side that meter is.
+    pub accepted_by: Side,
+}
+layout! {
+    Accept {
+        client_order: ClientOrderId,
+        offer: OfferId,
+        terms: ContractTerms,
+        signature: Signature,
+        accepted_by: Side,
+        zero 7,
+    }
+}
+
+/// What is asked of an offer, where no more words are needed: to decline or to withdraw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfferRequest {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// The offer.
+    pub offer: OfferId,
+}
+layout! { OfferRequest { client_order: ClientOrderId, offer: OfferId, } }
+
 /// What is asked of an order, where no more words are needed: to cancel, hibernate or activate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderRequest {
@@ -409,6 +479,14 @@ messages! {
         StatusRequest(OrderRequest) = 18, 24;
         /// Sets the platform's dead-man switch at the shard; answered by `DeadManSet`.
         SetDeadMan(DeadMan) = 20, 16;
+        /// Offers a contract to another meter, whose platform is invited.
+        OfferContract(Offer) = 24, 136;
+        /// Agrees to a contract that was offered: it is a trade.
+        AcceptContract(Accept) = 25, 144;
+        /// Does not agree to a contract that was offered.
+        DeclineContract(OfferRequest) = 26, 24;
+        /// Takes an offer of the platform back.
+        WithdrawContract(OfferRequest) = 27, 24;
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a client is told on a trading session.
 
 use types::{
-    ClientOrderId, Energy, MeterId, OrderId, Price, RejectReason, Scope, Seq, SessionId, ShardId,
-    Side, Timestamp, TradeId,
+    ClientOrderId, ContractTerms, Energy, MeterId, OfferId, OfferState, OrderId, Price,
+    RejectReason, Scope, Seq, SessionId, ShardId, Side, Signature, Timestamp, TradeId,
 };
 
 use crate::{
@@ -360,6 +360,147 @@ pub struct Applied {
     pub client_order: ClientOrderId,
 }
 layout! { Applied { seq: Seq, client_order: ClientOrderId, } }
+/// What is reported of an offer of a contract: where it stands, or which request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ContractState {
+    /// It waits for the other side.
+    Open = 0,
+    /// Both sides have signed: there is a trade.
+    Agreed = 1,
+    /// The other side does not want it.
+    Declined = 2,
+    /// Who offered it took it back.
+    Withdrawn = 3,
+    /// Its last instant has passed.
+    Expired = 4,
+    /// The gate of its slot closed.
+    GateClosed = 5,
+    /// The scope of one of its meters was killed.
+    Killed = 6,
+    /// An offer was refused.
+    OfferRefused = 16,
+    /// An acceptance was refused.
+    AcceptRefused = 17,
+    /// The request to decline an offer was refused.
+    DeclineRefused = 18,
+    /// The request to withdraw an offer was refused.
+    WithdrawRefused = 19,
+}
+
+impl ContractState {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Open,
+        Self::Agreed,
+        Self::Declined,
+        Self::Withdrawn,
+        Self::Expired,
+        Self::GateClosed,
+        Self::Killed,
+        Self::OfferRefused,
+        Self::AcceptRefused,
+        Self::DeclineRefused,
+        Self::WithdrawRefused,
+    ];
+
+    /// The code in messages.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<OfferState> for ContractState {
+    fn from(state: OfferState) -> Self {
+        match state {
+            OfferState::Open => Self::Open,
+            OfferState::Agreed => Self::Agreed,
+            OfferState::Declined => Self::Declined,
+            OfferState::Withdrawn => Self::Withdrawn,
+            OfferState::Expired => Self::Expired,
+            OfferState::GateClosed => Self::GateClosed,
+            OfferState::Killed => Self::Killed,
+        }
+    }
+}
+
+impl Field for ContractState {
+    const SIZE: usize = 1;
+    const NAME: &'static str = "u8";
+    fn put(&self, out: &mut Vec<u8>) {
+        self.code().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let code = u8::take(bytes)?;
+        Self::ALL
+            .into_iter()
+            .find(|state| state.code() == code)
+            .ok_or(DecodeError::BadField("ContractState"))
+    }
+}
+
+/// What became of a contract: told to both sides' platforms. Sent only after it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContractReport {
+    /// Position in the journal of the command that caused it.
+    pub seq: Seq,
+    /// When that command was sequenced.
+    pub time: Timestamp,
+    /// The platform's number of the request; of its offer where it did not ask; 0 where it did neither.
+    pub client_order: ClientOrderId,
+    /// The offer, or 0 where it was refused.
+    pub offer: OfferId,
+    /// The trade of an agreement, or 0. There is no `ExecutionReport` of it.
+    pub trade: TradeId,
+    /// Why it was refused, or 0.
+    pub reason: u16,
+    /// What is reported.
+    pub state: ContractState,
+    /// Which side of the contract the platform is told for; none where it was refused.
+    pub side: Option<Side>,
+}
+layout! {
+    ContractReport {
+        seq: Seq,
+        time: Timestamp,
+        client_order: ClientOrderId,
+        offer: OfferId,
+        trade: TradeId,
+        reason: u16,
+        state: ContractState,
+        side: Option<Side>,
+        zero 4,
+    }
+}
+
+/// A contract is offered to a meter of the platform. Sent only after it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContractInvitation {
+    /// Position in the journal of the offer.
+    pub seq: Seq,
+    /// When it was sequenced.
+    pub time: Timestamp,
+    /// The offer.
+    pub offer: OfferId,
+    /// What is offered.
+    pub terms: ContractTerms,
+    /// By the meter that offers, over [`crate::signing::contract`].
+    pub signature: Signature,
+    /// Which side that meter is; the platform's is the other one.
+    pub offered_by: Side,
+}
+layout! {
+    ContractInvitation {
+        seq: Seq,
+        time: Timestamp,
+        offer: OfferId,
+        terms: ContractTerms,
+        signature: Signature,
+        offered_by: Side,
+        zero 7,
+    }
+}
 
 messages! {
     /// What the exchange sends on a trading session.
@@ -394,6 +535,10 @@ messages! {
         SessionLimits(SessionLimits) = 79, 32;
         /// Answer to `SetDeadMan`.
         DeadManSet(DeadMan) = 80, 16;
+        /// What became of a contract.
+        ContractReport(ContractReport) = 81, 56;
+        /// A contract is offered to a meter of the platform: to accept or to decline.
+        ContractInvitation(ContractInvitation) = 82, 152;
     }
 }
 
@@ -405,6 +550,8 @@ impl Outbound {
             Self::ExecutionReport(report) => Some(report.seq),
             Self::MassCancelled(report) => Some(report.seq),
             Self::DelegationReport(report) => Some(report.seq),
+            Self::ContractReport(report) => Some(report.seq),
+            Self::ContractInvitation(invitation) => Some(invitation.seq),
             Self::SessionAccepted(_)
             | Self::SessionRejected(_)
             | Self::Heartbeat(_)

@@ -1,7 +1,9 @@
 //! The bytes that a meter's or a platform's key signs: a domain tag, then the fields as they stand in the
 //! message; of a frame the digest of its orders.
 
-use types::{Delegation, Digest, KeyId, MeterId, NewOrder, PlatformId, ReplaceOrder};
+use types::{
+    ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder, PlatformId, ReplaceOrder,
+};
 
 use crate::{
     Inbound,
@@ -21,6 +23,10 @@ pub const DELEGATION_TAG: &[u8; 24] = b"gridcross delegation v1\0";
 pub const REVOCATION_TAG: &[u8; 24] = b"gridcross revocation v1\0";
 /// Precedes a platform's signature over the orders of a frame. 24 bytes.
 pub const FRAME_TAG: &[u8; 24] = b"gridcross frame v1\0\0\0\0\0\0";
+/// Precedes the terms of a contract. 24 bytes.
+pub const CONTRACT_TAG: &[u8; 24] = b"gridcross contract v1\0\0\0";
+/// Bytes that are signed of a contract: 24 of tag, 48 of terms.
+pub const CONTRACT_SIGNED_BYTES: usize = CONTRACT_TAG.len() + ContractTerms::SIZE;
 /// Bytes that are signed of a delegation: 24 of tag, 72 of fields.
 pub const DELEGATION_SIGNED_BYTES: usize = DELEGATION_TAG.len() + Delegation::SIZE;
 /// Bytes that are signed of the end of a delegation: 24 of tag, 8 of number, 4 of meter, 4 zero.
@@ -63,6 +69,13 @@ pub fn delegation(delegation: &Delegation, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(DELEGATION_TAG);
     delegation.put(out);
+}
+
+/// Appends the signed bytes of a contract, the same for both meters, to an emptied `out`.
+pub fn contract(terms: &ContractTerms, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(CONTRACT_TAG);
+    terms.put(out);
 }
 
 /// Appends the signed bytes of the end of a meter's delegations to an emptied `out`.

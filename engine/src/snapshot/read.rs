@@ -2,15 +2,17 @@
 //! not stop the process.
 
 use types::{
-    Allocation, ClientOrderId, Code, Currency, Delegation, DeliverySlot, Digest, Energy, KeyId,
-    Lead, ListKind, MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money,
-    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side,
-    Sides, SlotKey, Timestamp, TradingControl, TradingState, UtilityId,
+    Allocation, ClientOrderId, Code, ContractTerms, Currency, Delegation, DeliverySlot, Digest,
+    Energy, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MeterId,
+    MeterRegistration, Money, OfferState, OrderList, OwnerId, Party, PartyRegistration, Phase,
+    PlatformId, Power, Price, PriceRule, PublicKey, RetailerId, Role, Scope, SelfTradeAction,
+    SelfTradeScope, Seq, SessionId, Side, Sides, Signature, SlotKey, Timestamp, TradeId,
+    TradingControl, TradingState, UtilityId,
 };
 
-use super::{SnapshotError, TITLE};
+use super::{SnapshotError, TITLE, TITLE_WITH_OFFERS};
 use crate::{
+    contracts::Offer,
     engine::Engine,
     index::NONE,
     limits::Limits,
@@ -27,7 +29,9 @@ struct Bytes<'a> {
 }
 
 pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
-    if snapshot.first_chunk::<20>() != Some(TITLE) {
+    let title = snapshot.first_chunk::<20>();
+    let has_offers = title == Some(TITLE_WITH_OFFERS);
+    if !has_offers && title != Some(TITLE) {
         return Err(SnapshotError::UnknownFormat);
     }
     let mut bytes = Bytes { all: snapshot, at: TITLE.len() };
@@ -46,6 +50,9 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     }
     bytes.credit(&mut engine)?;
     bytes.lists(&mut engine)?;
+    if has_offers {
+        bytes.offers(&mut engine)?;
+    }
     let expected = Digest::new(bytes.array()?);
     if bytes.at != snapshot.len() {
         return Err(SnapshotError::TrailingBytes(bytes.at));
@@ -403,6 +410,57 @@ impl Bytes<'_> {
             }
         }
         Ok(())
+    }
+
+    fn offers(&mut self, engine: &mut Engine) -> Outcome<()> {
+        engine.contracts.made = self.u64()?;
+        for _ in 0..self.u32()? {
+            let number = self.u64()?;
+            let offer = self.offer(engine)?;
+            let is_given = number >= 1 && number <= engine.contracts.made;
+            self.known(is_given.then_some(()))?;
+            self.known(engine.contracts.put(number, offer).then_some(()))?;
+            if offer.state != OfferState::Agreed {
+                continue;
+            }
+            let wh = self.fine(u32::try_from(offer.terms.quantity.wh()))?;
+            let book = engine.slots.book_mut(engine.slots.slot(offer.slot).book);
+            for side in [Side::Buy, Side::Sell] {
+                let used = book.used_mut(offer.terms.meter(side), side);
+                *used = self.known(used.checked_add(wh))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn offer(&mut self, engine: &Engine) -> Outcome<Offer> {
+        let slot = self.u32()?;
+        let is_known = slot < engine.slots.len() && engine.slots.slot(slot).book != NONE;
+        let key = self.known(is_known.then(|| engine.slots.slot(slot).key))?;
+        let [offered_by, state] = self.array()?;
+        let offer = Offer {
+            slot,
+            offered_by: self.known(Side::from_code(offered_by))?,
+            state: self.known(OfferState::from_code(state))?,
+            offerer: PlatformId::new(self.u16()?),
+            invited: PlatformId::new(self.u16()?),
+            offered_as: ClientOrderId::new(self.u64()?),
+            trade: TradeId::new(self.u64()?),
+            signature: Signature::new(self.array()?),
+            terms: ContractTerms {
+                key,
+                buyer: MeterId::new(self.u32()?),
+                seller: MeterId::new(self.u32()?),
+                price: Price::from_micros(self.i64()?),
+                quantity: Energy::from_wh(self.u64()?),
+                reference: self.u64()?,
+                expires: Timestamp::from_ns(self.i64()?),
+            },
+        };
+        for side in [Side::Buy, Side::Sell] {
+            self.known(engine.registry.meter(offer.terms.meter(side)))?;
+        }
+        Ok(offer)
     }
 
     fn lists(&mut self, engine: &mut Engine) -> Outcome<()> {

@@ -4,8 +4,9 @@ use types::{
     Delegation, MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, Price, Side,
 };
 
-use super::TITLE;
+use super::{TITLE, TITLE_WITH_OFFERS};
 use crate::{
+    contracts::Offer,
     engine::Engine,
     index::NONE,
     ladder::queue,
@@ -18,7 +19,8 @@ use crate::{
 pub(super) struct Bytes(Vec<u8>);
 
 pub(super) fn engine(engine: &Engine) -> Vec<u8> {
-    let mut bytes = Bytes(TITLE.to_vec());
+    let has_offers = engine.contracts.made > 0;
+    let mut bytes = Bytes(if has_offers { TITLE_WITH_OFFERS } else { TITLE }.to_vec());
     bytes.u64(engine.last_seq.get());
     bytes.i64(engine.last_time.ns());
     bytes.u64(engine.trades);
@@ -46,6 +48,10 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
         bytes.i128(account.owed);
     });
     bytes.list(engine.lists.in_order().iter(), Bytes::order_list);
+    if has_offers {
+        bytes.u64(engine.contracts.made);
+        bytes.list(engine.contracts.iter(), Bytes::offer);
+    }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
 }
@@ -226,6 +232,24 @@ impl Bytes {
             bytes.u32(meter);
             bytes.u32(count);
         });
+    }
+
+    fn offer(&mut self, (number, offer): (u64, &Offer)) {
+        self.u64(number);
+        self.u32(offer.slot);
+        self.u8(offer.offered_by.code());
+        self.u8(offer.state.code());
+        self.u16(offer.offerer.get());
+        self.u16(offer.invited.get());
+        self.u64(offer.offered_as.get());
+        self.u64(offer.trade.get());
+        self.0.extend_from_slice(offer.signature.as_bytes());
+        self.u32(offer.terms.buyer.get());
+        self.u32(offer.terms.seller.get());
+        self.i64(offer.terms.price.micros());
+        self.u64(offer.terms.quantity.wh());
+        self.u64(offer.terms.reference);
+        self.i64(offer.terms.expires.ns());
     }
 
     fn order_list(&mut self, list: &List) {

@@ -457,6 +457,10 @@ const WAYS: &[(RejectReason, &str)] = {
             R::DelegationExceeded,
             "open\ndelegate S1 to 1 number 1 sell\nbuy S1 1kWh @ 4.00 delegated",
         ),
+        (R::UnknownOffer, "offer S1 to B1 1kWh @ 4.00\ndecline %1"),
+        (R::TermsDiffer, "open\noffer S1 to B1 1kWh @ 4.00\naccept %1 but 2kWh"),
+        (R::SameParty, "open\noffer S1 to S1 1kWh @ 4.00"),
+        (R::ReferenceTaken, "open\noffer S1 to B1 1kWh @ 4.00\noffer S1 to B1 2kWh @ 4.00"),
         (R::DelegationOutdated, "delegate S1 to 1 number 2\ndelegate S1 to 1 number 1"),
     ]
 };

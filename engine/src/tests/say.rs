@@ -1,8 +1,9 @@
 //! Events as text.
 
 use types::{
-    CancelReason, DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, Phase,
-    Price, Scope, Timestamp, TradeSide, TradingControl,
+    CancelReason, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
+    DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, OfferState,
+    OrderRestated, Phase, Price, Scope, Timestamp, TradeSide, TradingControl,
 };
 
 /// One line for an event of a command of this time.
@@ -10,6 +11,10 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
     match event {
         Event::MeterDelegated(delegated) => delegation(delegated),
         Event::DelegationRevoked(revoked) => revocation(revoked),
+        Event::ContractOffered(offered) => contract_offered(offered),
+        Event::ContractAgreed(agreed) => contract_agreed(agreed),
+        Event::ContractEnded(ended) => contract_ended(ended),
+        Event::ContractRestated(restated) => contract_restated(restated),
         Event::MarketDefined(market) => format!("market {} defined", market.market),
         Event::PartyRegistered(party) => format!("{} registered", party.party),
         Event::MeterRegistered(meter) => format!("meter {} registered", meter.meter),
@@ -29,12 +34,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         ),
         Event::OrderAccepted(accepted) => format!("accepted #{}", accepted.order),
         Event::OrderValidated(validated) => format!("validated {}", validated.client_order),
-        Event::OrderRestated(restated) => format!(
-            "restated #{} filled {} leaves {}",
-            restated.order,
-            energy(restated.filled),
-            energy(restated.leaves)
-        ),
+        Event::OrderRestated(restated) => order_restated(restated),
         Event::OrderReplaced(replaced) => format!(
             "replaced #{} {} @ {}{}",
             replaced.order,
@@ -81,6 +81,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
 /// Whether an order's last instant has passed.
 pub(super) fn is_expiry(event: &Event) -> bool {
     matches!(event, Event::OrderCancelled(cancelled) if cancelled.reason == CancelReason::Expired)
+        || matches!(event, Event::ContractEnded(ended) if ended.state == OfferState::Expired)
 }
 
 fn mass_cancelled(done: &MassCancelled) -> String {
@@ -116,6 +117,33 @@ pub(super) fn price(price: Option<Price>) -> String {
 pub(super) fn money(money: Money) -> String {
     let (sign, minor) = (if money.minor() < 0 { "-" } else { "" }, money.minor().unsigned_abs());
     format!("{sign}{}.{:02}", minor / 100, minor % 100)
+}
+
+fn order_restated(OrderRestated { order, filled, leaves, .. }: &OrderRestated) -> String {
+    format!("restated #{order} filled {} leaves {}", energy(*filled), energy(*leaves))
+}
+
+fn contract_agreed(agreed: &ContractAgreed) -> String {
+    let ContractAgreed { offer, trade, offered_as, client_order, .. } = agreed;
+    format!("agreed %{offer} as trade {trade} ({offered_as} and {client_order})")
+}
+
+fn contract_ended(ContractEnded { offer, state, client_order, .. }: &ContractEnded) -> String {
+    format!("ended %{offer} {} {client_order}", state.name())
+}
+
+fn contract_restated(restated: &ContractRestated) -> String {
+    let ContractRestated { offer, state, trade, side, .. } = restated;
+    format!("restated %{offer} {} trade {trade} to the {}", state.name(), side.name())
+}
+
+fn contract_offered(offered: &ContractOffered) -> String {
+    let ContractOffered { offer, terms, offered_by, invited, .. } = offered;
+    let [from, to] = [*offered_by, offered_by.opposite()].map(|side| terms.meter(side).get());
+    let (from, to) = (meter_name(from), meter_name(to));
+    let word = offered_by.name();
+    let quantity = energy(terms.quantity);
+    format!("offered %{offer} {from} to {to} of {invited}: {word} {quantity} @ {}", terms.price)
 }
 
 fn delegation(MeterDelegated { delegation, .. }: &MeterDelegated) -> String {

@@ -11,6 +11,9 @@
 //! delegate S1 to N number N [buy|sell] [most 2kWh] [pays 4.20] [takes 4.00] [in N (the market)]
 //!          [from INSTANT] [till INSTANT] [by N]     without `by` its platform brings it
 //! revoke S1 number N [by N]              without `by` the meter signs it
+//! offer S1 to B1 2kWh @ 4.20 [OPTION…] [ref N]   S1 sells; `offer B1 from S1 …` B1 buys
+//! accept %1 [OPTION…] [but 3kWh] [same side]     the first offer, by the other side
+//! decline | withdraw %1 [OPTION…]        by the other side, by who offered it
 //! mass cancel SCOPE [by N] [only KEY]    without `by` it is the operator who asks
 //! suspend | kill | resume SCOPE
 //! controls [CONTROL…] [of N]             those not named are off
@@ -118,6 +121,10 @@ impl Stage {
             "delegate" => self.delegate(&mut words),
             "revoke" => self.revoke(&mut words),
             "replace" => self.replace(&mut words),
+            "offer" => self.offer(&mut words),
+            "accept" => self.accept(&mut words),
+            "decline" => Command::DeclineContract(self.offer_request(&mut words, false)),
+            "withdraw" => Command::WithdrawContract(self.offer_request(&mut words, true)),
             "mass" => self.mass_cancel(&mut words),
             "suspend" => trading(&mut words, TradingState::Suspended),
             "kill" => trading(&mut words, TradingState::Killed),
@@ -156,6 +163,9 @@ impl Stage {
             if let Event::OrderAccepted(accepted) = event {
                 self.platforms.push(accepted.origin.platform);
             }
+            if let Event::ContractOffered(offered) = event {
+                self.offered.push(*offered);
+            }
             if let Event::AuctionUncrossed(result) = event
                 && !events.iter().any(say::is_expiry)
             {
@@ -182,7 +192,8 @@ impl Stage {
             [Event::OrderRejected(_)
                 | Event::CommandRejected(_)
                 | Event::OrderRestated(_)
-                | Event::OrderValidated(_)]
+                | Event::OrderValidated(_)
+                | Event::ContractRestated(_)]
         );
         // The refusal of an order of a list means something to the list.
         let order = command.value.new_order();
@@ -219,13 +230,13 @@ impl Stage {
         })
     }
 
-    fn client_order(&mut self, words: &mut Words<'_>) -> ClientOrderId {
+    pub(super) fn client_order(&mut self, words: &mut Words<'_>) -> ClientOrderId {
         self.client_orders += 1;
         let given = words.option("as").map(|word| word.parse().unwrap());
         ClientOrderId::new(given.unwrap_or(self.client_orders))
     }
 
-    fn valid_until(&self, words: &mut Words<'_>) -> Timestamp {
+    pub(super) fn valid_until(&self, words: &mut Words<'_>) -> Timestamp {
         words.option("until").map_or(Timestamp::from_ns(i64::MAX), |word| self.instant(word))
     }
 
@@ -479,7 +490,7 @@ fn stopped(engine: &Engine) -> String {
 }
 
 /// The platform that serves a meter, unless another is named.
-fn serving(words: &mut Words<'_>, meter: u32) -> PlatformId {
+pub(super) fn serving(words: &mut Words<'_>, meter: u32) -> PlatformId {
     PlatformId::new(words.number("by").unwrap_or(if meter % 2 == 1 { 1 } else { 2 }))
 }
 

@@ -5,15 +5,16 @@
 //! 0.01 kWh up to 12 kWh.
 //!
 //! The small stage has the meters S1 B1 S2 B2 S3 B3 and is full with 5 open orders, 7 meters, 2
-//! open slots, 2 markets and 6 parties; its time is a millisecond after the first slot's opening.
+//! open slots, 2 markets, 6 parties and 4 offers of contracts, 3 of a platform; its time is a
+//! millisecond after the first slot's opening.
 //!
 //! The large one has 16 meters and room for more. S4 and B4 belong to owner 1, S5 and B5 to owner
 //! 2; the retailer of S6 and B6 is the second; S8 and B8 may inject and withdraw as much as there
 //! is. Its time is six hours later, so that orders for the slots up to the sixth are accepted.
 
 use types::{
-    Allocation, Code, Command, Currency, DeliverySlot, Energy, Lead, MarketControls,
-    MarketDefinition, MarketId, MeterId, MeterRegistration, Money, OwnerId, Party,
+    Allocation, Code, Command, ContractOffered, Currency, DeliverySlot, Energy, Lead,
+    MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money, OwnerId, Party,
     PartyRegistration, PlatformId, Power, Price, PriceRule, PublicKey, RetailerId, Role,
     SelfTradeAction, SelfTradeScope, Seq, Timestamp, UtilityId,
 };
@@ -35,6 +36,8 @@ pub(super) struct Stage {
     pub(super) client_orders: u64,
     /// Whose each accepted order is.
     pub(super) platforms: Vec<PlatformId>,
+    /// Every offer of a contract, in order.
+    pub(super) offered: Vec<ContractOffered>,
     pub(super) out: String,
 }
 
@@ -49,6 +52,7 @@ impl Stage {
             time_set: None,
             client_orders: 100,
             platforms: Vec::new(),
+            offered: Vec::new(),
             out: String::new(),
         };
         stage.twin.general_only = true;
@@ -67,6 +71,8 @@ impl Stage {
             slots_max: 2,
             markets_max: 2,
             parties_max: 6,
+            offers_max: 4,
+            platform_offers_max: 3,
             shard: 0,
         };
         let mut setup = market_and_parties();
@@ -82,6 +88,8 @@ impl Stage {
             slots_max: 6,
             markets_max: 4,
             parties_max: 9,
+            offers_max: 12,
+            platform_offers_max: 8,
             shard: 0,
         })
     }

@@ -282,6 +282,9 @@ const ADVICE: &[(RejectReason, &str)] = &[
         "--meter-key must be the key that is registered for the meter",
     ),
     (RejectReason::SignatureExpired, "set the clock, or give a later --valid-until"),
+    (RejectReason::UnknownOffer, "the offer has ended or never was; see `gridcross contract list`"),
+    (RejectReason::ReferenceTaken, "choose another --reference: this one has other content"),
+    (RejectReason::SameParty, "a contract is between two meters of different owners"),
     (RejectReason::UnknownMarket, "no market of this number is defined; see gridcross.toml"),
     (
         RejectReason::SlotMisaligned,

@@ -4,6 +4,8 @@ pub mod bench;
 pub mod book;
 pub mod ca;
 mod connect;
+pub mod contract;
+mod contract_file;
 mod data_port;
 pub mod declare;
 pub mod dry_run;
@@ -32,6 +34,7 @@ Examples:
   gridcross book watch --data-dir exchange --market 1
   gridcross order new --data-dir exchange --meter 1 --market 1 --slot 2026-11-24T10:00+05:30 \
     --side buy --price 4.50 --quantity 2.5kWh
+  gridcross contract show 1 --data-dir exchange --file contract-1.json
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
 
@@ -81,6 +84,9 @@ enum Command {
     /// Place, change and cancel orders, and ask where they stand
     #[command(subcommand)]
     Order(order::Command),
+    /// Agree on contracts with other meters, and show and verify the evidence of any contract
+    #[command(subcommand)]
+    Contract(contract::Command),
     /// Look at books
     #[command(subcommand)]
     Book(book::Command),
@@ -143,6 +149,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(command) => replay::run(&command),
         Command::Declare(command) => declare::run(&command),
         Command::Order(command) => order::run(&command),
+        Command::Contract(command) => contract::run(&command),
         Command::Book(command) => book::run(&command),
         Command::Meter(command) => meter::run(&command),
         Command::Grid(command) => grid::run(&command),

@@ -92,9 +92,18 @@ struct SigningOptions {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SideOption {
+pub(super) enum SideOption {
     Buy,
     Sell,
+}
+
+impl From<SideOption> for Side {
+    fn from(side: SideOption) -> Self {
+        match side {
+            SideOption::Buy => Self::Buy,
+            SideOption::Sell => Self::Sell,
+        }
+    }
 }
 
 /// How long an order stays.
@@ -255,20 +264,29 @@ impl SigningOptions {
     }
 
     fn key(&self, server: &ServerOptions) -> Result<SigningKey, Failure> {
-        let path = match &self.meter_key {
-            Some(path) => path.clone(),
-            None => {
-                let code = match server.data_dir() {
-                    Some(dir) => meter_code(dir, self.meter)?,
-                    None => format!("METER-{}", self.meter),
-                };
-                server.keys().join(format!("{code}.signing.key"))
-            }
-        };
-        identity::load_signing_key(&path).map_err(|error| {
-            Failure::new(Kind::Config, &error).hint("--meter-key names the meter's key file")
-        })
+        meter_key(server, self.meter, self.meter_key.as_deref())
     }
+}
+
+/// The key of a meter: in the file that is named, or among the keys.
+pub(super) fn meter_key(
+    server: &ServerOptions,
+    meter: u32,
+    file: Option<&Path>,
+) -> Result<SigningKey, Failure> {
+    let path = match file {
+        Some(path) => path.to_owned(),
+        None => {
+            let code = match server.data_dir() {
+                Some(dir) => meter_code(dir, meter)?,
+                None => format!("METER-{meter}"),
+            };
+            server.keys().join(format!("{code}.signing.key"))
+        }
+    };
+    identity::load_signing_key(&path).map_err(|error| {
+        Failure::new(Kind::Config, &error).hint("--meter-key names the meter's key file")
+    })
 }
 
 /// The code of a meter in the registry of the exchange.
@@ -294,10 +312,7 @@ fn new(options: &NewOptions) -> Result<(), Failure> {
         valid_until: signing.valid_until(),
         key,
         meter: MeterId::new(signing.meter),
-        side: match options.side {
-            SideOption::Buy => Side::Buy,
-            SideOption::Sell => Side::Sell,
-        },
+        side: options.side.into(),
         kind: OrderKind::Limit,
         time_in_force: match options.stay {
             StayOption::UntilGate => TimeInForce::UntilGate,
@@ -474,6 +489,8 @@ impl Asked<'_> {
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)
             | Outbound::SessionLimits(_)
+            | Outbound::ContractReport(_)
+            | Outbound::ContractInvitation(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => None,
             Outbound::SessionAccepted(_)

@@ -193,6 +193,10 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::CreditReleased(_)
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
+        | Event::ContractOffered(_)
+        | Event::ContractAgreed(_)
+        | Event::ContractEnded(_)
+        | Event::ContractRestated(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

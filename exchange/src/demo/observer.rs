@@ -65,6 +65,9 @@ fn note(observed: &mut Observed, event: &Event) {
     if let Event::Trade(trade) = event {
         observed.trades = observed.trades.saturating_add(1);
         observed.cleared_wh = observed.cleared_wh.saturating_add(trade.quantity.wh());
+        if trade.is_negotiated() {
+            return; // Neither of the call nor of the book after it.
+        }
         let totals = observed.slots.entry(trade.key).or_default();
         let total =
             if trade.maker.is_some() { &mut totals.continuous } else { &mut totals.auction };

@@ -278,6 +278,8 @@ impl Trader {
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
+            | Outbound::ContractReport(_)
+            | Outbound::ContractInvitation(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }

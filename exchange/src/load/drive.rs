@@ -501,6 +501,8 @@ impl Received {
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
             | Outbound::MassCancelled(_)
+            | Outbound::ContractReport(_)
+            | Outbound::ContractInvitation(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)

@@ -109,6 +109,8 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         (key, MarketMessage::SlotPhaseChanged(At { place, body }))
     };
     match &item.event {
+        // What two sides agree on between themselves is no price of the market.
+        Event::Trade(trade) if trade.is_negotiated() => None,
         Event::Trade(trade) => {
             let body = PublicTrade::from(trade);
             Some((trade.key, MarketMessage::Trade(At { place, body })))
@@ -138,6 +140,10 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::CreditReleased(_)
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
+        | Event::ContractOffered(_)
+        | Event::ContractAgreed(_)
+        | Event::ContractEnded(_)
+        | Event::ContractRestated(_)
         | Event::CommandRejected(_) => None,
     }
 }

@@ -92,6 +92,8 @@ impl MarketData {
                 self.counters.accepted += 1;
                 Some(accepted.key)
             }
+            // It is no trade of the book, and leaves it as it was.
+            Event::Trade(trade) if trade.is_negotiated() => None,
             Event::Trade(trade) => {
                 self.counters.trades += 1;
                 self.counters.traded =
@@ -123,6 +125,10 @@ impl MarketData {
             | Event::CreditReleased(_)
             | Event::MeterDelegated(_)
             | Event::DelegationRevoked(_)
+            | Event::ContractOffered(_)
+            | Event::ContractAgreed(_)
+            | Event::ContractEnded(_)
+            | Event::ContractRestated(_)
             | Event::CommandRejected(_) => None,
         }
     }

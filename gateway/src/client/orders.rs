@@ -215,6 +215,8 @@ impl OrderStates {
             | Outbound::MassCancelled(_)
             | Outbound::DelegationReport(_)
             | Outbound::SessionLimits(_)
+            | Outbound::ContractReport(_)
+            | Outbound::ContractInvitation(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => {}
         }

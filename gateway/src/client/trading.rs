@@ -6,17 +6,17 @@ use ed25519_dalek::{Signer, SigningKey};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use sha2::{Digest as _, Sha256};
 use types::{
-    ClientOrderId, Delegation, Digest, Energy, MeterId, NewOrder, OrderId, PlatformId, PublicKey,
-    ReplaceOrder, Scope, ShardId, Signature, SlotKey,
+    ClientOrderId, ContractTerms, Delegation, Digest, Energy, MeterId, NewOrder, OfferId, OrderId,
+    PlatformId, PublicKey, ReplaceOrder, Scope, ShardId, Side, Signature, SlotKey,
 };
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
     frame::FRAME_MESSAGES_MAX,
     inbound::{
-        DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
-        ResumePoint, Revoke, SignedNew, SignedReplace,
+        Accept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest,
+        OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace,
     },
-    outbound::{SessionAccepted, SessionLimits},
+    outbound::{ContractInvitation, SessionAccepted, SessionLimits},
     signing,
 };
 
@@ -74,6 +74,51 @@ pub fn sign_revocation(
     signing::revocation(meter, number, &mut bytes);
     let signature = Some(Signature::new(key.sign(&bytes).to_bytes()));
     Inbound::RevokeDelegation(Revoke { client_order, number, meter, signature })
+}
+
+/// The signature of a meter under the terms of a contract.
+fn sign_contract(key: &SigningKey, terms: &ContractTerms) -> Signature {
+    let mut bytes = Vec::with_capacity(signing::CONTRACT_SIGNED_BYTES);
+    signing::contract(terms, &mut bytes);
+    Signature::new(key.sign(&bytes).to_bytes())
+}
+
+/// An offer of a contract by the meter of a side, with its signature.
+#[must_use]
+pub fn offer_contract(
+    key: &SigningKey,
+    client_order: ClientOrderId,
+    offered_by: Side,
+    terms: ContractTerms,
+) -> Inbound {
+    let signature = sign_contract(key, &terms);
+    Inbound::OfferContract(Offer { client_order, terms, signature, offered_by })
+}
+
+/// The agreement of the invited side's meter, with its signature. Look at the terms of the invitation
+/// before.
+#[must_use]
+pub fn accept_contract(
+    key: &SigningKey,
+    client_order: ClientOrderId,
+    invitation: &ContractInvitation,
+) -> Inbound {
+    let ContractInvitation { offer, terms, offered_by, .. } = *invitation;
+    let signature = sign_contract(key, &terms);
+    let accepted_by = offered_by.opposite();
+    Inbound::AcceptContract(Accept { client_order, offer, terms, signature, accepted_by })
+}
+
+/// Does not agree to an offer.
+#[must_use]
+pub const fn decline_contract(client_order: ClientOrderId, offer: OfferId) -> Inbound {
+    Inbound::DeclineContract(OfferRequest { client_order, offer })
+}
+
+/// Takes back an offer of the platform.
+#[must_use]
+pub const fn withdraw_contract(client_order: ClientOrderId, offer: OfferId) -> Inbound {
+    Inbound::WithdrawContract(OfferRequest { client_order, offer })
 }
 
 /// Gives back the delegation of a meter that the platform holds.

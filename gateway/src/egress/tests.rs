@@ -1,6 +1,9 @@
 //! What is told to whom.
 
-use types::{Scope, SessionId};
+use types::{
+    ContractAgreed, ContractEnded, ContractOffered, OfferId, OfferState, Scope, SessionId,
+};
+use wire::outbound::ContractState;
 
 use super::*;
 
@@ -28,6 +31,7 @@ fn told_live(join: impl Fn(&SessionHandle, &Sessions)) -> u16 {
         seq: Seq::new(seq),
         time: Timestamp::from_ns(9),
         origin: Some(ORIGIN),
+        command: &Command::PassTime,
         is_control: false,
         events: &events,
     });
@@ -51,10 +55,14 @@ fn a_session_is_told_live_what_lies_behind_where_it_joined() {
     assert_eq!(told_live(inside), 1, "the rest it has from the journal");
 }
 
+/// All messages an event makes.
+fn all(event: &Event) -> [Option<(PlatformId, Outbound)>; 2] {
+    reports(Seq::new(5), Timestamp::from_ns(9), (&Command::PassTime, event))
+}
+
 /// The one message an event makes, which is for platform 7.
 fn told(event: &Event) -> Outbound {
-    let [Some((platform, message)), None] = reports(Seq::new(5), Timestamp::from_ns(9), event)
-    else {
+    let [Some((platform, message)), None] = all(event) else {
         panic!("one message of {event:?}");
     };
     assert_eq!(platform, ORIGIN.platform);
@@ -131,7 +139,7 @@ fn the_end_of_a_delegation_is_told_to_who_asked_and_to_who_held_it() {
         let (origin, client_order) = (ORIGIN, ID);
         let revoked = DelegationRevoked { origin, client_order, meter, number: 6, holder };
         let event = Event::DelegationRevoked(revoked);
-        reports(Seq::new(5), Timestamp::from_ns(9), &event).map(|report| {
+        all(&event).map(|report| {
             let (platform, Outbound::DelegationReport(report)) = report? else {
                 panic!("another report")
             };
@@ -181,7 +189,116 @@ fn a_mass_cancellation_is_told_to_the_platform_that_asked() {
     };
     assert_eq!(told(&Event::MassCancelled(cancelled)), Outbound::MassCancelled(report));
     let by_operator = Event::MassCancelled(MassCancelled { origin: None, ..cancelled });
-    assert_eq!(reports(Seq::new(5), Timestamp::from_ns(9), &by_operator), [None, None]);
+    assert_eq!(all(&by_operator), [None, None]);
+}
+
+/// Platform, state, number of the request, trade and side of each contract report that an event makes.
+fn contract_reports(event: &Event) -> Vec<(u16, ContractState, u64, u64, Option<Side>)> {
+    let reports = all(event).into_iter().flatten().map(|(platform, message)| {
+        let Outbound::ContractReport(report) = message else { panic!("{message:?}") };
+        let (request, trade) = (report.client_order.get(), report.trade.get());
+        (platform.get(), report.state, request, trade, report.side)
+    });
+    reports.collect()
+}
+
+#[test]
+fn an_offer_is_told_to_who_made_it_and_its_signature_to_who_is_invited() {
+    let slot = types::DeliverySlot::new(29_000_100, 15).unwrap();
+    let terms = types::ContractTerms {
+        key: types::SlotKey { market: types::MarketId::new(1), slot },
+        buyer: MeterId::new(4),
+        seller: MeterId::new(5),
+        price: Price::from_micros(9),
+        quantity: LEAVES,
+        reference: 8,
+        expires: Timestamp::from_ns(77),
+    };
+    let (offer, invited) = (OfferId::new(3), PlatformId::new(9));
+    let (origin, client_order, offered_by) = (ORIGIN, ID, Side::Buy);
+    let offered = ContractOffered { origin, client_order, offer, terms, offered_by, invited };
+    let signature = types::Signature::new([6; 64]);
+    let command = Command::OfferContract(types::OfferContract {
+        origin,
+        client_order,
+        terms,
+        offered_by,
+        signature,
+    });
+    let event = Event::ContractOffered(offered);
+    let told = reports(Seq::new(5), Timestamp::from_ns(9), (&command, &event));
+    let [Some((own, Outbound::ContractReport(report))), Some((other, message))] = told else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        (own, report.state, report.client_order),
+        (origin.platform, ContractState::Open, ID)
+    );
+    let Outbound::ContractInvitation(invitation) = message else { panic!("{message:?}") };
+    assert_eq!((other, invitation.offer, invitation.terms), (invited, offer, terms));
+    assert_eq!((invitation.signature, invitation.offered_by), (signature, Side::Buy));
+}
+
+#[test]
+fn both_sides_are_told_how_an_offer_ends_with_their_own_numbers() {
+    let ended = |state| {
+        Event::ContractEnded(ContractEnded {
+            offer: OfferId::new(3),
+            offerer: ORIGIN.platform,
+            offered_as: ID,
+            offered_by: Side::Sell,
+            invited: PlatformId::new(9),
+            client_order: ClientOrderId::new(40),
+            state,
+        })
+    };
+    let (sell, buy) = (Some(Side::Sell), Some(Side::Buy));
+    let told = |state| contract_reports(&ended(state));
+    let (declined, withdrawn) = (ContractState::Declined, ContractState::Withdrawn);
+    assert_eq!(told(OfferState::Declined), [(7, declined, 21, 0, sell), (9, declined, 40, 0, buy)]);
+    assert_eq!(
+        told(OfferState::Withdrawn),
+        [(7, withdrawn, 40, 0, sell), (9, withdrawn, 0, 0, buy)]
+    );
+    for (state, expected) in [
+        (OfferState::Expired, ContractState::Expired),
+        (OfferState::GateClosed, ContractState::GateClosed),
+        (OfferState::Killed, ContractState::Killed),
+    ] {
+        assert_eq!(told(state), [(7, expected, 21, 0, sell), (9, expected, 0, 0, buy)]);
+    }
+    let agreed = Event::ContractAgreed(ContractAgreed {
+        origin: Origin { platform: PlatformId::new(9), session: SessionId::new(1) },
+        client_order: ClientOrderId::new(40),
+        offer: OfferId::new(3),
+        trade: TradeId::new(12),
+        offerer: ORIGIN.platform,
+        offered_as: ID,
+        offered_by: Side::Sell,
+    });
+    let expected = ContractState::Agreed;
+    assert_eq!(
+        contract_reports(&agreed),
+        [(7, expected, 21, 12, sell), (9, expected, 40, 12, buy)]
+    );
+}
+
+#[test]
+fn a_refused_request_about_a_contract_has_a_report_of_its_own() {
+    for (request, state) in [
+        (Request::Offer, ContractState::OfferRefused),
+        (Request::Accept, ContractState::AcceptRefused),
+        (Request::Decline, ContractState::DeclineRefused),
+        (Request::Withdraw, ContractState::WithdrawRefused),
+    ] {
+        let reason = RejectReason::UnknownOffer;
+        let rejected = OrderRejected { origin: ORIGIN, client_order: ID, request, reason };
+        let Outbound::ContractReport(report) = told(&Event::OrderRejected(rejected)) else {
+            panic!("another report")
+        };
+        assert_eq!((report.state, report.reason, report.side), (state, 29, None));
+        assert_eq!((report.client_order, report.offer.get()), (ID, 0));
+    }
 }
 
 /// Two sessions, of which one asked for it: each is told of the last of its own requests, once.

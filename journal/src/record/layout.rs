@@ -293,6 +293,54 @@ layouts! {
         zero: [u8; 6],
     }
 
+    /// An offer of a contract with its evidence.
+    OfferLayout[128] {
+        signature: [u8; 64],
+        client_order: u64,
+        price: i64,
+        quantity: u64,
+        reference: u64,
+        expires: i64,
+        buyer: u32,
+        seller: u32,
+        session: u32,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+        platform: u16,
+        side: u8,
+        zero: [u8; 1],
+    }
+
+    /// The acceptance of one with its evidence.
+    AcceptLayout[136] {
+        signature: [u8; 64],
+        client_order: u64,
+        offer: u64,
+        price: i64,
+        quantity: u64,
+        reference: u64,
+        expires: i64,
+        buyer: u32,
+        seller: u32,
+        session: u32,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+        platform: u16,
+        side: u8,
+        zero: [u8; 1],
+    }
+
+    /// An offer that is declined or withdrawn.
+    OfferRequestLayout[24] {
+        client_order: u64,
+        offer: u64,
+        session: u32,
+        platform: u16,
+        zero: [u8; 2],
+    }
+
     /// Who may trade.
     TradingLayout[8] {
         scope_number: u32,
@@ -492,6 +540,62 @@ layouts! {
         holder: u16,
         flags: u8,
         zero: [u8; 3],
+    }
+
+    /// An offer of a contract that has its number.
+    OfferedLayout[80] {
+        client_order: u64,
+        offer: u64,
+        price: i64,
+        quantity: u64,
+        reference: u64,
+        expires: i64,
+        buyer: u32,
+        seller: u32,
+        session: u32,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+        platform: u16,
+        invited: u16,
+        side: u8,
+        zero: [u8; 7],
+    }
+
+    /// A contract that both sides have signed. `platform` sent the acceptance.
+    AgreedLayout[48] {
+        client_order: u64,
+        offer: u64,
+        trade: u64,
+        offered_as: u64,
+        session: u32,
+        platform: u16,
+        offerer: u16,
+        side: u8,
+        zero: [u8; 7],
+    }
+
+    /// An offer that came to nothing.
+    EndedLayout[32] {
+        offer: u64,
+        offered_as: u64,
+        client_order: u64,
+        offerer: u16,
+        invited: u16,
+        side: u8,
+        state: u8,
+        zero: [u8; 2],
+    }
+
+    /// An offer or acceptance sent again.
+    ContractRestatedLayout[32] {
+        client_order: u64,
+        offer: u64,
+        trade: u64,
+        session: u32,
+        platform: u16,
+        state: u8,
+        side: u8,
     }
 
     /// A refused command.

@@ -101,6 +101,10 @@ kinds! {
     24 DelegatedReplace(types::DelegatedReplace),
     29 ValidateOrder(types::SignedNewOrder),
     30 AskOrder(types::OrderRequest),
+    25 OfferContract(types::OfferContract),
+    26 AcceptContract(types::AcceptContract),
+    27 DeclineContract(types::OfferRequest),
+    28 WithdrawContract(types::OfferRequest),
     ;
     19 PassTime,
 }
@@ -131,6 +135,10 @@ kinds! {
     150 MeterDelegated(types::MeterDelegated),
     151 DelegationRevoked(types::DelegationRevoked),
     156 OrderValidated(types::OrderValidated),
+    152 ContractOffered(types::ContractOffered),
+    153 ContractAgreed(types::ContractAgreed),
+    154 ContractEnded(types::ContractEnded),
+    155 ContractRestated(types::ContractRestated),
 }
 
 /// Bytes of the records of an entry.

@@ -1,24 +1,26 @@
 //! Arbitrary values from a seed, corners included.
 
 use types::{
-    Allocation, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code, Command,
-    CommandRejected, Conditions, CreditLimit, CreditRelease, Currency, DelegateMeter,
+    AcceptContract, Allocation, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code,
+    Command, CommandRejected, Conditions, ContractAgreed, ContractEnded, ContractOffered,
+    ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter,
     DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy,
     Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
     MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder,
-    OrderAccepted, OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected,
-    OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, OwnerId, Party,
-    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, ReduceOrder,
-    RejectReason, ReplaceOrder, Request, RetailerId, RevokeDelegation, Role, Scope,
-    SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId, Side, Sides, Signature,
-    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged,
-    TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl, TradingState, UtilityId,
+    OfferContract, OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId,
+    OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
+    OrderValidated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price,
+    PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request, RetailerId,
+    RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId,
+    Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
+    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+    TradingState, UtilityId,
 };
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 26;
-pub(super) const EVENT_KINDS: u64 = 24;
+pub(super) const COMMAND_KINDS: u64 = 30;
+pub(super) const EVENT_KINDS: u64 = 28;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -287,6 +289,48 @@ impl Source {
         }
     }
 
+    fn contract_terms(&mut self) -> ContractTerms {
+        ContractTerms {
+            key: self.key(),
+            buyer: MeterId::new(self.u32()),
+            seller: MeterId::new(self.u32()),
+            price: self.price(),
+            quantity: self.energy(),
+            reference: self.u64(),
+            expires: self.time(),
+        }
+    }
+
+    fn offer_request(&mut self) -> OfferRequest {
+        OfferRequest {
+            origin: self.origin(),
+            client_order: ClientOrderId::new(self.u64()),
+            offer: OfferId::new(self.u64()),
+        }
+    }
+
+    fn contract_command(&mut self, kind: u64) -> Command {
+        match kind {
+            24 => Command::OfferContract(OfferContract {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                terms: self.contract_terms(),
+                offered_by: self.side(),
+                signature: Signature::new(self.bytes()),
+            }),
+            25 => Command::AcceptContract(AcceptContract {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                terms: self.contract_terms(),
+                accepted_by: self.side(),
+                signature: Signature::new(self.bytes()),
+            }),
+            26 => Command::DeclineContract(self.offer_request()),
+            _ => Command::WithdrawContract(self.offer_request()),
+        }
+    }
+
     /// A command of the kind with this number, below [`COMMAND_KINDS`].
     pub(super) fn command(&mut self, kind: u64) -> Command {
         match kind {
@@ -342,8 +386,9 @@ impl Source {
                 let SignedReplaceOrder { origin, replace, .. } = self.replace_order();
                 DelegatedReplace { origin, replace }
             }),
-            24 => Command::ValidateOrder(self.new_order()),
-            _ => Command::AskOrder(self.order_request()),
+            28 => Command::ValidateOrder(self.new_order()),
+            29 => Command::AskOrder(self.order_request()),
+            _ => self.contract_command(kind),
         }
     }
 
@@ -452,8 +497,51 @@ impl Source {
                 Request::Revoke,
                 Request::Validate,
                 Request::Ask,
+                Request::Offer,
+                Request::Accept,
+                Request::Decline,
+                Request::Withdraw,
             ]),
             reason: self.pick(RejectReason::ALL),
+        }
+    }
+
+    fn contract_event(&mut self, kind: u64) -> Event {
+        match kind {
+            23 => Event::ContractOffered(ContractOffered {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                terms: self.contract_terms(),
+                offered_by: self.side(),
+                invited: PlatformId::new(self.u16()),
+            }),
+            24 => Event::ContractAgreed(ContractAgreed {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                trade: TradeId::new(self.u64()),
+                offerer: PlatformId::new(self.u16()),
+                offered_as: ClientOrderId::new(self.u64()),
+                offered_by: self.side(),
+            }),
+            25 => Event::ContractEnded(ContractEnded {
+                offer: OfferId::new(self.u64()),
+                offerer: PlatformId::new(self.u16()),
+                offered_as: ClientOrderId::new(self.u64()),
+                offered_by: self.side(),
+                invited: PlatformId::new(self.u16()),
+                client_order: ClientOrderId::new(self.u64()),
+                state: self.pick(&OfferState::ALL),
+            }),
+            _ => Event::ContractRestated(ContractRestated {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                state: self.pick(&OfferState::ALL),
+                trade: TradeId::new(self.u64()),
+                side: self.side(),
+            }),
         }
     }
 
@@ -520,10 +608,11 @@ impl Source {
                 number: self.u64(),
                 holder: self.bool().then(|| PlatformId::new(self.u16())),
             }),
-            _ => Event::OrderValidated(OrderValidated {
+            27 => Event::OrderValidated(OrderValidated {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
             }),
+            _ => self.contract_event(kind),
         }
     }
 }

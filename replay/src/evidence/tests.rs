@@ -1,9 +1,9 @@
 use ed25519_dalek::{Signer as _, SigningKey};
 use types::{
-    ClientOrderId, Code, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation, DeliverySlot,
-    Energy, MarketId, MeterRegistration, NewOrder, OrderId, OwnerId, Party, PartyRegistration,
-    Power, Price, ReplaceOrder, RetailerId, SessionId, Side, Sides, SignedNewOrder, SlotKey,
-    Timestamp, UtilityId,
+    AcceptContract, ClientOrderId, Code, ContractTerms, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, Delegation, DeliverySlot, Energy, MarketId, MeterRegistration, NewOrder,
+    OfferContract, OfferId, OrderId, OwnerId, Party, PartyRegistration, Power, Price, ReplaceOrder,
+    RetailerId, SessionId, Side, Sides, SignedNewOrder, SlotKey, Timestamp, UtilityId,
 };
 use wire::Inbound;
 
@@ -130,7 +130,54 @@ fn history() -> Vec<Command> {
     let second = [new(2, 5)];
     let frames = [signed_frame(1, &first), signed_frame(2, &second)];
     let [one, two, three] = first;
-    vec![delegate, own, frames[0], one, frames[1], two, second[0], three, revoke]
+    let [offer, accept] = contract();
+    vec![delegate, own, frames[0], one, frames[1], two, second[0], three, revoke, offer, accept]
+}
+
+/// The meter offers itself what it accepts: whose key it is counts here, and nothing else.
+fn contract() -> [Command; 2] {
+    let terms = ContractTerms {
+        key: order(2).key,
+        buyer: METER,
+        seller: METER,
+        price: Price::from_micros(4_000_000),
+        quantity: Energy::from_wh(500),
+        reference: 9,
+        expires: Timestamp::from_seconds(1_800_000_000),
+    };
+    let mut bytes = Vec::new();
+    signing::contract(&terms, &mut bytes);
+    let (origin, signature) = (origin(3), sign(&meter_key(), &bytes));
+    let client_order = ClientOrderId::new(9);
+    let offered_by = Side::Sell;
+    let offer = OfferContract { origin, client_order, terms, offered_by, signature };
+    let (offer_id, accepted_by) = (OfferId::new(1), Side::Buy);
+    let accept =
+        AcceptContract { origin, client_order, offer: offer_id, terms, accepted_by, signature };
+    [Command::OfferContract(offer), Command::AcceptContract(accept)]
+}
+
+#[test]
+fn one_changed_number_of_a_contract_is_found() {
+    let changes: [fn(&mut ContractTerms); 6] = [
+        |terms| terms.price = Price::from_micros(4_000_001),
+        |terms| terms.quantity = Energy::from_wh(501),
+        |terms| terms.reference ^= 1,
+        |terms| terms.expires = terms.expires.plus_ns(1),
+        |terms| terms.key.market = MarketId::new(2),
+        |terms| (terms.buyer, terms.seller) = (MeterId::new(2), terms.seller),
+    ];
+    for change in changes {
+        let [mut offer, mut accept] = contract();
+        if let Command::OfferContract(request) = &mut offer {
+            change(&mut request.terms);
+        }
+        if let Command::AcceptContract(request) = &mut accept {
+            change(&mut request.terms);
+        }
+        assert!(check(&[offer]).is_err());
+        assert!(check(&[accept]).is_err());
+    }
 }
 
 fn check(commands: &[Command]) -> Result<Evidence, EvidenceError> {
@@ -147,9 +194,9 @@ fn check(commands: &[Command]) -> Result<Evidence, EvidenceError> {
 #[test]
 fn genuine_signatures_are_counted() {
     let found = check(&history()).unwrap();
-    let expected = Evidence { orders: 1, delegations: 2, frames: 2, frame_orders: 4 };
+    let expected = Evidence { orders: 1, delegations: 2, contracts: 2, frames: 2, frame_orders: 4 };
     assert_eq!(found, expected);
-    assert_eq!(found.signatures(), 5);
+    assert_eq!(found.signatures(), 7);
 }
 
 /// Every value that differs from a message in one bit.
@@ -210,6 +257,10 @@ fn one_flipped_bit_of_a_signature_is_found() {
                 flip(&mut signed.signature);
             } else if let Command::DelegateMeter(request) = command {
                 flip(&mut request.signature);
+            } else if let Command::OfferContract(request) = command {
+                flip(&mut request.signature);
+            } else if let Command::AcceptContract(request) = command {
+                flip(&mut request.signature);
             } else if let Command::RevokeDelegation(request) = command {
                 request.signature.iter_mut().for_each(flip);
             } else {
@@ -229,7 +280,7 @@ fn orders_that_are_left_out_moved_or_added_are_found() {
         check(&commands).unwrap_err().to_string()
     };
     assert_eq!(
-        says(|commands| commands.truncate(commands.len() - 2)),
+        says(|commands| commands.truncate(commands.len() - 4)),
         "the frame at sequence 4 lacks 1 of the orders that it covers"
     );
     assert_eq!(
@@ -242,7 +293,7 @@ fn orders_that_are_left_out_moved_or_added_are_found() {
     );
     assert_eq!(
         says(|commands| commands.push(commands[3])),
-        "the order at sequence 11 stands in no signed frame"
+        "the order at sequence 13 stands in no signed frame"
     );
     assert_eq!(
         says(|commands| {

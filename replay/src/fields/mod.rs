@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use types::{Command, Event, Seq, Sequenced, Timestamp};
 
 use types::{
-    AuctionResult, CallExtended, CommandRejected, CreditLimit, CreditRelease, DelegateMeter,
-    DelegatedOrder, DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls,
-    MarketDefinition, MassCancel, MassCancelled, MeterDelegated, MeterRegistration, OrderAccepted,
+    AcceptContract, AuctionResult, CallExtended, CommandRejected, ContractAgreed, ContractEnded,
+    ContractOffered, ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
+    MassCancelled, MeterDelegated, MeterRegistration, OfferContract, OfferRequest, OrderAccepted,
     OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
     OrderValidated, PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
     SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
@@ -141,6 +142,10 @@ kinds! {
     "delegated_replace" 56 DelegatedReplace(DelegatedReplace),
     "validate_order" 152 ValidateOrder(SignedNewOrder),
     "ask_order" 24 AskOrder(OrderRequest),
+    "offer_contract" 128 OfferContract(OfferContract),
+    "accept_contract" 136 AcceptContract(AcceptContract),
+    "decline_contract" 24 DeclineContract(OfferRequest),
+    "withdraw_contract" 24 WithdrawContract(OfferRequest),
     ; "pass_time" PassTime
 }
 
@@ -169,6 +174,10 @@ kinds! {
     "credit_released" 16 CreditReleased(CreditRelease),
     "meter_delegated" 88 MeterDelegated(MeterDelegated),
     "delegation_revoked" 32 DelegationRevoked(DelegationRevoked),
+    "contract_offered" 80 ContractOffered(ContractOffered),
+    "contract_agreed" 48 ContractAgreed(ContractAgreed),
+    "contract_ended" 32 ContractEnded(ContractEnded),
+    "contract_restated" 32 ContractRestated(ContractRestated),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

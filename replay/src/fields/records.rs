@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 use types::{
-    AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions, CreditLimit,
+    AcceptContract, AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions,
+    ContractAgreed, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
     CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
     DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MeterDelegated, MeterRegistration, NewOrder, OrderAccepted, OrderCancelled,
-    OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    OrderValidated, Origin, Party, PartyRegistration, ReduceOrder, ReplaceOrder, RevokeDelegation,
-    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade,
-    TradeSide, TradingControl,
+    MassCancelled, MeterDelegated, MeterRegistration, NewOrder, OfferContract, OfferRequest,
+    OrderAccepted, OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced,
+    OrderRequest, OrderRestated, OrderValidated, Origin, Party, PartyRegistration, ReduceOrder,
+    ReplaceOrder, RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen,
+    SlotKey, SlotPhaseChanged, Trade, TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -109,6 +110,36 @@ fields! {
     DelegationRevoked {
         all origin "", one client_order "client_order", one meter "meter", one number "number",
         one holder "holder_platform",
+    }
+    ContractTerms {
+        all key "", one buyer "buyer", one seller "seller", one price "price_micros",
+        one quantity "quantity_wh", one reference "reference", one expires "expires_ns",
+    }
+    OfferContract {
+        all origin "", one client_order "client_order", all terms "", one offered_by "offered_by",
+        one signature "signature",
+    }
+    AcceptContract {
+        all origin "", one client_order "client_order", one offer "offer", all terms "",
+        one accepted_by "accepted_by", one signature "signature",
+    }
+    OfferRequest { all origin "", one client_order "client_order", one offer "offer", }
+    ContractOffered {
+        all origin "", one client_order "client_order", one offer "offer", all terms "",
+        one offered_by "offered_by", one invited "invited_platform",
+    }
+    ContractAgreed {
+        all origin "", one client_order "client_order", one offer "offer", one trade "trade",
+        one offerer "offerer_platform", one offered_as "offered_as", one offered_by "offered_by",
+    }
+    ContractEnded {
+        one offer "offer", one offerer "offerer_platform", one offered_as "offered_as",
+        one offered_by "offered_by", one invited "invited_platform",
+        one client_order "client_order", one state "state",
+    }
+    ContractRestated {
+        all origin "", one client_order "client_order", one offer "offer", one state "state",
+        one trade "trade", one side "side",
     }
     OrderRequest { all origin "", one client_order "client_order", one order "order", }
     ReduceOrder { all origin "", one client_order "client_order", one order "order", one by "by_wh", }

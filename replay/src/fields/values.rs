@@ -3,10 +3,10 @@
 use serde_json::Value;
 use types::{
     Allocation, CancelReason, ClientOrderId, Code, Digest, Energy, KeyId, Lead, ListKind, MarketId,
-    MeterId, Money, OrderId, OrderKind, OwnerId, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RejectReason, Request, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope,
-    Seq, SessionId, Side, Sides, Signature, TimeInForce, Timestamp, TradeId, TradingState,
-    UtilityId,
+    MeterId, Money, OfferId, OfferState, OrderId, OrderKind, OwnerId, Phase, PlatformId, Power,
+    Price, PriceRule, PublicKey, RejectReason, Request, RetailerId, Role, Scope, SelfTradeAction,
+    SelfTradeScope, Seq, SessionId, Side, Sides, Signature, TimeInForce, Timestamp, TradeId,
+    TradingState, UtilityId,
 };
 
 use super::Field;
@@ -51,6 +51,7 @@ numbers! {
     OwnerId: u32, "the number of an owner", |id| id.get(), OwnerId::new;
     SessionId: u32, "the number of a session", |id| id.get(), SessionId::new;
     KeyId: u64, "the number of a key", |id| id.get(), KeyId::new;
+    OfferId: u64, "the number of an offer", |id| id.get(), OfferId::new;
     OrderId: u64, "the number of an order", |id| id.get(), OrderId::new;
     TradeId: u64, "the number of a trade", |id| id.get(), TradeId::new;
     ClientOrderId: u64, "a platform's own number", |id| id.get(), ClientOrderId::new;
@@ -165,6 +166,11 @@ words! {
         "new" New, "cancel" Cancel, "replace" Replace, "reduce" Reduce, "hibernate" Hibernate,
         "activate" Activate, "mass_cancel" MassCancel, "delegate" Delegate, "revoke" Revoke,
         "validate" Validate, "ask" Ask,
+        "offer" Offer, "accept" Accept, "decline" Decline, "withdraw" Withdraw,
+    }
+    OfferState: "where an offer stands" {
+        "open" Open, "agreed" Agreed, "declined" Declined, "withdrawn" Withdrawn,
+        "expired" Expired, "gate_closed" GateClosed, "killed" Killed,
     }
     CancelReason: "why an order is gone" {
         "requested" Requested, "immediate_or_cancel" ImmediateOrCancel, "self_trade" SelfTrade,

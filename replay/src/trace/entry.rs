@@ -1,6 +1,9 @@
 //! Stops 1 to 11: what a journal entry says about the order's way through the exchange.
 
-use types::{CancelReason, Command, Event, Origin, Request, Sequenced, TradeSide};
+use types::{
+    CancelReason, Command, ContractOffered, Event, Origin, PlatformId, Request, Sequenced,
+    TradeSide,
+};
 use wire::{FeedItem, FeedMessage};
 
 use super::{Moment, Row, Status, stops::stop};
@@ -119,6 +122,21 @@ fn reports(event: &Event) -> [Option<String>; 2] {
             (event.platform, if expired { "expired" } else { "cancelled" })
         }
         Event::OrderRejected(event) => (event.origin.platform, rejection(event.request)),
+        Event::ContractOffered(offered) => {
+            let ContractOffered { origin, invited, .. } = offered;
+            return [contract("offered", origin.platform), contract("invitation", *invited)];
+        }
+        Event::ContractAgreed(agreed) => {
+            return [agreed.offerer, agreed.origin.platform].map(|to| contract("agreed", to));
+        }
+        Event::ContractEnded(ended) => {
+            return [ended.offerer, ended.invited].map(|to| contract(ended.state.name(), to));
+        }
+        Event::ContractRestated(restated) => {
+            return [contract(restated.state.name(), restated.origin.platform), None];
+        }
+        // Told as agreed.
+        Event::Trade(trade) if trade.is_negotiated() => return [None, None],
         Event::Trade(trade) => return [fill(&trade.buy, "buy"), fill(&trade.sell, "sell")],
         Event::MarketDefined(_)
         | Event::PartyRegistered(_)
@@ -139,6 +157,10 @@ fn reports(event: &Event) -> [Option<String>; 2] {
     [Some(format!("`{kind}` for platform {platform}")), None]
 }
 
+fn contract(state: &str, platform: PlatformId) -> Option<String> {
+    Some(format!("contract `{state}` for platform {platform}"))
+}
+
 fn fill(side: &TradeSide, word: &str) -> Option<String> {
     Some(format!("`trade` ({word}) for platform {}", side.platform))
 }
@@ -156,6 +178,10 @@ const fn rejection(request: Request) -> &'static str {
         Request::Revoke => "end of delegation refused",
         Request::Validate => "validate rejected",
         Request::Ask => "status rejected",
+        Request::Offer => "offer refused",
+        Request::Accept => "acceptance refused",
+        Request::Decline => "decline refused",
+        Request::Withdraw => "withdrawal refused",
     }
 }
 

@@ -150,6 +150,9 @@ fn of_trade(journal: &Path, trade: TradeId) -> Result<(Found, Vec<(Seq, Trade)>)
     let Some((_, made)) = trades.first() else {
         return Err(TraceError::NoTrade { trade, last: found.last_trade });
     };
+    if made.is_negotiated() {
+        return Ok((of_contract(journal, trade)?, trades));
+    }
     let orders = [made.buy.order, made.sell.order];
     let found = pass(journal, &|_, event| {
         event.is_some_and(|event| {
@@ -159,6 +162,29 @@ fn of_trade(journal: &Path, trade: TradeId) -> Result<(Found, Vec<(Seq, Trade)>)
         })
     })?;
     Ok((found, trades))
+}
+
+/// A negotiated trade: its offer, and its acceptance with the trade.
+fn of_contract(journal: &Path, trade: TradeId) -> Result<Found, TraceError> {
+    let agreed = |event: &Event| {
+        if let Event::ContractAgreed(agreed) = event
+            && agreed.trade == trade
+        {
+            return Some(agreed.offer);
+        }
+        None
+    };
+    let found = pass(journal, &|_, event| event.is_some_and(|event| agreed(event).is_some()))?;
+    let events = found.moments.iter().flat_map(|moment| &moment.events);
+    let offer = events.clone().find_map(|(_, event)| agreed(event));
+    pass(journal, &|_, event| {
+        event.is_some_and(|event| {
+            let offers = matches!(event, Event::ContractOffered(offered)
+                if Some(offered.offer) == offer);
+            let trades = matches!(event, Event::Trade(found) if found.trade == trade);
+            offers || trades || agreed(event).is_some()
+        })
+    })
 }
 
 /// Collects the entries whose command (asked with no event) or events are about the subject.
@@ -247,6 +273,10 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
         | Event::OrderValidated(_)
+        | Event::ContractOffered(_)
+        | Event::ContractAgreed(_)
+        | Event::ContractEnded(_)
+        | Event::ContractRestated(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

@@ -103,9 +103,16 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::CreditReleased(_)
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
+        | Event::ContractOffered(_)
+        | Event::ContractAgreed(_)
+        | Event::ContractEnded(_)
+        | Event::ContractRestated(_)
         | Event::CommandRejected(_) => false,
     }
 }
+
+/// Stands where no document is the cause. Documents are numbered from 1.
+const NO_DOCUMENT: i64 = 0;
 
 impl Work<'_> {
     fn capture_items(
@@ -152,6 +159,10 @@ impl Work<'_> {
                 | Event::CreditReleased(_)
                 | Event::MeterDelegated(_)
                 | Event::DelegationRevoked(_)
+                | Event::ContractOffered(_)
+                | Event::ContractAgreed(_)
+                | Event::ContractEnded(_)
+                | Event::ContractRestated(_)
                 | Event::CommandRejected(_) => {}
             }
         }
@@ -198,6 +209,10 @@ impl Work<'_> {
         let meters = (contract.buy.meter, contract.sell.meter);
         let wh = signed(contract.energy.wh())?;
         self.schedule_contract(meters, contract.key.slot, wh, 1);
+        if trade.is_negotiated() {
+            let all = (Side::Sell, contract.energy);
+            store::grid::put_notice(self.connection, contract.id, all, NO_DOCUMENT)?;
+        }
         Ok(())
     }
 

@@ -79,18 +79,29 @@ pub struct ScheduleAnswer {
     pub lines: Vec<ScheduleLine>,
 }
 
-/// What both sides of a contract are told: a curtailment leaves it less.
+/// What a notice says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Both sides agreed on the contract between themselves.
+    Negotiated,
+    /// A curtailment leaves it less.
+    Curtailed,
+}
+
+/// What both sides of a contract are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notice {
     /// Its number; numbers rise.
     pub number: u64,
+    /// What it says.
+    pub kind: NoticeKind,
     /// Which contract.
     pub contract: TradeId,
     /// Its slot.
     pub slot: DeliverySlot,
-    /// The curtailed side.
+    /// The curtailed side; the seller's of a new contract.
     pub side: Side,
-    /// The curtailed meter.
+    /// Its meter.
     pub meter: MeterId,
     /// What was contracted.
     pub contracted: Energy,
@@ -498,7 +509,7 @@ impl Pipeline {
             .connection()
             .prepare_cached(
                 "SELECT n.notice, n.trade, c.start_minute, c.minutes, n.side, c.buyer, c.seller,
-                 c.energy, n.allowed FROM notices n JOIN contracts c USING (trade)
+                 c.energy, n.allowed, n.document FROM notices n JOIN contracts c USING (trade)
                  WHERE n.notice > ?1 ORDER BY n.notice",
             )
             .doing(DOING)?;
@@ -517,8 +528,10 @@ impl Pipeline {
             let code: u8 = row.get(4).doing(DOING)?;
             let (side, meter) =
                 if code == Side::Buy.code() { (Side::Buy, buyer) } else { (Side::Sell, seller) };
+            let kind = if number(9)? == 0 { NoticeKind::Negotiated } else { NoticeKind::Curtailed };
             notices.push(Notice {
                 number: number(0)?,
+                kind,
                 contract: TradeId::new(number(1)?),
                 slot: slot_of(row.get(2).doing(DOING)?, row.get(3).doing(DOING)?)?,
                 side,

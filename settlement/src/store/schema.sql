@@ -271,6 +271,7 @@ CREATE TABLE schedule (
 CREATE INDEX schedule_changed ON schedule (utility, changed);
 
 -- Outbox: what both sides of a contract are told. allowed: the most it may still move.
+-- document: 0 for a new contract that its sides agreed on between themselves.
 CREATE TABLE notices (
     notice INTEGER PRIMARY KEY,
     trade INTEGER NOT NULL,

@@ -54,7 +54,7 @@ impl Model {
             check_price(&market, sent.limit)?;
         }
         refuse_if(known.is_some(), RejectReason::DuplicateClientOrder)?;
-        self.check_capacity(sent, sent.quantity.wh())?;
+        self.check_capacity(sent.meter, sent.side, sent.key, sent.quantity.wh())?;
         if phase == Phase::Call {
             let group = self.group_of(sent.meter, &market.controls);
             self.check_other_side(&market, sent.key, sent.side, group)?;
@@ -68,7 +68,7 @@ impl Model {
         let price = worst_price(&market.definition, sent.kind, sent.side, sent.limit);
         let more = exposure(sent.side, price, sent.quantity.wh());
         self.check_credit(origin.platform, &market, more)?;
-        self.check_executions(&market, sent)?;
+        self.check_executions(&market, sent.key, sent.meter)?;
         self.check_list(origin.platform, sent)?;
         Ok(Admitted::Fresh(self.orders.len()))
     }
@@ -79,7 +79,7 @@ impl Model {
         refuse_if(foreign, RejectReason::NotAuthorised)
     }
 
-    fn check_trading(&self, platform: PlatformId, meter: MeterId) -> Outcome {
+    pub(super) fn check_trading(&self, platform: PlatformId, meter: MeterId) -> Outcome {
         let retailer = self.find_meter(meter).expect("the meter was checked").retailer;
         let halted =
             [Scope::All, Scope::Platform(platform), Scope::Retailer(retailer), Scope::Meter(meter)]
@@ -89,7 +89,7 @@ impl Model {
     }
 
     /// The market and phase of a slot that takes orders.
-    fn check_slot(&self, key: SlotKey) -> Result<(Market, Phase), RejectReason> {
+    pub(super) fn check_slot(&self, key: SlotKey) -> Result<(Market, Phase), RejectReason> {
         let market = self.market_of(key)?;
         let phase = self.find_slot(key).map(|slot| slot.phase);
         let past = self.last_time > market.definition.gate_closes_after(key.slot);
@@ -101,23 +101,27 @@ impl Model {
         Ok((market, phase))
     }
 
-    fn check_capacity(&self, sent: &NewOrder, more: u64) -> Outcome {
-        let used: u64 = self
+    pub(super) fn check_capacity(
+        &self,
+        meter: MeterId,
+        side: Side,
+        key: SlotKey,
+        more: u64,
+    ) -> Outcome {
+        let ordered: u64 = self
             .orders
             .iter()
-            .filter(|order| {
-                order.sent.meter == sent.meter
-                    && order.sent.side == sent.side
-                    && order.sent.key == sent.key
-            })
-            .map(|order| order.filled + order.open)
+            .map(|order| (order.sent, order.filled + order.open))
+            .filter(|(sent, _)| sent.meter == meter && sent.side == side && sent.key == key)
+            .map(|(_, wh)| wh)
             .sum();
-        let meter = self.find_meter(sent.meter).expect("the meter was checked");
-        let power = match sent.side {
+        let used = ordered + self.contracted(meter, side, key);
+        let meter = self.find_meter(meter).expect("the meter was checked");
+        let power = match side {
             Side::Buy => meter.withdrawal_max,
             Side::Sell => meter.injection_max,
         };
-        let capacity = u64::from(power.w()) * u64::from(sent.key.slot.minutes()) / 60;
+        let capacity = u64::from(power.w()) * u64::from(key.slot.minutes()) / 60;
         refuse_if(used + more > capacity.min(WH_MAX), RejectReason::CapacityExceeded)
     }
 
@@ -193,7 +197,12 @@ impl Model {
         refuse_if(refused, RejectReason::PostOnlyWouldTrade)
     }
 
-    fn check_credit(&self, platform: PlatformId, market: &Market, more: i128) -> Outcome {
+    pub(super) fn check_credit(
+        &self,
+        platform: PlatformId,
+        market: &Market,
+        more: i128,
+    ) -> Outcome {
         let row = (platform, market.definition.market);
         let Some(limit) = self.credit.get(&row) else { return Ok(()) };
         let limit = i128::from(limit.minor()) * market.definition.currency.nanos_per_minor();
@@ -201,9 +210,14 @@ impl Model {
         refuse_if(used + more > limit, RejectReason::CreditExceeded)
     }
 
-    fn check_executions(&self, market: &Market, sent: &NewOrder) -> Outcome {
+    pub(super) fn check_executions(
+        &self,
+        market: &Market,
+        key: SlotKey,
+        meter: MeterId,
+    ) -> Outcome {
         let most = market.controls.executions_max;
-        let had = self.slot(sent.key).executions.get(&sent.meter).copied().unwrap_or(0);
+        let had = self.slot(key).executions.get(&meter).copied().unwrap_or(0);
         refuse_if(most > 0 && had >= most, RejectReason::ExecutionLimitReached)
     }
 
@@ -305,7 +319,8 @@ impl Model {
         let old_number = replace.client_order <= order.last_replace;
         refuse_if(old_number, RejectReason::DuplicateClientOrder)?;
         if quantity > order.open {
-            self.check_capacity(&order.sent, quantity - order.open)?;
+            let NewOrder { meter, side, .. } = order.sent;
+            self.check_capacity(meter, side, key, quantity - order.open)?;
         }
         let moves = !order.keeps_place(limit, quantity);
         if moves && self.slot(key).phase == Phase::Call {
@@ -334,7 +349,7 @@ impl Order {
 }
 
 /// Whole lots above zero, not too many; with what has filled, not too many for one order.
-fn check_quantity(market: &Market, quantity: u64, filled: u64) -> Outcome {
+pub(super) fn check_quantity(market: &Market, quantity: u64, filled: u64) -> Outcome {
     let off_lot = quantity == 0 || !quantity.is_multiple_of(market.definition.lot.wh());
     refuse_if(off_lot, RejectReason::QuantityNotOnLot)?;
     let above = quantity > market.definition.quantity_max.wh();
@@ -342,7 +357,7 @@ fn check_quantity(market: &Market, quantity: u64, filled: u64) -> Outcome {
     refuse_if(above || lifetime > u128::from(WH_MAX), RejectReason::QuantityAboveMaximum)
 }
 
-fn check_price(market: &Market, limit: Price) -> Outcome {
+pub(super) fn check_price(market: &Market, limit: Price) -> Outcome {
     let definition = market.definition;
     let outside = limit < definition.price_min || limit > definition.price_max;
     refuse_if(outside, RejectReason::PriceOutsideBand)?;
@@ -350,16 +365,19 @@ fn check_price(market: &Market, limit: Price) -> Outcome {
     refuse_if(above % i128::from(definition.tick.micros()) != 0, RejectReason::PriceNotOnTick)
 }
 
-/// The market's smallest quantity and largest value.
 /// An iceberg comes into view in a hundred parts at most.
 const fn parts_fit(display: u64, quantity: u64) -> bool {
     display == 0 || quantity <= 100 * display
 }
 
 fn check_size(market: &Market, sent: &NewOrder, limit: Price, quantity: u64) -> Outcome {
+    check_value(market, worst_price(&market.definition, sent.kind, sent.side, limit), quantity)
+}
+
+/// The market's smallest quantity and largest value.
+pub(super) fn check_value(market: &Market, price: Price, quantity: u64) -> Outcome {
     let below = quantity < market.controls.quantity_min.wh();
     refuse_if(below, RejectReason::QuantityBelowMinimum)?;
-    let price = worst_price(&market.definition, sent.kind, sent.side, limit);
     let value = i128::from(price.micros()).abs() * i128::from(quantity);
     let value_max = i128::from(market.controls.value_max.minor());
     let above = value > value_max * market.definition.currency.nanos_per_minor();

@@ -94,6 +94,7 @@ impl Model {
             let client_order = ClientOrderId::new(0);
             let (origin, slot): (Option<Origin>, Option<SlotKey>) = (None, None);
             let mass = MassCancel { origin, client_order, scope, slot };
+            self.kill_offers(scope, events);
             self.cancel_many(&mass, CancelReason::Killed, events);
         }
         Ok(())

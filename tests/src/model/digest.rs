@@ -117,6 +117,7 @@ impl Model {
         self.list_lists(&mut listing);
         self.list_orders(&mut listing);
         self.list_delegations(&mut listing);
+        self.list_offers(&mut listing);
         listing.0
     }
 

@@ -11,6 +11,7 @@
 //! | `requests` | what a request of a platform does once it is admitted |
 //! | `matching` | sweeps, what rests, and the orders that are tried again at rest |
 //! | `lists` | blocks and baskets |
+//! | `contracts` | negotiated trades |
 //! | `delegations` | what platforms may do for meters |
 //! | `control` | mass cancellations, suspensions, kills, credit |
 //! | `auction`, `price` | the result of a call, and its price by every rule |
@@ -21,6 +22,7 @@
 
 mod admission;
 mod auction;
+mod contracts;
 mod control;
 mod delegations;
 mod digest;
@@ -35,6 +37,7 @@ mod slots;
 
 use std::collections::BTreeMap;
 
+use contracts::Offer;
 use delegations::By;
 use engine::Limits;
 use lists::List;
@@ -158,6 +161,8 @@ pub struct Model {
     owed: BTreeMap<(PlatformId, MarketId), i128>,
     lists: BTreeMap<(PlatformId, ClientOrderId), List>,
     /// By number: the first has number 1.
+    offers: Vec<Offer>,
+    /// By number: the first has number 1.
     orders: Vec<Order>,
     trades: u64,
     places: u64,
@@ -182,6 +187,7 @@ impl Model {
             delegations: BTreeMap::new(),
             owed: BTreeMap::new(),
             lists: BTreeMap::new(),
+            offers: Vec::new(),
             orders: Vec::new(),
             trades: 0,
             places: 0,
@@ -193,6 +199,7 @@ impl Model {
         self.last_seq = command.seq;
         self.last_time = command.time;
         self.expire(events);
+        self.expire_offers(events);
         let mut caused = Vec::new();
         match self.decide(&command.value, &mut caused) {
             Ok(()) => events.append(&mut caused),
@@ -222,6 +229,10 @@ impl Model {
             Command::DelegatedOrder(delegated) => {
                 self.new_order((delegated.origin, By::Platform), &delegated.order, events);
             }
+            Command::OfferContract(request) => self.offer(request, events),
+            Command::AcceptContract(request) => self.accept_offer(request, events),
+            Command::DeclineContract(request) => self.decline(request, events),
+            Command::WithdrawContract(request) => self.withdraw(request, events),
             Command::DelegateMeter(request) => self.delegate(request, events),
             Command::RevokeDelegation(request) => self.revoke(request, events),
             Command::CancelOrder(request) => self.cancel(request, events),

@@ -113,6 +113,7 @@ impl Model {
                 self.cancel_whole(at, None, CancelReason::GateClosed, events);
             }
         }
+        self.close_offers(key, events);
         self.enter_phase(key, Phase::Closed, events);
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::{
         MESSAGE_BYTES_MAX, MESSAGE_HEAD_BYTES,
     },
     layout::Row,
-    outbound::{DelegationState, ExecType},
+    outbound::{ContractState, DelegationState, ExecType},
     signing,
 };
 
@@ -89,7 +89,13 @@ fn the_document_names_every_protocol_and_tag() {
         let name = core::str::from_utf8(name).unwrap();
         assert!(text.contains(&format!("`{name}`")), "{name}");
     }
-    for tag in [signing::NEW_ORDER_TAG, signing::VALIDATION_TAG, signing::REPLACE_ORDER_TAG] {
+    let tags = [
+        signing::NEW_ORDER_TAG,
+        signing::VALIDATION_TAG,
+        signing::REPLACE_ORDER_TAG,
+        signing::CONTRACT_TAG,
+    ];
+    for tag in tags {
         let tag = core::str::from_utf8(tag).unwrap().replace('\0', "\\0");
         assert!(text.contains(&format!("`\"{tag}\"`")), "{tag}");
     }
@@ -180,6 +186,12 @@ fn codes() -> String {
             "wire/src/outbound.rs",
             "pub enum DelegationState {",
             decoded_name::<DelegationState>,
+        ),
+        code_table(
+            "Contract state",
+            "wire/src/outbound.rs",
+            "pub enum ContractState {",
+            decoded_name::<ContractState>,
         ),
         code_table("Sides", "types/src/delegation.rs", "pub enum Sides {", decoded_name::<Sides>),
         code_table(

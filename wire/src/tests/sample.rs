@@ -4,12 +4,12 @@
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest as _, Sha256};
 use types::{
-    AuctionResult, ClientOrderId, Code, Conditions, Currency, Delegation, DeliverySlot, Digest,
-    Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration,
-    NewOrder, OrderId, OrderKind, OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId,
-    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
-    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
-    Trade, TradeId, TradeSide, UtilityId,
+    AuctionResult, ClientOrderId, Code, Conditions, ContractTerms, Currency, Delegation,
+    DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId,
+    MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, OwnerId, Party,
+    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
+    ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature,
+    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
 };
 
 use crate::{
@@ -17,17 +17,17 @@ use crate::{
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
-        ResumePoint, Revoke, SignedNew, SignedReplace, Test,
+        Accept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest,
+        OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        Applied, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
-        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
-        SessionRejected,
+        Applied, ContractInvitation, ContractReport, ContractState, DelegationReport,
+        DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected,
+        ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected,
     },
     signing,
 };
@@ -211,7 +211,69 @@ pub(super) fn inbound() -> Vec<Inbound> {
         Inbound::ValidateOrder(signed_new()),
         Inbound::StatusRequest(order_request(1_011)),
         Inbound::SetDeadMan(DeadMan { after_ms: 10_000 }),
+        Inbound::OfferContract(Offer {
+            client_order: ClientOrderId::new(1_011),
+            terms: contract_terms(),
+            signature: signed_contract(),
+            offered_by: Side::Sell,
+        }),
+        Inbound::AcceptContract(Accept {
+            client_order: ClientOrderId::new(1_012),
+            offer: OfferId::new(5),
+            terms: contract_terms(),
+            signature: signed_contract(),
+            accepted_by: Side::Sell,
+        }),
+        Inbound::DeclineContract(offer_request(1_013)),
+        Inbound::WithdrawContract(offer_request(1_014)),
     ]
+}
+
+fn contract_report() -> Outbound {
+    Outbound::ContractReport(ContractReport {
+        seq: Seq::new(9_004),
+        time: Timestamp::from_ns(1_780_300_000_123_456_792),
+        client_order: ClientOrderId::new(1_012),
+        offer: OfferId::new(5),
+        trade: TradeId::new(34),
+        reason: 31,
+        state: ContractState::AcceptRefused,
+        side: Some(Side::Buy),
+    })
+}
+
+fn contract_invitation() -> Outbound {
+    Outbound::ContractInvitation(ContractInvitation {
+        seq: Seq::new(9_005),
+        time: Timestamp::from_ns(1_780_300_000_123_456_793),
+        offer: OfferId::new(5),
+        terms: contract_terms(),
+        signature: signed_contract(),
+        offered_by: Side::Sell,
+    })
+}
+
+/// Meter 42 gives meter 43 half a kWh at 4.20; signatures valid until 2026-06-01T08:00:00Z.
+fn contract_terms() -> ContractTerms {
+    ContractTerms {
+        key: slot(),
+        buyer: MeterId::new(43),
+        seller: MeterId::new(42),
+        price: Price::from_micros(4_200_000),
+        quantity: Energy::from_wh(500),
+        reference: 0x0102_0304_0506_0709,
+        expires: Timestamp::from_ns(1_780_300_800_000_000_000),
+    }
+}
+
+fn signed_contract() -> Signature {
+    let mut bytes = Vec::new();
+    signing::contract(&contract_terms(), &mut bytes);
+    sign(&bytes)
+}
+
+fn offer_request(client_order: u64) -> OfferRequest {
+    OfferRequest { client_order: ClientOrderId::new(client_order), offer: OfferId::new(5) }
 }
 
 fn execution_report() -> ExecutionReport {
@@ -290,6 +352,8 @@ pub(super) fn outbound() -> Vec<Outbound> {
             frame_messages: 256,
         }),
         Outbound::DeadManSet(DeadMan { after_ms: 10_000 }),
+        contract_report(),
+        contract_invitation(),
     ]
 }
 

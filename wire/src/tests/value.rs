@@ -2,12 +2,12 @@
 
 use proptest::{array, option, prelude::*, sample::select};
 use types::{
-    AuctionResult, ClientOrderId, Code, Conditions, Currency, Delegation, DeliverySlot, Digest,
-    Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration,
-    NewOrder, OrderId, OrderKind, OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId,
-    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
-    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
-    Trade, TradeId, TradeSide, UtilityId,
+    AuctionResult, ClientOrderId, Code, Conditions, ContractTerms, Currency, Delegation,
+    DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId,
+    MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, OwnerId, Party,
+    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
+    ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature,
+    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
@@ -16,17 +16,17 @@ use crate::{
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, OrderRequest, Reduce,
-        ResumePoint, Revoke, SignedNew, SignedReplace, Test,
+        Accept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest,
+        OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        Applied, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
-        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
-        SessionRejected,
+        Applied, ContractInvitation, ContractReport, ContractState, DelegationReport,
+        DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected,
+        ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected,
     },
 };
 
@@ -232,6 +232,45 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn contract_terms()(
+        key in slot_key(),
+        (buyer, seller) in (number(MeterId::new), number(MeterId::new)),
+        price in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        reference in any::<u64>(),
+        expires in number(Timestamp::from_ns),
+    ) -> ContractTerms {
+        ContractTerms { key, buyer, seller, price, quantity, reference, expires }
+    }
+}
+
+prop_compose! {
+    fn offer_request()(
+        client_order in number(ClientOrderId::new),
+        offer in number(OfferId::new),
+    ) -> OfferRequest {
+        OfferRequest { client_order, offer }
+    }
+}
+
+prop_compose! {
+    fn contract_report()(
+        seq in number(Seq::new),
+        time in number(Timestamp::from_ns),
+        client_order in number(ClientOrderId::new),
+        offer in number(OfferId::new),
+        trade in number(TradeId::new),
+        reason in any::<u16>(),
+        state in select(&ContractState::ALL[..]),
+        side in option::of(side()),
+    ) -> Outbound {
+        Outbound::ContractReport(ContractReport {
+            seq, time, client_order, offer, trade, reason, state, side,
+        })
+    }
+}
+
 pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     prop_oneof![
         logon(),
@@ -270,6 +309,25 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
         new_order().prop_map(Inbound::DelegatedOrder),
         replace_order().prop_map(Inbound::DelegatedReplace),
         any::<u32>().prop_map(|after_ms| Inbound::SetDeadMan(DeadMan { after_ms })),
+        (number(ClientOrderId::new), contract_terms(), bytes(Signature::new), side()).prop_map(
+            |(client_order, terms, signature, offered_by)| Inbound::OfferContract(Offer {
+                client_order,
+                terms,
+                signature,
+                offered_by,
+            })
+        ),
+        (number(OfferId::new), contract_terms(), bytes(Signature::new), side()).prop_map(
+            |(offer, terms, signature, accepted_by)| Inbound::AcceptContract(Accept {
+                client_order: ClientOrderId::new(offer.get() ^ 1),
+                offer,
+                terms,
+                signature,
+                accepted_by,
+            })
+        ),
+        offer_request().prop_map(Inbound::DeclineContract),
+        offer_request().prop_map(Inbound::WithdrawContract),
     ]
 }
 
@@ -372,6 +430,18 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         any::<u32>().prop_map(|after_ms| Outbound::DeadManSet(DeadMan { after_ms })),
         (number(Seq::new), number(ClientOrderId::new))
             .prop_map(|(seq, client_order)| { Outbound::Applied(Applied { seq, client_order }) }),
+        contract_report(),
+        (number(Seq::new), number(Timestamp::from_ns), number(OfferId::new), contract_terms())
+            .prop_map(|(seq, time, offer, terms)| Outbound::ContractInvitation(
+                ContractInvitation {
+                    seq,
+                    time,
+                    offer,
+                    terms,
+                    signature: Signature::new([3; 64]),
+                    offered_by: Side::Sell,
+                }
+            )),
     ]
 }
 

@@ -268,6 +268,11 @@ impl Plan {
             | Command::DelegateMeter(_)
             | Command::RevokeDelegation(_)
             | Command::SignedFrame(_)
+            // An agreement names the number of an offer, which another exchange gives anew.
+            | Command::OfferContract(_)
+            | Command::AcceptContract(_)
+            | Command::DeclineContract(_)
+            | Command::WithdrawContract(_)
             | Command::PassTime => return Ok(None),
         }))
     }
@@ -611,6 +616,8 @@ impl Session {
             | Outbound::LoggedOut(_)
             | Outbound::GoingAway(_)
             | Outbound::TestReply(_)
+            | Outbound::ContractReport(_)
+            | Outbound::ContractInvitation(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)

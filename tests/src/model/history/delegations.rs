@@ -92,7 +92,7 @@ impl History {
         Origin { platform, session: SessionId::new(u32::from(self.random.small(3))) }
     }
 
-    fn some_meter(&mut self) -> MeterId {
+    pub(super) fn some_meter(&mut self) -> MeterId {
         let known = 1 + u32::from(self.random.small(7));
         MeterId::new(if self.random.once_in(60) { 99 } else { known })
     }

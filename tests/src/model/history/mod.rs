@@ -2,6 +2,7 @@
 //! with little capacity, few slots that open and close all the time, markets with every rule and
 //! control, and among the requests that can succeed many repeated and bad ones.
 
+mod contracts;
 mod delegations;
 mod operator;
 mod orders;
@@ -13,7 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 use engine::Limits;
 use types::{
     ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition, MarketId, MeterId,
-    OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
+    OfferContract, OfferId, OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey,
+    Timestamp, TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -26,6 +28,8 @@ pub const fn limits() -> Limits {
         slots_max: 9,
         markets_max: 3,
         parties_max: 9,
+        offers_max: 24,
+        platform_offers_max: 8,
         shard: 0,
     }
 }
@@ -110,6 +114,9 @@ pub struct History {
     /// Delegations that hold, as the events tell them.
     delegations: BTreeMap<MeterId, Delegation>,
     delegation_numbers: u64,
+    /// Offers of contracts, whatever became of them, and the one that is on its way.
+    offers: Vec<(OfferId, OfferContract)>,
+    offering: Option<OfferContract>,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -138,6 +145,8 @@ impl History {
             halted: Vec::new(),
             delegations: BTreeMap::new(),
             delegation_numbers: 0,
+            offers: Vec::new(),
+            offering: None,
         }
     }
 
@@ -194,6 +203,10 @@ impl History {
                         self.halted.push(control.scope);
                     }
                 }
+                Event::ContractOffered(offered) => {
+                    let request = self.offering.expect("a contract was offered");
+                    self.offers.push((offered.offer, request));
+                }
                 Event::MeterDelegated(delegated) => {
                     let delegation = delegated.delegation;
                     self.delegations.insert(delegation.meter, delegation);
@@ -210,6 +223,9 @@ impl History {
                 | Event::OrderValidated(_)
                 | Event::OrderReplaced(_)
                 | Event::MassCancelled(_)
+                | Event::ContractAgreed(_)
+                | Event::ContractEnded(_)
+                | Event::ContractRestated(_)
                 | Event::OrderRejected(_)
                 | Event::CreditSet(_)
                 | Event::CreditReleased(_)
@@ -250,9 +266,12 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..478 => self.new_order(),
-            478..490 => self.validate(),
-            490..497 => self.ask(),
+            0..421 => self.new_order(),
+            421..433 => self.validate(),
+            433..440 => self.ask(),
+            440..466 => self.offer(),
+            466..489 => self.accept_offer(),
+            489..497 => self.end_offer(),
             497..520 => self.delegate(),
             520..528 => self.revoke(),
             528..530 => self.signed_frame(),
