@@ -137,7 +137,10 @@ fn learn(truth: &mut BTreeMap<OrderId, Truth>, events: &[Event]) {
     for event in events {
         if let Event::OrderAccepted(accepted) = event {
             truth.insert(accepted.order, Truth::default());
-        } else if let Event::Trade(trade) = event {
+        } else if let Event::Trade(trade) = event
+            // The trade of a contract has no orders.
+            && !trade.is_negotiated()
+        {
             for side in [trade.buy, trade.sell] {
                 let order = truth.get_mut(&side.order).unwrap();
                 order.filled += trade.quantity.wh();

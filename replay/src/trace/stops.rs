@@ -17,9 +17,9 @@ macro_rules! stops {
 }
 
 stops! {
-    1 "gateway/src/quic/ serve, then Reader::run"
+    1 "gateway/src/quic/ or gateway/src/https/ serve, then gateway/src/trading.rs Reader::run"
     2 "wire/src/inbound.rs Inbound::decode"
-    3 "gateway/src/session.rs handle_frame, gateway/src/verifier.rs handle_job"
+    3 "gateway/src/session.rs handle_frame, gateway/src/verifier.rs admit"
     4 "gateway/src/ingress.rs push"
     5 "exchange/src/core_loop.rs turn"
     6 "exchange/src/sequencer.rs stamp"
@@ -27,7 +27,7 @@ stops! {
     8 "engine/src/admission.rs admit_new, matching.rs sweep, calls.rs uncross_slot"
     9 "journal/src/writer.rs append, commit"
     10 "gateway/src/egress.rs publish"
-    11 "exchange/src/feed.rs stream_feed"
+    11 "exchange/src/feed.rs read_feed"
     12 "settlement/src/capture.rs in_order, contract"
     13 "settlement/src/metering/ envelope::open, authority, judge"
     14 "settlement/src/allocation.rs allocate"
