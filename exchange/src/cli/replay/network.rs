@@ -24,8 +24,8 @@ use hdrhistogram::Histogram;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use types::{
     ClientOrderId, Command, DelegatedOrder, DelegatedReplace, DeliverySlot, Energy, Event, MeterId,
-    NewOrder, OrderId, Party, PlatformId, RejectReason, ReplaceOrder, Role, SignedNewOrder,
-    SignedReplaceOrder, SlotKey, Timestamp,
+    NewOrder, OrderId, OrderRequest, Party, PlatformId, RejectReason, ReplaceOrder, Role,
+    SignedNewOrder, SignedReplaceOrder, SlotKey, Timestamp,
 };
 use wire::{Inbound, Outbound, inbound::Empty, outbound::ExecType};
 
@@ -194,6 +194,17 @@ impl Plan {
         Ok(())
     }
 
+    /// Where an order stands: by the exchange's number, which is another one here, or by the platform's.
+    fn question(&mut self, request: OrderRequest) -> (PlatformId, ClientOrderId, Ask) {
+        let number = request.client_order;
+        let ask = if request.order.get() == 0 {
+            Ask::Whole(client::ask_status(number, request.order))
+        } else {
+            self.about(request.order, About::Ask)
+        };
+        (request.origin.platform, number, ask)
+    }
+
     fn ask(
         &mut self,
         command: &Command,
@@ -238,13 +249,7 @@ impl Plan {
                 let ask = self.about(request.order, About::Activate);
                 (request.origin.platform, request.client_order, ask)
             }
-            Command::AskOrder(request) => {
-                let number = request.client_order;
-                let is_named = request.order.get() != 0;
-                let whole = || Ask::Whole(client::ask_status(number, request.order));
-                let ask = if is_named { self.about(request.order, About::Ask) } else { whole() };
-                (request.origin.platform, number, ask)
-            }
+            Command::AskOrder(request) => self.question(request),
             Command::MassCancel(request) => {
                 let Some(origin) = request.origin else { return Ok(None) };
                 let slot = request.slot.map(|key| shifted_key(key, days)).transpose()?;
