@@ -15,7 +15,7 @@ use std::{
 use engine::Engine;
 use gateway::{
     ClientVerifier, Directory, Gateway, GatewayError, GatewayOptions, Identity, IdentityError,
-    Incoming, authority, client::Connector, identity, quic, tls::TlsError,
+    Incoming, Validity, authority, client::Connector, identity, quic, tls::TlsError,
 };
 use journal::JournalError;
 use settlement::{Pipeline, Settings, SettlementError};
@@ -295,6 +295,12 @@ impl Node {
             shard.opened().await?;
         }
         Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
+    }
+
+    /// How long certificates of open connections and revocation lists are still valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.gateway.validity()
     }
 
     /// Where it listens for order entry over HTTPS, if it does.

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use gateway::Validity;
 use market_view::MarketReader;
 use tokio::signal::unix::{SignalKind, signal};
 use types::{MarketId, ShardId, Shards};
@@ -69,6 +70,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                 for shard in &node.shards {
                     log_status(&prefix(config.shards, shard.id), &shard.market);
                 }
+                log_validity(node.validity());
             }
             _ = minute.tick() => {
                 verify_markets(config, &node.settlement, minutes, clock.now());
@@ -138,6 +140,15 @@ fn log_status(prefix: &str, market: &MarketReader) {
             market.keys().len()
         );
     }
+}
+
+/// One line for operators: who runs out of what.
+fn log_validity(validity: Validity) {
+    let Validity { connections, certificate_days, lists_days } = validity;
+    let first = certificate_days.map_or_else(String::new, |days| {
+        format!(", the first certificate of an open connection in {days} days")
+    });
+    tracing::info!("{connections} connections; revocation lists end in {lists_days} days{first}");
 }
 
 /// One verification cycle and a checkpoint. A failure is logged; the next cycle tries again, and a

@@ -35,5 +35,6 @@ pub use directory::Directory;
 pub use egress::{Egress, Published, Sessions};
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressReceiver};
+pub use live::Validity;
 pub use quic::{DataRequest, Gateway, GatewayError, GatewayOptions, Incoming, Resume, ShardPort};
 pub use revocation::ClientVerifier;

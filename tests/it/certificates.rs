@@ -321,3 +321,18 @@ async fn expired_lists_let_nobody_in() {
     }
     venue.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_see_what_expires_first() {
+    let venue = Venue::open().await;
+    venue.clock_to(-29).await;
+    // The settlement's own feed is a connection too.
+    let before = venue.node.validity();
+    let _platform = Platform::log_on(&venue, 1).await;
+    let now = venue.node.validity();
+    assert_eq!(now.connections, before.connections + 1);
+    let days = now.certificate_days.expect("of an open connection");
+    assert!((0..=3_660).contains(&days), "{now:?}");
+    assert!((0..=3_660).contains(&now.lists_days), "{now:?}");
+    venue.close().await;
+}

@@ -41,7 +41,7 @@ use crate::{
     guard,
     https::{Https, HttpsOptions, Listening},
     identity::{self, Identity, IdentityError},
-    live::{Line, Live},
+    live::{Line, Live, Validity},
     revocation::ClientVerifier,
     throttle::Limits,
     tls::{self, TlsError},
@@ -169,6 +169,7 @@ pub struct Gateway {
     going_away: watch::Sender<bool>,
     readers: Presence,
     verifiers: Verifiers,
+    live: Arc<Live>,
     https: Option<Https>,
 }
 
@@ -240,7 +241,7 @@ impl Gateway {
             connections: Mutex::default(),
             sources: Arc::default(),
             connections_of_source: options.connections_of_source,
-            live,
+            live: Arc::clone(&live),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE_MAX)),
             next_session: AtomicU32::new(1),
             limits: options.limits,
@@ -252,13 +253,19 @@ impl Gateway {
         }
         let https = https.map(|listening| listening.start(&shared));
         tokio::spawn(accept(endpoint.clone(), shared));
-        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers, https })
+        Ok(Self { endpoint, address, stop_reading, going_away, readers, verifiers, live, https })
     }
 
     /// The bound address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How long certificates of open connections and revocation lists are still valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.live.validity()
     }
 
     /// The bound address of order entry over HTTPS, if there is one.
