@@ -137,7 +137,7 @@ async fn an_offer_that_is_accepted_is_told_to_both_sides_and_settled() {
         drop(venue.connector(cast::party(role, number)));
         let party = format!("{}/{number}", role.name());
         let (address, keys) = (venue.node.address.to_string(), venue.layout.keys());
-        let words = ["grid", "notices", "--address", &address, "--keys", text(&keys)];
+        let words = ["grid", "notices", "--server", &address, "--keys", text(&keys)];
         let ends = ["--as", &party, "--output", "ndjson"];
         let words: Vec<_> = words.iter().chain(&ends).map(|&word| word.to_owned()).collect();
         let notices = rows(&beside(&words));

@@ -27,7 +27,7 @@ async fn as_party(venue: &Venue, party: &str, words: &[&str]) -> Run {
     }
     let address = venue.node.address.to_string();
     let mut arguments: Vec<String> = words.iter().map(ToString::to_string).collect();
-    let more = ["--as", party, "--keys", keys.to_str().unwrap(), "--address", &address];
+    let more = ["--as", party, "--keys", keys.to_str().unwrap(), "--server", &address];
     arguments.extend(more.map(str::to_owned));
     tokio::task::spawn_blocking(move || run(arguments)).await.unwrap()
 }
@@ -205,7 +205,7 @@ async fn who_cannot_connect_is_told_with_a_code_of_its_own() {
     let keys = keys.to_str().unwrap().to_owned();
     drop(venue.connector(cast::party(Role::Operator, 1)));
     let status = |keys: &str, party: &str, address: &str| {
-        let words = ["verify", "status", "--as", party, "--keys", keys, "--address", address];
+        let words = ["verify", "status", "--as", party, "--keys", keys, "--server", address];
         run(words)
     };
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -9,13 +9,14 @@ use std::{
 use clap::Args;
 use gateway::{
     Identity,
+    authority::{self, Holder},
     client::{ClientError, Connector},
     https::PATH,
     identity,
 };
 use hyper::Uri;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
-use types::{DeliverySlot, Energy, MarketId, Price, RejectReason, SlotKey, Timestamp};
+use types::{DeliverySlot, Energy, MarketId, Party, Price, RejectReason, Role, SlotKey, Timestamp};
 
 use crate::{
     config::{self, Config},
@@ -24,20 +25,21 @@ use crate::{
 };
 
 /// Where the exchange is and as whom to connect.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ServerOptions {
     /// The exchange's directory on this machine: address, markets and keys are taken from it
     #[arg(long, required_unless_present = "keys")]
     data_dir: Option<PathBuf>,
     /// Address of the exchange, such as exchange.example:7400
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, visible_alias = "address", value_name = "HOST:PORT")]
     server: Option<String>,
     /// Directory with `ca.crt`, the party's certificate and key, and meters' keys
     #[arg(long)]
     keys: Option<PathBuf>,
-    /// The party whose certificate is shown, such as platform-2 or retailer-1
-    #[arg(long = "as", value_name = "PARTY", default_value = "platform-1")]
-    party: String,
+    /// The party whose certificate is shown, such as platform/2, retailer/1 or operator/1 [default: platform/1
+    /// for what platforms do]
+    #[arg(long = "as", value_name = "PARTY", value_parser = party)]
+    party: Option<Party>,
     /// The name in the exchange's certificate
     #[arg(long, default_value = "localhost")]
     server_name: String,
@@ -53,6 +55,18 @@ impl ServerOptions {
     /// The exchange's directory, if it is given.
     pub(super) fn data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()
+    }
+
+    /// Who connects: who is named, or the first platform.
+    pub(super) fn party(&self) -> Party {
+        self.party.unwrap_or(Party { role: Role::Platform, number: 1 })
+    }
+
+    /// Who connects, where that must be named.
+    pub(super) fn named_party(&self) -> Result<Party, Failure> {
+        self.party.ok_or_else(|| {
+            Failure::usage("--as says whose certificate is shown, such as retailer/1 or operator/1")
+        })
     }
 
     /// Where keys lie.
@@ -94,7 +108,8 @@ impl ServerOptions {
         };
         let authority =
             identity::load_certificates(&keys.join("ca.crt")).map_err(|error| missing(&error))?;
-        let identity = Identity::load(&keys, &self.party).map_err(|error| missing(&error))?;
+        let identity = Identity::load(&keys, &authority::file_name(self.party()))
+            .map_err(|error| missing(&error))?;
         Ok(Connector { address, server_name: self.server_name.clone(), identity, authority })
     }
 
@@ -136,6 +151,19 @@ impl ServerOptions {
                 Err(Failure::usage(format!("there is no market {market}; there is {every}")))
             }
         }
+    }
+}
+
+/// A party as people write it: its role and number, as in its certificate's name or its file's.
+fn party(text: &str) -> Result<Party, String> {
+    let name = match text.rsplit_once('-') {
+        Some((role, number)) if !text.contains('/') => format!("{role}/{number}"),
+        Some(_) | None => text.to_owned(),
+    };
+    match name.parse() {
+        Ok(Holder::Party(party)) => Ok(party),
+        Ok(_) => Err("only parties connect".to_owned()),
+        Err(error) => Err(format!("{error}")),
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use settlement::Pipeline;
 use types::{MeterId, Timestamp};
 
-use super::{OutputOptions, data_port::instant};
+use super::{OutputOptions, connect::instant};
 use crate::{
     config, declaration,
     exit::Failure,

@@ -9,7 +9,8 @@ use wire::data::{RequestKind, ScheduleQuery, SinceQuery};
 
 use super::{
     OutputOptions,
-    data_port::{self, Access, instant},
+    connect::instant,
+    data_port::{self, Access},
     meter,
 };
 use crate::{
@@ -20,11 +21,11 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  gridcross grid schedule --as utility/1 --keys ex/keys --zone NORTH --from 2026-06-24T00:00Z --to 2026-06-25T00:00Z
-  gridcross grid schedule --as utility/1 --keys ex/keys --follow --output ndjson
-  gridcross grid limit --as utility/1 --keys ex/keys --zone NORTH --slot 2026-06-24T12:00Z --direction injection --wh 50000
-  gridcross grid curtail --as utility/1 --keys ex/keys --zone NORTH --feeder F7 --slot 2026-06-24T12:00Z --direction injection --cap-wh 20000
-  gridcross grid curtail --as utility/1 --keys ex/keys --meter 17 --slot 2026-06-24T12:00Z --reject --reason policy
+  gridcross grid schedule --as utility/1 --data-dir ex --zone NORTH --from 2026-06-24T00:00Z --to 2026-06-25T00:00Z
+  gridcross grid schedule --as utility/1 --data-dir ex --follow --output ndjson
+  gridcross grid limit --as utility/1 --data-dir ex --zone NORTH --slot 2026-06-24T12:00Z --direction injection --wh 50000
+  gridcross grid curtail --as utility/1 --data-dir ex --zone NORTH --feeder F7 --slot 2026-06-24T12:00Z --direction injection --cap-wh 20000
+  gridcross grid curtail --as utility/1 --data-dir ex --meter 17 --slot 2026-06-24T12:00Z --reject --reason policy
 
 Where meters hang, the utility says in a `meter_points` document: gridcross meter push points.json";
 
@@ -268,7 +269,8 @@ fn schedule(command: &Command) -> Result<(), Failure> {
     else {
         return Ok(());
     };
-    let own = (access.party().role == Role::Utility).then_some(access.party().number);
+    let own = access.party()?;
+    let own = (own.role == Role::Utility).then_some(own.number);
     let Some(utility) = utility.or(own) else {
         return Err(Failure::usage("--utility: whose wires? only utilities need not say it"));
     };
@@ -318,7 +320,7 @@ fn follow_schedule(
 
 /// Signs a body, sends it and prints what became of it.
 fn say(access: &Access, name: &str, body: &[u8], format: Format) -> Result<(), Failure> {
-    let document = seal(access.party(), &access.signing_key()?, body);
+    let document = seal(access.party()?, &access.signing_key()?, body);
     let receipt =
         access.run(async |client| client.submit(&document).await.map_err(data_port::failure))?;
     output::print_rows(&[meter::PushLine::new(name, body.len(), &receipt)], format)?;

@@ -113,7 +113,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let key = access.signing_key()?;
             let mut documents = Vec::new();
             for file in files {
-                documents.push((file, sealed(file, access.party(), &key, *revision)?));
+                documents.push((file, sealed(file, access.party()?, &key, *revision)?));
             }
             push(access, &documents, output.output)
         }
