@@ -137,7 +137,7 @@ impl Live {
 
     fn check_all(&self) {
         let Ok(open) = self.open.lock() else { return };
-        for Open { party, chain, line } in open.values() {
+        for Open { party, chain, line, .. } in open.values() {
             if let Err(error) = self.verifier.check(chain) {
                 tracing::info!(%party, %error, "a connection's certificate is not valid any more");
                 match line {

@@ -4,7 +4,7 @@
 //!
 //! There is no second protocol: the body of `POST /v1/trading` is what a client would write to the
 //! stream of its trading session, and the body of the answer is what the session would write. So
-//! `request` only joins two bodies to [`crate::trading`]. Who may connect, how often and for how
+//! `request` only joins two bodies to `trading`. Who may connect, how often and for how
 //! long is decided here, as `crate::quic` does for its connections.
 
 mod body;
