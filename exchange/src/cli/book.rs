@@ -12,8 +12,8 @@ use types::{MarketId, Phase, ShardId, Side, SlotKey, Timestamp};
 use wire::market::{Level, Selection};
 
 use super::connect::{
-    ServerOptions, client_failure, energy_text, instant, instant_text, market, price_text,
-    slot_key, slot_text,
+    ServerOptions, block_on, client_failure, energy_text, instant, instant_text, market,
+    price_text, slot_key, slot_text,
 };
 use crate::{
     exit::Failure,
@@ -79,11 +79,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     };
     let shard = options.shard.checked_sub(1).and_then(ShardId::new);
     let shard = shard.ok_or_else(|| Failure::usage("--shard: there is no such shard"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::runtime)?;
-    runtime.block_on(async {
+    block_on(async {
         let subscription = MarketSubscription { shard, ..MarketSubscription::of([selection]) };
         tokio::select! {
             result = watch(options, &connector, subscription) => result,

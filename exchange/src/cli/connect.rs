@@ -16,9 +16,13 @@ use gateway::{
 };
 use hyper::Uri;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
-use types::{DeliverySlot, Energy, MarketId, Party, Price, RejectReason, Role, SlotKey, Timestamp};
+use types::{
+    ClientOrderId, DeliverySlot, Energy, MarketId, Party, Price, RejectReason, Role, ShardId,
+    ShardMap, SlotKey, Timestamp,
+};
 
 use crate::{
+    clock::Clock,
     config::{self, Config},
     exit::{Failure, Kind},
     node::{self, Layout},
@@ -171,6 +175,48 @@ fn party(text: &str) -> Result<Party, String> {
 const HTTPS_PORT: u16 = 443;
 /// Length of slots where nothing says otherwise.
 const SLOT_MINUTES: u16 = 15;
+
+/// Longest silence of either side of a session, in milliseconds.
+pub(super) const HEARTBEAT_MS: u32 = 10_000;
+
+/// Runs one conversation to its end, on this thread.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)?;
+    runtime.block_on(work)
+}
+
+/// The platform's number of a request: as given, or the time in microseconds.
+pub(super) fn client_order(given: Option<u64>) -> Result<ClientOrderId, Failure> {
+    let now = || u64::try_from(Clock::System.now().ns().div_euclid(1_000)).unwrap_or(1);
+    match given.unwrap_or_else(now) {
+        0 => Err(Failure::usage("--client-order counts from 1")),
+        number => Ok(ClientOrderId::new(number)),
+    }
+}
+
+/// A shard by the number that people give it, from 1.
+pub(super) fn shard_of_number(number: u8) -> Result<ShardId, Failure> {
+    let index = number.checked_sub(1).and_then(ShardId::new);
+    index.ok_or_else(|| Failure::usage(format!("--shard: there is no shard {number}")))
+}
+
+/// The shard of a slot: as given, or as the configuration has it; `None` where nobody says.
+pub(super) fn shard_of_slot(
+    given: Option<u8>,
+    config: Option<&Config>,
+    key: SlotKey,
+) -> Result<Option<ShardId>, Failure> {
+    if let Some(number) = given {
+        return shard_of_number(number).map(Some);
+    }
+    let Some(config) = config else { return Ok(None) };
+    let markets = config.markets.iter().map(|market| &market.definition);
+    let map = ShardMap::new(config.shards, markets).map_err(Failure::config)?;
+    Ok(map.of(key))
+}
 
 /// The slot of a market that starts at an instant.
 pub(super) fn slot_key(

@@ -11,7 +11,7 @@ use gateway::client::{
 use serde::Serialize;
 use types::{
     ClientOrderId, ContractTerms, Energy, MarketId, MeterId, OfferId, Price, RejectReason, Seq,
-    ShardId, ShardMap, Side, Timestamp,
+    ShardId, Side, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
@@ -21,8 +21,9 @@ use wire::{
 
 use super::{
     connect::{
-        ServerOptions, client_failure, energy, energy_text, instant, instant_text, market, price,
-        price_text, refusal, slot_key, slot_text,
+        self, HEARTBEAT_MS, ServerOptions, block_on, client_failure, energy, energy_text, instant,
+        instant_text, market, price, price_text, refusal, shard_of_number, shard_of_slot, slot_key,
+        slot_text,
     },
     contract_file,
     order::{SideOption, meter_key},
@@ -36,8 +37,6 @@ use crate::{
 
 /// How long an offer stands where nothing else is said: a day, in nanoseconds.
 const OFFER_NS: i64 = 86_400_000_000_000;
-/// Longest silence of either side, in milliseconds.
-const HEARTBEAT_MS: u32 = 10_000;
 
 /// What can be done with a contract.
 #[derive(Debug, Subcommand)]
@@ -207,11 +206,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 
 impl RequestOptions {
     fn client_order(&self) -> Result<ClientOrderId, Failure> {
-        let now = || u64::try_from(Clock::System.now().ns().div_euclid(1_000)).unwrap_or(1);
-        match self.client_order.unwrap_or_else(now) {
-            0 => Err(Failure::usage("--client-order counts from 1")),
-            number => Ok(ClientOrderId::new(number)),
-        }
+        connect::client_order(self.client_order)
     }
 }
 
@@ -243,14 +238,7 @@ fn offer(options: &OfferOptions) -> Result<(), Failure> {
         expires: options.expires.unwrap_or_else(|| Clock::System.now().plus_ns(OFFER_NS)),
     };
     let message = offer_contract(&own.key(&request.server)?, client_order, side, terms);
-    let shard = match (options.shard, &config) {
-        (Some(number), _) => Some(shard_of_number(number)?),
-        (None, Some(config)) => {
-            let markets = config.markets.iter().map(|market| &market.definition);
-            ShardMap::new(config.shards, markets).map_err(Failure::config)?.of(key)
-        }
-        (None, None) => None,
-    };
+    let shard = shard_of_slot(options.shard, config.as_ref(), key)?;
     let shards = match shard {
         Some(shard) => vec![shard],
         // One that the slot is not of does nothing.
@@ -463,17 +451,4 @@ fn shard_of_offer(offer: u64) -> Result<ShardId, Failure> {
     ShardId::of_number(offer)
         .filter(|_| offer > 0)
         .ok_or_else(|| Failure::usage(format!("{offer} is no number of an offer")))
-}
-
-fn shard_of_number(number: u8) -> Result<ShardId, Failure> {
-    let index = number.checked_sub(1).and_then(ShardId::new);
-    index.ok_or_else(|| Failure::usage(format!("--shard: there is no shard {number}")))
-}
-
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::runtime)?;
-    runtime.block_on(work)
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use types::Party;
 use wire::data::{RequestKind, SinceQuery};
 
-use super::connect::ServerOptions;
+use super::connect::{ServerOptions, block_on};
 use crate::exit::{Failure, Kind};
 
 /// How the exchange is reached, and as whom.
@@ -51,11 +51,7 @@ impl Access {
     ) -> Result<T, Failure> {
         self.party()?;
         let connector = self.server.connector(self.server.config()?.as_ref())?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(Failure::runtime)?;
-        runtime.block_on(async {
+        block_on(async {
             let client = DataClient::connect(&connector).await.map_err(failure)?;
             work(&client).await
         })

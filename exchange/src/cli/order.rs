@@ -15,12 +15,15 @@ use gateway::{
 use hyper::Uri;
 use types::{
     ClientOrderId, Conditions, Energy, MarketId, MeterId, NewOrder, OrderId, OrderKind, OrderList,
-    Price, RejectReason, ReplaceOrder, ShardId, ShardMap, Side, SlotKey, TimeInForce, Timestamp,
+    Price, RejectReason, ReplaceOrder, ShardId, Side, TimeInForce, Timestamp,
 };
 use wire::{Inbound, Outbound, inbound::Logon, outbound::ExecutionReport};
 
 use super::{
-    connect::{ServerOptions, client_failure, energy, instant, market, price, refusal, slot_key},
+    connect::{
+        self, HEARTBEAT_MS, ServerOptions, block_on, client_failure, energy, instant, market,
+        price, refusal, shard_of_slot, slot_key,
+    },
     order_report::{self, Printer},
     order_status,
 };
@@ -34,8 +37,6 @@ use crate::{
 
 /// How long a signature counts where nothing else is said: five minutes, in nanoseconds.
 const VALID_FOR_NS: i64 = 300_000_000_000;
-/// Longest silence of either side, in milliseconds.
-const HEARTBEAT_MS: u32 = 10_000;
 
 /// What can be done with an order.
 #[derive(Debug, Subcommand)]
@@ -236,9 +237,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 impl RequestOptions {
-    fn client_order(&self) -> ClientOrderId {
-        let now = || u64::try_from(Clock::System.now().ns().div_euclid(1_000)).unwrap_or(1);
-        ClientOrderId::new(self.client_order.unwrap_or_else(now))
+    fn client_order(&self) -> Result<ClientOrderId, Failure> {
+        connect::client_order(self.client_order)
     }
 
     /// # Errors
@@ -251,10 +251,7 @@ impl RequestOptions {
         if self.follow && self.https.is_some() {
             return Err(Failure::usage("--follow needs a session that stays: leave --https away"));
         }
-        if self.client_order == Some(0) {
-            return Err(Failure::usage("--client-order counts from 1"));
-        }
-        Ok(())
+        self.client_order().map(|_| ())
     }
 }
 
@@ -306,7 +303,7 @@ fn new(options: &NewOptions) -> Result<(), Failure> {
     let minutes = request.server.slot_minutes(config.as_ref(), *market, options.minutes)?;
     let key = slot_key(*market, options.slot, minutes)?;
     let order = NewOrder {
-        client_order: request.client_order(),
+        client_order: request.client_order()?,
         limit: options.price,
         quantity: options.quantity,
         valid_until: signing.valid_until(),
@@ -325,26 +322,8 @@ fn new(options: &NewOptions) -> Result<(), Failure> {
     let signer = signing.key(&request.server)?;
     let sign = if options.validate_only { sign_validation } else { sign_new };
     let message = sign(&signer, order);
-    let shard = shard_of(options, config.as_ref(), key)?;
+    let shard = shard_of_slot(options.shard, config.as_ref(), key)?;
     send(request, config.as_ref(), shard, order.client_order, &message)
-}
-
-/// The shard of a new order's slot, where it is known before.
-fn shard_of(
-    options: &NewOptions,
-    config: Option<&Config>,
-    key: SlotKey,
-) -> Result<Option<ShardId>, Failure> {
-    if let Some(number) = options.shard {
-        let index = number.checked_sub(1).and_then(ShardId::new);
-        return index
-            .map(Some)
-            .ok_or_else(|| Failure::usage(format!("--shard: there is no shard {number}")));
-    }
-    let Some(config) = config else { return Ok(None) };
-    let markets = config.markets.iter().map(|market| &market.definition);
-    let map = ShardMap::new(config.shards, markets).map_err(Failure::config)?;
-    Ok(map.of(key))
 }
 
 fn change(
@@ -357,7 +336,7 @@ fn change(
         .filter(|_| order > 0)
         .ok_or_else(|| Failure::usage(format!("{order} is no number of an order")))?;
     let config = request.server.config()?;
-    let client_order = request.client_order();
+    let client_order = request.client_order()?;
     let message = message(client_order, OrderId::new(order));
     send(request, config.as_ref(), Some(shard), client_order, &message)
 }
@@ -369,22 +348,17 @@ fn send(
     client_order: ClientOrderId,
     message: &Inbound,
 ) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::runtime)?;
     let asked = Asked { shard, client_order, message };
     if let Some(url) = &request.https {
         let connector = request.server.https_connector(url)?;
-        let reports = runtime
-            .block_on(asked.over_https(&connector))
-            .map_err(|error| client_failure(&error, connector.address))??;
+        let failed = |error: ClientError| client_failure(&error, connector.address);
+        let reports = block_on(async { asked.over_https(&connector).await.map_err(failed)? })?;
         let mut printer = Printer::new(request.output, client_order);
         printer.print(&reports).map(|_| ())?;
         return printer.finish();
     }
     let connector = request.server.connector(config)?;
-    runtime.block_on(async {
+    block_on(async {
         let failed = |error: ClientError| client_failure(&error, connector.address);
         let (session, reports) = asked.over_quic(&connector).await.map_err(failed)??;
         let mut printer = Printer::new(request.output, client_order);
