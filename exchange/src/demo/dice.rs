@@ -24,6 +24,12 @@ pub enum Question {
     Curtailment = 6,
     /// Which file never arrives.
     LostFile = 7,
+    /// Which producer offers a contract to a neighbour.
+    Producer = 8,
+    /// To whom.
+    Consumer = 9,
+    /// Whether the neighbour wants it.
+    Consent = 10,
 }
 
 impl Dice {

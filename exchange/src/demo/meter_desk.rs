@@ -1,6 +1,6 @@
 //! Simulated retailers and utilities: they sign what meters counted and what the grid could not
-//! take, and send it over QUIC. Some files are late, some are badly signed, some are corrected, and
-//! one never comes.
+//! take, and send it over QUIC. Some files are late, some are badly signed, some are corrected, some
+//! are contradicted by a second one of the same revision, and one never comes.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ const LATE_STEPS: usize = 16;
 const RESEND_STEPS: usize = 4;
 /// Quarter hours after which a wrong file is corrected.
 const CORRECT_STEPS: usize = 8;
+/// Quarter hours after which a file is contradicted.
+const CONTRADICT_STEPS: usize = 2;
 
 /// What the desks did and were told.
 #[derive(Debug, Default, Clone, Copy)]
@@ -39,6 +41,8 @@ pub struct DeskCounts {
     pub late: u64,
     /// Files that were corrected.
     pub corrected: u64,
+    /// Files that a second one of the same revision contradicted.
+    pub contradicted: u64,
     /// Curtailments among the documents.
     pub curtailments: u64,
 }
@@ -61,6 +65,7 @@ enum Fate {
     Late,
     BadlySigned,
     Corrected,
+    Contradicted,
     Lost,
 }
 
@@ -174,6 +179,12 @@ impl Desks {
                     self.send(index, &wrong).await?;
                     self.later(step.saturating_add(CORRECT_STEPS), index, sealed);
                 }
+                Fate::Contradicted => {
+                    self.counts.contradicted = self.counts.contradicted.saturating_add(1);
+                    let other = seal(desk.party, &desk.key, &misread(&file).to_body());
+                    self.send(index, &sealed).await?;
+                    self.later(step.saturating_add(CONTRADICT_STEPS), index, other);
+                }
                 Fate::Lost => {}
             }
         }
@@ -231,6 +242,7 @@ impl Desks {
             0..5 => Fate::Late,
             5..9 => Fate::BadlySigned,
             9..12 => Fate::Corrected,
+            12..14 => Fate::Contradicted,
             _ => Fate::OnTime,
         }
     }

@@ -1,6 +1,6 @@
 //! `gridcross demo`: one summer day, from load and sunshine to settled money and a signed ledger.
 //!
-//! [`household`] holds the data, [`strategy`] decides orders, [`trader`] sends them, [`meter_desk`]
+//! [`household`] holds the data, [`strategy`] decides orders and [`neighbours`] agree directly, [`trader`] sends it, [`meter_desk`]
 //! reports what was metered, `play` moves the clock and lets everyone take turns, so that one seed
 //! gives one result although everything travels over the network. `summary` and [`report`] tell
 //! what happened.
@@ -8,6 +8,7 @@
 pub mod dice;
 pub mod household;
 pub mod meter_desk;
+pub mod neighbours;
 pub mod observer;
 mod play;
 pub mod report;

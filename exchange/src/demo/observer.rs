@@ -25,6 +25,8 @@ pub struct Observed {
     pub trades: u64,
     /// Energy of all trades, in Wh.
     pub cleared_wh: u64,
+    /// Of the trades, those that two meters agreed on directly.
+    pub negotiated: u64,
 }
 
 /// Follows the feed of a shard from the beginning up to a position.
@@ -66,6 +68,7 @@ fn note(observed: &mut Observed, event: &Event) {
         observed.trades = observed.trades.saturating_add(1);
         observed.cleared_wh = observed.cleared_wh.saturating_add(trade.quantity.wh());
         if trade.is_negotiated() {
+            observed.negotiated = observed.negotiated.saturating_add(1);
             return; // Neither of the call nor of the book after it.
         }
         let totals = observed.slots.entry(trade.key).or_default();

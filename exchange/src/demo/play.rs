@@ -22,6 +22,7 @@ use super::{
     dice::{Dice, Question},
     household::{self, Day, QUARTERS},
     meter_desk::{Actuals, DeskCounts, Desks, FILE_SLOTS, Span},
+    neighbours::{self, Agreed, Forecast},
     observer::{self, Observed},
     setup::{self, Cast, PLATFORMS},
     strategy,
@@ -38,6 +39,8 @@ use crate::{
 pub(super) const STEPS_AFTER_LAST_SLOT: u64 = 9;
 /// Collateral of each meter: 50.00.
 const DEPOSIT: Money = Money::from_minor(5_000);
+/// How long a neighbour may think about a contract: half an hour.
+const CONSIDERATION_NS: i64 = 1_800_000_000_000;
 /// Steps between verification cycles.
 const VERIFY_STEPS: usize = 16;
 
@@ -87,6 +90,7 @@ struct Day96<'a> {
     cast: &'a Cast,
     traders: Vec<Trader>,
     desks: Desks,
+    agreed: Agreed,
     noon: Vec<Intent>,
 }
 
@@ -133,6 +137,7 @@ pub(super) async fn play(
         cast: &cast,
         traders: log_on(&layout, &node, shard.id).await?,
         desks: Desks::new(retailers, utilities, dice, files),
+        agreed: Agreed::default(),
         noon: Vec::new(),
     };
     playing.deposit().await?;
@@ -149,7 +154,6 @@ pub(super) async fn play(
     let shard = usize::from(shard.id.index());
     let engines = node.shut_down().await?;
     let engine = engines.get(shard).ok_or("the shard did not stop")?;
-    let noon_slot = slots.get(slots.len().div_euclid(2)).copied().unwrap_or(*first);
     Ok(Played {
         meters: day.households.len(),
         prosumers: day.households.iter().filter(|h| h.load_w > 0 && h.plant_w > 0).count(),
@@ -162,10 +166,14 @@ pub(super) async fn play(
         state_digest: engine.digest(),
         commands: engines.iter().map(|engine| engine.last_seq().get()).sum(),
         noon,
-        noon_key: market.key(noon_slot),
+        noon_key: market.key(middle(&slots).unwrap_or(*first)),
         keys: slots.iter().map(|&slot| market.key(slot)).collect(),
         market,
     })
+}
+
+fn middle(slots: &[DeliverySlot]) -> Option<DeliverySlot> {
+    slots.get(slots.len().div_euclid(2)).copied()
 }
 
 /// All slots of a day have one shard.
@@ -254,6 +262,7 @@ impl Day96<'_> {
                 None => "verifying and settling".to_owned(),
             });
             self.advance(step).await?;
+            self.negotiate(step).await?;
             self.trade(step).await?;
             self.deliver(step).await?;
             step = step.saturating_add(1);
@@ -275,6 +284,47 @@ impl Day96<'_> {
         self.clock.set(now);
         self.node.wake();
         Ok(self.node.scheduled_through(now).await?)
+    }
+
+    /// Neighbours agree directly on the slot that opened: every platform offers, then every platform
+    /// answers what it was invited to.
+    async fn negotiate(&mut self, step: usize) -> Result<(), Box<dyn Error>> {
+        let Some(&slot) = self.slots.get(step) else { return Ok(()) };
+        let key = self.market.key(slot);
+        let expires = self.clock.now().plus_ns(CONSIDERATION_NS);
+        let forecasts = self.forecasts(self.first_quarter.saturating_add(step));
+        let dice = self.actuals.dice;
+        let offers = neighbours::offers(dice, &self.market, key, &forecasts, expires);
+        for index in 0..self.traders.len() {
+            let own = offers.iter().filter(|(platform, _)| *platform == index);
+            let own: Vec<_> =
+                own.map(|&(_, terms)| Intent::Offer { by: Side::Sell, terms }).collect();
+            self.carry_out(index, &own).await?;
+        }
+        for index in 0..self.traders.len() {
+            self.catch_up(index).await?;
+            let Some(trader) = self.traders.get_mut(index) else { continue };
+            let invitations = std::mem::take(&mut trader.invitations);
+            let answers: Vec<_> =
+                invitations.iter().map(|invitation| neighbours::answer(dice, invitation)).collect();
+            self.agreed.note(&answers);
+            self.carry_out(index, &answers).await?;
+        }
+        Ok(())
+    }
+
+    /// What every meter will do in a quarter hour.
+    fn forecasts(&self, quarter: usize) -> Vec<Forecast> {
+        (0..self.traders.len())
+            .flat_map(|platform| {
+                self.meters_of(platform).map(move |(meter, household)| Forecast {
+                    meter,
+                    platform,
+                    retailer: household.retailer,
+                    metered: self.actuals.day.metered(household, quarter),
+                })
+            })
+            .collect()
     }
 
     /// Every platform in turn: orders for the slot that opened, then second thoughts for the slot
@@ -331,6 +381,7 @@ impl Day96<'_> {
             .filter_map(|(meter, household)| {
                 let metered = self.actuals.day.metered(household, quarter);
                 let key = self.market.key(slot);
+                let metered = self.agreed.left(meter, key, metered);
                 strategy::first_order(self.actuals.dice, &self.market, meter, key, metered)
             })
             .collect()

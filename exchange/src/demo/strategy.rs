@@ -109,7 +109,7 @@ pub fn second_thought(
 }
 
 /// Whole lots up to the market's largest order, or `None` for less than one.
-fn lots(market: &MarketDefinition, wh: u64) -> Option<Energy> {
+pub fn lots(market: &MarketDefinition, wh: u64) -> Option<Energy> {
     let wh = wh.min(market.quantity_max.wh());
     let rest = wh.checked_rem(market.lot.wh())?;
     Some(Energy::from_wh(wh.saturating_sub(rest))).filter(|quantity| !quantity.is_zero())

@@ -26,6 +26,7 @@ struct Numbers {
     order_changes: u64,
     rejected: u64,
     trades: u64,
+    negotiated: u64,
     cleared_wh: u64,
     contracts: u64,
     complete: u64,
@@ -37,6 +38,9 @@ struct Numbers {
     settled_wh: u64,
     documents: u64,
     documents_refused: u64,
+    files_late: u64,
+    files_corrected: u64,
+    files_contradicted: u64,
     curtailments: u64,
     money_sum_minor: i64,
     money: Vec<MoneyNumbers>,
@@ -78,6 +82,7 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         order_changes: played.counts.changes,
         rejected: played.counts.rejected,
         trades: played.observed.trades,
+        negotiated: played.observed.negotiated,
         cleared_wh: played.observed.cleared_wh,
         contracts: summary.contracts,
         complete: summary.complete,
@@ -89,6 +94,9 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         settled_wh: summary.settled_wh,
         documents: played.desks.documents,
         documents_refused: played.desks.refused,
+        files_late: played.desks.late,
+        files_corrected: played.desks.corrected,
+        files_contradicted: played.desks.contradicted,
         curtailments: played.desks.curtailments,
         money_sum_minor: summary.balance_minor,
         money: summary
@@ -193,7 +201,7 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
             "orders, changes, rejects",
             format!("{}, {}, {}", numbers.orders, numbers.order_changes, numbers.rejected),
         ),
-        ("trades", numbers.trades.to_string()),
+        ("trades, agreed directly", format!("{}, {}", numbers.trades, numbers.negotiated)),
         ("cleared energy", Energy::from_wh(numbers.cleared_wh).to_string()),
         ("call prices", price_range(played)),
         (
@@ -214,6 +222,13 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
             format!(
                 "{}, {}, {}",
                 numbers.documents, numbers.documents_refused, numbers.curtailments
+            ),
+        ),
+        (
+            "meter files late, corrected, contradicted",
+            format!(
+                "{}, {}, {}",
+                numbers.files_late, numbers.files_corrected, numbers.files_contradicted
             ),
         ),
         ("state digest", numbers.state_digest.clone()),

@@ -12,13 +12,13 @@ use ed25519_dalek::SigningKey;
 use gateway::client::{self, ClientError, Connector, TradingSession, sign_new, sign_replace};
 use hdrhistogram::Histogram;
 use types::{
-    ClientOrderId, Conditions, Energy, MeterId, NewOrder, OrderId, OrderKind, OrderList, Price,
-    ReplaceOrder, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
+    ClientOrderId, Conditions, ContractTerms, Energy, MeterId, NewOrder, OfferId, OrderId,
+    OrderKind, OrderList, Price, ReplaceOrder, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
 };
 use wire::{
     Inbound, Outbound,
     inbound::Test,
-    outbound::{ExecType, ExecutionReport},
+    outbound::{ContractInvitation, ContractReport, ExecType, ExecutionReport},
 };
 
 /// Orders in one frame.
@@ -61,6 +61,25 @@ pub enum Intent {
     Cancel {
         /// Which.
         order: OrderId,
+    },
+    /// A contract with another meter.
+    Offer {
+        /// Who offers, and signs.
+        by: Side,
+        /// What.
+        terms: ContractTerms,
+    },
+    /// Agrees to a contract that was offered.
+    Accept {
+        /// Who agrees, and signs.
+        meter: MeterId,
+        /// To what.
+        invitation: ContractInvitation,
+    },
+    /// Does not agree to it.
+    Decline {
+        /// To which.
+        offer: OfferId,
     },
 }
 
@@ -112,6 +131,8 @@ pub struct Trader {
     pub last_seq: Seq,
     /// From sending a request to its durable answer, in nanoseconds.
     pub latency: Histogram<u64>,
+    /// Contracts it is invited to, in the order they came.
+    pub invitations: Vec<ContractInvitation>,
     session: TradingSession,
     next_client_order: u64,
     waiting: BTreeMap<ClientOrderId, Waiting>,
@@ -153,6 +174,7 @@ impl Trader {
             counts: Counts::default(),
             last_seq: Seq::ZERO,
             latency: Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?,
+            invitations: Vec::new(),
             session,
             next_client_order: 1,
             waiting: BTreeMap::new(),
@@ -253,6 +275,14 @@ impl Trader {
                 self.counts.changes = self.counts.changes.saturating_add(1);
                 client::cancel(client_order, order)
             }
+            Intent::Offer { by, ref terms } => {
+                let key = key_of(&terms.meter(by))?;
+                client::offer_contract(key, client_order, by, *terms)
+            }
+            Intent::Accept { meter, ref invitation } => {
+                client::accept_contract(key_of(&meter)?, client_order, invitation)
+            }
+            Intent::Decline { offer } => client::decline_contract(client_order, offer),
         })
     }
 
@@ -260,6 +290,11 @@ impl Trader {
     async fn receive(&mut self) -> Result<bool, TraderError> {
         match self.session.receiver.next().await? {
             Outbound::ExecutionReport(report) => self.learn(&report)?,
+            Outbound::ContractInvitation(invitation) => {
+                self.last_seq = self.last_seq.max(invitation.seq);
+                self.invitations.push(invitation);
+            }
+            Outbound::ContractReport(report) => self.learn_of_contract(&report)?,
             Outbound::MessageRejected(rejected) => {
                 self.answered(rejected.client_order);
                 self.counts.rejected = self.counts.rejected.saturating_add(1);
@@ -278,8 +313,6 @@ impl Trader {
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
-            | Outbound::ContractReport(_)
-            | Outbound::ContractInvitation(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }
@@ -355,6 +388,21 @@ impl Trader {
             report.quantity.wh(),
             report.leaves.wh()
         )?;
+        Ok(())
+    }
+
+    fn learn_of_contract(&mut self, report: &ContractReport) -> Result<(), TraderError> {
+        self.answered(report.client_order);
+        self.last_seq = self.last_seq.max(report.seq);
+        let refused = u64::from(report.reason != 0);
+        self.counts.rejected = self.counts.rejected.saturating_add(refused);
+        let ContractReport { client_order, offer, trade, .. } = report;
+        let name = match (report.reason, trade.get()) {
+            (0, 0) => "contract",
+            (0, _) => "contract_agreed",
+            _ => "contract_refused",
+        };
+        writeln!(self.blotter, "{name},{client_order},{offer},{trade},,,")?;
         Ok(())
     }
 
