@@ -4,7 +4,7 @@
 //! are benchmark profiles that many meters share.
 
 use rust_decimal::{Decimal, prelude::ToPrimitive};
-use settlement::allocation::Metered;
+use settlement::{PlaceName, allocation::Metered};
 use types::Energy;
 
 /// Local date of the data.
@@ -35,6 +35,8 @@ pub struct Household {
     pub retailer: u16,
     /// Distribution utility, from 1.
     pub utility: u16,
+    /// The low-voltage grid it is connected to.
+    pub zone: PlaceName,
     /// Size of the load, in W.
     pub load_w: u32,
     /// Size of the plant, in W.
@@ -115,7 +117,7 @@ fn read_profiles() -> Result<(Vec<&'static str>, Vec<Vec<u32>>), DataError> {
 
 fn read_household(line: &str, names: &[&str]) -> Option<Household> {
     let cells: Vec<_> = line.split(',').collect();
-    let [code, _subnet, load_profile, load_mw, plant_profile, plant_mw, retailer, utility] =
+    let [code, zone, load_profile, load_mw, plant_profile, plant_mw, retailer, utility] =
         cells.as_slice()
     else {
         return None;
@@ -126,6 +128,7 @@ fn read_household(line: &str, names: &[&str]) -> Option<Household> {
         code: (*code).to_owned(),
         retailer: retailer.strip_prefix('R')?.parse().ok()?,
         utility: utility.strip_prefix('U')?.parse().ok()?,
+        zone: PlaceName::new(zone).ok()?,
         load_w: size(load_mw)?,
         plant_w: size(plant_mw)?,
         load_profile: profile(load_profile),

@@ -1,15 +1,11 @@
-//! Simulated retailers and utilities: they sign what meters counted and what the grid could not
-//! take, and send it over QUIC. Some files are late, some are badly signed, some are corrected, some
+//! Simulated retailers: they sign what meters counted and send it over QUIC. Some files are late, some are badly signed, some are corrected, some
 //! are contradicted by a second one of the same revision, and one never comes.
 
 use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
 use gateway::client::{ClientError, DataClient};
-use settlement::{
-    Curtailment, CurtailmentReason, Interval, MeterFile, Quality, Reading, allocation::Metered,
-    seal,
-};
+use settlement::{Interval, MeterFile, Quality, Reading, allocation::Metered, seal};
 use types::{DeliverySlot, Energy, MarketId, MeterId, Party};
 
 use super::{
@@ -47,6 +43,14 @@ pub struct DeskCounts {
     pub curtailments: u64,
 }
 
+impl DeskCounts {
+    pub(super) fn note(&mut self, receipt: wire::data::Receipt) {
+        self.documents = self.documents.saturating_add(1);
+        self.refused = self.refused.saturating_add(u64::from(receipt.reason != 0));
+        self.accepted = self.accepted.saturating_add(receipt.accepted.into());
+    }
+}
+
 /// One signer with its connection.
 #[derive(Debug)]
 pub struct Desk {
@@ -81,6 +85,14 @@ pub struct Actuals<'a> {
 }
 
 impl Actuals<'_> {
+    /// Meters inject no more than their caps in a quarter hour.
+    pub fn hold_to(&mut self, quarter: usize, caps: &[(MeterId, Energy)]) {
+        for &(meter, cap) in caps {
+            let known = self.caps.entry((meter, quarter)).or_insert(cap);
+            *known = cap.min(*known);
+        }
+    }
+
     /// What the meter counted in a quarter hour.
     #[must_use]
     pub fn metered(&self, meter: MeterId, household: &Household, quarter: usize) -> Metered {
@@ -210,29 +222,6 @@ impl Desks {
         self.under_way.keys().next_back().copied()
     }
 
-    /// Signs and sends a utility's curtailments.
-    ///
-    /// # Errors
-    /// When a connection is lost.
-    pub async fn curtail(
-        &mut self,
-        utility: u16,
-        slot: DeliverySlot,
-        caps: &[(MeterId, Energy)],
-    ) -> Result<(), ClientError> {
-        let Some(desk) = self.utilities.iter().find(|desk| desk.party.number == utility) else {
-            return Ok(());
-        };
-        for &(meter, cap) in caps {
-            let reason = CurtailmentReason::Outage;
-            let body = Curtailment { meter, slot, cap, reason, revision: 1 }.to_body();
-            let receipt = desk.client.submit(&seal(desk.party, &desk.key, &body)).await?;
-            self.counts.curtailments = self.counts.curtailments.saturating_add(1);
-            count(&mut self.counts, receipt);
-        }
-        Ok(())
-    }
-
     fn fate(&self, index: usize, file: u32, dice: Dice) -> Fate {
         if self.lost == (index, file) {
             return Fate::Lost;
@@ -254,16 +243,10 @@ impl Desks {
     async fn send(&mut self, index: usize, document: &[u8]) -> Result<(), ClientError> {
         if let Some(desk) = self.retailers.get(index) {
             let receipt = desk.client.submit(document).await?;
-            count(&mut self.counts, receipt);
+            self.counts.note(receipt);
         }
         Ok(())
     }
-}
-
-fn count(counts: &mut DeskCounts, receipt: wire::data::Receipt) {
-    counts.documents = counts.documents.saturating_add(1);
-    counts.refused = counts.refused.saturating_add(u64::from(receipt.reason != 0));
-    counts.accepted = counts.accepted.saturating_add(receipt.accepted.into());
 }
 
 /// The readings of one retailer's meters over a span.

@@ -6,6 +6,7 @@
 //! what happened.
 
 pub mod dice;
+pub mod grid_desk;
 pub mod household;
 pub mod meter_desk;
 pub mod neighbours;

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, error::Error, path::Path};
 use gateway::client::Connector;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
-use settlement::Summary;
+use settlement::{PlaceName, Summary};
 use tokio::sync::oneshot;
 use types::{
     DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq, ShardId,
@@ -20,6 +20,7 @@ use types::{
 use super::{
     Options,
     dice::{Dice, Question},
+    grid_desk::{self, ZONE_QUARTER},
     household::{self, Day, QUARTERS},
     meter_desk::{Actuals, DeskCounts, Desks, FILE_SLOTS, Span},
     neighbours::{self, Agreed, Forecast},
@@ -41,6 +42,8 @@ pub(super) const STEPS_AFTER_LAST_SLOT: u64 = 9;
 const DEPOSIT: Money = Money::from_minor(5_000);
 /// How long a neighbour may think about a contract: half an hour.
 const CONSIDERATION_NS: i64 = 1_800_000_000_000;
+/// Quarter hours in which plants may be curtailed: from 11 to 14 o'clock.
+const SUNNY: std::ops::Range<usize> = 44..57;
 /// Steps between verification cycles.
 const VERIFY_STEPS: usize = 16;
 
@@ -140,7 +143,7 @@ pub(super) async fn play(
         agreed: Agreed::default(),
         noon: Vec::new(),
     };
-    playing.deposit().await?;
+    playing.prepare(*first).await?;
     playing.run(bar).await?;
 
     let summary = node.settlement.summary().await?;
@@ -238,8 +241,8 @@ async fn log_out(traders: Vec<Trader>) -> Result<(Counts, Histogram<u64>), Box<d
 }
 
 impl Day96<'_> {
-    /// Collateral for everyone, before the first trade.
-    async fn deposit(&self) -> Result<(), Box<dyn Error>> {
+    /// Before the first trade, collateral for everyone and a place in the grid for every meter.
+    async fn prepare(&mut self, first: DeliverySlot) -> Result<(), Box<dyn Error>> {
         self.settle_up().await?;
         let deposits = self
             .cast
@@ -249,6 +252,7 @@ impl Day96<'_> {
             .map(|line| (u64::from(line.meter.get()), line.meter, DEPOSIT))
             .collect();
         self.node.settlement.deposits(deposits).await?;
+        self.desks.place(first.start_minute(), &self.actuals.day.households).await?;
         Ok(())
     }
 
@@ -443,34 +447,57 @@ impl Day96<'_> {
         Ok(())
     }
 
-    /// Around noon, once an hour, each utility halves what some plants may feed in.
+    /// What the wires could not take of a slot that was delivered.
     async fn curtail(&mut self, delivered: usize) -> Result<(), Box<dyn Error>> {
-        const SUNNY: std::ops::Range<usize> = 44..57;
         let quarter = self.first_quarter.saturating_add(delivered);
         let Some(&slot) = self.slots.get(delivered) else { return Ok(()) };
-        if !SUNNY.contains(&quarter) || !quarter.is_multiple_of(4) {
-            return Ok(());
-        }
-        let number = u32::try_from(quarter)?;
-        for utility in 1..=2 {
-            let caps: Vec<(MeterId, Energy)> = (1_u32..)
-                .map(MeterId::new)
-                .zip(&self.actuals.day.households)
-                .filter(|(meter, household)| {
-                    let roll =
-                        self.actuals.dice.roll(Question::Curtailment, meter.get(), number, 100);
-                    household.utility == utility && roll < 5
-                })
-                .map(|(meter, household)| {
-                    let injected = self.actuals.day.metered(household, quarter).injected;
-                    (meter, Energy::from_wh(injected.wh().div_euclid(2)))
-                })
-                .filter(|(_, cap)| !cap.is_zero())
-                .collect();
-            self.desks.curtail(utility, slot, &caps).await?;
-            self.actuals.caps.extend(caps.iter().map(|&(meter, cap)| ((meter, quarter), cap)));
+        for utility in self.desks.utility_parties() {
+            if SUNNY.contains(&quarter) && quarter.is_multiple_of(4) {
+                let caps = self.halved(utility, quarter, |meter, _| {
+                    let number = u32::try_from(quarter).unwrap_or(u32::MAX);
+                    self.actuals.dice.roll(Question::Curtailment, meter.get(), number, 100) < 5
+                });
+                self.desks.curtail(utility, slot, &caps).await?;
+                self.actuals.hold_to(quarter, &caps);
+            }
+            let sunniest = (quarter == ZONE_QUARTER).then(|| self.sunniest_zone(utility, quarter));
+            if let Some(zone) = sunniest.flatten() {
+                let caps = self.halved(utility, quarter, |_, household| household.zone == zone);
+                let cap = Energy::from_wh(caps.iter().map(|(_, cap)| cap.wh()).sum());
+                self.desks.curtail_zone(utility, slot, (zone, cap)).await?;
+                self.actuals.hold_to(quarter, &caps);
+            }
         }
         Ok(())
+    }
+
+    /// Half of what some of a utility's meters inject in a quarter hour.
+    fn halved(
+        &self,
+        utility: Party,
+        quarter: usize,
+        is_meant: impl Fn(MeterId, &household::Household) -> bool,
+    ) -> Vec<(MeterId, Energy)> {
+        let Actuals { day, .. } = self.actuals;
+        grid_desk::meters_of(utility, &day.households)
+            .filter(|&(meter, household)| is_meant(meter, household))
+            .map(|(meter, household)| {
+                let injected = day.metered(household, quarter).injected;
+                (meter, Energy::from_wh(injected.wh().div_euclid(2)))
+            })
+            .filter(|(_, cap)| !cap.is_zero())
+            .collect()
+    }
+
+    /// The zone of a utility that injects most; of equal ones the last by name.
+    fn sunniest_zone(&self, utility: Party, quarter: usize) -> Option<PlaceName> {
+        let Actuals { day, .. } = self.actuals;
+        let mut zones: BTreeMap<PlaceName, u64> = BTreeMap::new();
+        for (_, household) in grid_desk::meters_of(utility, &day.households) {
+            let total = zones.entry(household.zone).or_default();
+            *total = total.saturating_add(day.metered(household, quarter).injected.wh());
+        }
+        zones.into_iter().max_by_key(|&(_, injected)| injected).map(|(zone, _)| zone)
     }
 
     async fn verify(&self) -> Result<(), Box<dyn Error>> {

@@ -306,7 +306,7 @@ pub(super) fn report_data(options: &Options, played: &Played, elapsed: Duration)
         notes: vec![
             household::SOURCE.to_owned(),
             "Limits are spread evenly between feed-in and retail rate, forecasts are off by up to \
-             12 %, outages, curtailments and lost files are made up: the seed decides them."
+             12 %, outages, curtailments and files that go wrong are made up: the seed decides them."
                 .to_owned(),
         ],
     }
