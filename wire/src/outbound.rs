@@ -183,6 +183,31 @@ impl ExecType {
         Self::StatusRejected,
     ];
 
+    /// Whether a request was refused. Such a report changes no order.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::Rejected
+            | Self::CancelRejected
+            | Self::ReplaceRejected
+            | Self::ReduceRejected
+            | Self::HibernateRejected
+            | Self::ActivateRejected
+            | Self::MassCancelRejected
+            | Self::ValidateRejected
+            | Self::StatusRejected => true,
+            Self::New
+            | Self::Trade
+            | Self::Cancelled
+            | Self::Replaced
+            | Self::Expired
+            | Self::Status
+            | Self::Hibernated
+            | Self::Activated
+            | Self::Validated => false,
+        }
+    }
+
     /// The code in messages.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "the enum is repr(u8)")]
@@ -248,6 +273,24 @@ layout! {
         reason: u16,
         exec_type: ExecType,
         side: Option<Side>,
+    }
+}
+
+impl ExecutionReport {
+    /// What it says of the request that has its number: carried out, or refused and why. `None`
+    /// where nobody asked: a trade, an expiry.
+    ///
+    /// # Errors
+    /// The reason of a refusal; [`RejectReason::UnexpectedMessage`] for one that this version does
+    /// not know.
+    #[must_use]
+    pub fn answer(&self) -> Option<Result<(), RejectReason>> {
+        if self.exec_type.is_refusal() {
+            let reason = RejectReason::from_code(self.reason);
+            return Some(Err(reason.unwrap_or(RejectReason::UnexpectedMessage)));
+        }
+        let is_news = matches!(self.exec_type, ExecType::Trade | ExecType::Expired);
+        (!is_news).then_some(Ok(()))
     }
 }
 

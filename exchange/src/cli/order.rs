@@ -450,8 +450,7 @@ impl Asked<'_> {
     fn answer_in(&self, message: &Outbound) -> Result<Option<Answer>, ClientError> {
         let answer = match message {
             Outbound::ExecutionReport(report) if report.client_order == self.client_order => {
-                order_report::answer(report)
-                    .map(|reason| reason.map_or(Answer::Done, Answer::Refused))
+                report.answer().map(|done| done.map_or_else(Answer::Refused, |()| Answer::Done))
             }
             Outbound::MessageRejected(rejected) => Some(Answer::Refused(rejected.reason)),
             Outbound::GoingAway(_) => Some(Answer::Refused(RejectReason::GoingAway)),

@@ -12,51 +12,11 @@ use crate::{
     output::{self, Format},
 };
 
-/// Whether a report answers a request: `None` where it does not, else the refusal if it is one.
-#[expect(clippy::option_option, reason = "no answer, a good one, a refusal")]
-pub(super) fn answer(report: &ExecutionReport) -> Option<Option<RejectReason>> {
-    match report.exec_type {
-        ExecType::Trade | ExecType::Expired => None,
-        ExecType::New
-        | ExecType::Cancelled
-        | ExecType::Replaced
-        | ExecType::Status
-        | ExecType::Hibernated
-        | ExecType::Activated
-        | ExecType::Validated => Some(None),
-        ExecType::Rejected
-        | ExecType::CancelRejected
-        | ExecType::ReplaceRejected
-        | ExecType::ReduceRejected
-        | ExecType::HibernateRejected
-        | ExecType::ActivateRejected
-        | ExecType::MassCancelRejected
-        | ExecType::ValidateRejected
-        | ExecType::StatusRejected => {
-            let reason = RejectReason::from_code(report.reason);
-            Some(Some(reason.unwrap_or(RejectReason::UnexpectedMessage)))
-        }
-    }
-}
-
 /// Whether nothing more can happen to the order.
 pub(super) fn is_last(report: &ExecutionReport) -> bool {
-    match report.exec_type {
-        ExecType::Cancelled | ExecType::Expired | ExecType::Validated => true,
-        ExecType::Trade | ExecType::Status | ExecType::Replaced => report.leaves.is_zero(),
-        ExecType::New
-        | ExecType::Hibernated
-        | ExecType::Activated
-        | ExecType::Rejected
-        | ExecType::CancelRejected
-        | ExecType::ReplaceRejected
-        | ExecType::ReduceRejected
-        | ExecType::HibernateRejected
-        | ExecType::ActivateRejected
-        | ExecType::MassCancelRejected
-        | ExecType::ValidateRejected
-        | ExecType::StatusRejected => false,
-    }
+    use ExecType::{Cancelled, Expired, Replaced, Status, Trade, Validated};
+    matches!(report.exec_type, Cancelled | Expired | Validated)
+        || (matches!(report.exec_type, Trade | Status | Replaced) && report.leaves.is_zero())
 }
 
 /// A report as a row.

@@ -140,35 +140,64 @@ impl OrderState {
         self.status = if report.leaves.is_zero() { OrderStatus::Ended } else { self.open() };
     }
 
-    fn take(&mut self, report: &ExecutionReport, is_first: bool) {
+    fn take(&mut self, report: &ExecutionReport, change: Change, is_first: bool) {
         // A report that names the meter is about the order itself, and its number is the order's.
         if report.meter.get() != 0 {
             self.meter = Some(report.meter);
             self.client_order = Some(report.client_order);
         }
         self.side = report.side.or(self.side);
-        match report.exec_type {
-            ExecType::New => {
+        match change {
+            Change::Enter => {
                 self.is_whole = true;
                 (self.limit, self.leaves) = (Some(report.price), report.leaves);
                 self.status = self.open();
             }
-            ExecType::Replaced => {
+            Change::Replace => {
                 (self.limit, self.leaves) = (Some(report.price), report.leaves);
                 self.status = self.open();
             }
-            ExecType::Activated => {
+            Change::Activate => {
                 self.leaves = report.leaves;
                 self.status = self.open();
             }
-            ExecType::Hibernated => {
+            Change::Hibernate => {
                 self.leaves = report.leaves;
                 self.status = OrderStatus::Suspended;
             }
-            ExecType::Trade => self.fill(report),
-            ExecType::Cancelled => self.end(OrderStatus::Cancelled),
-            ExecType::Expired => self.end(OrderStatus::Expired),
-            ExecType::Status => self.restate(report, is_first),
+            Change::Fill => self.fill(report),
+            Change::Cancel => self.end(OrderStatus::Cancelled),
+            Change::Expire => self.end(OrderStatus::Expired),
+            Change::Restate => self.restate(report, is_first),
+        }
+    }
+}
+
+/// What a report changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Enter,
+    Replace,
+    Hibernate,
+    Activate,
+    Fill,
+    Cancel,
+    Expire,
+    Restate,
+}
+
+impl Change {
+    /// `None` for a refusal and for an order that was only validated: they change no order.
+    const fn of(exec_type: ExecType) -> Option<Self> {
+        match exec_type {
+            ExecType::New => Some(Self::Enter),
+            ExecType::Replaced => Some(Self::Replace),
+            ExecType::Hibernated => Some(Self::Hibernate),
+            ExecType::Activated => Some(Self::Activate),
+            ExecType::Trade => Some(Self::Fill),
+            ExecType::Cancelled => Some(Self::Cancel),
+            ExecType::Expired => Some(Self::Expire),
+            ExecType::Status => Some(Self::Restate),
             ExecType::Rejected
             | ExecType::CancelRejected
             | ExecType::ReplaceRejected
@@ -178,7 +207,17 @@ impl OrderState {
             | ExecType::MassCancelRejected
             | ExecType::Validated
             | ExecType::ValidateRejected
-            | ExecType::StatusRejected => {}
+            | ExecType::StatusRejected => None,
+        }
+    }
+
+    /// Its place among the reports of one command.
+    const fn step(self) -> u8 {
+        match self {
+            Self::Enter | Self::Replace | Self::Hibernate | Self::Activate => 0,
+            Self::Fill => 1,
+            Self::Cancel | Self::Expire => 2,
+            Self::Restate => 3,
         }
     }
 }
@@ -246,23 +285,8 @@ impl OrderStates {
     }
 
     fn report(&mut self, report: &ExecutionReport) {
-        let step = match report.exec_type {
-            ExecType::New | ExecType::Replaced | ExecType::Hibernated | ExecType::Activated => 0,
-            ExecType::Trade => 1,
-            ExecType::Cancelled | ExecType::Expired => 2,
-            ExecType::Status => 3,
-            ExecType::Rejected
-            | ExecType::CancelRejected
-            | ExecType::ReplaceRejected
-            | ExecType::ReduceRejected
-            | ExecType::HibernateRejected
-            | ExecType::ActivateRejected
-            | ExecType::MassCancelRejected
-            | ExecType::Validated
-            | ExecType::ValidateRejected
-            | ExecType::StatusRejected => return,
-        };
-        let position = Position { seq: report.seq, step, trade: report.trade };
+        let Some(change) = Change::of(report.exec_type) else { return };
+        let position = Position { seq: report.seq, step: change.step(), trade: report.trade };
         let known = self.orders.get(&report.order);
         let is_first = known.is_none();
         let is_old = known.map_or(report.seq <= self.forgotten, |it| position <= it.position);
@@ -273,7 +297,7 @@ impl OrderStates {
         let state =
             self.orders.entry(report.order).or_insert_with(|| OrderState::unknown(report.order));
         state.position = position;
-        state.take(report, is_first);
+        state.take(report, change, is_first);
     }
 
     /// Whatever was open, and was not told as open where the journal no longer went back far enough,

@@ -586,28 +586,8 @@ impl Session {
     fn observe(&mut self, message: &Outbound) {
         let (number, order, refused) = match message {
             Outbound::ExecutionReport(report) => {
-                let refused = match report.exec_type {
-                    ExecType::Trade | ExecType::Expired => return,
-                    ExecType::New
-                    | ExecType::Status
-                    | ExecType::Cancelled
-                    | ExecType::Replaced
-                    | ExecType::Hibernated
-                    | ExecType::Activated
-                    | ExecType::Validated => None,
-                    ExecType::Rejected
-                    | ExecType::CancelRejected
-                    | ExecType::ReplaceRejected
-                    | ExecType::ReduceRejected
-                    | ExecType::HibernateRejected
-                    | ExecType::ActivateRejected
-                    | ExecType::MassCancelRejected
-                    | ExecType::ValidateRejected
-                    | ExecType::StatusRejected => {
-                        let reason = RejectReason::from_code(report.reason);
-                        Some(reason.map_or("unknown", RejectReason::name))
-                    }
-                };
+                let Some(answer) = report.answer() else { return };
+                let refused = answer.err().map(RejectReason::name);
                 let is_new = matches!(report.exec_type, ExecType::New | ExecType::Status);
                 (report.client_order, is_new.then_some(report.order), refused)
             }
