@@ -6,9 +6,9 @@
 
 use types::{
     ClientOrderId, Conditions, DelegatedOrder, DelegatedReplace, ICEBERG_PARTS_MAX, MeterId,
-    NewOrder, OrderId, OrderKind, OrderList, Origin, Phase, PlatformId, RejectReason, ReplaceOrder,
-    SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, Terms, TimeInForce,
-    Timestamp,
+    NewOrder, OrderId, OrderKind, OrderList, Origin, Phase, PlatformId, Price, RejectReason,
+    ReplaceOrder, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, Terms,
+    TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -592,14 +592,25 @@ pub(crate) fn check_size(
     level: u32,
     quantity: u32,
 ) -> Result<u64, RejectReason> {
+    let price = market.worst_price(side, level);
+    check_size_at(market, price, quantity)?;
+    Ok(exposure(side, price))
+}
+
+/// Smallest quantity, and largest value at a price.
+#[inline]
+pub(crate) fn check_size_at(
+    market: &Market,
+    price: Price,
+    quantity: u32,
+) -> Result<(), RejectReason> {
     if u64::from(quantity) < market.controls.quantity_min.wh() {
         return Err(RejectReason::QuantityBelowMinimum);
     }
-    let price = market.worst_price(side, level);
     if amount(price.micros().unsigned_abs(), quantity) > market.value_max {
         return Err(RejectReason::ValueAboveMaximum);
     }
-    Ok(exposure(side, price))
+    Ok(())
 }
 
 /// Past the gate, or closed before it.

@@ -178,6 +178,7 @@ impl Engine {
                 self.expire_slot(index, events);
                 self.close_offers(index, events);
                 self.slots.close(index);
+                self.close_amended(index);
                 events.push(phase_changed(key, Phase::Closed));
             }
             Err(reason) => events.push(Self::refused(reason)),

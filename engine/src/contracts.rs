@@ -4,14 +4,17 @@
 //! two orders that meet would be, and is a trade at once. Offers are remembered as long as they could
 //! be sent again: those that came to nothing until their last instant, contracts until the gate. So a
 //! contract that was signed once is made once. Such trades are few beside orders: the tables are trees.
+//!
+//! Offers of changes are of the same table and end in the same ways; what is of their own is in
+//! [`crate::amendments`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
     AcceptContract, ClientOrderId, ContractAgreed, ContractEnded, ContractOffered,
     ContractRestated, ContractTerms, Event, MeterId, OfferContract, OfferId, OfferRequest,
-    OfferState, OpenOffer, OrderId, Origin, Phase, PlatformId, RejectReason, Request, Scope,
-    SelfTradeAction, Side, Signature, Timestamp, Trade, TradeId, TradeSide,
+    OfferState, OfferTerms, OpenOffer, OrderId, Origin, Phase, PlatformId, RejectReason, Request,
+    Scope, SelfTradeAction, Side, Signature, Timestamp, Trade, TradeId, TradeSide,
 };
 
 use crate::{
@@ -26,9 +29,9 @@ use crate::{
 /// An offer that is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offer {
-    pub(crate) terms: ContractTerms,
-    /// Index of its slot, which is open.
-    pub(crate) slot: u32,
+    pub(crate) terms: OfferTerms,
+    /// Indices of its slots, which are open: of a contract, twice the same.
+    pub(crate) slots: [u32; 2],
     pub(crate) offered_by: Side,
     /// Who sent it.
     pub(crate) offerer: PlatformId,
@@ -42,16 +45,41 @@ pub(crate) struct Offer {
     pub(crate) trade: TradeId,
 }
 
-/// What names a contract: its slot, the meters, and their reference.
-type Name = (u32, MeterId, MeterId, u64);
+impl Offer {
+    /// What names it: a contract once for its slot, meters and reference, a change once for its trade and
+    /// reference.
+    const fn name(&self) -> Name {
+        match &self.terms {
+            OfferTerms::Contract(terms) => contract_name(self.slots[0], terms),
+            OfferTerms::Amendment(terms) => Name::Amendment(terms.trade, terms.reference),
+        }
+    }
+}
+
+/// What names an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    /// Index of the slot, buyer, seller, reference.
+    Contract(u32, MeterId, MeterId, u64),
+    /// Trade, reference.
+    Amendment(TradeId, u64),
+}
+
+const fn contract_name(slot: u32, terms: &ContractTerms) -> Name {
+    Name::Contract(slot, terms.buyer, terms.seller, terms.reference)
+}
 
 /// Offers that are remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Contracts {
     /// By number, counted from 1.
-    offers: BTreeMap<u64, Offer>,
+    pub(crate) offers: BTreeMap<u64, Offer>,
     by_name: BTreeMap<Name, u64>,
-    /// Last instants of those that are no contracts.
+    /// By index of a slot of theirs.
+    by_slot: BTreeSet<(u32, u64)>,
+    /// Those that wait for the answer to a change, by trade: one for each.
+    amending: BTreeMap<TradeId, u64>,
+    /// Last instants of those that were not agreed on.
     expiries: BTreeSet<(Timestamp, u64)>,
     /// How many of those each platform has.
     of_platform: BTreeMap<PlatformId, u32>,
@@ -71,28 +99,69 @@ impl Contracts {
         self.expiries.first().map(|&(expires, _)| expires)
     }
 
-    /// Enters an offer under its number; `false` where the number or the name is taken.
+    /// Enters an offer under its number; `false` where the number, the name or the trade that it is to
+    /// change is taken.
     pub(crate) fn put(&mut self, number: u64, offer: Offer) -> bool {
-        let name = name(offer.slot, &offer.terms);
+        let name = offer.name();
         if self.offers.contains_key(&number) || self.by_name.contains_key(&name) {
             return false;
         }
+        if let OfferTerms::Amendment(terms) = &offer.terms
+            && offer.state == OfferState::Open
+        {
+            if self.amending.contains_key(&terms.trade) {
+                return false;
+            }
+            self.amending.insert(terms.trade, number);
+        }
         if offer.state != OfferState::Agreed {
-            self.expiries.insert((offer.terms.expires, number));
+            self.expiries.insert((offer.terms.expires(), number));
             *self.of_platform.entry(offer.offerer).or_default() += 1;
         }
         self.by_name.insert(name, number);
+        self.by_slot.extend(offer.slots.map(|slot| (slot, number)));
         self.offers.insert(number, offer);
         true
     }
 
-    fn find(&self, slot: u32, terms: &ContractTerms) -> Option<u64> {
-        self.by_name.get(&name(slot, terms)).copied()
+    /// The number of the offer with a name.
+    pub(crate) fn find(&self, name: Name) -> Option<u64> {
+        self.by_name.get(&name).copied()
+    }
+
+    /// Whether a change of a trade waits for its answer.
+    pub(crate) fn is_amending(&self, trade: TradeId) -> bool {
+        self.amending.contains_key(&trade)
+    }
+
+    /// An open offer ends in a state; what it was. `None` of any other.
+    fn end(&mut self, number: u64, state: OfferState) -> Option<Offer> {
+        let offer = self.offers.get_mut(&number).filter(|offer| offer.state == OfferState::Open)?;
+        offer.state = state;
+        if let OfferTerms::Amendment(terms) = &offer.terms {
+            self.amending.remove(&terms.trade);
+        }
+        Some(*offer)
+    }
+
+    /// Both sides of an open offer have signed: it is this trade from now on. What it says.
+    ///
+    /// # Panics
+    /// Where it is not open.
+    pub(crate) fn agree(&mut self, number: u64, trade: TradeId) -> Offer {
+        let Some(offer) = self.end(number, OfferState::Agreed) else {
+            unreachable!("the offer was admitted")
+        };
+        if let Some(known) = self.offers.get_mut(&number) {
+            known.trade = trade;
+        }
+        self.settle(number, &offer);
+        Offer { trade, ..offer }
     }
 
     /// An offer no longer counts among those that expire.
     fn settle(&mut self, number: u64, offer: &Offer) {
-        self.expiries.remove(&(offer.terms.expires, number));
+        self.expiries.remove(&(offer.terms.expires(), number));
         if let Some(count) = self.of_platform.get_mut(&offer.offerer) {
             *count -= 1;
             if *count == 0 {
@@ -103,7 +172,10 @@ impl Contracts {
 
     fn forget(&mut self, number: u64) {
         if let Some(offer) = self.offers.remove(&number) {
-            self.by_name.remove(&name(offer.slot, &offer.terms));
+            self.by_name.remove(&offer.name());
+            for slot in offer.slots {
+                self.by_slot.remove(&(slot, number));
+            }
             if offer.state != OfferState::Agreed {
                 self.settle(number, &offer);
             }
@@ -111,12 +183,8 @@ impl Contracts {
     }
 }
 
-const fn name(slot: u32, terms: &ContractTerms) -> Name {
-    (slot, terms.buyer, terms.seller, terms.reference)
-}
-
 /// Why a request is not carried out.
-enum Refusal {
+pub(crate) enum Refusal {
     Reject(RejectReason),
     /// It was carried out before: the number of the offer.
     Restate(u64),
@@ -130,10 +198,10 @@ impl From<RejectReason> for Refusal {
 
 /// A side of a contract.
 #[derive(Clone, Copy)]
-struct Party<'a> {
-    meter: MeterId,
-    row: &'a MeterRow,
-    side: Side,
+pub(crate) struct Party<'a> {
+    pub(crate) meter: MeterId,
+    pub(crate) row: &'a MeterRow,
+    pub(crate) side: Side,
 }
 
 impl Engine {
@@ -154,11 +222,9 @@ impl Engine {
                 return events.push(rejected(origin, client_order, Request::Offer, reason));
             }
         };
-        self.contracts.made += 1;
-        let number = self.contracts.made;
-        let offer = Offer {
-            terms,
-            slot,
+        let offer = self.enter_offer(Offer {
+            terms: OfferTerms::Contract(terms),
+            slots: [slot; 2],
             offered_by,
             offerer: origin.platform,
             offered_as: client_order,
@@ -166,13 +232,11 @@ impl Engine {
             signature,
             state: OfferState::Open,
             trade: TradeId::new(0),
-        };
-        let entered = self.contracts.put(number, offer);
-        assert!(entered, "an offer's number is new, and its name was looked up");
+        });
         events.push(Event::ContractOffered(ContractOffered {
             origin,
             client_order,
-            offer: self.offer_id(number),
+            offer,
             terms,
             offered_by,
             invited,
@@ -196,10 +260,7 @@ impl Engine {
                 return events.push(rejected(origin, client_order, Request::Accept, reason));
             }
         };
-        let trade = self.trade_contract(number, (origin, client_order));
-        let Some(offer) = self.contracts.offers.get(&number) else {
-            unreachable!("the offer was admitted")
-        };
+        let (offer, trade) = self.trade_contract(number, &request.terms, (origin, client_order));
         events.push(Event::ContractAgreed(ContractAgreed {
             origin,
             client_order,
@@ -210,6 +271,15 @@ impl Engine {
             offered_by: offer.offered_by,
         }));
         events.push(Event::Trade(trade));
+    }
+
+    /// Enters an offer that was admitted, under the next number.
+    pub(crate) fn enter_offer(&mut self, offer: Offer) -> OfferId {
+        self.contracts.made += 1;
+        let number = self.contracts.made;
+        let entered = self.contracts.put(number, offer);
+        assert!(entered, "an offer's number is new, and its name was looked up");
+        self.offer_id(number)
     }
 
     /// The other side does not want an offer.
@@ -267,10 +337,8 @@ impl Engine {
 
     /// A slot closes: its open offers end, by number, and none of its offers is remembered.
     pub(crate) fn close_offers(&mut self, slot: u32, events: &mut Vec<Event>) {
-        let (first, none) = (MeterId::new(0), MeterId::new(u32::MAX));
-        let names = (slot, first, first, 0)..=(slot, none, none, u64::MAX);
-        let mut numbers: Vec<u64> = self.contracts.by_name.range(names).map(|(_, &n)| n).collect();
-        numbers.sort_unstable();
+        let of_slot = self.contracts.by_slot.range((slot, 0)..=(slot, u64::MAX));
+        let numbers: Vec<u64> = of_slot.map(|&(_, number)| number).collect();
         for number in numbers {
             self.end_offer(number, OfferState::GateClosed, ClientOrderId::new(0), events);
             self.contracts.forget(number);
@@ -280,7 +348,7 @@ impl Engine {
     /// A scope is killed: open offers with a meter of it end, by number.
     pub(crate) fn kill_offers(&mut self, scope: Scope, events: &mut Vec<Event>) {
         let reached = |offer: &Offer| {
-            [offer.terms.buyer, offer.terms.seller].into_iter().any(|meter| {
+            [Side::Buy, Side::Sell].map(|side| offer.terms.meter(side)).into_iter().any(|meter| {
                 let row = self.registry.meter(meter);
                 match scope {
                     Scope::All => true,
@@ -330,11 +398,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) {
         let offer_id = self.offer_id(number);
-        let Some(offer) = self.contracts.offers.get_mut(&number) else { return };
-        if offer.state != OfferState::Open {
-            return;
-        }
-        offer.state = state;
+        let Some(offer) = self.contracts.end(number, state) else { return };
         events.push(Event::ContractEnded(ContractEnded {
             offer: offer_id,
             offerer: offer.offerer,
@@ -347,31 +411,30 @@ impl Engine {
     }
 
     /// Books the trade of an offer that both sides have signed.
-    fn trade_contract(&mut self, number: u64, accepted: (Origin, ClientOrderId)) -> Trade {
+    fn trade_contract(
+        &mut self,
+        number: u64,
+        terms: &ContractTerms,
+        accepted: (Origin, ClientOrderId),
+    ) -> (Offer, Trade) {
         self.trades += 1;
         let trade = self.orders.trade_id(self.trades);
-        let Some(offer) = self.contracts.offers.get_mut(&number) else {
-            unreachable!("the offer was admitted")
-        };
-        offer.state = OfferState::Agreed;
-        offer.trade = trade;
-        let offer = *offer;
-        self.contracts.settle(number, &offer);
-        let ContractTerms { key, price, quantity, .. } = offer.terms;
+        let offer = self.contracts.agree(number, trade);
+        let ContractTerms { key, price, quantity, .. } = *terms;
         let side = |side| {
             let (platform, client_order) = if side == offer.offered_by {
                 (offer.offerer, offer.offered_as)
             } else {
                 (accepted.0.platform, accepted.1)
             };
-            let meter = offer.terms.meter(side);
+            let meter = terms.meter(side);
             let (order, leaves) = (OrderId::new(0), types::Energy::ZERO);
             TradeSide { order, client_order, meter, platform, leaves }
         };
         let (buy, sell) = (side(Side::Buy), side(Side::Sell));
         // Within the market's largest, which fits.
         let wh = u32::try_from(quantity.wh()).unwrap_or(u32::MAX);
-        let desk = self.desk(offer.slot);
+        let desk = self.desk(offer.slots[0]);
         for (side, party) in [(Side::Buy, &buy), (Side::Sell, &sell)] {
             *desk.book.used_mut(party.meter, side) += wh;
             if desk.market.controls.executions_max != 0 {
@@ -384,10 +447,10 @@ impl Engine {
                 account.owed += amount(owed, wh);
             }
         }
-        Trade { trade, key, price, quantity, buy, sell, maker: None }
+        (offer, Trade { trade, key, price, quantity, buy, sell, maker: None })
     }
 
-    fn restate(
+    pub(crate) fn restate(
         &self,
         (origin, client_order): (Origin, ClientOrderId),
         side: Side,
@@ -405,7 +468,7 @@ impl Engine {
     }
 
     /// An offer that is remembered.
-    fn known_offer(&self, offer: OfferId) -> Result<(u64, &Offer), RejectReason> {
+    pub(crate) fn known_offer(&self, offer: OfferId) -> Result<(u64, &Offer), RejectReason> {
         // What is below the shard's numbers wraps to far above them.
         let number = offer.get().wrapping_sub(self.limits.numbers_from());
         let known = self.contracts.offers.get(&number);
@@ -419,20 +482,16 @@ impl Engine {
         request: &OfferContract,
     ) -> Result<(u32, PlatformId), Refusal> {
         let OfferContract { origin, terms, offered_by, .. } = request;
-        let own = self.party(terms, *offered_by)?;
-        let other = self.party(terms, offered_by.opposite())?;
+        let own = self.party(terms.meter(*offered_by), *offered_by)?;
+        let other_side = offered_by.opposite();
+        let other = self.party(terms.meter(other_side), other_side)?;
         if own.row.platform != origin.platform {
             return Err(RejectReason::NotAuthorised.into());
         }
         // A repeated offer is answered with where it stands, even when a new one would now fail.
-        let known = self.slots.find(terms.key).and_then(|slot| self.contracts.find(slot, terms));
-        if let Some(number) = known
-            && let Some(offer) = self.contracts.offers.get(&number)
-            && offer.terms == *terms
-            && offer.offered_by == *offered_by
-        {
-            return Err(Refusal::Restate(number));
-        }
+        let named = |slot| self.contracts.find(contract_name(slot, terms));
+        let known = self.slots.find(terms.key).and_then(named);
+        self.check_repeated(known, &OfferTerms::Contract(*terms), *offered_by)?;
         if time > terms.expires {
             return Err(RejectReason::SignatureExpired.into());
         }
@@ -446,36 +505,16 @@ impl Engine {
             return Err(RejectReason::ReferenceTaken.into());
         }
         self.check_party(slot, own, terms, quantity)?;
-        let open = self.contracts.of_platform.get(&origin.platform).copied().unwrap_or(0);
-        let all = self.contracts.offers.len();
-        if open >= self.limits.platform_offers_max
-            || all >= crate::index::at(self.limits.offers_max)
-        {
-            return Err(RejectReason::OrderLimitReached.into());
-        }
+        self.check_offers_room(origin.platform)?;
         Ok((slot, other.row.platform))
     }
 
     /// Checks an acceptance: the number of its offer.
     fn admit_acceptance(&self, time: Timestamp, request: &AcceptContract) -> Result<u64, Refusal> {
         let AcceptContract { origin, offer, terms, accepted_by, .. } = request;
-        let (number, offer) = self.known_offer(*offer)?;
-        if offer.invited != origin.platform || *accepted_by != offer.offered_by.opposite() {
-            return Err(RejectReason::NotAuthorised.into());
-        }
-        if offer.terms != *terms {
-            return Err(RejectReason::TermsDiffer.into());
-        }
-        match offer.state {
-            OfferState::Open => {}
-            OfferState::Agreed => return Err(Refusal::Restate(number)),
-            OfferState::Declined
-            | OfferState::Withdrawn
-            | OfferState::Expired
-            | OfferState::GateClosed
-            | OfferState::Killed => return Err(RejectReason::UnknownOffer.into()),
-        }
-        let parties = [self.party(terms, Side::Buy)?, self.party(terms, Side::Sell)?];
+        let signed = OfferTerms::Contract(*terms);
+        let number = self.open_for(*origin, *offer, &signed, *accepted_by)?;
+        let parties = self.both_parties([terms.buyer, terms.seller])?;
         for party in parties {
             self.check_trading(party)?;
         }
@@ -490,13 +529,75 @@ impl Engine {
         Ok(number)
     }
 
-    fn party(&self, terms: &ContractTerms, side: Side) -> Result<Party<'_>, RejectReason> {
-        let meter = terms.meter(side);
+    /// A repeated offer is answered with where it stands, even when a new one would now fail.
+    pub(crate) fn check_repeated(
+        &self,
+        known: Option<u64>,
+        terms: &OfferTerms,
+        offered_by: Side,
+    ) -> Result<(), Refusal> {
+        if let Some(number) = known
+            && let Some(offer) = self.contracts.offers.get(&number)
+            && offer.terms == *terms
+            && offer.offered_by == offered_by
+        {
+            return Err(Refusal::Restate(number));
+        }
+        Ok(())
+    }
+
+    /// Whether one more offer of a platform is remembered.
+    pub(crate) fn check_offers_room(&self, platform: PlatformId) -> Result<(), RejectReason> {
+        let open = self.contracts.of_platform.get(&platform).copied().unwrap_or(0);
+        let all = self.contracts.offers.len();
+        if open >= self.limits.platform_offers_max
+            || all >= crate::index::at(self.limits.offers_max)
+        {
+            return Err(RejectReason::OrderLimitReached);
+        }
+        Ok(())
+    }
+
+    /// The number of an open offer that a platform may accept, and has with these terms.
+    pub(crate) fn open_for(
+        &self,
+        origin: Origin,
+        offer: OfferId,
+        terms: &OfferTerms,
+        accepted_by: Side,
+    ) -> Result<u64, Refusal> {
+        let (number, offer) = self.known_offer(offer)?;
+        if offer.invited != origin.platform || accepted_by != offer.offered_by.opposite() {
+            return Err(RejectReason::NotAuthorised.into());
+        }
+        if offer.terms != *terms {
+            return Err(RejectReason::TermsDiffer.into());
+        }
+        match offer.state {
+            OfferState::Open => Ok(number),
+            OfferState::Agreed => Err(Refusal::Restate(number)),
+            OfferState::Declined
+            | OfferState::Withdrawn
+            | OfferState::Expired
+            | OfferState::GateClosed
+            | OfferState::Killed => Err(RejectReason::UnknownOffer.into()),
+        }
+    }
+
+    pub(crate) fn party(&self, meter: MeterId, side: Side) -> Result<Party<'_>, RejectReason> {
         let row = self.registry.meter(meter).ok_or(RejectReason::UnknownMeter)?;
         Ok(Party { meter, row, side })
     }
 
-    fn check_trading(&self, party: Party<'_>) -> Result<(), RejectReason> {
+    /// Buyer and seller, in this order.
+    pub(crate) fn both_parties(
+        &self,
+        [buyer, seller]: [MeterId; 2],
+    ) -> Result<[Party<'_>; 2], RejectReason> {
+        Ok([self.party(buyer, Side::Buy)?, self.party(seller, Side::Sell)?])
+    }
+
+    pub(crate) fn check_trading(&self, party: Party<'_>) -> Result<(), RejectReason> {
         if self.registry.is_stopped((party.meter, party.row.platform), party.row) {
             return Err(RejectReason::TradingSuspended);
         }
@@ -537,12 +638,22 @@ fn check_parties(market: &Market, one: Party<'_>, other: Party<'_>) -> Result<()
 
 /// What the slow checks of all tables look at.
 impl Engine {
-    /// Contracts of slots that are open: index of the slot, meter, side and quantity in Wh.
+    /// Offers of contracts that are remembered, by number.
+    pub(crate) fn offered_contracts(&self) -> impl Iterator<Item = (u64, &Offer, &ContractTerms)> {
+        self.contracts.iter().filter_map(|(number, offer)| match &offer.terms {
+            OfferTerms::Contract(terms) => Some((number, offer, terms)),
+            OfferTerms::Amendment(_) => None,
+        })
+    }
+
+    /// Contracts of slots that are open, as they were agreed on: index of the slot, meter, side and
+    /// quantity in Wh.
     pub(crate) fn contracted(&self) -> impl Iterator<Item = (u32, MeterId, Side, u64)> + '_ {
-        let agreed = self.contracts.iter().filter(|(_, offer)| offer.state == OfferState::Agreed);
-        agreed.flat_map(|(_, offer)| {
+        let offered = self.offered_contracts();
+        let agreed = offered.filter(|(_, offer, _)| offer.state == OfferState::Agreed);
+        agreed.flat_map(|(_, offer, terms)| {
             [Side::Buy, Side::Sell]
-                .map(|side| (offer.slot, offer.terms.meter(side), side, offer.terms.quantity.wh()))
+                .map(|side| (offer.slots[0], terms.meter(side), side, terms.quantity.wh()))
         })
     }
 
@@ -552,22 +663,33 @@ impl Engine {
     /// When they do not.
     pub(crate) fn check_offers(&self) {
         let contracts = &self.contracts;
-        let mut waiting = BTreeMap::new();
+        let (mut waiting, mut amending) = (BTreeMap::new(), BTreeMap::new());
+        let mut by_slot = BTreeSet::new();
         for (number, offer) in contracts.iter() {
             assert!(number >= 1 && number <= contracts.made, "an offer's number was not given");
-            let slot = self.slots.slot(offer.slot);
-            assert!(slot.phase != Phase::Closed, "an offer outlives its slot");
-            assert!(slot.key == offer.terms.key, "an offer is of another slot");
-            assert!(contracts.find(offer.slot, &offer.terms) == Some(number), "a name is lost");
+            for (slot, key) in offer.slots.into_iter().zip(offer.terms.keys()) {
+                by_slot.insert((slot, number));
+                let slot = self.slots.slot(slot);
+                assert!(slot.phase != Phase::Closed, "an offer outlives its slot");
+                assert!(slot.key == key, "an offer is of another slot");
+            }
+            if let OfferTerms::Amendment(terms) = &offer.terms
+                && offer.state == OfferState::Open
+            {
+                assert!(amending.insert(terms.trade, number).is_none(), "two changes of a trade");
+            }
+            assert!(contracts.find(offer.name()) == Some(number), "a name is lost");
             let is_agreed = offer.state == OfferState::Agreed;
             assert!(is_agreed == (offer.trade.get() != 0), "a contract is a trade");
-            let place = (offer.terms.expires, number);
+            let place = (offer.terms.expires(), number);
             assert!(contracts.expiries.contains(&place) != is_agreed, "a last instant is lost");
             if !is_agreed {
                 *waiting.entry(offer.offerer).or_insert(0) += 1;
             }
         }
         assert!(contracts.by_name.len() == contracts.offers.len(), "a name without an offer");
+        assert!(contracts.by_slot == by_slot, "the offers of a slot are wrong");
+        assert!(contracts.amending == amending, "a change that waits is lost");
         assert!(contracts.of_platform == waiting, "the counts of platforms' offers are wrong");
     }
 }

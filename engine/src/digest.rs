@@ -38,18 +38,25 @@
 //!     remembered and, by number: number (`u64`), state, side that offers, platform that offers, its
 //!     number of the request, platform that is invited, trade or 0 (`u64`), the signature, the terms: slot
 //!     key, buyer, seller, price, quantity, reference (`u64`), last instant. Remembered are contracts of
-//!     slots that are not closed and, of the same, other offers whose last instant has not passed.
+//!     slots that are not closed and, of the same, other offers whose last instant has not passed;
+//! 12. only where an offer of a change is remembered or a changed trade known: the count of such offers and,
+//!     by number: as in 11 up to the signature, the terms: trade (`u64`), version (`u32`), slot key, buyer,
+//!     seller, price, quantity, new slot key, new quantity, reference (`u64`), last instant; the count of
+//!     changed trades and, by number: number (`u64`), version (`u32`), buyer, seller, price, slot key and
+//!     quantity as it was made, slot key and quantity as it is. An offer is remembered as in 11 while
+//!     neither of its slots is closed, a trade until the slots are in which it was made and is.
 //!
 //! The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
 use sha2::{Digest as _, Sha256};
 use types::{
-    Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration, OrderList,
-    PartyRegistration, Phase, PlatformId, Price, Side, SlotKey,
+    Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration, OfferId,
+    OrderList, PartyRegistration, Phase, PlatformId, Price, Side, SlotKey,
 };
 
 use crate::{
     book::Book,
+    contracts::Offer,
     credit::Account,
     engine::Engine,
     index::next_index,
@@ -119,9 +126,12 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
             listing.delegation(delegation);
         }
     }
-    // Nor does one without contracts.
+    // Nor does one without contracts, and one of which no change is known.
     if engine.contracts.made > 0 {
         listing.offers(engine);
+    }
+    if engine.knows_changes() {
+        listing.amendments(engine);
     }
     listing.finish()
 }
@@ -369,25 +379,61 @@ impl Listing {
     }
 
     fn offers(&mut self, engine: &Engine) {
-        let contracts = &engine.contracts;
-        self.u64(contracts.made);
-        self.u32(next_index(contracts.iter().count()));
-        for (number, offer) in contracts.iter() {
-            self.u64(engine.offer_id(number).get());
-            self.u8(offer.state.code());
-            self.u8(offer.offered_by.code());
-            self.u16(offer.offerer.get());
-            self.u64(offer.offered_as.get());
-            self.u16(offer.invited.get());
-            self.u64(offer.trade.get());
-            self.0.update(offer.signature.as_bytes());
-            self.key(offer.terms.key);
-            self.u32(offer.terms.buyer.get());
-            self.u32(offer.terms.seller.get());
-            self.price(offer.terms.price);
-            self.u64(offer.terms.quantity.wh());
-            self.u64(offer.terms.reference);
-            self.i64(offer.terms.expires.ns());
+        self.u64(engine.contracts.made);
+        let offers: Vec<_> = engine.offered_contracts().collect();
+        self.u32(next_index(offers.len()));
+        for (number, offer, terms) in offers {
+            self.offer(engine.offer_id(number), offer);
+            self.key(terms.key);
+            self.u32(terms.buyer.get());
+            self.u32(terms.seller.get());
+            self.price(terms.price);
+            self.u64(terms.quantity.wh());
+            self.u64(terms.reference);
+            self.i64(terms.expires.ns());
+        }
+    }
+
+    /// An offer without its terms.
+    fn offer(&mut self, number: OfferId, offer: &Offer) {
+        self.u64(number.get());
+        self.u8(offer.state.code());
+        self.u8(offer.offered_by.code());
+        self.u16(offer.offerer.get());
+        self.u64(offer.offered_as.get());
+        self.u16(offer.invited.get());
+        self.u64(offer.trade.get());
+        self.0.update(offer.signature.as_bytes());
+    }
+
+    fn amendments(&mut self, engine: &Engine) {
+        let offers: Vec<_> = engine.offered_changes().collect();
+        self.u32(next_index(offers.len()));
+        for (number, offer, terms) in offers {
+            self.offer(engine.offer_id(number), offer);
+            self.u64(terms.trade.get());
+            self.u32(terms.version);
+            self.key(terms.key);
+            self.u32(terms.buyer.get());
+            self.u32(terms.seller.get());
+            self.price(terms.price);
+            self.u64(terms.quantity.wh());
+            self.key(terms.new_key());
+            self.u64(terms.new_quantity.wh());
+            self.u64(terms.reference);
+            self.i64(terms.expires.ns());
+        }
+        self.u32(next_index(engine.amended.iter().count()));
+        for (trade, amended) in engine.amended.iter() {
+            self.u64(trade.get());
+            self.u32(amended.version);
+            self.u32(amended.buyer.get());
+            self.u32(amended.seller.get());
+            self.price(amended.price);
+            for holding in [amended.made, amended.now] {
+                self.key(engine.slots.slot(holding.slot).key);
+                self.u64(u64::from(holding.wh));
+            }
         }
     }
 

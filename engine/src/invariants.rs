@@ -45,6 +45,7 @@ impl Engine {
         }
         assert!(found == self.orders.open(), "open orders are in no book");
         self.check_offers();
+        self.check_amended();
         for ((market, platform), summed) in self.accounts() {
             let counted = self.credit.account(market, platform).copied().unwrap_or_default();
             let reserved = if summed.limit.is_some() { summed.reserved } else { 0 };
@@ -71,6 +72,13 @@ impl Engine {
         }
         for (slot, meter, side, quantity) in self.contracted() {
             *sums.used.entry((slot, meter, side)).or_default() += quantity;
+        }
+        // First what is taken: a trade that grew takes more than it was.
+        for (slot, meter, side, _, more) in self.amended_holdings() {
+            *sums.used.entry((slot, meter, side)).or_default() += more;
+        }
+        for (slot, meter, side, less, _) in self.amended_holdings() {
+            *sums.used.entry((slot, meter, side)).or_default() -= less;
         }
         sums
     }

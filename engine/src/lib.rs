@@ -18,6 +18,7 @@
 //! | [`sharing`], `pairing`, [`batch`] | who gets how much; which buyer meets which seller; raw orders |
 //! | `desk` | one book with all that an order in it touches: whatever changes goes through here |
 //! | `registry`, `credit` | markets, controls, parties, meters; what each platform owes |
+//! | `amendments` | changes of trades before their gates, and what the trades are now |
 //! | `contracts` | negotiated trades: offers, and what becomes of them |
 //! | `delegations` | for which meters a platform signs, and within which limits |
 //! | `slots`, `book` | which slots are known; two ladders, capacity, what stands outside |
@@ -36,6 +37,7 @@
 #![deny(unsafe_code)]
 
 mod admission;
+mod amendments;
 mod anticipate;
 pub mod auction;
 pub mod batch;

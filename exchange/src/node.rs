@@ -29,6 +29,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feed, market_data,
+    recorded_trades::RecordedTrades,
     registry::{self, Registry},
     reserve::Reserve,
     resume, seeds,
@@ -262,6 +263,7 @@ impl Node {
                 resume: resume_sender,
             },
             storage_low: reserve.low(),
+            trades: Arc::new(RecordedTrades::new(layout.settlement())),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
         let address = gateway.address();

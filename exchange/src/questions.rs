@@ -91,26 +91,28 @@ pub struct MissingRow {
     pub why: String,
 }
 
-/// A line about a contract that is new, or that a curtailment leaves less.
+/// A line about a contract that is new or changed, or that a curtailment leaves less.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeRow {
     /// Ask for what comes after it.
     pub notice: u64,
-    /// `negotiated` or `curtailed`.
+    /// `negotiated`, `curtailed`, `amended` or `amended_in_vain`.
     pub what: String,
+    /// The version that a change made.
+    pub version: Option<u32>,
     /// The contract.
     pub contract: u64,
     /// Start of the slot.
     pub slot_start: String,
     /// Duration of the slot.
     pub minutes: u16,
-    /// The curtailed side: `buy` or `sell`.
+    /// The curtailed side, or the one that asked for the change: `buy` or `sell`.
     pub side: String,
     /// Its meter.
     pub meter: u32,
-    /// What was contracted, in Wh.
+    /// What is contracted, in Wh.
     pub contracted_wh: u64,
-    /// The most it may still move, in Wh.
+    /// The most it may still move, or what the change says, in Wh.
     pub allowed_wh: u64,
 }
 
@@ -395,8 +397,11 @@ fn notice_row(notice: &Notice) -> NoticeRow {
         what: match notice.kind {
             NoticeKind::Negotiated => "negotiated",
             NoticeKind::Curtailed => "curtailed",
+            NoticeKind::Amended(_) => "amended",
+            NoticeKind::AmendedInVain => "amended_in_vain",
         }
         .to_owned(),
+        version: if let NoticeKind::Amended(version) = notice.kind { Some(version) } else { None },
         contract: notice.contract.get(),
         slot_start,
         minutes,

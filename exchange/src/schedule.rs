@@ -217,6 +217,8 @@ impl Schedule {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::AmendmentOffered(_)
+            | Event::ContractAmended(_)
             | Event::CreditReleased(_) => {}
         }
     }

@@ -592,6 +592,8 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::AmendmentOffered(_)
+        | Event::ContractAmended(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }

@@ -4,10 +4,10 @@
 //! `crate::trading` carries its bytes and closes its line.
 
 use types::{
-    AcceptContract, ClientOrderId, Command, DelegateMeter, DelegatedOrder, DelegatedReplace,
-    MassCancel, NewOrder, OfferContract, OfferRequest, OrderRequest, Origin, PlatformId,
-    ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation, Seq, SessionId, ShardId, Shards,
-    Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
+    AcceptAmendment, AcceptContract, ClientOrderId, Command, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, MassCancel, NewOrder, OfferAmendment, OfferContract, OfferRequest,
+    OrderRequest, Origin, PlatformId, ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation,
+    Seq, SessionId, ShardId, Shards, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
@@ -332,6 +332,8 @@ impl Session {
             Inbound::WithdrawContract(request) => {
                 Command::WithdrawContract(about_offer(origin, request))
             }
+            Inbound::OfferAmendment(offer) => offer_amendment(origin, offer),
+            Inbound::AcceptAmendment(accept) => accept_amendment(origin, accept),
         };
         self.request(Request { frame: frame.header.number, index, command }, now_ns, handled);
     }
@@ -471,6 +473,23 @@ const fn offer_contract(origin: Origin, offer: inbound::Offer) -> Command {
 const fn accept_contract(origin: Origin, accept: inbound::Accept) -> Command {
     let inbound::Accept { client_order, offer, terms, signature, accepted_by } = accept;
     Command::AcceptContract(AcceptContract {
+        origin,
+        client_order,
+        offer,
+        terms,
+        accepted_by,
+        signature,
+    })
+}
+
+const fn offer_amendment(origin: Origin, offer: inbound::Amendment) -> Command {
+    let inbound::Amendment { client_order, terms, signature, offered_by } = offer;
+    Command::OfferAmendment(OfferAmendment { origin, client_order, terms, offered_by, signature })
+}
+
+const fn accept_amendment(origin: Origin, accept: inbound::AmendmentAccept) -> Command {
+    let inbound::AmendmentAccept { client_order, offer, terms, signature, accepted_by } = accept;
+    Command::AcceptAmendment(AcceptAmendment {
         origin,
         client_order,
         offer,

@@ -16,8 +16,9 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, AcceptContract, Command, ContractTerms, Digest, MeterId, OfferContract, Origin,
-    PlatformId, RejectReason, RevokeDelegation, ShardId, ShardMap, Side, Signature,
+    About, AcceptAmendment, AcceptContract, Command, Digest, Energy, FIRST_VERSION, MeterId,
+    OfferAmendment, OfferContract, Origin, PlatformId, Price, RejectReason, RevokeDelegation,
+    ShardId, ShardMap, Signature, SlotKey, TradeId,
 };
 use wire::signing;
 
@@ -50,11 +51,34 @@ pub enum Job {
     Fence(oneshot::Sender<()>),
 }
 
+/// What the exchange recorded of its trades, for who asks to change one.
+pub trait KnownTrades: std::fmt::Debug + Send + Sync {
+    /// A trade as it was made; `None` while none of this number is on record.
+    fn trade(&self, trade: TradeId) -> Option<KnownTrade>;
+}
+
+/// A trade as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownTrade {
+    /// What is delivered.
+    pub key: SlotKey,
+    /// Who takes it.
+    pub buyer: MeterId,
+    /// Who gives it.
+    pub seller: MeterId,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub quantity: Energy,
+}
+
 /// What every verifier works with.
 #[derive(Debug)]
 pub struct Admission {
     /// Known meters.
     pub directory: Arc<Directory>,
+    /// Known trades, asked for changes of them.
+    pub trades: Arc<dyn KnownTrades>,
     /// Which shard a slot belongs to.
     pub map: Arc<ShardMap>,
     /// The ring of every shard.
@@ -170,6 +194,8 @@ const fn has_signature(command: &Command) -> bool {
             | Command::ReplaceOrder(_)
             | Command::OfferContract(_)
             | Command::AcceptContract(_)
+            | Command::OfferAmendment(_)
+            | Command::AcceptAmendment(_)
             | Command::DelegateMeter(_)
             | Command::SignedFrame(_)
             | Command::RevokeDelegation(RevokeDelegation { signature: Some(_), .. })
@@ -257,6 +283,7 @@ pub fn admit(
         let outcome = check_shard(&request.command, shard, &admission.map)
             .and_then(|()| check_storage(&request.command, &admission.storage_low))
             .and_then(|()| check(&request.command, &admission.directory, &mut signed_bytes))
+            .and_then(|()| check_trade(&request.command, &*admission.trades))
             .and_then(|()| push(request, ring));
         match outcome {
             Ok(()) => room = left,
@@ -357,20 +384,19 @@ fn push(request: &Request, ring: &Ingress) -> Result<(), RejectReason> {
 /// Whether the session's shard is the one that knows the slot or the order. What no shard knows is
 /// the engine's to refuse.
 fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), RejectReason> {
+    let of_number =
+        |number| ShardId::of_number(number).filter(|&shard| map.shards().contains(shard));
     let belongs_to = match command.about() {
-        About::Slot(key) => map.of(key),
-        About::Order(order) => {
-            ShardId::of_number(order.get()).filter(|&shard| map.shards().contains(shard))
-        }
-        About::Offer(offer) => {
-            ShardId::of_number(offer.get()).filter(|&shard| map.shards().contains(shard))
-        }
-        About::Everything => None,
+        About::Slot(key) => [map.of(key), None],
+        About::Slots(left, entered) => [map.of(left), map.of(entered)],
+        About::Order(order) => [of_number(order.get()), None],
+        About::Offer(offer) => [of_number(offer.get()), None],
+        About::Everything => [None, None],
     };
-    match belongs_to {
-        Some(other) if other != shard => Err(RejectReason::WrongShard),
-        Some(_) | None => Ok(()),
+    if belongs_to.into_iter().flatten().any(|other| other != shard) {
+        return Err(RejectReason::WrongShard);
     }
+    Ok(())
 }
 
 /// Whether there is room for what the command makes. What takes orders away always has some: it is
@@ -430,14 +456,28 @@ pub fn check(
         }
         Command::OfferContract(request) => {
             let OfferContract { origin, terms, offered_by, signature, .. } = request;
-            let side = (*offered_by, origin.platform);
-            check_contract((terms, side, signature), directory, signed_bytes)
+            signing::contract(terms, signed_bytes);
+            let parties = (terms.meter(*offered_by), terms.meter(offered_by.opposite()));
+            check_contract(directory, origin.platform, parties, (signed_bytes, signature))
         }
         // Whether these are the terms of the offer, and this its other side, is the engine's to say.
         Command::AcceptContract(request) => {
             let AcceptContract { origin, terms, accepted_by, signature, .. } = request;
-            let side = (*accepted_by, origin.platform);
-            check_contract((terms, side, signature), directory, signed_bytes)
+            signing::contract(terms, signed_bytes);
+            let parties = (terms.meter(*accepted_by), terms.meter(accepted_by.opposite()));
+            check_contract(directory, origin.platform, parties, (signed_bytes, signature))
+        }
+        Command::OfferAmendment(request) => {
+            let OfferAmendment { origin, terms, offered_by, signature, .. } = request;
+            signing::amendment(terms, signed_bytes);
+            let parties = (terms.meter(*offered_by), terms.meter(offered_by.opposite()));
+            check_contract(directory, origin.platform, parties, (signed_bytes, signature))
+        }
+        Command::AcceptAmendment(request) => {
+            let AcceptAmendment { origin, terms, accepted_by, signature, .. } = request;
+            signing::amendment(terms, signed_bytes);
+            let parties = (terms.meter(*accepted_by), terms.meter(accepted_by.opposite()));
+            check_contract(directory, origin.platform, parties, (signed_bytes, signature))
         }
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
@@ -468,17 +508,30 @@ pub fn check(
     }
 }
 
-/// Whether the meter of a side of a contract signed its terms, and the platform may speak for it.
+/// Whether the first of both parties of a contract or change signed it, and the platform may speak for it.
 fn check_contract(
-    (terms, (side, platform), signature): (&ContractTerms, (Side, PlatformId), &Signature),
     directory: &Directory,
-    signed_bytes: &mut Vec<u8>,
+    platform: PlatformId,
+    (own, other): (MeterId, MeterId),
+    (signed_bytes, signature): (&[u8], &Signature),
 ) -> Result<(), RejectReason> {
-    let other = terms.meter(side.opposite());
     directory.meter(other).ok_or(RejectReason::UnknownMeter)?;
-    let meter = authorised(directory, terms.meter(side), platform)?;
-    signing::contract(terms, signed_bytes);
+    let meter = authorised(directory, own, platform)?;
     verify(&meter.key, signed_bytes, signature)
+}
+
+/// Whether a change is of a trade as the exchange recorded it. What changed since then is the engine's to
+/// know: of the first version this is all, of a later one slot and quantity are not looked at.
+fn check_trade(command: &Command, trades: &dyn KnownTrades) -> Result<(), RejectReason> {
+    let Command::OfferAmendment(OfferAmendment { terms, .. }) = command else { return Ok(()) };
+    let known = trades.trade(terms.trade).ok_or(RejectReason::UnknownTrade)?;
+    let is_first = terms.version == FIRST_VERSION;
+    let parties = (known.buyer, known.seller, known.price);
+    let is_as_made = (known.key, known.quantity) == (terms.key, terms.quantity);
+    if parties != (terms.buyer, terms.seller, terms.price) || (is_first && !is_as_made) {
+        return Err(RejectReason::TermsDiffer);
+    }
+    Ok(())
 }
 
 fn authorised(

@@ -20,7 +20,10 @@ use types::{
 use wire::{
     FeedMessage, Inbound,
     feed::{At, Place},
-    inbound::{Accept, Delegate, FrameSignature, Offer, SignedNew, SignedReplace},
+    inbound::{
+        Accept, Amendment, AmendmentAccept, Delegate, FrameSignature, Offer, SignedNew,
+        SignedReplace,
+    },
     signing,
 };
 
@@ -329,6 +332,14 @@ fn encoded(command: &Command) -> Vec<u8> {
         let types::AcceptContract { client_order, offer, terms, accepted_by, signature, .. } =
             request;
         Inbound::AcceptContract(Accept { client_order, offer, terms, signature, accepted_by })
+    } else if let Command::OfferAmendment(request) = *command {
+        let types::OfferAmendment { client_order, terms, offered_by, signature, .. } = request;
+        Inbound::OfferAmendment(Amendment { client_order, terms, signature, offered_by })
+    } else if let Command::AcceptAmendment(request) = *command {
+        let types::AcceptAmendment { client_order, offer, terms, accepted_by, signature, .. } =
+            request;
+        let accept = AmendmentAccept { client_order, offer, terms, signature, accepted_by };
+        Inbound::AcceptAmendment(accept)
     } else {
         return bytes; // Nothing else is signed.
     };

@@ -145,7 +145,11 @@ impl Checker {
             | Command::ReplaceOrder(_) = command.value
             {
                 orders
-            } else if let Command::OfferContract(_) | Command::AcceptContract(_) = command.value {
+            } else if let Command::OfferContract(_)
+            | Command::AcceptContract(_)
+            | Command::OfferAmendment(_)
+            | Command::AcceptAmendment(_) = command.value
+            {
                 contracts
             } else {
                 delegations
@@ -194,6 +198,12 @@ pub(crate) fn meters_own(command: &Command, bytes: &mut Vec<u8>) -> Option<(Mete
         Some((request.terms.meter(request.offered_by), request.signature))
     } else if let Command::AcceptContract(request) = command {
         signing::contract(&request.terms, bytes);
+        Some((request.terms.meter(request.accepted_by), request.signature))
+    } else if let Command::OfferAmendment(request) = command {
+        signing::amendment(&request.terms, bytes);
+        Some((request.terms.meter(request.offered_by), request.signature))
+    } else if let Command::AcceptAmendment(request) = command {
+        signing::amendment(&request.terms, bytes);
         Some((request.terms.meter(request.accepted_by), request.signature))
     } else {
         None

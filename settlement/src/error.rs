@@ -69,6 +69,14 @@ pub enum SettlementError {
     /// A trade number came twice, at two positions of the feed.
     #[error("trade {0} came twice, at two positions of the feed")]
     TradeTwice(TradeId),
+    /// A change of a trade came, and the trade had not come before it.
+    #[error("sequence {seq} changes trade {contract}, which the feed never told of")]
+    AmendedUnknown {
+        /// The trade.
+        contract: TradeId,
+        /// Where in the feed.
+        seq: Seq,
+    },
     /// A trade of one shard came by the feed of another.
     #[error("trade {trade} came by the feed of shard {shard}, which did not number it")]
     OtherShard {

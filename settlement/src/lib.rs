@@ -56,4 +56,5 @@ pub use pipeline::{
 pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};
 pub use rehearse::{RehearseError, rehearse};
+pub use store::captured::CapturedTrades;
 pub use tlog::note::Checkpoint;

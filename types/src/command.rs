@@ -1,6 +1,7 @@
 //! Commands: everything that changes the state of the exchange, in the order it was decided.
 
 use crate::{
+    amendment::{AcceptAmendment, OfferAmendment},
     contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
@@ -278,14 +279,18 @@ pub enum Command {
     OfferContract(OfferContract),
     /// The other side agrees.
     AcceptContract(AcceptContract),
-    /// The other side does not.
+    /// The other side does not, or not to a change.
     DeclineContract(OfferRequest),
-    /// Who offered a contract takes it back.
+    /// Who offered a contract or a change takes it back.
     WithdrawContract(OfferRequest),
+    /// One side asks the other to change a trade.
+    OfferAmendment(OfferAmendment),
+    /// The other side agrees to the change.
+    AcceptAmendment(AcceptAmendment),
 }
 
 impl Command {
-    /// Whether it asks for more than to take back: an order, or more of one, or a contract.
+    /// Whether it asks for more than to take back: an order, or more of one, a contract or a change of one.
     #[must_use]
     pub const fn makes_orders(&self) -> bool {
         matches!(
@@ -297,6 +302,8 @@ impl Command {
                 | Self::DelegatedReplace(_)
                 | Self::OfferContract(_)
                 | Self::AcceptContract(_)
+                | Self::OfferAmendment(_)
+                | Self::AcceptAmendment(_)
         )
     }
 
@@ -326,6 +333,8 @@ impl Command {
             Self::DelegatedReplace(delegated) => Some(delegated.origin),
             Self::OfferContract(offer) => Some(offer.origin),
             Self::AcceptContract(accept) => Some(accept.origin),
+            Self::OfferAmendment(offer) => Some(offer.origin),
+            Self::AcceptAmendment(accept) => Some(accept.origin),
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 Some(request.origin)
             }
@@ -362,6 +371,8 @@ impl Command {
             Self::DelegatedReplace(delegated) => delegated.replace.client_order,
             Self::OfferContract(offer) => offer.client_order,
             Self::AcceptContract(accept) => accept.client_order,
+            Self::OfferAmendment(offer) => offer.client_order,
+            Self::AcceptAmendment(accept) => accept.client_order,
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 request.client_order
             }
@@ -394,10 +405,16 @@ impl Command {
         }
     }
 
-    /// The signature of an offer of a contract, which its event does not repeat.
+    /// The signature of an offer, which its event does not repeat.
     #[must_use]
     pub const fn offer_signature(&self) -> Option<&Signature> {
-        if let Self::OfferContract(offer) = self { Some(&offer.signature) } else { None }
+        if let Self::OfferContract(OfferContract { signature, .. })
+        | Self::OfferAmendment(OfferAmendment { signature, .. }) = self
+        {
+            Some(signature)
+        } else {
+            None
+        }
     }
 
     /// Whether it is one of the orders that a [`SignedFrame`] covers.
@@ -426,6 +443,8 @@ impl Command {
             Self::AskOrder(request) if request.order.get() != 0 => About::Order(request.order),
             Self::OfferContract(offer) => About::Slot(offer.terms.key),
             Self::AcceptContract(accept) => About::Offer(accept.offer),
+            Self::OfferAmendment(offer) => About::Slots(offer.terms.key, offer.terms.new_key()),
+            Self::AcceptAmendment(accept) => About::Offer(accept.offer),
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 About::Offer(request.offer)
             }
@@ -452,9 +471,11 @@ impl Command {
 pub enum About {
     /// One slot's book.
     Slot(SlotKey),
+    /// A slot that is left and the one that is entered, which may be the same.
+    Slots(SlotKey, SlotKey),
     /// An order that was accepted.
     Order(OrderId),
-    /// An offer of a contract.
+    /// An offer of a contract or of a change.
     Offer(OfferId),
     /// No single slot: what every shard knows.
     Everything,

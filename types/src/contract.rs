@@ -5,6 +5,7 @@
 //! is agreed is a trade like any other, at the position of its acceptance.
 
 use crate::{
+    amendment::AmendmentTerms,
     command::Origin,
     identity::Signature,
     ids::{ClientOrderId, MeterId, OfferId, PlatformId, TradeId},
@@ -46,6 +47,15 @@ impl ContractTerms {
     }
 }
 
+/// What an offer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfferTerms {
+    /// A new contract.
+    Contract(ContractTerms),
+    /// Another version of a trade.
+    Amendment(AmendmentTerms),
+}
+
 /// One side offers a contract to the other, with its evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferContract {
@@ -78,7 +88,8 @@ pub struct AcceptContract {
     pub signature: Signature,
 }
 
-/// A request about an offer that needs no more words: to decline or to withdraw it. The session's
+/// A request about an offer, of a contract or of a modification, that needs no more words: to decline or
+/// to withdraw it. The session's
 /// certificate is its authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferRequest {
@@ -96,7 +107,7 @@ pub struct OfferRequest {
 pub enum OfferState {
     /// It waits for the other side.
     Open = 0,
-    /// Both sides have signed: there is a trade.
+    /// Both sides have signed: there is a trade, or another version of it.
     Agreed = 1,
     /// The other side does not want it.
     Declined = 2,
@@ -104,7 +115,7 @@ pub enum OfferState {
     Withdrawn = 3,
     /// Its last instant has passed.
     Expired = 4,
-    /// The gate of its slot closed.
+    /// The gate of its slot closed, or of one of its slots.
     GateClosed = 5,
     /// The scope of one of its meters was killed.
     Killed = 6,
@@ -156,7 +167,7 @@ pub struct OpenOffer {
     /// Its number.
     pub offer: OfferId,
     /// What is offered.
-    pub terms: ContractTerms,
+    pub terms: OfferTerms,
     /// Which side offers.
     pub offered_by: Side,
     /// Who offered it.

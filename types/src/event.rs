@@ -1,6 +1,7 @@
 //! Events: what a command caused. Every event stands on its own: readers need no other state.
 
 use crate::{
+    amendment::{AmendmentOffered, ContractAmended},
     auction::AuctionResult,
     command::Origin,
     contract::{ContractAgreed, ContractEnded, ContractOffered, ContractRestated},
@@ -42,7 +43,7 @@ pub enum Request {
     Validate = 13,
     /// A question about an order.
     Ask = 14,
-    /// An offer of a contract.
+    /// An offer of a contract or of a change.
     Offer = 9,
     /// The acceptance of one.
     Accept = 10,
@@ -416,10 +417,14 @@ pub enum Event {
     ContractOffered(ContractOffered),
     /// Both sides have signed a contract. Its trade follows.
     ContractAgreed(ContractAgreed),
-    /// An offer is gone.
+    /// An offer of a contract or of a change is gone.
     ContractEnded(ContractEnded),
     /// An offer or acceptance sent again.
     ContractRestated(ContractRestated),
+    /// A change of a trade is offered.
+    AmendmentOffered(AmendmentOffered),
+    /// Both sides have signed a change: the trade has another version.
+    ContractAmended(ContractAmended),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

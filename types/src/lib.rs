@@ -6,6 +6,7 @@
 //! caused. [`units`] says what a number means; [`reject`] lists every refusal with its code.
 #![forbid(unsafe_code)]
 
+pub mod amendment;
 pub mod auction;
 pub mod calendar;
 pub mod code;
@@ -25,6 +26,10 @@ pub mod slot;
 pub mod time;
 pub mod units;
 
+pub use amendment::{
+    AcceptAmendment, AmendmentOffered, AmendmentTerms, ContractAmended, FIRST_VERSION,
+    OfferAmendment,
+};
 pub use auction::{AuctionResult, PriceRule};
 pub use code::{Code, CodeError};
 pub use command::{
@@ -34,7 +39,7 @@ pub use command::{
 };
 pub use contract::{
     AcceptContract, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
-    ContractTerms, OfferContract, OfferRequest, OfferState, OpenOffer,
+    ContractTerms, OfferContract, OfferRequest, OfferState, OfferTerms, OpenOffer,
 };
 pub use control::{
     Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,

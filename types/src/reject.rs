@@ -89,13 +89,24 @@ reasons! {
     DelegationOutdated = 28, "delegation_outdated", false;
     /// No offer of this number is open.
     UnknownOffer = 29, "unknown_offer", false;
-    /// What was accepted is not what was offered.
+    /// What was accepted is not what was offered, or the trade that is to be changed is not as it is said
+    /// to be.
     TermsDiffer = 30, "terms_differ", false;
     /// Both sides of the contract are one meter or, where the market does not let it trade with itself,
     /// one owner.
     SameParty = 31, "same_party", false;
-    /// The two meters have a contract or an offer with this reference in the slot, with other content.
+    /// The two meters have a contract or an offer with this reference in the slot, or the trade an offer of
+    /// a change, with other content.
     ReferenceTaken = 32, "reference_taken", false;
+    /// The exchange has no trade of this number on record. One that was made a moment ago may not be
+    /// there yet.
+    UnknownTrade = 33, "unknown_trade", true;
+    /// The trade has another version than the one that is to be changed.
+    StaleVersion = 34, "stale_version", false;
+    /// Another change of the trade is offered and waits for its answer.
+    AmendmentOpen = 35, "amendment_open", true;
+    /// The trade is what it is to become, or it was cancelled.
+    NothingToChange = 36, "nothing_to_change", false;
 
     /// No market of this number is defined.
     UnknownMarket = 40, "unknown_market", false;

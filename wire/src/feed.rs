@@ -1,10 +1,11 @@
 //! The trade feed: what became durable, in order, from any position on.
 
 use types::{
-    AuctionResult, Code, Currency, Digest, Energy, Event, Lead, MarketDefinition, MarketId,
-    MeterId, MeterRegistration, OrderId, OwnerId, Party, PartyRegistration, Phase, PlatformId,
-    Power, Price, PriceRule, PublicKey, RetailerId, Seq, ShardId, Side, SlotKey, SlotPhaseChanged,
-    Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
+    AmendmentTerms, AuctionResult, ClientOrderId, Code, ContractAmended, Currency, Digest, Energy,
+    Event, Lead, MarketDefinition, MarketId, MeterId, MeterRegistration, OfferId, OrderId, Origin,
+    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
+    RetailerId, Seq, SessionId, ShardId, Side, SlotKey, SlotPhaseChanged, Timestamp, Trade,
+    TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
 };
 
 use crate::{
@@ -122,6 +123,20 @@ layout! {
 }
 layout! { At<AuctionResult> { place: Place, body: AuctionResult, } }
 layout! { At<Trade> { place: Place, body: Trade, } }
+layout! { Origin { session: SessionId, platform: PlatformId, zero 2, } }
+layout! {
+    ContractAmended {
+        client_order: ClientOrderId,
+        offer: OfferId,
+        offered_as: ClientOrderId,
+        terms: AmendmentTerms,
+        origin: Origin,
+        offerer: PlatformId,
+        offered_by: Side,
+        zero 5,
+    }
+}
+layout! { At<ContractAmended> { place: Place, body: ContractAmended, } }
 
 /// Asks for everything after a position of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +197,8 @@ messages! {
         Trade(At<Trade>) = 135, 136;
         /// A call ended.
         AuctionUncrossed(At<AuctionResult>) = 136, 128;
+        /// Both sides changed a trade, which came before: it has the version after the one in the terms.
+        ContractAmended(At<ContractAmended>) = 137, 152;
     }
 }
 
@@ -197,6 +214,7 @@ impl FeedMessage {
             Event::SlotPhaseChanged(body) => Some(Self::SlotPhaseChanged(At { place, body })),
             Event::Trade(body) => Some(Self::Trade(At { place, body })),
             Event::AuctionUncrossed(body) => Some(Self::AuctionUncrossed(At { place, body })),
+            Event::ContractAmended(body) => Some(Self::ContractAmended(At { place, body })),
             Event::ControlsSet(_)
             | Event::SlotFrozen(_)
             | Event::CallExtended(_)
@@ -218,6 +236,7 @@ impl FeedMessage {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::AmendmentOffered(_)
             | Event::CommandRejected(_) => None,
         }
     }
@@ -233,6 +252,7 @@ impl FeedMessage {
             Self::SlotPhaseChanged(at) => (at.place, Event::SlotPhaseChanged(at.body)),
             Self::Trade(at) => (at.place, Event::Trade(at.body)),
             Self::AuctionUncrossed(at) => (at.place, Event::AuctionUncrossed(at.body)),
+            Self::ContractAmended(at) => (at.place, Event::ContractAmended(at.body)),
         };
         Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
     }

@@ -238,6 +238,30 @@ impl Field for SlotKey {
     }
 }
 
+/// A slot whose market stands elsewhere. Its rows carry the name of the field.
+impl Field for DeliverySlot {
+    const SIZE: usize = 8;
+    const NAME: &'static str = "slot";
+    fn parts(name: &'static str) -> Vec<(String, usize, &'static str)> {
+        vec![
+            (format!("{name}_minutes"), 2, "u16"),
+            ("(zero)".to_owned(), 2, "zero"),
+            (format!("{name}_start (minutes since 1970 UTC)"), 4, "u32"),
+        ]
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        self.minutes().put(out);
+        Zero::<2>.put(out);
+        self.start_minute().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let minutes = u16::take(bytes)?;
+        Zero::<2>::take(bytes)?;
+        let start = u32::take(bytes)?;
+        Self::new(start, minutes).map_err(|_| DecodeError::BadField("DeliverySlot"))
+    }
+}
+
 /// An optional slot: eight zero bytes where there is none. No slot is encoded so, since each lasts
 /// some minutes.
 impl Field for Option<SlotKey> {

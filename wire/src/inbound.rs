@@ -1,9 +1,10 @@
 //! Stop 2 of an order's life: bytes become a message, or a [`DecodeError`].
 
 use types::{
-    ClientOrderId, Conditions, ContractTerms, Delegation, Energy, KeyId, ListKind, MarketId,
-    MeterId, NewOrder, OfferId, OrderId, OrderKind, OrderList, PlatformId, Price, ReplaceOrder,
-    Scope, Seq, ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp,
+    AmendmentTerms, ClientOrderId, Conditions, ContractTerms, Delegation, DeliverySlot, Energy,
+    KeyId, ListKind, MarketId, MeterId, NewOrder, OfferId, OrderId, OrderKind, OrderList,
+    PlatformId, Price, ReplaceOrder, Scope, Seq, ShardId, Side, Sides, Signature, SlotKey,
+    TimeInForce, Timestamp, TradeId,
 };
 
 use crate::field::{ConditionFlags, DecodeError, Field};
@@ -383,6 +384,72 @@ layout! {
     }
 }
 
+layout! {
+    AmendmentTerms {
+        trade: TradeId,
+        price: Price,
+        quantity: Energy,
+        new_quantity: Energy,
+        reference: u64,
+        expires: Timestamp,
+        key: SlotKey,
+        new_slot: DeliverySlot,
+        buyer: MeterId,
+        seller: MeterId,
+        version: u32,
+        zero 4,
+    }
+}
+const _: () = assert!(AmendmentTerms::SIZE == 80);
+
+/// A change of a trade that one side offers, and its meter's signature over [`crate::signing::amendment`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amendment {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// What is signed.
+    pub terms: AmendmentTerms,
+    /// By the key of the meter that asks.
+    pub signature: Signature,
+    /// Which side that meter is.
+    pub offered_by: Side,
+}
+layout! {
+    Amendment {
+        client_order: ClientOrderId,
+        terms: AmendmentTerms,
+        signature: Signature,
+        offered_by: Side,
+        zero 7,
+    }
+}
+
+/// The agreement of the other side to a change, and its meter's signature over
+/// [`crate::signing::amendment`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmendmentAccept {
+    /// The platform's own number for the request.
+    pub client_order: ClientOrderId,
+    /// The offer.
+    pub offer: OfferId,
+    /// What is signed: the terms of the offer.
+    pub terms: AmendmentTerms,
+    /// By the key of the meter that agrees.
+    pub signature: Signature,
+    /// Which side that meter is.
+    pub accepted_by: Side,
+}
+layout! {
+    AmendmentAccept {
+        client_order: ClientOrderId,
+        offer: OfferId,
+        terms: AmendmentTerms,
+        signature: Signature,
+        accepted_by: Side,
+        zero 7,
+    }
+}
+
 /// What is asked of an offer, where no more words are needed: to decline or to withdraw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfferRequest {
@@ -483,10 +550,15 @@ messages! {
         OfferContract(Offer) = 24, 136;
         /// Agrees to a contract that was offered: it is a trade.
         AcceptContract(Accept) = 25, 144;
-        /// Does not agree to a contract that was offered.
+        /// Does not agree to a contract or change that was offered.
         DeclineContract(OfferRequest) = 26, 24;
         /// Takes an offer of the platform back.
         WithdrawContract(OfferRequest) = 27, 24;
+        /// Offers to change a trade, as it is at a version; the other meter's platform is invited. No new
+        /// quantity cancels the trade.
+        OfferAmendment(Amendment) = 28, 168;
+        /// Agrees to a change that was offered: the trade has another version.
+        AcceptAmendment(AmendmentAccept) = 29, 176;
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a client is told on a trading session.
 
 use types::{
-    ClientOrderId, ContractTerms, Energy, MeterId, OfferId, OfferState, OrderId, Price,
-    RejectReason, Scope, Seq, SessionId, ShardId, Side, Signature, Timestamp, TradeId,
+    AmendmentTerms, ClientOrderId, ContractTerms, Energy, MeterId, OfferId, OfferState, OrderId,
+    Price, RejectReason, Scope, Seq, SessionId, ShardId, Side, Signature, Timestamp, TradeId,
 };
 
 use crate::{
@@ -483,7 +483,7 @@ impl Field for ContractState {
     }
 }
 
-/// What became of a contract: told to both sides' platforms. Sent only after it is durable.
+/// What became of an offer of a contract or of a change: told to both sides' platforms. Sent only after it is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContractReport {
     /// Position in the journal of the command that caused it.
@@ -494,7 +494,8 @@ pub struct ContractReport {
     pub client_order: ClientOrderId,
     /// The offer, or 0 where it was refused.
     pub offer: OfferId,
-    /// The trade of an agreement, or 0. There is no `ExecutionReport` of it.
+    /// The trade of an agreement, or 0. There is no `ExecutionReport` of it. Of a change, the trade that has
+    /// its next version, as the terms say.
     pub trade: TradeId,
     /// Why it was refused, or 0.
     pub reason: u16,
@@ -545,6 +546,34 @@ layout! {
     }
 }
 
+/// A change of a trade is offered to a meter of the platform. Sent only after it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmendmentInvitation {
+    /// Position in the journal of the offer.
+    pub seq: Seq,
+    /// When it was sequenced.
+    pub time: Timestamp,
+    /// The offer.
+    pub offer: OfferId,
+    /// What is offered.
+    pub terms: AmendmentTerms,
+    /// By the meter that asks, over [`crate::signing::amendment`].
+    pub signature: Signature,
+    /// Which side that meter is; the platform's is the other one.
+    pub offered_by: Side,
+}
+layout! {
+    AmendmentInvitation {
+        seq: Seq,
+        time: Timestamp,
+        offer: OfferId,
+        terms: AmendmentTerms,
+        signature: Signature,
+        offered_by: Side,
+        zero 7,
+    }
+}
+
 messages! {
     /// What the exchange sends on a trading session.
     Outbound {
@@ -578,10 +607,12 @@ messages! {
         SessionLimits(SessionLimits) = 79, 32;
         /// Answer to `SetDeadMan`.
         DeadManSet(DeadMan) = 80, 16;
-        /// What became of a contract.
+        /// What became of an offer of a contract or of a change.
         ContractReport(ContractReport) = 81, 56;
         /// A contract is offered to a meter of the platform: to accept or to decline.
         ContractInvitation(ContractInvitation) = 82, 152;
+        /// A change of a trade is offered to a meter of the platform: to accept or to decline.
+        AmendmentInvitation(AmendmentInvitation) = 83, 184;
     }
 }
 
@@ -595,6 +626,7 @@ impl Outbound {
             Self::DelegationReport(report) => Some(report.seq),
             Self::ContractReport(report) => Some(report.seq),
             Self::ContractInvitation(invitation) => Some(invitation.seq),
+            Self::AmendmentInvitation(invitation) => Some(invitation.seq),
             Self::SessionAccepted(_)
             | Self::SessionRejected(_)
             | Self::Heartbeat(_)

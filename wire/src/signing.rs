@@ -2,7 +2,8 @@
 //! message; of a frame the digest of its orders.
 
 use types::{
-    ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder, PlatformId, ReplaceOrder,
+    AmendmentTerms, ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder, PlatformId,
+    ReplaceOrder,
 };
 
 use crate::{
@@ -25,6 +26,10 @@ pub const REVOCATION_TAG: &[u8; 24] = b"gridcross revocation v1\0";
 pub const FRAME_TAG: &[u8; 24] = b"gridcross frame v1\0\0\0\0\0\0";
 /// Precedes the terms of a contract. 24 bytes.
 pub const CONTRACT_TAG: &[u8; 24] = b"gridcross contract v1\0\0\0";
+/// Precedes the terms of a change. 24 bytes.
+pub const AMENDMENT_TAG: &[u8; 24] = b"gridcross amendment v1\0\0";
+/// Bytes that are signed of a change: 24 of tag, 80 of terms.
+pub const AMENDMENT_SIGNED_BYTES: usize = AMENDMENT_TAG.len() + AmendmentTerms::SIZE;
 /// Bytes that are signed of a contract: 24 of tag, 48 of terms.
 pub const CONTRACT_SIGNED_BYTES: usize = CONTRACT_TAG.len() + ContractTerms::SIZE;
 /// Bytes that are signed of a delegation: 24 of tag, 72 of fields.
@@ -75,6 +80,13 @@ pub fn delegation(delegation: &Delegation, out: &mut Vec<u8>) {
 pub fn contract(terms: &ContractTerms, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(CONTRACT_TAG);
+    terms.put(out);
+}
+
+/// Appends the signed bytes of a change of a trade, the same for both meters, to an emptied `out`.
+pub fn amendment(terms: &AmendmentTerms, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(AMENDMENT_TAG);
     terms.put(out);
 }
 

@@ -2,16 +2,17 @@
 //! not stop the process.
 
 use types::{
-    Allocation, ClientOrderId, Code, ContractTerms, Currency, Delegation, DeliverySlot, Digest,
-    Energy, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MeterId,
-    MeterRegistration, Money, OfferState, OrderList, OwnerId, Party, PartyRegistration, Phase,
-    PlatformId, Power, Price, PriceRule, PublicKey, RetailerId, Role, Scope, SelfTradeAction,
-    SelfTradeScope, Seq, SessionId, Side, Sides, Signature, SlotKey, Timestamp, TradeId,
-    TradingControl, TradingState, UtilityId,
+    Allocation, AmendmentTerms, ClientOrderId, Code, ContractTerms, Currency, Delegation,
+    DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketControls, MarketDefinition,
+    MarketId, MeterId, MeterRegistration, Money, OfferState, OfferTerms, OrderList, OwnerId, Party,
+    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RetailerId, Role,
+    Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides, Signature, SlotKey,
+    Timestamp, TradeId, TradingControl, TradingState, UtilityId,
 };
 
-use super::{SnapshotError, TITLE, TITLE_WITH_OFFERS};
+use super::{SnapshotError, TITLE, TITLE_WITH_CHANGES, TITLE_WITH_OFFERS};
 use crate::{
+    amendments::{Amended, Holding},
     contracts::Offer,
     engine::Engine,
     index::NONE,
@@ -30,7 +31,8 @@ struct Bytes<'a> {
 
 pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     let title = snapshot.first_chunk::<20>();
-    let has_offers = title == Some(TITLE_WITH_OFFERS);
+    let has_changes = title == Some(TITLE_WITH_CHANGES);
+    let has_offers = has_changes || title == Some(TITLE_WITH_OFFERS);
     if !has_offers && title != Some(TITLE) {
         return Err(SnapshotError::UnknownFormat);
     }
@@ -51,7 +53,11 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     bytes.credit(&mut engine)?;
     bytes.lists(&mut engine)?;
     if has_offers {
-        bytes.offers(&mut engine)?;
+        bytes.contracts(&mut engine)?;
+    }
+    if has_changes {
+        bytes.changes(&mut engine)?;
+        bytes.amended(&mut engine)?;
     }
     let expected = Digest::new(bytes.array()?);
     if bytes.at != snapshot.len() {
@@ -412,55 +418,146 @@ impl Bytes<'_> {
         Ok(())
     }
 
-    fn offers(&mut self, engine: &mut Engine) -> Outcome<()> {
+    fn contracts(&mut self, engine: &mut Engine) -> Outcome<()> {
         engine.contracts.made = self.u64()?;
         for _ in 0..self.u32()? {
             let number = self.u64()?;
-            let offer = self.offer(engine)?;
-            let is_given = number >= 1 && number <= engine.contracts.made;
-            self.known(is_given.then_some(()))?;
-            self.known(engine.contracts.put(number, offer).then_some(()))?;
-            if offer.state != OfferState::Agreed {
-                continue;
-            }
-            let wh = self.fine(u32::try_from(offer.terms.quantity.wh()))?;
-            let book = engine.slots.book_mut(engine.slots.slot(offer.slot).book);
-            for side in [Side::Buy, Side::Sell] {
-                let used = book.used_mut(offer.terms.meter(side), side);
-                *used = self.known(used.checked_add(wh))?;
+            let offer = self.offer(engine, Self::contract_terms)?;
+            self.put_offer(engine, number, offer)?;
+            if offer.state == OfferState::Agreed
+                && let OfferTerms::Contract(terms) = offer.terms
+            {
+                let wh = self.fine(u32::try_from(terms.quantity.wh()))?;
+                let parties = [terms.buyer, terms.seller];
+                self.hold(engine, parties, offer.slots[0], |used| used.checked_add(wh))?;
             }
         }
         Ok(())
     }
 
-    fn offer(&mut self, engine: &Engine) -> Outcome<Offer> {
-        let slot = self.u32()?;
-        let is_known = slot < engine.slots.len() && engine.slots.slot(slot).book != NONE;
-        let key = self.known(is_known.then(|| engine.slots.slot(slot).key))?;
-        let [offered_by, state] = self.array()?;
-        let offer = Offer {
-            slot,
-            offered_by: self.known(Side::from_code(offered_by))?,
-            state: self.known(OfferState::from_code(state))?,
-            offerer: PlatformId::new(self.u16()?),
-            invited: PlatformId::new(self.u16()?),
-            offered_as: ClientOrderId::new(self.u64()?),
-            trade: TradeId::new(self.u64()?),
-            signature: Signature::new(self.array()?),
-            terms: ContractTerms {
-                key,
-                buyer: MeterId::new(self.u32()?),
-                seller: MeterId::new(self.u32()?),
-                price: Price::from_micros(self.i64()?),
-                quantity: Energy::from_wh(self.u64()?),
-                reference: self.u64()?,
-                expires: Timestamp::from_ns(self.i64()?),
-            },
-        };
+    fn changes(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let number = self.u64()?;
+            let offer = self.offer(engine, Self::amendment_terms)?;
+            self.put_offer(engine, number, offer)?;
+        }
+        Ok(())
+    }
+
+    fn put_offer(&self, engine: &mut Engine, number: u64, offer: Offer) -> Outcome<()> {
+        let is_given = number >= 1 && number <= engine.contracts.made;
+        self.known(is_given.then_some(()))?;
         for side in [Side::Buy, Side::Sell] {
             self.known(engine.registry.meter(offer.terms.meter(side)))?;
         }
-        Ok(offer)
+        self.known(engine.contracts.put(number, offer).then_some(()))
+    }
+
+    /// An offer with its terms, which are read with the first slot at hand.
+    fn offer(
+        &mut self,
+        engine: &Engine,
+        terms: impl Fn(&mut Self, &Engine, u32) -> Outcome<(OfferTerms, u32)>,
+    ) -> Outcome<Offer> {
+        let slot = self.u32()?;
+        let [offered_by, state] = self.array()?;
+        let offered_by = self.known(Side::from_code(offered_by))?;
+        let state = self.known(OfferState::from_code(state))?;
+        let (offerer, invited) = (PlatformId::new(self.u16()?), PlatformId::new(self.u16()?));
+        let offered_as = ClientOrderId::new(self.u64()?);
+        let trade = TradeId::new(self.u64()?);
+        let signature = Signature::new(self.array()?);
+        let (terms, other) = terms(self, engine, slot)?;
+        let slots = [slot, other];
+        Ok(Offer {
+            terms,
+            slots,
+            offered_by,
+            offerer,
+            offered_as,
+            invited,
+            signature,
+            state,
+            trade,
+        })
+    }
+
+    fn contract_terms(&mut self, engine: &Engine, slot: u32) -> Outcome<(OfferTerms, u32)> {
+        let terms = ContractTerms {
+            key: self.open_slot(engine, slot)?,
+            buyer: MeterId::new(self.u32()?),
+            seller: MeterId::new(self.u32()?),
+            price: Price::from_micros(self.i64()?),
+            quantity: Energy::from_wh(self.u64()?),
+            reference: self.u64()?,
+            expires: Timestamp::from_ns(self.i64()?),
+        };
+        Ok((OfferTerms::Contract(terms), slot))
+    }
+
+    fn amendment_terms(&mut self, engine: &Engine, slot: u32) -> Outcome<(OfferTerms, u32)> {
+        let other = self.u32()?;
+        let terms = AmendmentTerms {
+            key: self.open_slot(engine, slot)?,
+            new_slot: self.open_slot(engine, other)?.slot,
+            trade: TradeId::new(self.u64()?),
+            version: self.u32()?,
+            buyer: MeterId::new(self.u32()?),
+            seller: MeterId::new(self.u32()?),
+            price: Price::from_micros(self.i64()?),
+            quantity: Energy::from_wh(self.u64()?),
+            new_quantity: Energy::from_wh(self.u64()?),
+            reference: self.u64()?,
+            expires: Timestamp::from_ns(self.i64()?),
+        };
+        Ok((OfferTerms::Amendment(terms), other))
+    }
+
+    fn open_slot(&self, engine: &Engine, slot: u32) -> Outcome<SlotKey> {
+        let is_open = slot < engine.slots.len() && engine.slots.slot(slot).book != NONE;
+        self.known(is_open.then(|| engine.slots.slot(slot).key))
+    }
+
+    fn amended(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let trade = TradeId::new(self.u64()?);
+            let version = self.u32()?;
+            let (buyer, seller) = (MeterId::new(self.u32()?), MeterId::new(self.u32()?));
+            let price = Price::from_micros(self.i64()?);
+            let (made, now) = (self.holding(engine)?, self.holding(engine)?);
+            for meter in [buyer, seller] {
+                self.known(engine.registry.meter(meter))?;
+            }
+            self.hold(engine, [buyer, seller], now.slot, |used| used.checked_add(now.wh))?;
+            self.hold(engine, [buyer, seller], made.slot, |used| used.checked_sub(made.wh))?;
+            let amended = Amended { version, buyer, seller, price, made, now };
+            engine.amended.put(trade, amended);
+        }
+        Ok(())
+    }
+
+    fn holding(&mut self, engine: &Engine) -> Outcome<Holding> {
+        let (slot, wh) = (self.u32()?, self.u32()?);
+        self.known((slot < engine.slots.len()).then_some(Holding { slot, wh }))
+    }
+
+    /// Changes what both parties of a trade hold in a slot, if it is open.
+    fn hold(
+        &self,
+        engine: &mut Engine,
+        [buyer, seller]: [MeterId; 2],
+        slot: u32,
+        change: impl Fn(u32) -> Option<u32>,
+    ) -> Outcome<()> {
+        let book = engine.slots.slot(slot).book;
+        if book == NONE {
+            return Ok(());
+        }
+        for (meter, side) in [(buyer, Side::Buy), (seller, Side::Sell)] {
+            let used = engine.slots.book_mut(book).used_mut(meter, side);
+            *used = self.known(change(*used))?;
+        }
+        Ok(())
     }
 
     fn lists(&mut self, engine: &mut Engine) -> Outcome<()> {

@@ -1,11 +1,13 @@
 //! State to bytes: little-endian, lists with their length (`u32`) before them.
 
 use types::{
-    Delegation, MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, Price, Side,
+    AmendmentTerms, ContractTerms, Delegation, MarketControls, MarketDefinition, MeterRegistration,
+    PartyRegistration, Price, Side, TradeId,
 };
 
-use super::{TITLE, TITLE_WITH_OFFERS};
+use super::{TITLE, TITLE_WITH_CHANGES, TITLE_WITH_OFFERS};
 use crate::{
+    amendments::Amended,
     contracts::Offer,
     engine::Engine,
     index::NONE,
@@ -20,7 +22,13 @@ pub(super) struct Bytes(Vec<u8>);
 
 pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     let has_offers = engine.contracts.made > 0;
-    let mut bytes = Bytes(if has_offers { TITLE_WITH_OFFERS } else { TITLE }.to_vec());
+    let has_changes = engine.knows_changes();
+    let title = match (has_offers, has_changes) {
+        (_, true) => TITLE_WITH_CHANGES,
+        (true, false) => TITLE_WITH_OFFERS,
+        (false, false) => TITLE,
+    };
+    let mut bytes = Bytes(title.to_vec());
     bytes.u64(engine.last_seq.get());
     bytes.i64(engine.last_time.ns());
     bytes.u64(engine.trades);
@@ -50,7 +58,11 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     bytes.list(engine.lists.in_order().iter(), Bytes::order_list);
     if has_offers {
         bytes.u64(engine.contracts.made);
-        bytes.list(engine.contracts.iter(), Bytes::offer);
+        bytes.list(engine.offered_contracts(), Bytes::contract);
+    }
+    if has_changes {
+        bytes.list(engine.offered_changes(), Bytes::change);
+        bytes.list(engine.amended.iter(), Bytes::amended);
     }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
@@ -234,9 +246,10 @@ impl Bytes {
         });
     }
 
-    fn offer(&mut self, (number, offer): (u64, &Offer)) {
+    /// An offer without its terms.
+    fn offer(&mut self, number: u64, offer: &Offer) {
         self.u64(number);
-        self.u32(offer.slot);
+        self.u32(offer.slots[0]);
         self.u8(offer.offered_by.code());
         self.u8(offer.state.code());
         self.u16(offer.offerer.get());
@@ -244,12 +257,42 @@ impl Bytes {
         self.u64(offer.offered_as.get());
         self.u64(offer.trade.get());
         self.0.extend_from_slice(offer.signature.as_bytes());
-        self.u32(offer.terms.buyer.get());
-        self.u32(offer.terms.seller.get());
-        self.i64(offer.terms.price.micros());
-        self.u64(offer.terms.quantity.wh());
-        self.u64(offer.terms.reference);
-        self.i64(offer.terms.expires.ns());
+    }
+
+    fn contract(&mut self, (number, offer, terms): (u64, &Offer, &ContractTerms)) {
+        self.offer(number, offer);
+        self.u32(terms.buyer.get());
+        self.u32(terms.seller.get());
+        self.i64(terms.price.micros());
+        self.u64(terms.quantity.wh());
+        self.u64(terms.reference);
+        self.i64(terms.expires.ns());
+    }
+
+    fn change(&mut self, (number, offer, terms): (u64, &Offer, &AmendmentTerms)) {
+        self.offer(number, offer);
+        self.u32(offer.slots[1]);
+        self.u64(terms.trade.get());
+        self.u32(terms.version);
+        self.u32(terms.buyer.get());
+        self.u32(terms.seller.get());
+        self.i64(terms.price.micros());
+        self.u64(terms.quantity.wh());
+        self.u64(terms.new_quantity.wh());
+        self.u64(terms.reference);
+        self.i64(terms.expires.ns());
+    }
+
+    fn amended(&mut self, (trade, amended): (TradeId, &Amended)) {
+        self.u64(trade.get());
+        self.u32(amended.version);
+        self.u32(amended.buyer.get());
+        self.u32(amended.seller.get());
+        self.i64(amended.price.micros());
+        for holding in [amended.made, amended.now] {
+            self.u32(holding.slot);
+            self.u32(holding.wh);
+        }
     }
 
     fn order_list(&mut self, list: &List) {

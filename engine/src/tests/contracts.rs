@@ -2,14 +2,15 @@
 
 use expect_test::expect;
 use types::{
-    AcceptContract, Command, ContractTerms, MeterId, OfferContract, OfferId, OfferRequest, Origin,
-    PlatformId, SessionId, Side, Signature,
+    AcceptAmendment, AcceptContract, AmendmentOffered, AmendmentTerms, Command, ContractAmended,
+    ContractOffered, ContractTerms, Event, FIRST_VERSION, MeterId, OfferContract, OfferId,
+    OfferRequest, OfferTerms, Origin, PlatformId, SessionId, Side, Signature, Timestamp,
 };
 
 use super::{
     check, check_call, check_continuous, check_large,
     script::serving,
-    stage::Stage,
+    stage::{Offered, Stage},
     words::{self, Words},
 };
 
@@ -50,33 +51,86 @@ impl Stage {
         let but = words.option("but").map(words::energy);
         let (offer, index) = Self::offer_number(words);
         let offered = self.offered.get(index).or(self.offered.last()).unwrap();
-        let mut terms = offered.terms;
-        terms.quantity = but.unwrap_or(terms.quantity);
         let accepted_by =
             if same_side { offered.offered_by } else { offered.offered_by.opposite() };
         let platform = words.number("by").map_or(offered.invited, PlatformId::new);
-        Command::AcceptContract(AcceptContract {
-            origin: Origin { platform, session: SessionId::new(1) },
-            client_order,
-            offer,
-            terms,
-            accepted_by,
-            signature: Signature::new([8; 64]),
-        })
+        let origin = Origin { platform, session: SessionId::new(1) };
+        let signature = Signature::new([8; 64]);
+        match offered.terms {
+            OfferTerms::Contract(mut terms) => {
+                terms.quantity = but.unwrap_or(terms.quantity);
+                Command::AcceptContract(AcceptContract {
+                    origin,
+                    client_order,
+                    offer,
+                    terms,
+                    accepted_by,
+                    signature,
+                })
+            }
+            OfferTerms::Amendment(mut terms) => {
+                terms.new_quantity = but.unwrap_or(terms.new_quantity);
+                Command::AcceptAmendment(AcceptAmendment {
+                    origin,
+                    client_order,
+                    offer,
+                    terms,
+                    accepted_by,
+                    signature,
+                })
+            }
+        }
     }
 
     pub(super) fn offer_request(&mut self, words: &mut Words<'_>, own: bool) -> OfferRequest {
         let client_order = self.client_order(words);
         let (offer, index) = Self::offer_number(words);
         let known = self.offered.get(index);
-        let its = known.map_or(PlatformId::new(1), |offered| {
-            if own { offered.origin.platform } else { offered.invited }
-        });
+        let its =
+            known.map_or(
+                PlatformId::new(1),
+                |offered| {
+                    if own { offered.offerer } else { offered.invited }
+                },
+            );
         let platform = words.number("by").map_or(its, PlatformId::new);
         OfferRequest {
             origin: Origin { platform, session: SessionId::new(1) },
             client_order,
             offer,
+        }
+    }
+
+    /// Learns what is offered and how trades stand.
+    pub(super) fn note_contracts(&mut self, event: &Event) {
+        if let Event::ContractOffered(offered) = event {
+            let ContractOffered { origin, terms, offered_by, invited, .. } = *offered;
+            let (terms, offerer) = (OfferTerms::Contract(terms), origin.platform);
+            self.offered.push(Offered { terms, offered_by, offerer, invited });
+        } else if let Event::AmendmentOffered(offered) = event {
+            let AmendmentOffered { origin, terms, offered_by, invited, .. } = *offered;
+            let (terms, offerer) = (OfferTerms::Amendment(terms), origin.platform);
+            self.offered.push(Offered { terms, offered_by, offerer, invited });
+        } else if let Event::Trade(trade) = event {
+            self.traded.push(AmendmentTerms {
+                trade: trade.trade,
+                version: FIRST_VERSION,
+                key: trade.key,
+                buyer: trade.buy.meter,
+                seller: trade.sell.meter,
+                price: trade.price,
+                quantity: trade.quantity,
+                new_slot: trade.key.slot,
+                new_quantity: trade.quantity,
+                reference: 0,
+                expires: Timestamp::from_ns(0),
+            });
+        } else if let Event::ContractAmended(ContractAmended { terms, .. }) = event {
+            let known = self.traded.iter_mut().find(|known| known.trade == terms.trade).unwrap();
+            known.version = terms.new_version();
+            known.key = terms.new_key();
+            known.new_slot = terms.new_slot;
+            known.quantity = terms.new_quantity;
         }
     }
 }

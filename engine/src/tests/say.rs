@@ -1,9 +1,10 @@
 //! Events as text.
 
 use types::{
-    CancelReason, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
-    DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, OfferState,
-    OrderRestated, Phase, Price, Scope, Timestamp, TradeSide, TradingControl,
+    AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded,
+    ContractOffered, ContractRestated, DelegationRevoked, Energy, Event, MassCancelled,
+    MeterDelegated, Money, OfferState, OrderRestated, Phase, Price, Scope, Timestamp, TradeSide,
+    TradingControl,
 };
 
 /// One line for an event of a command of this time.
@@ -13,6 +14,8 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::DelegationRevoked(revoked) => revocation(revoked),
         Event::ContractOffered(offered) => contract_offered(offered),
         Event::ContractAgreed(agreed) => contract_agreed(agreed),
+        Event::AmendmentOffered(offered) => amendment_offered(offered),
+        Event::ContractAmended(amended) => contract_amended(amended),
         Event::ContractEnded(ended) => contract_ended(ended),
         Event::ContractRestated(restated) => contract_restated(restated),
         Event::MarketDefined(market) => format!("market {} defined", market.market),
@@ -144,6 +147,30 @@ fn contract_offered(offered: &ContractOffered) -> String {
     let word = offered_by.name();
     let quantity = energy(terms.quantity);
     format!("offered %{offer} {from} to {to} of {invited}: {word} {quantity} @ {}", terms.price)
+}
+
+fn amendment_offered(offered: &AmendmentOffered) -> String {
+    let AmendmentOffered { offer, terms, offered_by, invited, .. } = offered;
+    let [from, to] = [*offered_by, offered_by.opposite()].map(|side| terms.meter(side).get());
+    let (from, to) = (meter_name(from), meter_name(to));
+    format!("offered %{offer} {from} to {to} of {invited}: {}", change(terms))
+}
+
+fn contract_amended(amended: &ContractAmended) -> String {
+    let ContractAmended { offer, terms, offered_as, client_order, .. } = amended;
+    let version = terms.new_version();
+    format!(
+        "amended %{offer} to version {version} ({offered_as} and {client_order}): {}",
+        change(terms)
+    )
+}
+
+/// What becomes of which trade.
+fn change(terms: &AmendmentTerms) -> String {
+    let moved = i64::from(terms.new_slot.start_minute()) - i64::from(terms.key.slot.start_minute());
+    let moved = if moved == 0 { String::new() } else { format!(" moved {moved} min") };
+    let (before, after) = (energy(terms.quantity), energy(terms.new_quantity));
+    format!("trade {} {before} to {after}{moved}", terms.trade)
 }
 
 fn delegation(MeterDelegated { delegation, .. }: &MeterDelegated) -> String {

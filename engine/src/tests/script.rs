@@ -12,6 +12,9 @@
 //!          [from INSTANT] [till INSTANT] [by N]     without `by` its platform brings it
 //! revoke S1 number N [by N]              without `by` the meter signs it
 //! offer S1 to B1 2kWh @ 4.20 [OPTION…] [ref N]   S1 sells; `offer B1 from S1 …` B1 buys
+//! change 1 S1 to 3kWh [OPTION…] [ref N]  the first trade, by S1: so much, in the slot of the KEY if one is
+//!                                        named, else in its own
+//!        [version N] [was 2kWh] [was-in HOURS] [with B2] [was-at 4.00]    of a trade that is said to be other than it is
 //! accept %1 [OPTION…] [but 3kWh] [same side]     the first offer, by the other side
 //! decline | withdraw %1 [OPTION…]        by the other side, by who offered it
 //! mass cancel SCOPE [by N] [only KEY]    without `by` it is the operator who asks
@@ -122,6 +125,7 @@ impl Stage {
             "revoke" => self.revoke(&mut words),
             "replace" => self.replace(&mut words),
             "offer" => self.offer(&mut words),
+            "change" => self.offer_change(&mut words),
             "accept" => self.accept(&mut words),
             "decline" => Command::DeclineContract(self.offer_request(&mut words, false)),
             "withdraw" => Command::WithdrawContract(self.offer_request(&mut words, true)),
@@ -163,9 +167,7 @@ impl Stage {
             if let Event::OrderAccepted(accepted) = event {
                 self.platforms.push(accepted.origin.platform);
             }
-            if let Event::ContractOffered(offered) = event {
-                self.offered.push(*offered);
-            }
+            self.note_contracts(event);
             if let Event::AuctionUncrossed(result) = event
                 && !events.iter().any(say::is_expiry)
             {

@@ -13,10 +13,10 @@
 //! is. Its time is six hours later, so that orders for the slots up to the sixth are accepted.
 
 use types::{
-    Allocation, Code, Command, ContractOffered, Currency, DeliverySlot, Energy, Lead,
-    MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money, OwnerId, Party,
-    PartyRegistration, PlatformId, Power, Price, PriceRule, PublicKey, RetailerId, Role,
-    SelfTradeAction, SelfTradeScope, Seq, Timestamp, UtilityId,
+    Allocation, AmendmentTerms, Code, Command, Currency, DeliverySlot, Energy, Lead,
+    MarketControls, MarketDefinition, MarketId, MeterId, MeterRegistration, Money, OfferTerms,
+    OwnerId, Party, PartyRegistration, PlatformId, Power, Price, PriceRule, PublicKey, RetailerId,
+    Role, SelfTradeAction, SelfTradeScope, Seq, Side, Timestamp, UtilityId,
 };
 
 use super::words::{self, Words};
@@ -36,9 +36,20 @@ pub(super) struct Stage {
     pub(super) client_orders: u64,
     /// Whose each accepted order is.
     pub(super) platforms: Vec<PlatformId>,
-    /// Every offer of a contract, in order.
-    pub(super) offered: Vec<ContractOffered>,
+    /// Every offer, in order.
+    pub(super) offered: Vec<Offered>,
+    /// Every trade as it stands: what an offer of a change would say of it.
+    pub(super) traded: Vec<AmendmentTerms>,
     pub(super) out: String,
+}
+
+/// An offer of a contract or of a change.
+#[derive(Clone, Copy)]
+pub(super) struct Offered {
+    pub(super) terms: OfferTerms,
+    pub(super) offered_by: Side,
+    pub(super) offerer: PlatformId,
+    pub(super) invited: PlatformId,
 }
 
 impl Stage {
@@ -53,6 +64,7 @@ impl Stage {
             client_orders: 100,
             platforms: Vec::new(),
             offered: Vec::new(),
+            traded: Vec::new(),
             out: String::new(),
         };
         stage.twin.general_only = true;

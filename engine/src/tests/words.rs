@@ -53,6 +53,11 @@ impl<'a> Words<'a> {
         at.map(|at| self.0.remove(at)).is_some()
     }
 
+    /// Whether the word is there; it stays.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+
     /// The word after this one, if it is there.
     pub(super) fn option(&mut self, name: &str) -> Option<&'a str> {
         let at = self.0.iter().position(|&word| word == name)?;

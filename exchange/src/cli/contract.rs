@@ -5,18 +5,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use gateway::client::{
-    ClientError, Connector, TradingSession, accept_contract, decline_contract, offer_contract,
-    withdraw_contract,
+    ClientError, Connector, TradingSession, accept_amendment, accept_contract, decline_contract,
+    offer_amendment, offer_contract, withdraw_contract,
 };
 use serde::Serialize;
 use types::{
-    ClientOrderId, ContractTerms, Energy, MarketId, MeterId, OfferId, Price, RejectReason, Seq,
-    ShardId, Side, Timestamp,
+    AmendmentTerms, ClientOrderId, ContractTerms, Energy, FIRST_VERSION, MarketId, MeterId,
+    OfferId, Price, RejectReason, Seq, ShardId, Side, Timestamp, TradeId,
 };
 use wire::{
     Inbound, Outbound,
     inbound::{Logon, ResumePoint},
-    outbound::{ContractInvitation, ContractReport, ContractState},
+    outbound::{AmendmentInvitation, ContractInvitation, ContractReport, ContractState},
 };
 
 use super::{
@@ -45,9 +45,14 @@ pub enum Command {
     ///
     /// Opens a session of the platform. Where the platform has one at this shard, it is taken over.
     Offer(OfferOptions),
-    /// Agree to a contract that was offered, signed with the own meter's key
+    /// Ask to change a contract before its gate, signed with the own meter's key: its quantity, its slot,
+    /// or to cancel it
+    ///
+    /// The contract is named as it is now, by its number and its terms. The requester pays a penalty.
+    Modify(ModifyOptions),
+    /// Agree to a contract or change that was offered, signed with the own meter's key
     Accept(AcceptOptions),
-    /// Do not agree to a contract that was offered
+    /// Do not agree to a contract or change that was offered
     Decline(EndOptions),
     /// Take back an offer
     Withdraw(EndOptions),
@@ -122,6 +127,58 @@ pub struct OfferOptions {
     shard: Option<u8>,
 }
 
+/// Options of `contract modify`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)
+    .args(["cancel", "quantity", "slot"])))]
+pub struct ModifyOptions {
+    /// The number of the contract, which is that of its trade
+    contract: u64,
+    #[command(flatten)]
+    request: RequestOptions,
+    #[command(flatten)]
+    own: MeterOptions,
+    /// The number of the other meter
+    #[arg(long, value_name = "METER")]
+    with: u32,
+    /// The market's number
+    #[arg(long, value_parser = market)]
+    market: MarketId,
+    /// Start of delivery as it is now, RFC 3339 with an offset
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    at: Timestamp,
+    /// Length of the slot in minutes [default: the market's, or 15 without --data-dir]
+    #[arg(long)]
+    minutes: Option<u16>,
+    /// Whether the own meter takes energy or gives it
+    #[arg(long, value_enum)]
+    side: SideOption,
+    /// Price per kWh, which stays
+    #[arg(long, value_parser = price, allow_hyphen_values = true)]
+    price: Price,
+    /// How much it is now, with its unit, such as 2.5kWh
+    #[arg(long, value_parser = energy, value_name = "QUANTITY")]
+    of: Energy,
+    /// The version of the contract that is changed, as `contract show` says
+    #[arg(long, default_value_t = FIRST_VERSION)]
+    version: u32,
+    /// Cancel the contract
+    #[arg(long, conflicts_with_all = ["quantity", "slot"])]
+    cancel: bool,
+    /// How much it is to be [default: as much as now]
+    #[arg(long, value_parser = energy)]
+    quantity: Option<Energy>,
+    /// When delivery is to start [default: when it does now]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    slot: Option<Timestamp>,
+    /// Another number for every change of the contract [default: that of the request]
+    #[arg(long)]
+    reference: Option<u64>,
+    /// Last instant at which it can be accepted, RFC 3339 [default: in a day]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    expires: Option<Timestamp>,
+}
+
 /// Options of `contract accept`.
 #[derive(Debug, Args)]
 pub struct AcceptOptions {
@@ -170,12 +227,16 @@ struct AnswerRow {
 }
 
 /// An offer as a platform is told of it. Of its own, the exchange does not repeat the terms.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct OfferRow {
     offer: u64,
+    /// `contract` or `change`; of an own offer that was not agreed on it is not known.
+    what: Option<&'static str>,
     role: &'static str,
     state: &'static str,
     contract: Option<u64>,
+    /// The contract that is to be changed.
+    changes: Option<u64>,
     client_order: Option<u64>,
     market: Option<u16>,
     slot: Option<String>,
@@ -183,6 +244,9 @@ struct OfferRow {
     seller: Option<u32>,
     price: Option<String>,
     kwh: Option<String>,
+    new_slot: Option<String>,
+    new_kwh: Option<String>,
+    version: Option<u32>,
     expires: Option<String>,
 }
 
@@ -195,6 +259,7 @@ struct OfferRow {
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Offer(options) => offer(options),
+        Command::Modify(options) => modify(options),
         Command::Accept(options) => accept(options),
         Command::Decline(options) => end(options, decline_contract),
         Command::Withdraw(options) => end(options, withdraw_contract),
@@ -248,6 +313,43 @@ fn offer(options: &OfferOptions) -> Result<(), Failure> {
     send(request, &shards, None, async |_| Ok(Some(message)))
 }
 
+fn modify(options: &ModifyOptions) -> Result<(), Failure> {
+    let ModifyOptions { request, own, market, .. } = options;
+    let config = request.server.config()?;
+    let minutes = request.server.slot_minutes(config.as_ref(), *market, options.minutes)?;
+    let key = slot_key(*market, options.at, minutes)?;
+    let new_key = options.slot.map(|start| slot_key(*market, start, minutes)).transpose()?;
+    let client_order = request.client_order()?;
+    let (meter, other) = (MeterId::new(own.meter), MeterId::new(options.with));
+    let side = Side::from(options.side);
+    let (buyer, seller) = match side {
+        Side::Buy => (meter, other),
+        Side::Sell => (other, meter),
+    };
+    let quantity = options.quantity.unwrap_or(options.of);
+    let terms = AmendmentTerms {
+        trade: TradeId::new(options.contract),
+        version: options.version,
+        key,
+        buyer,
+        seller,
+        price: options.price,
+        quantity: options.of,
+        new_slot: new_key.unwrap_or(key).slot,
+        new_quantity: if options.cancel { Energy::ZERO } else { quantity },
+        reference: options.reference.unwrap_or_else(|| client_order.get()),
+        expires: options.expires.unwrap_or_else(|| Clock::System.now().plus_ns(OFFER_NS)),
+    };
+    let message = offer_amendment(&own.key(&request.server)?, client_order, side, terms);
+    // A trade's number carries its shard.
+    let shard = ShardId::of_number(options.contract).filter(|_| options.contract > 0);
+    let contract = options.contract;
+    let none = || Failure::usage(format!("{contract} is no number of a contract"));
+    let shards = [shard.ok_or_else(none)?];
+    let request = (request, config.as_ref(), client_order);
+    send(request, &shards, None, async |_| Ok(Some(message)))
+}
+
 fn accept(options: &AcceptOptions) -> Result<(), Failure> {
     let AcceptOptions { offer, request, own } = options;
     let config = request.server.config()?;
@@ -259,7 +361,7 @@ fn accept(options: &AcceptOptions) -> Result<(), Failure> {
     send(request, &shards, FROM_THE_BEGINNING, async |session| {
         let known = told_of(session).await?;
         let invitation = known.get(&OfferId::new(*offer)).and_then(|known| known.invitation);
-        Ok(invitation.map(|invitation| accept_contract(&key, client_order, &invitation)))
+        Ok(invitation.map(|invitation| invitation.accepted(&key, client_order)))
     })
 }
 
@@ -295,11 +397,59 @@ fn list(options: &ListOptions) -> Result<(), Failure> {
 /// What a platform was told of an offer.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
-    invitation: Option<ContractInvitation>,
+    invitation: Option<Invitation>,
     /// The last report, as the one who offered and as the other side.
     reports: [Option<ContractReport>; 2],
     /// Which side offered, where the platform knows it.
     offered_by: Option<Side>,
+}
+
+/// What a platform is invited to.
+#[derive(Debug, Clone, Copy)]
+enum Invitation {
+    Contract(ContractInvitation),
+    Change(AmendmentInvitation),
+}
+
+impl Invitation {
+    fn accepted(&self, key: &ed25519_dalek::SigningKey, client_order: ClientOrderId) -> Inbound {
+        match self {
+            Self::Contract(invitation) => accept_contract(key, client_order, invitation),
+            Self::Change(invitation) => accept_amendment(key, client_order, invitation),
+        }
+    }
+
+    /// What is offered, in a row.
+    fn row(&self) -> OfferRow {
+        match self {
+            Self::Contract(ContractInvitation { terms, .. }) => OfferRow {
+                what: Some("contract"),
+                market: Some(terms.key.market.get()),
+                slot: Some(slot_text(terms.key)),
+                buyer: Some(terms.buyer.get()),
+                seller: Some(terms.seller.get()),
+                price: Some(price_text(terms.price)),
+                kwh: Some(energy_text(terms.quantity)),
+                expires: Some(instant_text(terms.expires)),
+                ..OfferRow::default()
+            },
+            Self::Change(AmendmentInvitation { terms, .. }) => OfferRow {
+                what: Some("change"),
+                changes: Some(terms.trade.get()),
+                market: Some(terms.key.market.get()),
+                slot: Some(slot_text(terms.key)),
+                buyer: Some(terms.buyer.get()),
+                seller: Some(terms.seller.get()),
+                price: Some(price_text(terms.price)),
+                kwh: Some(energy_text(terms.quantity)),
+                new_slot: Some(slot_text(terms.new_key())),
+                new_kwh: Some(energy_text(terms.new_quantity)),
+                version: Some(terms.version),
+                expires: Some(instant_text(terms.expires)),
+                ..OfferRow::default()
+            },
+        }
+    }
 }
 
 /// A session that resumes here is told everything again.
@@ -321,7 +471,11 @@ async fn told_of(session: &mut TradingSession) -> Result<BTreeMap<OfferId, Known
         let message = session.receiver.next().await?;
         if let Outbound::ContractInvitation(invitation) = message {
             let known = known.entry(invitation.offer).or_default();
-            known.invitation = Some(invitation);
+            known.invitation = Some(Invitation::Contract(invitation));
+            known.offered_by = Some(invitation.offered_by);
+        } else if let Outbound::AmendmentInvitation(invitation) = message {
+            let known = known.entry(invitation.offer).or_default();
+            known.invitation = Some(Invitation::Change(invitation));
             known.offered_by = Some(invitation.offered_by);
         } else if let Outbound::ContractReport(report) = message {
             if report.offer.get() == 0 {
@@ -345,20 +499,13 @@ async fn told_of(session: &mut TradingSession) -> Result<BTreeMap<OfferId, Known
 
 /// A row for each part that the platform has in an offer.
 fn rows((offer, known): (&OfferId, &Known)) -> Vec<OfferRow> {
-    let terms = known.invitation.map(|invitation| invitation.terms);
     let row = |role, report: Option<ContractReport>| OfferRow {
         offer: offer.get(),
         role,
         state: state_name(report.map_or(ContractState::Open, |report| report.state)),
         contract: report.map(|report| report.trade.get()).filter(|&trade| trade > 0),
         client_order: report.map(|report| report.client_order.get()).filter(|&number| number > 0),
-        market: terms.map(|terms| terms.key.market.get()),
-        slot: terms.map(|terms| slot_text(terms.key)),
-        buyer: terms.map(|terms| terms.buyer.get()),
-        seller: terms.map(|terms| terms.seller.get()),
-        price: terms.map(|terms| price_text(terms.price)),
-        kwh: terms.map(|terms| energy_text(terms.quantity)),
-        expires: terms.map(|terms| instant_text(terms.expires)),
+        ..known.invitation.map_or_else(OfferRow::default, |invitation| invitation.row())
     };
     let [own, other] = known.reports;
     let offered = own.map(|report| row("offered", Some(report)));

@@ -464,6 +464,7 @@ impl Asked<'_> {
             | Outbound::SessionLimits(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::AmendmentInvitation(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => None,
             Outbound::SessionAccepted(_)

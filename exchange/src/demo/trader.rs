@@ -313,6 +313,7 @@ impl Trader {
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
+            | Outbound::AmendmentInvitation(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }

@@ -256,6 +256,7 @@ impl OrderStates {
             | Outbound::SessionLimits(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::AmendmentInvitation(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => {}
         }

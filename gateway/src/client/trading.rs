@@ -6,17 +6,19 @@ use ed25519_dalek::{Signer, SigningKey};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use sha2::{Digest as _, Sha256};
 use types::{
-    ClientOrderId, ContractTerms, Delegation, Digest, Energy, MeterId, NewOrder, OfferId, OrderId,
-    PlatformId, PublicKey, ReplaceOrder, Scope, ShardId, Side, Signature, SlotKey,
+    AmendmentTerms, ClientOrderId, ContractTerms, Delegation, Digest, Energy, MeterId, NewOrder,
+    OfferId, OrderId, PlatformId, PublicKey, ReplaceOrder, Scope, ShardId, Side, Signature,
+    SlotKey,
 };
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
     frame::FRAME_MESSAGES_MAX,
     inbound::{
-        Accept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest,
-        OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
+        MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew,
+        SignedReplace,
     },
-    outbound::{ContractInvitation, SessionAccepted, SessionLimits},
+    outbound::{AmendmentInvitation, ContractInvitation, SessionAccepted, SessionLimits},
     signing,
 };
 
@@ -107,6 +109,40 @@ pub fn accept_contract(
     let signature = sign_contract(key, &terms);
     let accepted_by = offered_by.opposite();
     Inbound::AcceptContract(Accept { client_order, offer, terms, signature, accepted_by })
+}
+
+/// The signature of a meter under the terms of a change.
+fn sign_amendment(key: &SigningKey, terms: &AmendmentTerms) -> Signature {
+    let mut bytes = Vec::with_capacity(signing::AMENDMENT_SIGNED_BYTES);
+    signing::amendment(terms, &mut bytes);
+    Signature::new(key.sign(&bytes).to_bytes())
+}
+
+/// An offer to change a trade by the meter of a side, with its signature.
+#[must_use]
+pub fn offer_amendment(
+    key: &SigningKey,
+    client_order: ClientOrderId,
+    offered_by: Side,
+    terms: AmendmentTerms,
+) -> Inbound {
+    let signature = sign_amendment(key, &terms);
+    Inbound::OfferAmendment(Amendment { client_order, terms, signature, offered_by })
+}
+
+/// The agreement of the invited side's meter to a change, with its signature. Look at the terms of the
+/// invitation before.
+#[must_use]
+pub fn accept_amendment(
+    key: &SigningKey,
+    client_order: ClientOrderId,
+    invitation: &AmendmentInvitation,
+) -> Inbound {
+    let AmendmentInvitation { offer, terms, offered_by, .. } = *invitation;
+    let signature = sign_amendment(key, &terms);
+    let accepted_by = offered_by.opposite();
+    let accept = AmendmentAccept { client_order, offer, terms, signature, accepted_by };
+    Inbound::AcceptAmendment(accept)
 }
 
 /// Does not agree to an offer.

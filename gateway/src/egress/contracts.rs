@@ -1,13 +1,13 @@
 //! What is told of contracts: to the platforms of both sides.
 
 use types::{
-    ClientOrderId, Command, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
-    ContractTerms, Event, OfferId, OfferState, OpenOffer, OrderRejected, PlatformId, Request, Seq,
-    Side, Signature, Timestamp, TradeId,
+    AmendmentOffered, ClientOrderId, Command, ContractAgreed, ContractAmended, ContractEnded,
+    ContractOffered, ContractRestated, Event, OfferId, OfferState, OfferTerms, OpenOffer,
+    OrderRejected, PlatformId, Request, Seq, Side, Signature, Timestamp, TradeId,
 };
 use wire::{
     Outbound,
-    outbound::{ContractInvitation, ContractReport, ContractState},
+    outbound::{AmendmentInvitation, ContractInvitation, ContractReport, ContractState},
 };
 
 /// The messages of an event about a contract; `None` of any other. The signature of an offer stands in
@@ -18,22 +18,32 @@ pub(super) fn reports(
     (command, event): (&Command, &Event),
 ) -> Option<[Option<(PlatformId, Outbound)>; 2]> {
     let blank = blank(seq, time);
+    let at = (seq, time);
     if let Event::ContractOffered(offered) = event {
         let ContractOffered { origin, client_order, offer, terms, offered_by, invited } = *offered;
         let own = ContractReport { client_order, offer, side: Some(offered_by), ..blank };
-        let invitation = command.offer_signature().map(|signature| {
-            (invited, invite((seq, time), offer, (terms, *signature, offered_by)))
-        });
+        let terms = OfferTerms::Contract(terms);
+        let invitation = invited_to(command, at, (offer, invited), (terms, offered_by));
+        return Some([Some(told(origin.platform, own)), invitation]);
+    }
+    if let Event::AmendmentOffered(offered) = event {
+        let AmendmentOffered { origin, client_order, offer, terms, offered_by, invited } = *offered;
+        let own = ContractReport { client_order, offer, side: Some(offered_by), ..blank };
+        let terms = OfferTerms::Amendment(terms);
+        let invitation = invited_to(command, at, (offer, invited), (terms, offered_by));
         return Some([Some(told(origin.platform, own)), invitation]);
     }
     if let Event::ContractAgreed(agreed) = event {
         let ContractAgreed { origin, client_order, offer, trade, .. } = *agreed;
-        let both = ContractReport { offer, trade, state: ContractState::Agreed, ..blank };
-        let (offered_as, side) = (agreed.offered_as, Some(agreed.offered_by));
-        let offerer = ContractReport { client_order: offered_as, side, ..both };
-        let side = Some(agreed.offered_by.opposite());
-        let other = ContractReport { client_order, side, ..both };
-        return Some([Some(told(agreed.offerer, offerer)), Some(told(origin.platform, other))]);
+        let both = ContractReport { offer, trade, ..blank };
+        let offerer = (agreed.offerer, agreed.offered_as, agreed.offered_by);
+        return Some(agreement(both, offerer, (origin.platform, client_order)));
+    }
+    if let Event::ContractAmended(amended) = event {
+        let ContractAmended { origin, client_order, offer, terms, .. } = *amended;
+        let both = ContractReport { offer, trade: terms.trade, ..blank };
+        let offerer = (amended.offerer, amended.offered_as, amended.offered_by);
+        return Some(agreement(both, offerer, (origin.platform, client_order)));
     }
     if let Event::ContractEnded(ended) = event {
         return Some(end(blank, ended));
@@ -89,13 +99,45 @@ const fn told(platform: PlatformId, report: ContractReport) -> (PlatformId, Outb
     (platform, Outbound::ContractReport(report))
 }
 
+/// The invitation to an offer, whose signature stands in its command.
+fn invited_to(
+    command: &Command,
+    at: (Seq, Timestamp),
+    (offer, invited): (OfferId, PlatformId),
+    (terms, offered_by): (OfferTerms, Side),
+) -> Option<(PlatformId, Outbound)> {
+    let signature = command.offer_signature()?;
+    Some((invited, invite(at, offer, (terms, *signature, offered_by))))
+}
+
 const fn invite(
     (seq, time): (Seq, Timestamp),
     offer: OfferId,
-    (terms, signature, offered_by): (ContractTerms, Signature, Side),
+    (terms, signature, offered_by): (OfferTerms, Signature, Side),
 ) -> Outbound {
-    let invitation = ContractInvitation { seq, time, offer, terms, signature, offered_by };
-    Outbound::ContractInvitation(invitation)
+    match terms {
+        OfferTerms::Contract(terms) => {
+            let invitation = ContractInvitation { seq, time, offer, terms, signature, offered_by };
+            Outbound::ContractInvitation(invitation)
+        }
+        OfferTerms::Amendment(terms) => {
+            let invitation = AmendmentInvitation { seq, time, offer, terms, signature, offered_by };
+            Outbound::AmendmentInvitation(invitation)
+        }
+    }
+}
+
+/// What both sides are told of an offer that they agree on.
+const fn agreement(
+    both: ContractReport,
+    (offerer, offered_as, offered_by): (PlatformId, ClientOrderId, Side),
+    (other, accepted_as): (PlatformId, ClientOrderId),
+) -> [Option<(PlatformId, Outbound)>; 2] {
+    let both = ContractReport { state: ContractState::Agreed, ..both };
+    let own = ContractReport { client_order: offered_as, side: Some(offered_by), ..both };
+    let side = Some(offered_by.opposite());
+    let others = ContractReport { client_order: accepted_as, side, ..both };
+    [Some(told(offerer, own)), Some(told(other, others))]
 }
 
 /// The end of an offer. Who asked for it gets the number of that request.

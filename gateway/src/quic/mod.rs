@@ -45,7 +45,7 @@ use crate::{
     revocation::ClientVerifier,
     throttle::Limits,
     tls::{self, TlsError},
-    verifier::{Admission, Verifiers},
+    verifier::{Admission, KnownTrades, Verifiers},
 };
 
 /// Silence on the transport after which a connection is lost.
@@ -190,6 +190,8 @@ pub struct Parts<'a> {
     pub incoming: Incoming,
     /// Whether the disk is too full for more orders; set from outside at any time.
     pub storage_low: Arc<AtomicBool>,
+    /// What was recorded of trades.
+    pub trades: Arc<dyn KnownTrades>,
 }
 
 impl Gateway {
@@ -219,6 +221,7 @@ impl Gateway {
         let readers = Presence::new();
         let admission = Admission {
             directory: Arc::clone(parts.directory),
+            trades: parts.trades,
             map: Arc::clone(parts.map),
             rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
             storage_low: parts.storage_low,

@@ -39,8 +39,8 @@ impl<const N: usize> Field for [u8; N] {
     }
 }
 
-/// The longest is that of a new order.
-pub(super) const LAYOUT_BYTES_MAX: usize = 152;
+/// The longest is that of the acceptance of a change.
+pub(super) const LAYOUT_BYTES_MAX: usize = 168;
 
 /// Declares layouts with their size, which is also the sum of their fields.
 macro_rules! layouts {
@@ -332,6 +332,55 @@ layouts! {
         zero: [u8; 1],
     }
 
+    /// An offer of a change with its evidence.
+    AmendLayout[160] {
+        signature: [u8; 64],
+        client_order: u64,
+        price: i64,
+        quantity: u64,
+        new_quantity: u64,
+        reference: u64,
+        expires: i64,
+        trade: u64,
+        version: u32,
+        buyer: u32,
+        seller: u32,
+        start_minute: u32,
+        new_start_minute: u32,
+        session: u32,
+        minutes: u16,
+        new_minutes: u16,
+        market: u16,
+        platform: u16,
+        side: u8,
+        zero: [u8; 7],
+    }
+
+    /// The acceptance of one with its evidence.
+    AmendAcceptLayout[168] {
+        signature: [u8; 64],
+        client_order: u64,
+        offer: u64,
+        price: i64,
+        quantity: u64,
+        new_quantity: u64,
+        reference: u64,
+        expires: i64,
+        trade: u64,
+        version: u32,
+        buyer: u32,
+        seller: u32,
+        start_minute: u32,
+        new_start_minute: u32,
+        session: u32,
+        minutes: u16,
+        new_minutes: u16,
+        market: u16,
+        platform: u16,
+        side: u8,
+        zero: [u8; 7],
+    }
+
     /// An offer that is declined or withdrawn.
     OfferRequestLayout[24] {
         client_order: u64,
@@ -585,6 +634,57 @@ layouts! {
         side: u8,
         state: u8,
         zero: [u8; 2],
+    }
+
+    /// An offer of a change that has its number.
+    AmendOfferedLayout[104] {
+        client_order: u64,
+        offer: u64,
+        price: i64,
+        quantity: u64,
+        new_quantity: u64,
+        reference: u64,
+        expires: i64,
+        trade: u64,
+        version: u32,
+        buyer: u32,
+        seller: u32,
+        start_minute: u32,
+        new_start_minute: u32,
+        session: u32,
+        minutes: u16,
+        new_minutes: u16,
+        market: u16,
+        platform: u16,
+        invited: u16,
+        side: u8,
+        zero: [u8; 5],
+    }
+
+    /// A change that both sides have signed. `platform` sent the acceptance.
+    AmendedLayout[112] {
+        client_order: u64,
+        offer: u64,
+        offered_as: u64,
+        price: i64,
+        quantity: u64,
+        new_quantity: u64,
+        reference: u64,
+        expires: i64,
+        trade: u64,
+        version: u32,
+        buyer: u32,
+        seller: u32,
+        start_minute: u32,
+        new_start_minute: u32,
+        session: u32,
+        minutes: u16,
+        new_minutes: u16,
+        market: u16,
+        platform: u16,
+        offerer: u16,
+        side: u8,
+        zero: [u8; 5],
     }
 
     /// An offer or acceptance sent again.

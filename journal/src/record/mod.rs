@@ -105,6 +105,8 @@ kinds! {
     26 AcceptContract(types::AcceptContract),
     27 DeclineContract(types::OfferRequest),
     28 WithdrawContract(types::OfferRequest),
+    31 OfferAmendment(types::OfferAmendment),
+    32 AcceptAmendment(types::AcceptAmendment),
     ;
     19 PassTime,
 }
@@ -139,6 +141,8 @@ kinds! {
     153 ContractAgreed(types::ContractAgreed),
     154 ContractEnded(types::ContractEnded),
     155 ContractRestated(types::ContractRestated),
+    157 AmendmentOffered(types::AmendmentOffered),
+    158 ContractAmended(types::ContractAmended),
 }
 
 /// Bytes of the records of an entry.

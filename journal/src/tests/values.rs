@@ -1,12 +1,13 @@
 //! Arbitrary values from a seed, corners included.
 
 use types::{
-    AcceptContract, Allocation, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code,
-    Command, CommandRejected, Conditions, ContractAgreed, ContractEnded, ContractOffered,
-    ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter,
-    DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy,
-    Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
-    MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder,
+    AcceptAmendment, AcceptContract, Allocation, AmendmentOffered, AmendmentTerms, AuctionResult,
+    CallExtended, CancelReason, ClientOrderId, Code, Command, CommandRejected, Conditions,
+    ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated,
+    ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy, Event,
+    FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MassCancel,
+    MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder, OfferAmendment,
     OfferContract, OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId,
     OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
     OrderValidated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price,
@@ -19,8 +20,8 @@ use types::{
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 30;
-pub(super) const EVENT_KINDS: u64 = 28;
+pub(super) const COMMAND_KINDS: u64 = 32;
+pub(super) const EVENT_KINDS: u64 = 30;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -301,6 +302,22 @@ impl Source {
         }
     }
 
+    fn amendment_terms(&mut self) -> AmendmentTerms {
+        AmendmentTerms {
+            trade: TradeId::new(self.u64()),
+            version: self.u32(),
+            key: self.key(),
+            buyer: MeterId::new(self.u32()),
+            seller: MeterId::new(self.u32()),
+            price: self.price(),
+            quantity: self.energy(),
+            new_slot: self.key().slot,
+            new_quantity: self.energy(),
+            reference: self.u64(),
+            expires: self.time(),
+        }
+    }
+
     fn offer_request(&mut self) -> OfferRequest {
         OfferRequest {
             origin: self.origin(),
@@ -327,6 +344,21 @@ impl Source {
                 signature: Signature::new(self.bytes()),
             }),
             26 => Command::DeclineContract(self.offer_request()),
+            30 => Command::OfferAmendment(OfferAmendment {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                terms: self.amendment_terms(),
+                offered_by: self.side(),
+                signature: Signature::new(self.bytes()),
+            }),
+            31 => Command::AcceptAmendment(AcceptAmendment {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                terms: self.amendment_terms(),
+                accepted_by: self.side(),
+                signature: Signature::new(self.bytes()),
+            }),
             _ => Command::WithdrawContract(self.offer_request()),
         }
     }
@@ -533,6 +565,23 @@ impl Source {
                 invited: PlatformId::new(self.u16()),
                 client_order: ClientOrderId::new(self.u64()),
                 state: self.pick(&OfferState::ALL),
+            }),
+            28 => Event::AmendmentOffered(AmendmentOffered {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                terms: self.amendment_terms(),
+                offered_by: self.side(),
+                invited: PlatformId::new(self.u16()),
+            }),
+            29 => Event::ContractAmended(ContractAmended {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                offer: OfferId::new(self.u64()),
+                offerer: PlatformId::new(self.u16()),
+                offered_as: ClientOrderId::new(self.u64()),
+                offered_by: self.side(),
+                terms: self.amendment_terms(),
             }),
             _ => Event::ContractRestated(ContractRestated {
                 origin: self.origin(),

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use types::{Command, Event, Seq, Sequenced, Timestamp};
 
 use types::{
-    AcceptContract, AuctionResult, CallExtended, CommandRejected, ContractAgreed, ContractEnded,
-    ContractOffered, ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder,
-    DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MeterDelegated, MeterRegistration, OfferContract, OfferRequest, OrderAccepted,
+    AcceptAmendment, AcceptContract, AmendmentOffered, AuctionResult, CallExtended,
+    CommandRejected, ContractAgreed, ContractAmended, ContractEnded, ContractOffered,
+    ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder, DelegatedReplace,
+    DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel, MassCancelled,
+    MeterDelegated, MeterRegistration, OfferAmendment, OfferContract, OfferRequest, OrderAccepted,
     OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
     OrderValidated, PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
     SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
@@ -146,6 +147,8 @@ kinds! {
     "accept_contract" 136 AcceptContract(AcceptContract),
     "decline_contract" 24 DeclineContract(OfferRequest),
     "withdraw_contract" 24 WithdrawContract(OfferRequest),
+    "offer_amendment" 160 OfferAmendment(OfferAmendment),
+    "accept_amendment" 168 AcceptAmendment(AcceptAmendment),
     ; "pass_time" PassTime
 }
 
@@ -178,6 +181,8 @@ kinds! {
     "contract_agreed" 48 ContractAgreed(ContractAgreed),
     "contract_ended" 32 ContractEnded(ContractEnded),
     "contract_restated" 32 ContractRestated(ContractRestated),
+    "amendment_offered" 104 AmendmentOffered(AmendmentOffered),
+    "contract_amended" 112 ContractAmended(ContractAmended),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 use types::{
-    AcceptContract, AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions,
-    ContractAgreed, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
-    CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
-    DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MeterDelegated, MeterRegistration, NewOrder, OfferContract, OfferRequest,
-    OrderAccepted, OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced,
-    OrderRequest, OrderRestated, OrderValidated, Origin, Party, PartyRegistration, ReduceOrder,
-    ReplaceOrder, RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen,
-    SlotKey, SlotPhaseChanged, Trade, TradeSide, TradingControl,
+    AcceptAmendment, AcceptContract, AmendmentOffered, AmendmentTerms, AuctionResult, CallExtended,
+    ClientOrderId, CommandRejected, Conditions, ContractAgreed, ContractAmended, ContractEnded,
+    ContractOffered, ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency,
+    DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot,
+    FreezeSlot, MarketControls, MarketDefinition, MassCancel, MassCancelled, MeterDelegated,
+    MeterRegistration, NewOrder, OfferAmendment, OfferContract, OfferRequest, OrderAccepted,
+    OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest,
+    OrderRestated, OrderValidated, Origin, Party, PartyRegistration, ReduceOrder, ReplaceOrder,
+    RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
+    SlotPhaseChanged, Trade, TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -123,6 +124,29 @@ fields! {
         all origin "", one client_order "client_order", one offer "offer", all terms "",
         one accepted_by "accepted_by", one signature "signature",
     }
+    AmendmentTerms {
+        one trade "trade", one version "version", all key "", one buyer "buyer",
+        one seller "seller", one price "price_micros", one quantity "quantity_wh",
+        all new_slot "new_", one new_quantity "new_quantity_wh", one reference "reference",
+        one expires "expires_ns",
+    }
+    OfferAmendment {
+        all origin "", one client_order "client_order", all terms "", one offered_by "offered_by",
+        one signature "signature",
+    }
+    AcceptAmendment {
+        all origin "", one client_order "client_order", one offer "offer", all terms "",
+        one accepted_by "accepted_by", one signature "signature",
+    }
+    AmendmentOffered {
+        all origin "", one client_order "client_order", one offer "offer", all terms "",
+        one offered_by "offered_by", one invited "invited_platform",
+    }
+    ContractAmended {
+        all origin "", one client_order "client_order", one offer "offer",
+        one offerer "offerer_platform", one offered_as "offered_as", one offered_by "offered_by",
+        all terms "",
+    }
     OfferRequest { all origin "", one client_order "client_order", one offer "offer", }
     ContractOffered {
         all origin "", one client_order "client_order", one offer "offer", all terms "",
@@ -195,6 +219,23 @@ fn put_key(key: Option<&SlotKey>, prefix: &str, to: &mut Object) {
     put_field(&key.map(|key| key.slot.minutes()), prefix, "minutes", to);
 }
 
+impl Fields for DeliverySlot {
+    fn put(&self, prefix: &str, to: &mut Object) {
+        put_field(&self.start_minute(), prefix, "start_minute", to);
+        put_field(&self.minutes(), prefix, "minutes", to);
+    }
+
+    fn take(from: &Object, prefix: &str) -> Result<Self, FieldError> {
+        let start_minute: u32 = take_field(from, prefix, "start_minute")?;
+        let minutes = take_field(from, prefix, "minutes")?;
+        Self::new(start_minute, minutes).map_err(|_| FieldError {
+            field: [prefix, "minutes"].concat(),
+            got: format!("{minutes} from minute {start_minute} on"),
+            expected: "a delivery slot",
+        })
+    }
+}
+
 impl Fields for SlotKey {
     fn put(&self, prefix: &str, to: &mut Object) {
         put_key(Some(self), prefix, to);
@@ -202,14 +243,7 @@ impl Fields for SlotKey {
 
     fn take(from: &Object, prefix: &str) -> Result<Self, FieldError> {
         let market = take_field(from, prefix, "market")?;
-        let start_minute: u32 = take_field(from, prefix, "start_minute")?;
-        let minutes = take_field(from, prefix, "minutes")?;
-        let slot = DeliverySlot::new(start_minute, minutes).map_err(|_| FieldError {
-            field: [prefix, "minutes"].concat(),
-            got: format!("{minutes} from minute {start_minute} on"),
-            expected: "a delivery slot",
-        })?;
-        Ok(Self { market, slot })
+        Ok(Self { market, slot: DeliverySlot::take(from, prefix)? })
     }
 }
 

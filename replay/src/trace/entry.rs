@@ -1,8 +1,8 @@
 //! Stops 1 to 11: what a journal entry says about the order's way through the exchange.
 
 use types::{
-    CancelReason, Command, ContractOffered, Event, Origin, PlatformId, Request, Sequenced,
-    TradeSide,
+    AmendmentOffered, CancelReason, Command, ContractOffered, Event, Origin, PlatformId, Request,
+    Sequenced, TradeSide,
 };
 use wire::{FeedItem, FeedMessage};
 
@@ -128,6 +128,13 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         }
         Event::ContractAgreed(agreed) => {
             return [agreed.offerer, agreed.origin.platform].map(|to| contract("agreed", to));
+        }
+        Event::AmendmentOffered(offered) => {
+            let AmendmentOffered { origin, invited, .. } = offered;
+            return [contract("offered", origin.platform), contract("invitation", *invited)];
+        }
+        Event::ContractAmended(amended) => {
+            return [amended.offerer, amended.origin.platform].map(|to| contract("agreed", to));
         }
         Event::ContractEnded(ended) => {
             return [ended.offerer, ended.invited].map(|to| contract(ended.state.name(), to));

@@ -277,6 +277,8 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::AmendmentOffered(_)
+        | Event::ContractAmended(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

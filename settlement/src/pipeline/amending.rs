@@ -1,7 +1,8 @@
 //! Modifications: one party asks, the other answers, and the new version hashes the old one.
 
 use rusqlite::params;
-use types::{Energy, MeterId, Price, Side, Timestamp, TradeId};
+use types::{ContractAmended, DeliverySlot, Energy, MeterId, Price, Side, Timestamp, TradeId};
+use wire::FeedItem;
 
 use super::{Pipeline, Work, agreement::Agreement, blocking};
 use crate::{
@@ -26,6 +27,10 @@ use crate::{
 
 /// Kind of instruction in rows.
 const AMENDMENT: u8 = 3;
+
+/// Stands as the document of a notice that a change had no effect. That of a change which had is its
+/// version, negative: at most −2.
+pub(super) const AMENDED_IN_VAIN: i64 = -1;
 
 /// What the other party says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +103,16 @@ impl AmendmentOutcome {
     }
 }
 
+/// What becomes of a contract.
+struct Change {
+    /// Who asked.
+    by: Side,
+    /// What is contracted from now on; nothing cancels it.
+    energy: Energy,
+    /// When it is delivered from now on, if that changes.
+    moved_to: Option<DeliverySlot>,
+}
+
 impl Pipeline {
     /// Changes a contract, if the other party agreed.
     ///
@@ -137,35 +152,71 @@ impl Work<'_> {
         match request.answer {
             Answer::Reject => Ok(AmendmentOutcome::Rejected),
             Answer::Accept => {
-                self.accept(&agreement, request, now)?;
+                let change = Change { by: request.by, energy: request.energy, moved_to: None };
+                self.change(&agreement, &change, now)?;
                 Ok(AmendmentOutcome::Amended)
             }
         }
     }
 
-    fn accept(
+    /// A change that both sides signed and the exchange sequenced. One of a contract that was settled or
+    /// cancelled meanwhile has no effect, which both sides are told.
+    pub(super) fn capture_amendment(
+        &mut self,
+        item: &FeedItem,
+        amended: &ContractAmended,
+    ) -> Result<(), SettlementError> {
+        let terms = &amended.terms;
+        let contract = terms.trade;
+        let unknown = || SettlementError::AmendedUnknown { contract, seq: item.seq };
+        let agreement = self.agreement(contract)?.ok_or_else(unknown)?;
+        let is_open = agreement.state == State::AwaitingMeterData && agreement.run == 0;
+        let told = (amended.offered_by, terms.new_quantity);
+        if !is_open || agreement.version != terms.version {
+            return store::grid::put_notice(self.connection, contract, told, AMENDED_IN_VAIN);
+        }
+        let moved = terms.new_key() != agreement.key;
+        let change = Change {
+            by: amended.offered_by,
+            energy: terms.new_quantity,
+            moved_to: moved.then_some(terms.new_slot),
+        };
+        self.change(&agreement, &change, item.time)?;
+        if moved {
+            self.touch_slot(terms.new_key())?;
+        }
+        let version = i64::from(terms.new_version()).saturating_neg();
+        store::grid::put_notice(self.connection, contract, told, version)
+    }
+
+    /// Makes the next version of a contract.
+    fn change(
         &mut self,
         agreement: &Agreement,
-        request: &Amendment,
+        change: &Change,
         now: Timestamp,
     ) -> Result<(), SettlementError> {
-        let out_of_range = |what| SettlementError::OutOfRange { what, contract: request.contract };
-        let changed = agreement.energy.wh().abs_diff(request.energy.wh());
+        let out_of_range = |what| SettlementError::OutOfRange { what, contract: agreement.id };
+        let (before, after) = (agreement.energy.wh(), change.energy.wh());
+        // All of what is moved leaves its slot.
+        let changed =
+            if change.moved_to.is_some() { before.max(after) } else { before.abs_diff(after) };
         let value = exact_value(agreement.price, Energy::from_wh(changed));
         let penalty =
             books::fraction_of_nanos(value, self.policy.modification_penalty, self.policy)
                 .ok_or_else(|| out_of_range("the penalty of a modification"))?;
         let payer = self.parties_of(agreement)?.payer();
-        self.adjust_hold(agreement, request.energy, payer)?;
-        self.charge_requester(agreement, request.by, penalty, now)?;
-        let is_cancelled = request.energy.is_zero();
+        self.adjust_hold(agreement, change.energy, payer)?;
+        self.charge_requester(agreement, change.by, penalty, now)?;
+        let is_cancelled = change.energy.is_zero();
         let record = AmendmentRecord {
             contract: agreement.id,
             version: agreement.version.saturating_add(1),
             previous: agreement.newest_leaf,
             previous_hash: self.leaf_hash(agreement.newest_leaf)?,
-            requester: Some(request.by),
-            energy: request.energy,
+            requester: Some(change.by),
+            energy: change.energy,
+            moved_to: change.moved_to,
             penalty,
             state: if is_cancelled { State::Cancelled } else { agreement.state },
         };
@@ -262,29 +313,62 @@ impl Work<'_> {
         record: &AmendmentRecord,
     ) -> Result<(), SettlementError> {
         let leaf = self.ledger.append(&leaf::encode_amendment(record))?;
+        let slot = record.moved_to.unwrap_or(agreement.key.slot);
         let row = params![
             signed(record.contract.get())?,
             signed(record.energy.wh())?,
             record.version,
             record.state.code(),
-            signed(leaf)?
+            signed(leaf)?,
+            slot.start_minute(),
+            slot.minutes()
         ];
         self.connection
             .prepare_cached(
-                "UPDATE contracts SET energy = ?2, version = ?3, state = ?4, newest_leaf = ?5
-                 WHERE trade = ?1",
+                "UPDATE contracts SET energy = ?2, version = ?3, state = ?4, newest_leaf = ?5,
+                 start_minute = ?6, minutes = ?7 WHERE trade = ?1",
             )
             .and_then(|mut update| update.execute(row))
             .doing("amend a contract")?;
+        if slot != agreement.key.slot {
+            self.connection
+                .prepare_cached(
+                    "UPDATE meter_contracts SET start_minute = ?4
+                     WHERE meter IN (?1, ?2) AND start_minute = ?5 AND trade = ?3",
+                )
+                .and_then(|mut update| {
+                    let (buyer, seller) = (agreement.buyer.get(), agreement.seller.get());
+                    let trade = signed(record.contract.get()).unwrap_or(-1);
+                    let (from, to) = (agreement.key.slot.start_minute(), slot.start_minute());
+                    update.execute(params![buyer, seller, trade, to, from])
+                })
+                .doing("move a contract")?;
+        }
         self.count(agreement.state, -1, 0);
         self.count(record.state, 1, 0);
-        let before = signed(agreement.energy.wh())?;
-        let (after, contracts) =
-            if record.state.is_cancelled() { (0, -1) } else { (signed(record.energy.wh())?, 0) };
-        let meters = (agreement.buyer, agreement.seller);
-        let change = after.saturating_sub(before);
-        self.schedule_contract(meters, agreement.key.slot, change, contracts);
+        self.reschedule(agreement, record, slot)?;
         intake::touch_slots(self.connection, agreement.key.slot)
+    }
+
+    /// Takes a contract off the schedule as it was, and puts it there as it is.
+    fn reschedule(
+        &mut self,
+        agreement: &Agreement,
+        record: &AmendmentRecord,
+        slot: DeliverySlot,
+    ) -> Result<(), SettlementError> {
+        let meters = (agreement.buyer, agreement.seller);
+        let before = signed(agreement.energy.wh())?;
+        let (after, contracts): (i64, i64) =
+            if record.state.is_cancelled() { (0, 0) } else { (signed(record.energy.wh())?, 1) };
+        if slot == agreement.key.slot {
+            let (change, fewer) = (after.saturating_sub(before), contracts.saturating_sub(1));
+            self.schedule_contract(meters, slot, change, fewer);
+        } else {
+            self.schedule_contract(meters, agreement.key.slot, before.saturating_neg(), -1);
+            self.schedule_contract(meters, slot, after, contracts);
+        }
+        Ok(())
     }
 
     /// The hash of a leaf that is there.

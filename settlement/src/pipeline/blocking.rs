@@ -136,6 +136,7 @@ impl Work<'_> {
             previous_hash: self.leaf_hash(agreement.newest_leaf)?,
             requester: None,
             energy: types::Energy::ZERO,
+            moved_to: None,
             penalty: 0,
             state: State::CancelledUnfunded,
         };

@@ -81,7 +81,8 @@ const fn is_relevant(event: &Event) -> bool {
         Event::MarketDefined(_)
         | Event::PartyRegistered(_)
         | Event::MeterRegistered(_)
-        | Event::Trade(_) => true,
+        | Event::Trade(_)
+        | Event::ContractAmended(_) => true,
         // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
         // carry most of the others.
         Event::SlotPhaseChanged(_)
@@ -107,6 +108,7 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::AmendmentOffered(_)
         | Event::CommandRejected(_) => false,
     }
 }
@@ -140,6 +142,7 @@ impl Work<'_> {
                     slots.insert(trade.key);
                     contracts = contracts.saturating_add(1);
                 }
+                Event::ContractAmended(amended) => self.capture_amendment(item, amended)?,
                 Event::SlotPhaseChanged(_)
                 | Event::AuctionUncrossed(_)
                 | Event::ControlsSet(_)
@@ -163,6 +166,7 @@ impl Work<'_> {
                 | Event::ContractAgreed(_)
                 | Event::ContractEnded(_)
                 | Event::ContractRestated(_)
+                | Event::AmendmentOffered(_)
                 | Event::CommandRejected(_) => {}
             }
         }
@@ -269,7 +273,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn touch_slot(&mut self, key: SlotKey) -> Result<(), SettlementError> {
+    pub(super) fn touch_slot(&mut self, key: SlotKey) -> Result<(), SettlementError> {
         let slot = key.slot;
         let end = slot.start_minute().saturating_add(u32::from(slot.minutes()));
         let row = params![slot.start_minute(), key.market.get(), slot.minutes(), end];

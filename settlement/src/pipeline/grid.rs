@@ -8,6 +8,7 @@ use types::{DeliverySlot, Energy, MeterId, Party, Role, Side, Timestamp, TradeId
 
 use super::{
     Pipeline, Work,
+    amending::AMENDED_IN_VAIN,
     ingesting::{Arrival, Tally},
 };
 use crate::{
@@ -86,6 +87,10 @@ pub enum NoticeKind {
     Negotiated,
     /// A curtailment leaves it less.
     Curtailed,
+    /// Both sides changed it before its gate: it has this version.
+    Amended(u32),
+    /// Both sides changed it, but it was settled or cancelled by then: it stays as it was.
+    AmendedInVain,
 }
 
 /// What both sides of a contract are told.
@@ -97,15 +102,15 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// Which contract.
     pub contract: TradeId,
-    /// Its slot.
+    /// Its slot, by its newest version.
     pub slot: DeliverySlot,
-    /// The curtailed side; the seller's of a new contract.
+    /// The curtailed side; the seller's of a new contract, the one that asked for a change.
     pub side: Side,
     /// Its meter.
     pub meter: MeterId,
-    /// What was contracted.
+    /// What is contracted, by its newest version.
     pub contracted: Energy,
-    /// The most it may still move.
+    /// The most it may still move; what the change says.
     pub allowed: Energy,
 }
 
@@ -415,6 +420,16 @@ fn slot_of(start: u32, minutes: u16) -> Result<DeliverySlot, SettlementError> {
     DeliverySlot::new(start, minutes).map_err(|error| SettlementError::Damaged(error.to_string()))
 }
 
+/// What a notice says, by what stands as its document.
+fn kind_of(document: i64) -> Result<NoticeKind, SettlementError> {
+    Ok(match document {
+        1.. => NoticeKind::Curtailed,
+        0 => NoticeKind::Negotiated,
+        AMENDED_IN_VAIN => NoticeKind::AmendedInVain,
+        version => NoticeKind::Amended(fit(version.unsigned_abs(), "a version")?),
+    })
+}
+
 impl Pipeline {
     /// What is contracted at the places of a utility, by slot, with the limits that hold there.
     ///
@@ -528,7 +543,7 @@ impl Pipeline {
             let code: u8 = row.get(4).doing(DOING)?;
             let (side, meter) =
                 if code == Side::Buy.code() { (Side::Buy, buyer) } else { (Side::Sell, seller) };
-            let kind = if number(9)? == 0 { NoticeKind::Negotiated } else { NoticeKind::Curtailed };
+            let kind = kind_of(row.get(9).doing(DOING)?)?;
             notices.push(Notice {
                 number: number(0)?,
                 kind,

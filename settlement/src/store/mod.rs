@@ -3,6 +3,7 @@
 //! Rows only; what they mean is decided by the stages. Everything here runs inside the transaction
 //! of its caller.
 
+pub mod captured;
 pub mod debts;
 pub mod grid;
 pub mod intake;

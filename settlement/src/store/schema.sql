@@ -271,7 +271,8 @@ CREATE TABLE schedule (
 CREATE INDEX schedule_changed ON schedule (utility, changed);
 
 -- Outbox: what both sides of a contract are told. allowed: the most it may still move.
--- document: 0 for a new contract that its sides agreed on between themselves.
+-- document: 0 for a new contract that its sides agreed on between themselves; of one that they changed its
+-- version, negative, or -1 where that had no effect.
 CREATE TABLE notices (
     notice INTEGER PRIMARY KEY,
     trade INTEGER NOT NULL,

@@ -27,7 +27,11 @@ pub const KIND_AMENDMENT: u8 = 3;
 /// First byte of a default leaf.
 pub const KIND_DEFAULT: u8 = 4;
 
-/// Second byte of all but provisional outcomes.
+/// Second byte of an amendment that moved the contract: the layout of the others, then start minute and
+/// minutes of its slot from now on.
+pub const VERSION_MOVED: u8 = 2;
+
+/// Second byte of all but provisional outcomes and amendments that moved a contract.
 pub const VERSION: u8 = 1;
 
 /// Second byte of a provisional outcome: the same layout, of which a verifier knows that it will be
@@ -42,6 +46,9 @@ pub const OUTCOME_BYTES: usize = 200;
 
 /// Bytes of an amendment leaf.
 pub const AMENDMENT_BYTES: usize = 72;
+
+/// Bytes of the leaf of an amendment that moved the contract.
+pub const AMENDMENT_MOVED_BYTES: usize = AMENDMENT_BYTES + 6;
 
 /// Bytes of a default leaf.
 pub const DEFAULT_BYTES: usize = 39;
@@ -61,6 +68,8 @@ pub struct AmendmentRecord {
     pub requester: Option<Side>,
     /// What is contracted from now on.
     pub energy: Energy,
+    /// When it is delivered from now on, if that changed.
+    pub moved_to: Option<DeliverySlot>,
     /// What the requester pays the other party, in minor units.
     pub penalty: i64,
     /// Where the contract stands.
@@ -285,7 +294,11 @@ pub fn decode_outcome(bytes: &[u8]) -> Option<OutcomeRecord> {
 /// The leaf of an amendment.
 #[must_use]
 pub fn encode_amendment(record: &AmendmentRecord) -> Vec<u8> {
-    let mut out = Writer::new(KIND_AMENDMENT, AMENDMENT_BYTES);
+    let (version, length) = match record.moved_to {
+        None => (VERSION, AMENDMENT_BYTES),
+        Some(_) => (VERSION_MOVED, AMENDMENT_MOVED_BYTES),
+    };
+    let mut out = Writer::of_version(KIND_AMENDMENT, version, length);
     out.u64(record.contract.get());
     out.u32(record.version);
     out.u64(record.previous);
@@ -294,6 +307,10 @@ pub fn encode_amendment(record: &AmendmentRecord) -> Vec<u8> {
     out.u64(record.energy.wh());
     out.i64(record.penalty);
     out.u8(record.state.code());
+    if let Some(slot) = record.moved_to {
+        out.u32(slot.start_minute());
+        out.u16(slot.minutes());
+    }
     out.bytes
 }
 

@@ -4,12 +4,13 @@
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest as _, Sha256};
 use types::{
-    AuctionResult, ClientOrderId, Code, Conditions, ContractTerms, Currency, Delegation,
-    DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId,
-    MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, OwnerId, Party,
-    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
-    ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature,
-    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+    AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms,
+    Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition,
+    MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
+    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
+    RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides,
+    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
+    UtilityId,
 };
 
 use crate::{
@@ -17,17 +18,19 @@ use crate::{
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Accept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest,
-        OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
+        MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew,
+        SignedReplace, Test,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        Applied, ContractInvitation, ContractReport, ContractState, DelegationReport,
-        DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected,
-        ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected,
+        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState,
+        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
+        SessionRejected,
     },
     signing,
 };
@@ -226,6 +229,19 @@ pub(super) fn inbound() -> Vec<Inbound> {
         }),
         Inbound::DeclineContract(offer_request(1_013)),
         Inbound::WithdrawContract(offer_request(1_014)),
+        Inbound::OfferAmendment(Amendment {
+            client_order: ClientOrderId::new(1_015),
+            terms: amendment_terms(),
+            signature: signed_amendment(),
+            offered_by: Side::Buy,
+        }),
+        Inbound::AcceptAmendment(AmendmentAccept {
+            client_order: ClientOrderId::new(1_016),
+            offer: OfferId::new(6),
+            terms: amendment_terms(),
+            signature: signed_amendment(),
+            accepted_by: Side::Sell,
+        }),
     ]
 }
 
@@ -270,6 +286,44 @@ fn signed_contract() -> Signature {
     let mut bytes = Vec::new();
     signing::contract(&contract_terms(), &mut bytes);
     sign(&bytes)
+}
+
+/// Meter 43 asks meter 42 to take 300 Wh of trade 33 instead, a slot later.
+fn amendment_terms() -> AmendmentTerms {
+    let ContractTerms { key, buyer, seller, price, quantity, reference, expires } =
+        contract_terms();
+    let start = key.slot.start_minute() + u32::from(key.slot.minutes());
+    AmendmentTerms {
+        trade: TradeId::new(33),
+        version: 2,
+        key,
+        buyer,
+        seller,
+        price,
+        quantity,
+        new_slot: DeliverySlot::new(start, key.slot.minutes()).unwrap(),
+        new_quantity: Energy::from_wh(300),
+        reference,
+        expires,
+    }
+}
+
+fn signed_amendment() -> Signature {
+    let mut bytes = Vec::new();
+    signing::amendment(&amendment_terms(), &mut bytes);
+    sign(&bytes)
+}
+
+fn amended() -> ContractAmended {
+    ContractAmended {
+        origin: Origin { platform: PlatformId::new(7), session: SessionId::new(12) },
+        client_order: ClientOrderId::new(1_016),
+        offer: OfferId::new(6),
+        offerer: PlatformId::new(8),
+        offered_as: ClientOrderId::new(1_015),
+        offered_by: Side::Buy,
+        terms: amendment_terms(),
+    }
 }
 
 fn offer_request(client_order: u64) -> OfferRequest {
@@ -354,6 +408,14 @@ pub(super) fn outbound() -> Vec<Outbound> {
         Outbound::DeadManSet(DeadMan { after_ms: 10_000 }),
         contract_report(),
         contract_invitation(),
+        Outbound::AmendmentInvitation(AmendmentInvitation {
+            seq: Seq::new(9_006),
+            time: Timestamp::from_ns(1_780_300_000_123_456_794),
+            offer: OfferId::new(6),
+            terms: amendment_terms(),
+            signature: signed_amendment(),
+            offered_by: Side::Buy,
+        }),
     ]
 }
 
@@ -452,6 +514,7 @@ pub(super) fn feed() -> Vec<FeedMessage> {
         FeedMessage::SlotPhaseChanged(at(4, closed)),
         FeedMessage::Trade(at(1, trade())),
         FeedMessage::AuctionUncrossed(at(0, auction())),
+        FeedMessage::ContractAmended(at(0, amended())),
     ]
 }
 

@@ -2,12 +2,13 @@
 
 use proptest::{array, option, prelude::*, sample::select};
 use types::{
-    AuctionResult, ClientOrderId, Code, Conditions, ContractTerms, Currency, Delegation,
-    DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId,
-    MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, OwnerId, Party,
-    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
-    ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature,
-    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId,
+    AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms,
+    Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition,
+    MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
+    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
+    RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides,
+    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
+    UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
@@ -16,17 +17,19 @@ use crate::{
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Accept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest,
-        OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
+        MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew,
+        SignedReplace, Test,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        Applied, ContractInvitation, ContractReport, ContractState, DelegationReport,
-        DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected,
-        ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected,
+        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState,
+        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
+        SessionRejected,
     },
 };
 
@@ -246,6 +249,36 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn amendment_terms()(
+        terms in contract_terms(),
+        trade in number(TradeId::new),
+        version in any::<u32>(),
+        new_key in slot_key(),
+        new_quantity in number(Energy::from_wh),
+    ) -> AmendmentTerms {
+        let ContractTerms { key, buyer, seller, price, quantity, reference, expires } = terms;
+        AmendmentTerms {
+            trade, version, key, buyer, seller, price, quantity, new_slot: new_key.slot,
+            new_quantity, reference, expires,
+        }
+    }
+}
+
+prop_compose! {
+    fn amended()(
+        terms in amendment_terms(),
+        (platform, session) in (number(PlatformId::new), number(SessionId::new)),
+        (client_order, offered_as) in (number(ClientOrderId::new), number(ClientOrderId::new)),
+        offer in number(OfferId::new),
+        offerer in number(PlatformId::new),
+        offered_by in side(),
+    ) -> ContractAmended {
+        let origin = Origin { platform, session };
+        ContractAmended { origin, client_order, offer, offerer, offered_as, offered_by, terms }
+    }
+}
+
+prop_compose! {
     fn offer_request()(
         client_order in number(ClientOrderId::new),
         offer in number(OfferId::new),
@@ -328,6 +361,23 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
         ),
         offer_request().prop_map(Inbound::DeclineContract),
         offer_request().prop_map(Inbound::WithdrawContract),
+        (number(ClientOrderId::new), amendment_terms(), bytes(Signature::new), side()).prop_map(
+            |(client_order, terms, signature, offered_by)| Inbound::OfferAmendment(Amendment {
+                client_order,
+                terms,
+                signature,
+                offered_by,
+            })
+        ),
+        (number(OfferId::new), amendment_terms(), bytes(Signature::new), side()).prop_map(
+            |(offer, terms, signature, accepted_by)| Inbound::AcceptAmendment(AmendmentAccept {
+                client_order: ClientOrderId::new(offer.get() ^ 1),
+                offer,
+                terms,
+                signature,
+                accepted_by,
+            })
+        ),
     ]
 }
 
@@ -440,6 +490,17 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
                     terms,
                     signature: Signature::new([3; 64]),
                     offered_by: Side::Sell,
+                }
+            )),
+        (number(Seq::new), number(Timestamp::from_ns), number(OfferId::new), amendment_terms())
+            .prop_map(|(seq, time, offer, terms)| Outbound::AmendmentInvitation(
+                AmendmentInvitation {
+                    seq,
+                    time,
+                    offer,
+                    terms,
+                    signature: Signature::new([3; 64]),
+                    offered_by: Side::Buy,
                 }
             )),
     ]
@@ -564,6 +625,7 @@ pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
         at(slot_phase()).prop_map(FeedMessage::SlotPhaseChanged),
         at(trade()).prop_map(FeedMessage::Trade),
         at(auction()).prop_map(FeedMessage::AuctionUncrossed),
+        at(amended()).prop_map(FeedMessage::ContractAmended),
     ]
 }
 

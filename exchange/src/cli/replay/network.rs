@@ -278,6 +278,8 @@ impl Plan {
             | Command::AcceptContract(_)
             | Command::DeclineContract(_)
             | Command::WithdrawContract(_)
+            | Command::OfferAmendment(_)
+            | Command::AcceptAmendment(_)
             | Command::PassTime => return Ok(None),
         }))
     }
@@ -603,6 +605,7 @@ impl Session {
             | Outbound::TestReply(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::AmendmentInvitation(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)
