@@ -11,6 +11,7 @@ use types::{
 
 use crate::{
     admission::{Change, Entry},
+    aggregates::Aggregates,
     book::{Depth, DepthLevel},
     calls::reference,
     client_ids::ClientIds,
@@ -55,6 +56,7 @@ pub struct Engine {
     pub(crate) credit: Credit,
     pub(crate) delegations: Delegations,
     pub(crate) contracts: Contracts,
+    pub(crate) aggregates: Aggregates,
     pub(crate) expiries: Expiries,
     pub(crate) lists: Lists,
     /// Orders of a slot that is being closed. Empty between commands.
@@ -85,6 +87,7 @@ impl Engine {
             credit: Credit::default(),
             delegations: Delegations::default(),
             contracts: Contracts::default(),
+            aggregates: Aggregates::default(),
             expiries: Expiries::default(),
             lists: Lists::default(),
             numbers: Vec::new(),
@@ -177,6 +180,8 @@ impl Engine {
             Command::AcceptContract(request) => self.accept_contract(time, request, events),
             Command::DeclineContract(request) => self.decline_contract(request, events),
             Command::WithdrawContract(request) => self.withdraw_contract(request, events),
+            Command::AggregateMembers(page) => self.list_members(page, events),
+            Command::NewAggregateOrder(new) => self.new_aggregate(time, new, events),
             Command::MassCancel(request) => self.mass_cancel(request, events),
             Command::SetTrading(control) => self.set_trading(*control, events),
             Command::SetCredit(limit) => self.set_credit(limit, events),

@@ -217,6 +217,8 @@ impl Schedule {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::MembersListed(_)
+            | Event::MemberRefused(_)
             | Event::CreditReleased(_) => {}
         }
     }

@@ -5,9 +5,9 @@
 
 use types::{
     AcceptContract, ClientOrderId, Command, DelegateMeter, DelegatedOrder, DelegatedReplace,
-    MassCancel, NewOrder, OfferContract, OfferRequest, OrderRequest, Origin, PlatformId,
-    ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation, Seq, SessionId, ShardId, Shards,
-    Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
+    MassCancel, MembersPage, NewAggregateOrder, NewOrder, OfferContract, OfferRequest,
+    OrderRequest, Origin, PlatformId, ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation,
+    Seq, SessionId, ShardId, Shards, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
@@ -332,6 +332,8 @@ impl Session {
             Inbound::WithdrawContract(request) => {
                 Command::WithdrawContract(about_offer(origin, request))
             }
+            Inbound::AggregateMembers(page) => members_page(origin, page),
+            Inbound::NewAggregateOrder(signed) => new_aggregate(origin, signed),
         };
         self.request(Request { frame: frame.header.number, index, command }, now_ns, handled);
     }
@@ -478,6 +480,16 @@ const fn accept_contract(origin: Origin, accept: inbound::Accept) -> Command {
         accepted_by,
         signature,
     })
+}
+
+const fn members_page(origin: Origin, page: inbound::MembersPage) -> Command {
+    let inbound::MembersPage { client_order, page, members } = page;
+    Command::AggregateMembers(MembersPage { origin, client_order, page, members })
+}
+
+const fn new_aggregate(origin: Origin, signed: inbound::SignedAggregate) -> Command {
+    let inbound::SignedAggregate { order, signature } = signed;
+    Command::NewAggregateOrder(NewAggregateOrder { origin, order, signature })
 }
 
 const fn about_offer(origin: Origin, request: inbound::OfferRequest) -> OfferRequest {

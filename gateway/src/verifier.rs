@@ -170,6 +170,7 @@ const fn has_signature(command: &Command) -> bool {
             | Command::ReplaceOrder(_)
             | Command::OfferContract(_)
             | Command::AcceptContract(_)
+            | Command::NewAggregateOrder(_)
             | Command::DelegateMeter(_)
             | Command::SignedFrame(_)
             | Command::RevokeDelegation(RevokeDelegation { signature: Some(_), .. })
@@ -439,14 +440,22 @@ pub fn check(
             let side = (*accepted_by, origin.platform);
             check_contract((terms, side, signature), directory, signed_bytes)
         }
+        // Whether each member lets the platform do this is the engine's to say; so is whether they are known.
+        Command::NewAggregateOrder(new) => {
+            let platform = new.origin.platform;
+            let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
+            signing::aggregate(platform, &new.order, signed_bytes);
+            verify(key, signed_bytes, &new.signature)
+        }
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
         }
         // What takes back needs no more authority than the session's certificate; the engine
-        // compares platforms. The others never come from a session.
+        // compares platforms. Pages of members are committed by the order that follows. The others never come from a session.
         Command::CancelOrder(_)
         | Command::AskOrder(_)
+        | Command::AggregateMembers(_)
         | Command::DeclineContract(_)
         | Command::WithdrawContract(_)
         | Command::ReduceOrder(_)

@@ -1,6 +1,7 @@
 //! Commands: everything that changes the state of the exchange, in the order it was decided.
 
 use crate::{
+    aggregate::{MembersPage, NewAggregateOrder},
     contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
@@ -282,6 +283,10 @@ pub enum Command {
     DeclineContract(OfferRequest),
     /// Who offered a contract takes it back.
     WithdrawContract(OfferRequest),
+    /// A page of the members of an aggregate order that is to come.
+    AggregateMembers(MembersPage),
+    /// A new order for many meters.
+    NewAggregateOrder(NewAggregateOrder),
 }
 
 impl Command {
@@ -297,6 +302,8 @@ impl Command {
                 | Self::DelegatedReplace(_)
                 | Self::OfferContract(_)
                 | Self::AcceptContract(_)
+                | Self::AggregateMembers(_)
+                | Self::NewAggregateOrder(_)
         )
     }
 
@@ -326,6 +333,8 @@ impl Command {
             Self::DelegatedReplace(delegated) => Some(delegated.origin),
             Self::OfferContract(offer) => Some(offer.origin),
             Self::AcceptContract(accept) => Some(accept.origin),
+            Self::AggregateMembers(page) => Some(page.origin),
+            Self::NewAggregateOrder(aggregate) => Some(aggregate.origin),
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 Some(request.origin)
             }
@@ -362,6 +371,8 @@ impl Command {
             Self::DelegatedReplace(delegated) => delegated.replace.client_order,
             Self::OfferContract(offer) => offer.client_order,
             Self::AcceptContract(accept) => accept.client_order,
+            Self::AggregateMembers(page) => page.client_order,
+            Self::NewAggregateOrder(aggregate) => aggregate.order.client_order,
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 request.client_order
             }
@@ -425,6 +436,7 @@ impl Command {
             // Number 0 is no order's: it is asked by the platform's number.
             Self::AskOrder(request) if request.order.get() != 0 => About::Order(request.order),
             Self::OfferContract(offer) => About::Slot(offer.terms.key),
+            Self::NewAggregateOrder(aggregate) => About::Slot(aggregate.order.key),
             Self::AcceptContract(accept) => About::Offer(accept.offer),
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 About::Offer(request.offer)
@@ -432,6 +444,7 @@ impl Command {
             Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
             Self::MassCancel(MassCancel { slot: None, .. })
             | Self::AskOrder(_)
+            | Self::AggregateMembers(_)
             | Self::DelegateMeter(_)
             | Self::RevokeDelegation(_)
             | Self::SignedFrame(_)

@@ -1,6 +1,7 @@
 //! Events: what a command caused. Every event stands on its own: readers need no other state.
 
 use crate::{
+    aggregate::{MemberRefused, MembersListed},
     auction::AuctionResult,
     command::Origin,
     contract::{ContractAgreed, ContractEnded, ContractOffered, ContractRestated},
@@ -42,6 +43,8 @@ pub enum Request {
     Validate = 13,
     /// A question about an order.
     Ask = 14,
+    /// A page of the members of an aggregate order.
+    ListMembers = 15,
     /// An offer of a contract.
     Offer = 9,
     /// The acceptance of one.
@@ -68,6 +71,7 @@ impl Request {
             8 => Some(Self::Revoke),
             13 => Some(Self::Validate),
             14 => Some(Self::Ask),
+            15 => Some(Self::ListMembers),
             9 => Some(Self::Offer),
             10 => Some(Self::Accept),
             11 => Some(Self::Decline),
@@ -108,6 +112,8 @@ pub enum CancelReason {
     NoLiquidity = 8,
     /// Another order of its block or basket was refused, cancelled or could not fill.
     List = 9,
+    /// The rest of an aggregate order that has made as many trades on entry as it may.
+    TradeLimit = 10,
 }
 
 impl CancelReason {
@@ -125,6 +131,7 @@ impl CancelReason {
             7 => Some(Self::Killed),
             8 => Some(Self::NoLiquidity),
             9 => Some(Self::List),
+            10 => Some(Self::TradeLimit),
             _ => None,
         }
     }
@@ -146,7 +153,7 @@ pub struct OrderAccepted {
     pub client_order: ClientOrderId,
     /// The engine's number.
     pub order: OrderId,
-    /// For whom.
+    /// For whom; 0 where it is an aggregate order.
     pub meter: MeterId,
     /// Which book.
     pub key: SlotKey,
@@ -420,6 +427,10 @@ pub enum Event {
     ContractEnded(ContractEnded),
     /// An offer or acceptance sent again.
     ContractRestated(ContractRestated),
+    /// A page of members was taken.
+    MembersListed(MembersListed),
+    /// Which member of an aggregate order the refusal that follows is about.
+    MemberRefused(MemberRefused),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

@@ -218,6 +218,8 @@ impl FeedMessage {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::MembersListed(_)
+            | Event::MemberRefused(_)
             | Event::CommandRejected(_) => None,
         }
     }

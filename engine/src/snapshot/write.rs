@@ -1,11 +1,13 @@
 //! State to bytes: little-endian, lists with their length (`u32`) before them.
 
 use types::{
-    Delegation, MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, Price, Side,
+    Delegation, MarketControls, MarketDefinition, MemberList, MeterRegistration, PartyRegistration,
+    PlatformId, Price, Side,
 };
 
-use super::{TITLE, TITLE_WITH_OFFERS};
+use super::{TITLE, TITLE_WITH_AGGREGATES, TITLE_WITH_OFFERS};
 use crate::{
+    aggregates::Aggregate,
     contracts::Offer,
     engine::Engine,
     index::NONE,
@@ -19,8 +21,14 @@ use crate::{
 pub(super) struct Bytes(Vec<u8>);
 
 pub(super) fn engine(engine: &Engine) -> Vec<u8> {
-    let has_offers = engine.contracts.made > 0;
-    let mut bytes = Bytes(if has_offers { TITLE_WITH_OFFERS } else { TITLE }.to_vec());
+    let has_aggregates = !engine.aggregates.is_empty();
+    let has_offers = has_aggregates || engine.contracts.made > 0;
+    let title = match (has_aggregates, has_offers) {
+        (true, _) => TITLE_WITH_AGGREGATES,
+        (false, true) => TITLE_WITH_OFFERS,
+        (false, false) => TITLE,
+    };
+    let mut bytes = Bytes(title.to_vec());
     bytes.u64(engine.last_seq.get());
     bytes.i64(engine.last_time.ns());
     bytes.u64(engine.trades);
@@ -51,6 +59,10 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     if has_offers {
         bytes.u64(engine.contracts.made);
         bytes.list(engine.contracts.iter(), Bytes::offer);
+    }
+    if has_aggregates {
+        bytes.list(engine.aggregates.lists.iter(), Bytes::member_list);
+        bytes.list(engine.aggregates.iter(), Bytes::aggregate);
     }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
@@ -250,6 +262,29 @@ impl Bytes {
         self.u64(offer.terms.quantity.wh());
         self.u64(offer.terms.reference);
         self.i64(offer.terms.expires.ns());
+    }
+
+    fn member_list(&mut self, (platform, list): (PlatformId, &MemberList)) {
+        self.u16(platform.get());
+        self.u64(list.client_order.get());
+        self.u16(list.pages);
+        self.u16(list.last_page);
+        self.list(list.members().iter(), |bytes, member| {
+            bytes.u32(member.meter.get());
+            bytes.u32(member.wh());
+        });
+    }
+
+    fn aggregate(&mut self, (number, aggregate): (u32, &Aggregate)) {
+        self.u32(number);
+        self.u16(aggregate.members);
+        self.0.extend_from_slice(aggregate.list.as_bytes());
+        self.list(aggregate.parts.iter(), |bytes, part| {
+            bytes.u32(part.meter.get());
+            bytes.u32(part.leaves);
+            bytes.u32(part.filled);
+            bytes.u32(part.group);
+        });
     }
 
     fn order_list(&mut self, list: &List) {

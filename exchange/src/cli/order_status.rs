@@ -197,6 +197,8 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

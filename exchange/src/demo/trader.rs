@@ -280,6 +280,7 @@ impl Trader {
             | Outbound::MassCancelled(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }

@@ -503,6 +503,7 @@ impl Received {
             | Outbound::MassCancelled(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)

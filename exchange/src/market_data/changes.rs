@@ -144,6 +144,8 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => None,
     }
 }

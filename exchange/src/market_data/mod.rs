@@ -129,6 +129,8 @@ impl MarketData {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::MembersListed(_)
+            | Event::MemberRefused(_)
             | Event::CommandRejected(_) => None,
         }
     }

@@ -217,6 +217,7 @@ impl OrderStates {
             | Outbound::SessionLimits(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => {}
         }

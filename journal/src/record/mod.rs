@@ -105,6 +105,8 @@ kinds! {
     26 AcceptContract(types::AcceptContract),
     27 DeclineContract(types::OfferRequest),
     28 WithdrawContract(types::OfferRequest),
+    33 AggregateMembers(types::MembersPage),
+    34 NewAggregateOrder(types::NewAggregateOrder),
     ;
     19 PassTime,
 }
@@ -139,6 +141,8 @@ kinds! {
     153 ContractAgreed(types::ContractAgreed),
     154 ContractEnded(types::ContractEnded),
     155 ContractRestated(types::ContractRestated),
+    160 MembersListed(types::MembersListed),
+    161 MemberRefused(types::MemberRefused),
 }
 
 /// Bytes of the records of an entry.

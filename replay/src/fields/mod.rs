@@ -13,10 +13,11 @@ use types::{
     AcceptContract, AuctionResult, CallExtended, CommandRejected, ContractAgreed, ContractEnded,
     ContractOffered, ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder,
     DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MeterDelegated, MeterRegistration, OfferContract, OfferRequest, OrderAccepted,
-    OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    OrderValidated, PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
-    SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
+    MassCancelled, MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
+    NewAggregateOrder, OfferContract, OfferRequest, OrderAccepted, OrderCancelled, OrderMoved,
+    OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, PartyRegistration,
+    ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen,
+    SlotKey, SlotPhaseChanged, Trade, TradingControl,
 };
 
 /// Fields with their values, in order.
@@ -146,6 +147,8 @@ kinds! {
     "accept_contract" 136 AcceptContract(AcceptContract),
     "decline_contract" 24 DeclineContract(OfferRequest),
     "withdraw_contract" 24 WithdrawContract(OfferRequest),
+    "aggregate_members" 144 AggregateMembers(MembersPage),
+    "new_aggregate_order" 152 NewAggregateOrder(NewAggregateOrder),
     ; "pass_time" PassTime
 }
 
@@ -178,6 +181,8 @@ kinds! {
     "contract_agreed" 48 ContractAgreed(ContractAgreed),
     "contract_ended" 32 ContractEnded(ContractEnded),
     "contract_restated" 32 ContractRestated(ContractRestated),
+    "members_listed" 24 MembersListed(MembersListed),
+    "member_refused" 24 MemberRefused(MemberRefused),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -107,6 +107,8 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => false,
     }
 }
@@ -163,6 +165,8 @@ impl Work<'_> {
                 | Event::ContractAgreed(_)
                 | Event::ContractEnded(_)
                 | Event::ContractRestated(_)
+                | Event::MembersListed(_)
+                | Event::MemberRefused(_)
                 | Event::CommandRejected(_) => {}
             }
         }

@@ -278,6 +278,9 @@ impl Plan {
             | Command::AcceptContract(_)
             | Command::DeclineContract(_)
             | Command::WithdrawContract(_)
+            // Nor are platforms' keys at hand, and its members' delegations were not entered.
+            | Command::AggregateMembers(_)
+            | Command::NewAggregateOrder(_)
             | Command::PassTime => return Ok(None),
         }))
     }
@@ -623,6 +626,7 @@ impl Session {
             | Outbound::TestReply(_)
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)
