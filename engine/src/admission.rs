@@ -144,6 +144,7 @@ impl Engine {
         let group = group(&market.controls, order.meter, row.owner);
         self.check_capacity(slot, row, order.meter, order.side, quantity)?;
         self.check_self_trade(slot, group, order.side)?;
+        self.check_aggregated(slot, group, order.side)?;
         self.check_room(slot, rare_traits(order))?;
         let per_wh = check_size(market, order.side, level, quantity)?;
         let reserve = amount(per_wh, quantity);
@@ -211,6 +212,9 @@ impl Engine {
         if order.traits.has(Traits::LISTED) {
             return Err(RejectReason::PartOfList);
         }
+        if order.traits.has(Traits::AGGREGATE) {
+            return Err(RejectReason::NotForAggregates);
+        }
         if order.place() == place { Ok(()) } else { Err(RejectReason::UnknownOrder) }
     }
 
@@ -244,6 +248,11 @@ impl Engine {
         let row = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
         let number = self.orders.number(replace.order);
         let known = number.map(|number| (number, self.orders.get(number)));
+        if known.is_some_and(|(_, order)| {
+            order.traits.has(Traits::AGGREGATE) && order.platform == origin.platform
+        }) {
+            return Err(RejectReason::NotForAggregates.into());
+        }
         let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
         // With delegations, platforms may have orders of one meter: each changes its own.
         let of_other_platform = known.is_some_and(|(_, order)| order.platform != origin.platform);
@@ -429,6 +438,16 @@ impl Engine {
         Ok(())
     }
 
+    /// A group with an open order has no member of an open aggregate order on the other side.
+    #[inline]
+    fn check_aggregated(&self, slot: &Slot, group: u32, side: Side) -> Result<(), RejectReason> {
+        let (book, other) = (self.slots.book(slot.book), side.opposite());
+        if book.members(other) > 0 && group != 0 && book.aggregated(group, other) > 0 {
+            return Err(RejectReason::AggregateSelfTrade);
+        }
+        Ok(())
+    }
+
     #[inline]
     fn check_room(&self, slot: &Slot, rare: Traits) -> Result<(), RejectReason> {
         let book = self.slots.book(slot.book);
@@ -607,6 +626,25 @@ pub(crate) fn check_size_at(
     if u64::from(quantity) < market.controls.quantity_min.wh() {
         return Err(RejectReason::QuantityBelowMinimum);
     }
+    check_value_at(market, price, quantity)
+}
+
+/// Largest value; what each Wh may come to owe.
+#[inline]
+pub(crate) fn check_value(
+    market: &Market,
+    side: Side,
+    level: u32,
+    quantity: u32,
+) -> Result<u64, RejectReason> {
+    let price = market.worst_price(side, level);
+    check_value_at(market, price, quantity)?;
+    Ok(exposure(side, price))
+}
+
+/// Largest value at a price.
+#[inline]
+fn check_value_at(market: &Market, price: Price, quantity: u32) -> Result<(), RejectReason> {
     if amount(price.micros().unsigned_abs(), quantity) > market.value_max {
         return Err(RejectReason::ValueAboveMaximum);
     }

@@ -83,6 +83,10 @@ pub(crate) struct Book {
     open_by_owner: OpenCounts,
     /// By meter: how often it traded while its market counted that.
     executions: Vec<u32>,
+    /// How many members of aggregate orders are open, of buys and of sells, and in which groups.
+    members: [u32; 2],
+    aggregated_by_meter: OpenCounts,
+    aggregated_by_owner: OpenCounts,
     /// Open orders that make work for others.
     pub(crate) rare: Rare,
     /// Orders that hibernate or wait for a list. Sets, because what stands here leaves in any order.
@@ -100,6 +104,9 @@ impl Book {
         self.open_by_meter.fill([0, 0]);
         self.open_by_owner.fill([0, 0]);
         self.executions.fill(0);
+        self.members = [0, 0];
+        self.aggregated_by_meter.fill([0, 0]);
+        self.aggregated_by_owner.fill([0, 0]);
         self.rare = Rare::default();
         self.outside.clear();
         self.blocks.clear();
@@ -201,6 +208,35 @@ impl Book {
         of_mut(entry(table, index), side)
     }
 
+    /// How many members open aggregate orders have on `side`.
+    #[inline(always)]
+    pub(crate) const fn members(&self, side: Side) -> u32 {
+        *of(&self.members, side)
+    }
+
+    /// The counter behind [`Book::members`].
+    pub(crate) const fn members_mut(&mut self, side: Side) -> &mut u32 {
+        of_mut(&mut self.members, side)
+    }
+
+    /// In how many open aggregate orders on `side` a self-trade group has a member.
+    pub(crate) fn aggregated(&self, group: u32, side: Side) -> u32 {
+        let (table, index) = match group.checked_sub(OWNERS_FROM) {
+            Some(owner) => (&self.aggregated_by_owner, owner),
+            None => (&self.aggregated_by_meter, group),
+        };
+        table.get(at(index)).map_or(0, |open| *of(open, side))
+    }
+
+    /// The counter behind [`Book::aggregated`].
+    pub(crate) fn aggregated_mut(&mut self, group: u32, side: Side) -> &mut u32 {
+        let (table, index) = match group.checked_sub(OWNERS_FROM) {
+            Some(owner) => (&mut self.aggregated_by_owner, owner),
+            None => (&mut self.aggregated_by_meter, group),
+        };
+        of_mut(entry(table, index), side)
+    }
+
     /// How often the meter traded.
     pub(crate) fn executions(&self, meter: MeterId) -> u32 {
         self.executions.get(at(meter.get())).copied().unwrap_or(0)
@@ -222,11 +258,12 @@ impl Book {
         self.ladder(side.opposite()).needy > 0 || !self.blocks.is_empty()
     }
 
-    /// Open orders in the queues and outside.
+    /// Open orders in the queues and outside. Each member of an aggregate order counts as one more.
     #[inline(always)]
     pub(crate) fn orders(&self) -> u32 {
         let [buy, sell] = &self.ladders;
-        buy.orders() + sell.orders() + next_index(self.outside.len())
+        let [bought_for, sold_for] = self.members;
+        buy.orders() + sell.orders() + next_index(self.outside.len()) + bought_for + sold_for
     }
 
     /// The levels that hold limit orders, as far as they are in view.

@@ -177,6 +177,7 @@ impl Engine {
             Ok(index) => {
                 self.expire_slot(index, events);
                 self.close_offers(index, events);
+                self.aggregates.close_slot(index);
                 self.slots.close(index);
                 self.close_amended(index);
                 events.push(phase_changed(key, Phase::Closed));

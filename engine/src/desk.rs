@@ -8,6 +8,7 @@ use types::{
 };
 
 use crate::{
+    aggregates::Aggregates,
     book::Book,
     credit::{Credit, amount, exposure},
     engine::Engine,
@@ -24,6 +25,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) book: &'a mut Book,
     pub(crate) market: &'a Market,
     pub(crate) credit: &'a mut Credit,
+    pub(crate) aggregates: &'a mut Aggregates,
     pub(crate) trades: &'a mut u64,
     pub(crate) slot: &'a mut Slot,
 }
@@ -38,6 +40,7 @@ impl Engine {
             book,
             market: self.registry.market(slot.market),
             credit: &mut self.credit,
+            aggregates: &mut self.aggregates,
             trades: &mut self.trades,
             slot,
         }
@@ -191,7 +194,11 @@ impl Desk<'_> {
         } else {
             self.book.outside.remove(&number);
         }
-        *self.book.used_mut(meter, side) -= leaves;
+        if self.orders.get(number).traits.has(Traits::AGGREGATE) {
+            self.release_members(number, side);
+        } else {
+            *self.book.used_mut(meter, side) -= leaves;
+        }
         self.finish(number, group, side);
         let per_wh = self.exposure(side, level);
         if let Some(reserved) = self.credit.reserved_mut(self.slot.market, platform) {
@@ -280,6 +287,9 @@ impl Desk<'_> {
         let traits = self.orders.get(number).traits;
         if traits.is_rare() {
             self.book.rare.take(traits);
+            if traits.has(Traits::AGGREGATE) {
+                self.disband(number, side);
+            }
         }
         self.orders.finish(number);
         if group != 0 {

@@ -46,7 +46,13 @@
 //!     quantity as it was made, slot key and quantity as it is. An offer is remembered as in 11 while
 //!     neither of its slots is closed, a trade until the slots are in which it was made and is.
 //!
-//! The limit of a market order is 0. Numbers of orders and trades are those that events name.
+//! 12. only where an aggregate order was ever accepted or a list of members waits for its order: the count of
+//!     those lists and, by platform, the oldest first: platform, number of the order to come, count of pages
+//!     (`u16`), members of the last page (`u16`), count of members and of each meter and quantity (`u32`); the
+//!     count of aggregate orders and, by number: number (`u64`), how many members (`u16`), hash of the list,
+//!     and, unless the slot is closed, of each member meter, open and filled quantity and self-trade group.
+//!
+//! The meter of an aggregate order is 0. The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
 use sha2::{Digest as _, Sha256};
 use types::{
@@ -132,6 +138,10 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     }
     if engine.knows_changes() {
         listing.amendments(engine);
+    }
+    // Nor does one without aggregate orders.
+    if !engine.aggregates.is_empty() {
+        listing.aggregates(engine);
     }
     listing.finish()
 }
@@ -348,13 +358,44 @@ impl Listing {
         self.u64(u64::from(order.filled));
         self.u64(u64::from(order.leaves));
         self.u64(extra.last_replace.get());
-        let (kind, number) = match (order.group, order.group.checked_sub(OWNERS_FROM)) {
+        self.group(order.group);
+    }
+
+    fn group(&mut self, group: u32) {
+        let (kind, number) = match (group, group.checked_sub(OWNERS_FROM)) {
             (0, _) => (0, 0),
             (_, Some(owner)) => (2, owner),
             (meter, None) => (1, meter),
         };
         self.u8(kind);
         self.u32(number);
+    }
+
+    fn aggregates(&mut self, engine: &Engine) {
+        self.u32(next_index(engine.aggregates.lists.iter().count()));
+        for (platform, list) in engine.aggregates.lists.iter() {
+            self.u16(platform.get());
+            self.u64(list.client_order.get());
+            self.u16(list.pages);
+            self.u16(list.last_page);
+            self.u32(next_index(list.members().len()));
+            for member in list.members() {
+                self.u32(member.meter.get());
+                self.u32(member.wh());
+            }
+        }
+        self.u32(next_index(engine.aggregates.iter().len()));
+        for (number, aggregate) in engine.aggregates.iter() {
+            self.u64(engine.orders.id(number).get());
+            self.u16(aggregate.members);
+            self.0.update(aggregate.list.as_bytes());
+            for part in &aggregate.parts {
+                self.u32(part.meter.get());
+                self.u64(u64::from(part.leaves));
+                self.u64(u64::from(part.filled));
+                self.group(part.group);
+            }
+        }
     }
 
     fn conditions(&mut self, conditions: &Conditions) {

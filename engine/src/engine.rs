@@ -11,6 +11,7 @@ use types::{
 
 use crate::{
     admission::{Change, Entry},
+    aggregates::Aggregates,
     amendments::Amendments,
     book::{Depth, DepthLevel},
     calls::reference,
@@ -57,6 +58,7 @@ pub struct Engine {
     pub(crate) delegations: Delegations,
     pub(crate) contracts: Contracts,
     pub(crate) amended: Amendments,
+    pub(crate) aggregates: Aggregates,
     pub(crate) expiries: Expiries,
     pub(crate) lists: Lists,
     /// Orders of a slot that is being closed. Empty between commands.
@@ -88,6 +90,7 @@ impl Engine {
             delegations: Delegations::default(),
             contracts: Contracts::default(),
             amended: Amendments::default(),
+            aggregates: Aggregates::default(),
             expiries: Expiries::default(),
             lists: Lists::default(),
             numbers: Vec::new(),
@@ -182,6 +185,8 @@ impl Engine {
             Command::WithdrawContract(request) => self.withdraw_contract(request, events),
             Command::OfferAmendment(request) => self.offer_amendment(time, request, events),
             Command::AcceptAmendment(request) => self.accept_amendment(time, request, events),
+            Command::AggregateMembers(page) => self.list_members(page, events),
+            Command::NewAggregateOrder(new) => self.new_aggregate(time, new, events),
             Command::MassCancel(request) => self.mass_cancel(request, events),
             Command::SetTrading(control) => self.set_trading(*control, events),
             Command::SetCredit(limit) => self.set_credit(limit, events),

@@ -8,7 +8,7 @@ use crate::{
     engine::Engine,
     index::{NONE, next_index},
     ladder::queue,
-    orders::{NOBODY, Place},
+    orders::{NOBODY, Place, Traits},
     slots::Slot,
 };
 
@@ -46,6 +46,7 @@ impl Engine {
         assert!(found == self.orders.open(), "open orders are in no book");
         self.check_offers();
         self.check_amended();
+        self.check_aggregates();
         for ((market, platform), summed) in self.accounts() {
             let counted = self.credit.account(market, platform).copied().unwrap_or_default();
             let reserved = if summed.limit.is_some() { summed.reserved } else { 0 };
@@ -58,8 +59,10 @@ impl Engine {
         let mut sums = Sums::default();
         for (_, order) in self.orders.iter() {
             let side = order.side();
-            let used = sums.used.entry((order.slot, order.meter, side)).or_default();
-            *used += u64::from(order.filled) + u64::from(order.leaves);
+            if !order.traits.has(Traits::AGGREGATE) {
+                let used = sums.used.entry((order.slot, order.meter, side)).or_default();
+                *used += u64::from(order.filled) + u64::from(order.leaves);
+            }
             assert!(
                 order.is_done() == (order.leaves == 0),
                 "an order is done when nothing is open"
@@ -69,6 +72,13 @@ impl Engine {
             }
             sums.orders += 1;
             *sums.open.entry((order.slot, order.group, side)).or_default() += 1;
+        }
+        for (number, aggregate) in self.aggregates.iter() {
+            let order = self.orders.get(number);
+            for part in &aggregate.parts {
+                let used = sums.used.entry((order.slot, part.meter, order.side())).or_default();
+                *used += u64::from(part.filled) + u64::from(part.leaves);
+            }
         }
         for (slot, meter, side, quantity) in self.contracted() {
             *sums.used.entry((slot, meter, side)).or_default() += quantity;

@@ -14,6 +14,7 @@
 //! | `matching`, `special` | entering and sweeping; icebergs, minimums and what waits for them |
 //! | `changes`, `many`, `expiries` | cancel, replace, reduce, hibernate; mass cancels; last instants |
 //! | `lists` | blocks and baskets |
+//! | `aggregates`, `members` | orders for many meters: lists and admission; how they hold and share |
 //! | `calls`, `curve`, [`auction`] | phases of a slot; its aggregate curve; price rules as steps |
 //! | [`sharing`], `pairing`, [`batch`] | who gets how much; which buyer meets which seller; raw orders |
 //! | `desk` | one book with all that an order in it touches: whatever changes goes through here |
@@ -37,6 +38,7 @@
 #![deny(unsafe_code)]
 
 mod admission;
+mod aggregates;
 mod amendments;
 mod anticipate;
 pub mod auction;
@@ -61,6 +63,7 @@ mod limits;
 mod lists;
 mod many;
 mod matching;
+mod members;
 mod open_orders;
 mod orders;
 mod pairing;

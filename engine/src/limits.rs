@@ -5,9 +5,12 @@
 pub struct Limits {
     /// Most orders open at the same time.
     pub orders_max: u32,
-    /// Most orders open in one slot. Whatever one command does must fit into one journal batch of
-    /// 48 MiB: 300,000 orders and 1,000 × 100 parts of icebergs make as many trades at most, blocks
-    /// and baskets 50,000 more; 450,000 × 104 bytes of record = 44.6 MiB.
+    /// Most orders open in one slot, where each member of an aggregate order counts as one too. Whatever
+    /// one command does must fit into one journal batch of 48 MiB: 300,000 orders and members and
+    /// 1,000 × 100 parts of icebergs make as many trades at most, blocks and baskets 50,000 more;
+    /// 450,000 × 104 bytes of record = 44.6 MiB. Who rests is met once in a command: two lists of parts that
+    /// are walked side by side make one trade less than both are long. Only what is tried again at rest
+    /// may meet an aggregate order a second time: that is among the 50,000.
     pub book_orders_max: u32,
     /// Most meters. 131,072 × (8 bytes of used capacity + 8 of open orders) = 2 MiB for each open
     /// slot.
@@ -45,8 +48,14 @@ pub(crate) const BOOK_NEEDY_MAX: u32 = 100;
 /// is tried again likewise, with a count in each of at most 100 slots.
 pub(crate) const BOOK_LISTED_MAX: u32 = 100;
 
-/// Most trades that blocks and baskets make in one command.
+/// Most trades that blocks and baskets make in one command, and with aggregate orders those that are tried
+/// again for their need.
 pub(crate) const LIST_TRADES_MAX: u64 = 50_000;
+
+/// Most trades that an aggregate order makes as it enters. Its parts count at each price again, so that
+/// it may make more of them than there are orders and members on the other side; yet less than those
+/// could: 50,000 of the 450,000 of [`Limits::book_orders_max`].
+pub(crate) const AGGREGATE_TRADES_MAX: u64 = 50_000;
 
 /// Largest [`Limits::meters_max`]. A meter's capacity in a slot counts as at most 2^32 Wh; times
 /// 2^26 meters is below 2^63, so that every sum over a book fits in an `i64`.

@@ -6,12 +6,7 @@ use types::{
 };
 
 use crate::{
-    book::Book,
-    engine::Engine,
-    index::NONE,
-    ladder::queue,
-    matching::rejected,
-    orders::{Order, OrderLog},
+    book::Book, engine::Engine, index::NONE, ladder::queue, matching::rejected, orders::OrderLog,
 };
 
 /// Which orders a mass cancellation reaches.
@@ -77,7 +72,7 @@ impl Engine {
             }
             numbers.clear();
             open_numbers(self.slots.book(book), &self.orders, &mut numbers);
-            numbers.retain(|&number| self.is_reached(self.orders.get(number), reached));
+            numbers.retain(|&number| self.is_reached(number, reached));
             for &number in &numbers {
                 if self.orders.get(number).is_done() {
                     continue; // With its list.
@@ -98,17 +93,21 @@ impl Engine {
         }));
     }
 
-    fn is_reached(&self, order: &Order, reached: Reached) -> bool {
+    /// Whether an order is of a scope; an aggregate order is, when any of its members is.
+    fn is_reached(&self, number: u32, reached: Reached) -> bool {
+        let order = self.orders.get(number);
         if reached.platform.is_some_and(|platform| platform != order.platform) {
             return false;
         }
         match reached.scope {
             Scope::All => true,
             Scope::Platform(platform) => order.platform == platform,
-            Scope::Meter(meter) => order.meter == meter,
+            Scope::Meter(meter) => self.meters_of(number, order).any(|of| of == meter),
             Scope::Session(session) => order.session == session,
             Scope::Retailer(retailer) => {
-                self.registry.meter(order.meter).is_some_and(|row| row.retailer == retailer)
+                let row = |meter| self.registry.meter(meter);
+                let mut retailers = self.meters_of(number, order).filter_map(row);
+                retailers.any(|row| row.retailer == retailer)
             }
         }
     }

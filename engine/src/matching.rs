@@ -16,6 +16,7 @@ use crate::{
     engine::Engine,
     index::NONE,
     ladder::queue,
+    limits::AGGREGATE_TRADES_MAX,
     orders::{Order, Traits},
     registry::Market,
     slots::Slot,
@@ -27,6 +28,8 @@ pub(crate) struct Taker {
     pub(crate) party: Party,
     /// Its self-trade group; [`NONE`], which no order has, if nothing keeps it from trading.
     pub(crate) group: u32,
+    /// Number of the last trade that an aggregate order may make on entry; 0 for any other order.
+    pub(crate) last_trade: u64,
 }
 
 /// Which ranks of the other side a sweep may trade at.
@@ -58,6 +61,8 @@ pub(crate) enum Ending {
     SelfTrade,
     /// The next trade would be outside the dynamic band.
     Interrupted,
+    /// An aggregate order has made as many trades as it may.
+    TooManyTrades,
 }
 
 impl Engine {
@@ -185,7 +190,7 @@ impl Engine {
                     self.wake(slot, taker.party.side, taker.party.level, events);
                 }
             }
-            Ending::Exhausted | Ending::SelfTrade | Ending::Interrupted => {
+            Ending::Exhausted | Ending::SelfTrade | Ending::Interrupted | Ending::TooManyTrades => {
                 self.leave(slot, number, (ending, request), events);
             }
         }
@@ -202,6 +207,7 @@ impl Engine {
         let order = self.orders.get(number);
         let reason = match ending {
             Ending::SelfTrade => Some(CancelReason::SelfTrade),
+            Ending::TooManyTrades => Some(CancelReason::TradeLimit),
             _ if order.kind() == OrderKind::Market => Some(CancelReason::NoLiquidity),
             _ if order.time_in_force().is_immediate() => Some(CancelReason::ImmediateOrCancel),
             Ending::Filled | Ending::Exhausted | Ending::Interrupted => None,
@@ -247,7 +253,9 @@ impl Desk<'_> {
         let trades_with_all =
             order.group == 0 || self.market.controls.self_trade == SelfTradeAction::Allow;
         let group = if trades_with_all { NONE } else { order.group };
-        Taker { party: Party::of(number, order), group }
+        let is_aggregate = order.traits.has(Traits::AGGREGATE);
+        let last_trade = if is_aggregate { *self.trades + AGGREGATE_TRADES_MAX } else { 0 };
+        Taker { party: Party::of(number, order), group, last_trade }
     }
 
     /// Which ranks of the other side an order may trade at.
@@ -296,7 +304,10 @@ impl Desk<'_> {
                 }
                 return self.stop_at_band(taker, reach.limit, events);
             }
-            let ending = if ladder.level(rank).special == 0 {
+            let ending = if taker.last_trade != 0 {
+                from = rank + 1; // Likewise.
+                self.sweep_with_members(taker, rank, events)
+            } else if ladder.level(rank).special == 0 {
                 self.sweep_level(taker, rank, events)
             } else {
                 from = rank + 1; // What is left there has been passed over.

@@ -53,11 +53,13 @@ impl Traits {
     pub(crate) const LISTED: Self = Self(16);
     /// Has an [`Extra`].
     pub(crate) const EXTRA: Self = Self(32);
+    /// Is on behalf of many meters.
+    pub(crate) const AGGREGATE: Self = Self(64);
     /// A sweep must look at it closely.
-    const SPECIAL: Self = Self(1 | 4);
+    const SPECIAL: Self = Self(1 | 4 | 64);
     /// Makes work for others: a book holds only so many. More than its own queue changes when it
     /// leaves that.
-    const RARE: Self = Self(1 | 4 | 16);
+    const RARE: Self = Self(1 | 4 | 16 | 64);
 
     #[inline(always)]
     pub(crate) const fn has(self, any: Self) -> bool {
@@ -103,7 +105,7 @@ pub(crate) struct Order {
     pub(crate) leaves: u32,
     /// Filled, in Wh.
     pub(crate) filled: u32,
-    /// For whom.
+    /// For whom; 0 of an aggregate order.
     pub(crate) meter: MeterId,
     /// Behind this one in the queue, or [`NOBODY`].
     pub(crate) next: u32,

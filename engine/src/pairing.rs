@@ -1,6 +1,6 @@
 //! Pairing: the volume of an auction becomes trades between a buyer and a seller each.
 
-use types::{Event, Side};
+use types::{Event, MeterId, Side, share};
 
 use crate::{
     auction::Clearing,
@@ -9,13 +9,15 @@ use crate::{
     ladder::queue,
     orders::{OrderLog, Traits},
     registry::Market,
-    sharing::{Sharing, share_pro_rata, sharing},
+    sharing::{Sharing, sharing},
 };
 
 /// What one order gets in an auction.
 #[derive(Debug, Clone, Copy)]
 struct Share {
     number: u32,
+    /// Of an aggregate order 0 at first, then that of a member.
+    meter: MeterId,
     quantity: u32,
 }
 
@@ -41,14 +43,18 @@ impl Engine {
             Sharing::ByTime => by_time(&desk, side, volume),
             Sharing::ProRata => pro_rata(&desk, side, volume),
         };
-        let mut buys = shares(Side::Buy).into_iter();
-        let mut sells = shares(Side::Sell).into_iter();
+        let (buys, sells) = (shares(Side::Buy), shares(Side::Sell));
+        let mut buys = desk.among_members(Side::Buy, buys).into_iter();
+        let mut sells = desk.among_members(Side::Sell, sells).into_iter();
         let (mut buy, mut sell) = (buys.next(), sells.next());
         while let (Some(one), Some(other)) = (&mut buy, &mut sell) {
             let quantity = one.quantity.min(other.quantity);
             let made = Match { price: clearing.price, quantity, maker: None };
-            let party = |number| Party::of(number, desk.orders.get(number));
-            let parties = [party(one.number), party(other.number)];
+            let party = |share: &Share| Party {
+                meter: share.meter,
+                ..Party::of(share.number, desk.orders.get(share.number))
+            };
+            let parties = [party(one), party(other)];
             desk.record(made, [&parties[0], &parties[1]], events);
             for party in parties {
                 desk.fill_resting(&party, quantity);
@@ -67,6 +73,20 @@ impl Engine {
 }
 
 impl Desk<'_> {
+    /// Shares what each aggregate order of a side gets among its members, in its place.
+    fn among_members(&mut self, side: Side, shares: Vec<Share>) -> Vec<Share> {
+        if self.book.members(side) == 0 {
+            return shares;
+        }
+        let mut among = Vec::with_capacity(shares.len());
+        for share in shares {
+            let party = Party::of(share.number, self.orders.get(share.number));
+            let split = self.split(&party, share.quantity).into_iter();
+            among.extend(split.map(|(meter, quantity)| Share { meter, quantity, ..share }));
+        }
+        among
+    }
+
     /// Fills an order in an auction, where it rests.
     fn fill_resting(&mut self, party: &Party, quantity: u32) {
         let rank = self.book.rank(party.side, party.level);
@@ -92,7 +112,11 @@ fn levels<'a>(
     let orders: &OrderLog = desk.orders;
     ladder.ranks().map(move |rank| {
         let taking_part = queue(orders, ladder.level(rank)).filter(|(_, o)| !o.is_needy());
-        taking_part.map(|(number, order)| Share { number, quantity: order.leaves })
+        taking_part.map(|(number, order)| Share {
+            number,
+            meter: order.meter,
+            quantity: order.leaves,
+        })
     })
 }
 
@@ -123,11 +147,11 @@ fn pro_rata(desk: &Desk<'_>, side: Side, volume: u64) -> Vec<Share> {
         let line: Vec<Share> = level.collect();
         let lots: Vec<u64> = line.iter().map(|share| u64::from(share.quantity) / lot).collect();
         let amount = left.min(lots.iter().sum::<u64>() * lot);
-        let parts = share_pro_rata(&lots, amount / lot);
+        let parts = share(&lots, u128::from(amount / lot));
         shares.extend(
             line.iter()
                 .zip(parts)
-                .map(|(share, part)| Share { number: share.number, quantity: fitting(part * lot) }),
+                .map(|(share, part)| Share { quantity: fitting(part * lot), ..*share }),
         );
         left -= amount;
     }

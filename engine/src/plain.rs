@@ -107,6 +107,7 @@ impl Engine {
         let used = *of(book.used_cell(order.meter)?, order.side);
         if u64::from(used) + u64::from(quantity) > u64::from(capacity)
             || book.orders() >= self.limits.book_orders_max
+            || book.members(order.side.opposite()) != 0
         {
             return None;
         }

@@ -1,6 +1,6 @@
 //! Who gets how much of an auction's volume: by time, or pro rata at an edge of the band.
 
-use types::{Price, PriceRule, Side};
+use types::{Price, PriceRule, Side, share};
 
 /// How orders at the margin share what is left for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,58 +116,13 @@ fn at_edge(queue: &[(usize, &CallOrder)], price: Price, volume: u64) -> Vec<u64>
     let left = volume - parts.iter().sum::<u64>();
     let quantities: Vec<u64> = edge.iter().map(|(_, order)| order.quantity).collect();
     let total: u64 = quantities.iter().sum();
-    parts.extend(share_pro_rata(&quantities, left.min(total)));
-    parts
-}
-
-/// Shares `amount` in proportion to `quantities`: floor, then one unit each by largest remainder,
-/// ties to the earlier. Never more than a quantity.
-///
-/// # Panics
-/// When `amount` is more than all quantities together.
-#[must_use]
-pub fn share_pro_rata(quantities: &[u64], amount: u64) -> Vec<u64> {
-    let total: u128 = quantities.iter().map(|&quantity| u128::from(quantity)).sum();
-    assert!(u128::from(amount) <= total, "there is more to share than was asked for");
-    if total == 0 {
-        return vec![0; quantities.len()];
-    }
-    let mut parts = Vec::with_capacity(quantities.len());
-    let mut remainders = Vec::with_capacity(quantities.len());
-    let mut left = amount;
-    for (index, &quantity) in quantities.iter().enumerate() {
-        let product = u128::from(quantity) * u128::from(amount);
-        // At most `quantity`, since `amount` is at most `total`.
-        let part = u64::try_from(product / total).unwrap_or(quantity);
-        parts.push(part);
-        left -= part;
-        remainders.push((core::cmp::Reverse(product % total), index));
-    }
-    remainders.sort_unstable();
-    for (_, index) in remainders {
-        if left == 0 {
-            break;
-        }
-        if let Some(part) = parts.get_mut(index) {
-            *part += 1;
-            left -= 1;
-        }
-    }
+    parts.extend(share(&quantities, u128::from(left.min(total))));
     parts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_add_up_and_ties_go_to_the_earlier() {
-        assert_eq!(share_pro_rata(&[600, 400], 500), [300, 200]);
-        assert_eq!(share_pro_rata(&[1, 1, 1], 2), [1, 1, 0]);
-        assert_eq!(share_pro_rata(&[5, 0, 7], 12), [5, 0, 7]);
-        assert_eq!(share_pro_rata(&[0, 0], 0), [0, 0]);
-        assert_eq!(share_pro_rata(&[u64::MAX, 1], u64::MAX), [u64::MAX - 1, 1]);
-    }
 
     #[test]
     fn strictly_better_orders_never_share() {

@@ -1,8 +1,8 @@
 //! The whole state as bytes, and back.
 //!
 //! A snapshot holds what cannot be worked out again: the registry, delegations, the slots, every order with its
-//! extra, the order of each queue, credit, lists, counted trades and, where there ever were any, offers of contracts and changes
-//! of trades. Ladders, what stands outside,
+//! extra, the order of each queue, credit, lists, counted trades and, where there ever were any, the
+//! [`Tables`] of what is rarer than orders. Ladders, what stands outside,
 //! used capacity, counts, expiries and the table of platforms' numbers are built anew. It ends with
 //! the digest of the state, and [`Engine::restore`] compares: a snapshot restores to exactly the
 //! state it was taken of, or not at all.
@@ -21,10 +21,63 @@ use crate::{engine::Engine, limits::Limits};
 
 /// First bytes of a snapshot.
 const TITLE: &[u8; 20] = b"gridcross snapshot 2";
-/// First bytes of one of an engine that was ever offered a contract.
+/// First bytes of one that has offers of contracts too.
 const TITLE_WITH_OFFERS: &[u8; 20] = b"gridcross snapshot 3";
-/// First bytes of one of an engine that also knows a change of a trade, offered or made.
-const TITLE_WITH_CHANGES: &[u8; 20] = b"gridcross snapshot 4";
+/// First bytes of one with a byte of [`Tables`] behind them.
+const TITLE_WITH_TABLES: &[u8; 20] = b"gridcross snapshot 4";
+
+/// What a snapshot holds only where there ever was any of it, a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tables(u8);
+
+impl Tables {
+    /// Offers of contracts.
+    const OFFERS: u8 = 1;
+    /// Changes of trades, offered or made.
+    const CHANGES: u8 = 2;
+    /// Aggregate orders, and lists for them.
+    const AGGREGATES: u8 = 4;
+
+    /// Those that an engine needs.
+    fn of(engine: &Engine) -> Self {
+        let bit = |bit, is_needed| if is_needed { bit } else { 0 };
+        Self(
+            bit(Self::OFFERS, engine.contracts.made > 0)
+                | bit(Self::CHANGES, engine.knows_changes())
+                | bit(Self::AGGREGATES, !engine.aggregates.is_empty()),
+        )
+    }
+
+    const fn has(self, table: u8) -> bool {
+        self.0 & table != 0
+    }
+
+    /// How a snapshot with them begins.
+    fn head(self) -> Vec<u8> {
+        match self.0 {
+            0 => TITLE.to_vec(),
+            Self::OFFERS => TITLE_WITH_OFFERS.to_vec(),
+            tables => [&TITLE_WITH_TABLES[..], &[tables]].concat(),
+        }
+    }
+
+    /// Reads the beginning of a snapshot: the tables, and how long it is.
+    fn read(snapshot: &[u8]) -> Option<(Self, usize)> {
+        let (title, rest) = snapshot.split_first_chunk()?;
+        match title {
+            TITLE => Some((Self(0), title.len())),
+            TITLE_WITH_OFFERS => Some((Self(Self::OFFERS), title.len())),
+            TITLE_WITH_TABLES => {
+                let tables = Self(*rest.first()?);
+                let is_canonical = tables.head().len() > title.len() && tables.0 <= Self::ALL;
+                is_canonical.then_some((tables, title.len() + 1))
+            }
+            _ => None,
+        }
+    }
+
+    const ALL: u8 = Self::OFFERS | Self::CHANGES | Self::AGGREGATES;
+}
 
 /// Why bytes are not a snapshot of this engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

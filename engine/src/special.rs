@@ -12,6 +12,7 @@ use crate::{
     desk::{Desk, Match},
     engine::Engine,
     ladder::queue,
+    limits::LIST_TRADES_MAX,
     matching::{Ending, Reach, Taker},
     orders::{Order, Traits},
 };
@@ -40,17 +41,13 @@ impl Desk<'_> {
             if quantity < self.orders.need(&maker) {
                 continue; // Passed over.
             }
-            self.trade(
-                taker,
-                (number, &maker),
-                Match { price, quantity, maker: Some(other) },
-                events,
-            );
-            self.book.ladder_mut(other).level_mut(rank).quantity -= u64::from(quantity);
-            if quantity == maker.leaves {
-                self.book.ladder_mut(other).unlink(self.orders, rank, number);
-                self.filled(number);
-            } else if maker.traits.has(Traits::ICEBERG) && self.refill(number, rank, quantity) {
+            let made = Match { price, quantity, maker: Some(other) };
+            if maker.traits.has(Traits::AGGREGATE) {
+                self.trade_with_members(taker, number, made, events);
+            } else {
+                self.trade(taker, (number, &maker), made, events);
+            }
+            if self.take_off((number, &maker), rank, quantity) {
                 line.push_back(number);
             }
             if taker.party.leaves == 0 {
@@ -58,6 +55,24 @@ impl Desk<'_> {
             }
         }
         None
+    }
+
+    /// Takes a fill off the level of a maker, given as it was before; whether it stands at the end of the
+    /// queue again.
+    pub(crate) fn take_off(
+        &mut self,
+        (number, maker): (u32, &Order),
+        rank: u32,
+        quantity: u32,
+    ) -> bool {
+        let ladder = self.book.ladder_mut(maker.side());
+        ladder.level_mut(rank).quantity -= u64::from(quantity);
+        if quantity == maker.leaves {
+            ladder.unlink(self.orders, rank, number);
+            self.filled(number);
+            return false;
+        }
+        maker.traits.has(Traits::ICEBERG) && self.refill(number, rank, quantity)
     }
 
     /// Takes a fill off what an iceberg shows. When all of that is gone the next part comes into
@@ -111,9 +126,10 @@ impl Desk<'_> {
     /// Counts what a sweep would fill at one level.
     fn count_level(&self, taker: &Taker, other: Side, rank: u32, count: &mut Count) {
         let in_turn = queue(self.orders, self.book.ladder(other).level(rank));
-        let mut line: VecDeque<(&Order, u32, u32)> =
-            in_turn.map(|(_, order)| (order, self.orders.in_view(order), order.leaves)).collect();
-        while let Some((maker, in_view, leaves)) = line.pop_front() {
+        let mut line: VecDeque<(u32, &Order, u32, u32)> = in_turn
+            .map(|(number, order)| (number, order, self.orders.in_view(order), order.leaves))
+            .collect();
+        while let Some((number, maker, in_view, leaves)) = line.pop_front() {
             if count.left == 0 {
                 return;
             }
@@ -136,11 +152,11 @@ impl Desk<'_> {
             }
             count.left -= quantity;
             count.filled += quantity;
-            count.trades += 1;
+            count.trades += self.shares(number);
             let hidden = leaves - in_view;
             if quantity == in_view && hidden > 0 {
                 let display = self.orders.extra(maker).display;
-                line.push_back((maker, display.min(hidden), hidden));
+                line.push_back((number, maker, display.min(hidden), hidden));
             }
         }
     }
@@ -150,6 +166,7 @@ impl Desk<'_> {
 struct Count {
     left: u32,
     filled: u32,
+    /// At most: of an aggregate order as many as it has members.
     trades: u64,
     /// It would give way to an order of its own group.
     over: bool,
@@ -190,6 +207,7 @@ impl Engine {
 
     /// Lets an order at rest sweep as if it entered now. What is left keeps its place.
     fn try_again(&mut self, slot: u32, number: u32, events: &mut Vec<Event>) {
+        let trades_before = self.trades_before;
         let mut desk = self.desk(slot);
         let order = *desk.orders.get(number);
         if order.leaves == 0 {
@@ -199,6 +217,14 @@ impl Engine {
         let reach = desk.reach(&taker).at_rest();
         if !desk.is_enough(&taker, reach, false) {
             return;
+        }
+        // An aggregate order that several of these meet would make many times the trades of its members.
+        if desk.book.members(order.side().opposite()) > 0 {
+            let best = desk.book.ladder(order.side().opposite()).best();
+            let count = desk.count(&taker, order.leaves, best, reach.last);
+            if *desk.trades - trades_before + count.trades > LIST_TRADES_MAX {
+                return;
+            }
         }
         let ending = desk.sweep(&mut taker, reach, events);
         let filled = order.leaves - taker.party.leaves;

@@ -1,5 +1,6 @@
 //! Scripts in, text out. The language of the scripts is in `script`.
 
+mod aggregates;
 mod amendments;
 mod auctions;
 mod baskets;

@@ -219,6 +219,8 @@ impl Schedule {
             | Event::ContractRestated(_)
             | Event::AmendmentOffered(_)
             | Event::ContractAmended(_)
+            | Event::MembersListed(_)
+            | Event::MemberRefused(_)
             | Event::CreditReleased(_) => {}
         }
     }

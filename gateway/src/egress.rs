@@ -3,6 +3,7 @@
 //! The core loop hands over committed events; each becomes an execution report for the platforms it
 //! concerns. A platform without a session is not told; what it missed is read from the journal when it resumes.
 
+mod aggregates;
 mod contracts;
 
 use std::{
@@ -462,6 +463,9 @@ fn reports(
     if let Some(reports) = contracts::reports(seq, time, (command, event)) {
         return reports;
     }
+    if let Some(report) = aggregates::report(seq, time, (command, event)) {
+        return [Some(report), None];
+    }
     execution_reports(seq, time, event).map(|report| {
         report.map(|(platform, report)| (platform, Outbound::ExecutionReport(report)))
     })
@@ -521,7 +525,8 @@ const fn refused_state(request: Request) -> Option<DelegationState> {
         | Request::Offer
         | Request::Accept
         | Request::Decline
-        | Request::Withdraw => None,
+        | Request::Withdraw
+        | Request::ListMembers => None,
     }
 }
 
@@ -594,6 +599,8 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::ContractRestated(_)
         | Event::AmendmentOffered(_)
         | Event::ContractAmended(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -653,7 +660,8 @@ fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
         | CancelReason::MassCancel
         | CancelReason::Killed
         | CancelReason::NoLiquidity
-        | CancelReason::List => ExecType::Cancelled,
+        | CancelReason::List
+        | CancelReason::TradeLimit => ExecType::Cancelled,
     };
     let report = ExecutionReport {
         client_order: cancelled.client_order,
@@ -677,7 +685,7 @@ const fn move_of(blank: ExecutionReport, moved: &OrderMoved, exec_type: ExecType
     (moved.origin.platform, report)
 }
 
-/// None of a delegation or contract: those have a report of their own.
+/// None of a delegation, contract or page of members: those have a report of their own.
 const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Option<Report> {
     let report = ExecutionReport {
         client_order: rejected.client_order,
@@ -697,7 +705,8 @@ const fn rejection(blank: ExecutionReport, rejected: &OrderRejected) -> Option<R
             | Request::Offer
             | Request::Accept
             | Request::Decline
-            | Request::Withdraw => return None,
+            | Request::Withdraw
+            | Request::ListMembers => return None,
         },
         ..blank
     };

@@ -5,9 +5,10 @@
 
 use types::{
     AcceptAmendment, AcceptContract, ClientOrderId, Command, DelegateMeter, DelegatedOrder,
-    DelegatedReplace, MassCancel, NewOrder, OfferAmendment, OfferContract, OfferRequest,
-    OrderRequest, Origin, PlatformId, ReduceOrder, RejectReason, ReplaceOrder, RevokeDelegation,
-    Seq, SessionId, ShardId, Shards, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder,
+    DelegatedReplace, MassCancel, MembersPage, NewAggregateOrder, NewOrder, OfferAmendment,
+    OfferContract, OfferRequest, OrderRequest, Origin, PlatformId, ReduceOrder, RejectReason,
+    ReplaceOrder, RevokeDelegation, Seq, SessionId, ShardId, Shards, Signature, SignedFrame,
+    SignedNewOrder, SignedReplaceOrder,
 };
 use wire::{
     Frame, FrameError, Inbound, Outbound,
@@ -334,6 +335,8 @@ impl Session {
             }
             Inbound::OfferAmendment(offer) => offer_amendment(origin, offer),
             Inbound::AcceptAmendment(accept) => accept_amendment(origin, accept),
+            Inbound::AggregateMembers(page) => members_page(origin, page),
+            Inbound::NewAggregateOrder(signed) => new_aggregate(origin, signed),
         };
         self.request(Request { frame: frame.header.number, index, command }, now_ns, handled);
     }
@@ -497,6 +500,16 @@ const fn accept_amendment(origin: Origin, accept: inbound::AmendmentAccept) -> C
         accepted_by,
         signature,
     })
+}
+
+const fn members_page(origin: Origin, page: inbound::MembersPage) -> Command {
+    let inbound::MembersPage { client_order, page, members } = page;
+    Command::AggregateMembers(MembersPage { origin, client_order, page, members })
+}
+
+const fn new_aggregate(origin: Origin, signed: inbound::SignedAggregate) -> Command {
+    let inbound::SignedAggregate { order, signature } = signed;
+    Command::NewAggregateOrder(NewAggregateOrder { origin, order, signature })
 }
 
 const fn about_offer(origin: Origin, request: inbound::OfferRequest) -> OfferRequest {

@@ -196,6 +196,7 @@ const fn has_signature(command: &Command) -> bool {
             | Command::AcceptContract(_)
             | Command::OfferAmendment(_)
             | Command::AcceptAmendment(_)
+            | Command::NewAggregateOrder(_)
             | Command::DelegateMeter(_)
             | Command::SignedFrame(_)
             | Command::RevokeDelegation(RevokeDelegation { signature: Some(_), .. })
@@ -479,14 +480,22 @@ pub fn check(
             let parties = (terms.meter(*accepted_by), terms.meter(accepted_by.opposite()));
             check_contract(directory, origin.platform, parties, (signed_bytes, signature))
         }
+        // Whether each member lets the platform do this is the engine's to say; so is whether they are known.
+        Command::NewAggregateOrder(new) => {
+            let platform = new.origin.platform;
+            let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
+            signing::aggregate(platform, &new.order, signed_bytes);
+            verify(key, signed_bytes, &new.signature)
+        }
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
         }
         // What takes back needs no more authority than the session's certificate; the engine
-        // compares platforms. The others never come from a session.
+        // compares platforms. Pages of members are committed by the order that follows. The others never come from a session.
         Command::CancelOrder(_)
         | Command::AskOrder(_)
+        | Command::AggregateMembers(_)
         | Command::DeclineContract(_)
         | Command::WithdrawContract(_)
         | Command::ReduceOrder(_)

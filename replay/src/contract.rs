@@ -4,7 +4,7 @@
 //! the registrations of both meters, and what was signed. A negotiated trade has its offer and its
 //! acceptance. A trade of a book has, for each side, the order and its last replacement before the
 //! trade; where a platform signed them, the whole frame, the delegation and the platform's
-//! registration. The exchange signs [`signed_bytes`] of the list: with that the trade, and whose the
+//! registration. Of an aggregate order it has the pages of all members before the order. The exchange signs [`signed_bytes`] of the list: with that the trade, and whose the
 //! keys are.
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
@@ -13,27 +13,32 @@ use ed25519_dalek::VerifyingKey;
 use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
-    Command, ContractTerms, Delegation, Digest, Energy, Event, KeyId, MeterId, MeterRegistration,
-    NewOrder, OfferId, OrderId, OrderKind, Party, PartyRegistration, PlatformId, Price, PublicKey,
-    ReplaceOrder, Role, Seq, Side, Signature, Trade, TradeId, TradeSide,
+    AggregateOrder, Command, Conditions, ContractTerms, Delegation, Digest, Energy, Event, KeyId,
+    Member, MemberList, MembersPage, MeterId, MeterRegistration, NewOrder, OfferId, OrderId,
+    OrderKind, OrderList, Party, PartyRegistration, PlatformId, Price, PublicKey, ReplaceOrder,
+    Role, Seq, SessionId, Side, Signature, Trade, TradeId, TradeSide,
 };
 use wire::{
     FeedMessage, Inbound,
     feed::{At, Place},
     inbound::{
-        Accept, Amendment, AmendmentAccept, Delegate, FrameSignature, Offer, SignedNew,
-        SignedReplace,
+        self, Accept, Amendment, AmendmentAccept, Delegate, FrameSignature, Offer, SignedAggregate,
+        SignedNew, SignedReplace,
     },
     signing,
 };
 
-use crate::evidence::{Frame, Frames, verifies};
+use crate::{
+    evidence::{Frame, Frames, verifies},
+    members::{self, Members},
+};
 
 /// The version of the list and of what is signed of it.
 pub const VERSION: u8 = 1;
 /// Precedes what the exchange signs. 24 bytes.
 pub const MATCH_TAG: &[u8; 24] = b"gridcross match v1\0\0\0\0\0\0";
-/// Longest list that is read: two frames of 65,536 bytes for each side, and 8 KiB for the rest.
+/// Longest list that is read: two frames of 65,536 bytes for each side, and 8 KiB for the rest. The members
+/// of an aggregate order are less, 625 pages × 152 bytes.
 pub const LIST_BYTES_MAX: usize = (4 << 16) + (8 << 10);
 
 /// Where a contract comes from.
@@ -178,6 +183,7 @@ struct Gathering {
     entries: BTreeMap<OrderId, Statement>,
     replacements: BTreeMap<OrderId, Statement>,
     frames: Frames,
+    members: Members,
 }
 
 impl Gathering {
@@ -193,6 +199,7 @@ impl Gathering {
             entries: BTreeMap::new(),
             replacements: BTreeMap::new(),
             frames: Frames::default(),
+            members: Members::default(),
         }
     }
 
@@ -200,6 +207,7 @@ impl Gathering {
         let (seq, time) = (entry.command.seq, entry.command.time);
         let command = &entry.command.value;
         let orders = [self.at.body.buy.order, self.at.body.sell.order];
+        let list = self.members.take(entry);
         for (index, event) in (0..).zip(&entry.events) {
             let place = Place { seq, time, index };
             if let Event::MeterRegistered(body) = *event {
@@ -222,16 +230,16 @@ impl Gathering {
             } else if let Event::OrderAccepted(accepted) = event
                 && orders.contains(&accepted.order)
             {
-                let statement = self.statement(entry, accepted.meter);
+                let statement = match &list {
+                    Some(list) => self.aggregate(command, accepted.order, list),
+                    None => self.statement(entry, accepted.meter),
+                };
                 self.entries.insert(accepted.order, statement);
             } else if let Event::OrderReplaced(replaced) = event
                 && orders.contains(&replaced.order)
                 && let Command::ReplaceOrder(_) | Command::DelegatedReplace(_) = command
             {
-                let meters = [&self.at.body.buy, &self.at.body.sell];
-                let own = meters.into_iter().find(|side| side.order == replaced.order);
-                let meter = own.map_or(MeterId::new(0), |own| own.meter);
-                let statement = self.statement(entry, meter);
+                let statement = self.statement(entry, self.meter_of(replaced.order));
                 self.replacements.insert(replaced.order, statement);
             }
         }
@@ -239,6 +247,25 @@ impl Gathering {
         if let Ok(Some(frame)) = self.frames.take(&entry.command) {
             self.complete(&frame);
         }
+    }
+
+    /// The meter of the trade that an order is for.
+    fn meter_of(&self, order: OrderId) -> MeterId {
+        let sides = [&self.at.body.buy, &self.at.body.sell];
+        let own = sides.into_iter().find(|side| side.order == order);
+        own.map_or(MeterId::new(0), |own| own.meter)
+    }
+
+    /// What an aggregate order states that was just accepted: its members, then itself.
+    fn aggregate(&self, command: &Command, order: OrderId, list: &MemberList) -> Statement {
+        let Some(origin) = command.origin() else { return Statement::default() };
+        let pages = MembersPage::of(origin, command.client_order(), list.members());
+        let mut bytes: Vec<u8> =
+            pages.flat_map(|page| encoded(&Command::AggregateMembers(page))).collect();
+        bytes.extend_from_slice(&encoded(command));
+        let held = self.delegations.get(&(self.meter_of(order), origin.platform));
+        let delegation = held.cloned().unwrap_or_default();
+        Statement { bytes, in_frame: None, delegation }
     }
 
     /// What a command that was just applied states about an order of a meter.
@@ -325,6 +352,12 @@ fn encoded(command: &Command) -> Vec<u8> {
     } else if let Command::SignedFrame(signed) = *command {
         let types::SignedFrame { signature, key, orders, .. } = signed;
         Inbound::FrameSignature(FrameSignature { signature, key, orders })
+    } else if let Command::AggregateMembers(page) = *command {
+        let types::MembersPage { client_order, page, members, .. } = page;
+        Inbound::AggregateMembers(inbound::MembersPage { client_order, page, members })
+    } else if let Command::NewAggregateOrder(new) = *command {
+        let types::NewAggregateOrder { order, signature, .. } = new;
+        Inbound::NewAggregateOrder(SignedAggregate { order, signature })
     } else if let Command::OfferContract(request) = *command {
         let types::OfferContract { client_order, terms, offered_by, signature, .. } = request;
         Inbound::OfferContract(Offer { client_order, terms, signature, offered_by })
@@ -539,11 +572,59 @@ impl Reading<'_> {
             self.check_meter(replace.meter, &bytes, &signature)?;
             return replaced_by(signed, replace);
         }
+        if let Inbound::AggregateMembers(first) = message {
+            delegation.ok_or(ContractError::Missing("a delegation"))?;
+            *signed = Some(self.part_of_aggregate(own, first)?);
+            return Ok(());
+        }
         let Inbound::FrameSignature(frame) = message else {
             return Err(ContractError::Missing("an order"));
         };
         delegation.ok_or(ContractError::Missing("a delegation"))?;
         self.frame(own, &frame, signed)
+    }
+
+    /// The pages of an aggregate order's members, then the order that a platform signed: what of it is the
+    /// meter's, as an order of its own.
+    fn part_of_aggregate(
+        &mut self,
+        own: &TradeSide,
+        first: inbound::MembersPage,
+    ) -> Result<Signed, ContractError> {
+        let other_members = || ContractError::Differs("list", format!("platform {}", own.platform));
+        let mut list = MemberList::new(first.client_order);
+        let mut message = Inbound::AggregateMembers(first);
+        while let Inbound::AggregateMembers(page) = message {
+            let inbound::MembersPage { client_order, page, members } = page;
+            let origin = types::Origin { platform: own.platform, session: SessionId::new(0) };
+            let page = MembersPage { origin, client_order, page, members };
+            if client_order != list.client_order || page.page != list.pages {
+                return Err(ContractError::Missing("a page of members"));
+            }
+            list.append(page.listed()).map_err(|_| other_members())?;
+            message = self.sent()?;
+        }
+        let Inbound::NewAggregateOrder(SignedAggregate { order, signature }) = message else {
+            return Err(ContractError::Missing("an order"));
+        };
+        let key = self.keys.platforms.get(&own.platform).copied();
+        let key = key.ok_or(ContractError::Missing("a platform's registration"))?;
+        let mut bytes = Vec::new();
+        signing::aggregate(own.platform, &order, &mut bytes);
+        if !verifies(&key, &bytes, &signature) {
+            return Err(ContractError::Signature(format!("platform {}", own.platform)));
+        }
+        self.signatures = self.signatures.saturating_add(1);
+        let sum = list.members().iter().map(|member| u64::from(member.wh())).sum();
+        if members::hash(list.members()) != order.list
+            || (list.count(), list.client_order) != (order.members, order.client_order)
+            || order.quantity != Energy::from_wh(sum)
+        {
+            return Err(other_members());
+        }
+        let part = list.members().iter().find(|member| member.meter == own.meter);
+        let part = part.ok_or(ContractError::Missing("the meter among the members"))?;
+        Ok(Signed { order: own_order(&order, *part), replaced: Vec::new() })
     }
 
     /// A frame that a platform signed: it holds the order, or its replacement.
@@ -585,6 +666,23 @@ impl Reading<'_> {
         }
         self.signatures = self.signatures.saturating_add(1);
         if is_found { Ok(()) } else { Err(ContractError::Missing("an order")) }
+    }
+}
+
+/// What an aggregate order asks for one of its members, as an order of its own.
+fn own_order(order: &AggregateOrder, part: Member) -> NewOrder {
+    NewOrder {
+        client_order: order.client_order,
+        meter: part.meter,
+        key: order.key,
+        side: order.side,
+        kind: OrderKind::Limit,
+        time_in_force: order.time_in_force,
+        limit: order.limit,
+        quantity: part.quantity(),
+        valid_until: order.valid_until,
+        conditions: Conditions::NONE,
+        list: OrderList::NONE,
     }
 }
 

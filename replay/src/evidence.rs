@@ -10,10 +10,12 @@ use ed25519_dalek::VerifyingKey;
 use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
-    Command, Digest, Event, KeyId, MeterId, Origin, PlatformId, PublicKey, Role, Seq, Sequenced,
-    Signature, SignedFrame,
+    Command, Digest, Event, KeyId, MeterId, NewAggregateOrder, Origin, PlatformId, PublicKey, Role,
+    Seq, Sequenced, Signature, SignedFrame,
 };
 use wire::signing;
+
+use crate::members::{self, Members};
 
 /// Who vouches for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,14 @@ pub enum EvidenceError {
         /// How many orders are missing.
         missing: u16,
     },
+    /// The members that were listed are not those that the platform signed for.
+    #[error(
+        "the members listed for the aggregate order at sequence {seq} are not those that it names"
+    )]
+    OtherMembers {
+        /// Where the order is.
+        seq: Seq,
+    },
     /// An order that needs a signed frame stands in none.
     #[error("the order at sequence {seq} stands in no signed frame")]
     NoFrame {
@@ -81,6 +91,10 @@ pub struct Evidence {
     pub delegations: u64,
     /// Offers and acceptances of contracts.
     pub contracts: u64,
+    /// Aggregate orders that a platform signed.
+    pub aggregates: u64,
+    /// Members of those that were accepted, listed as they say.
+    pub members: u64,
     /// Frames that a platform signed.
     pub frames: u64,
     /// Orders and replacements in them.
@@ -92,7 +106,8 @@ impl Evidence {
     #[must_use]
     pub const fn signatures(&self) -> u64 {
         let of_meters = self.orders.saturating_add(self.delegations);
-        of_meters.saturating_add(self.contracts).saturating_add(self.frames)
+        let of_platforms = self.frames.saturating_add(self.aggregates);
+        of_meters.saturating_add(self.contracts).saturating_add(of_platforms)
     }
 }
 
@@ -121,6 +136,7 @@ pub fn verify_signatures(dir: &Path) -> Result<Evidence, EvidenceError> {
 struct Checker {
     keys: Keys,
     frames: Frames,
+    members: Members,
     evidence: Evidence,
     bytes: Vec<u8>,
 }
@@ -156,7 +172,26 @@ impl Checker {
             };
             *count = count.saturating_add(1);
         }
+        if let Command::NewAggregateOrder(new) = &command.value {
+            let signer = Signer::Platform(new.origin.platform);
+            genuine(self.keys.verify_aggregate(new, &mut self.bytes), seq, signer)?;
+            self.evidence.aggregates = self.evidence.aggregates.saturating_add(1);
+        }
+        self.check_members(entry)?;
         self.keys.learn(entry);
+        Ok(())
+    }
+
+    /// Whether the members of an aggregate order that was accepted are those that its platform signed for.
+    fn check_members(&mut self, entry: &Entry) -> Result<(), EvidenceError> {
+        let list = self.members.take(entry);
+        let Command::NewAggregateOrder(new) = &entry.command.value else { return Ok(()) };
+        // What was refused needs none. Without one, its pages are gone with older segments.
+        let Some(list) = list else { return Ok(()) };
+        if members::hash(list.members()) != new.order.list {
+            return Err(EvidenceError::OtherMembers { seq: entry.command.seq });
+        }
+        self.evidence.members = self.evidence.members.saturating_add(list.count().into());
         Ok(())
     }
 
@@ -240,6 +275,17 @@ impl Keys {
     /// The key of a platform, and where it was registered.
     pub(crate) fn platform(&self, platform: PlatformId) -> Option<&(PublicKey, Seq)> {
         self.platforms.get(&platform)
+    }
+
+    /// Whether a platform signed an aggregate order; `None` when its key is not known.
+    pub(crate) fn verify_aggregate(
+        &self,
+        new: &NewAggregateOrder,
+        bytes: &mut Vec<u8>,
+    ) -> Option<bool> {
+        let platform = new.origin.platform;
+        signing::aggregate(platform, &new.order, bytes);
+        self.platform(platform).map(|(key, _)| verifies(key, bytes, &new.signature))
     }
 
     fn verify_meter(&self, meter: MeterId, bytes: &[u8], signature: &Signature) -> Option<bool> {

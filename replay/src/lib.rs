@@ -23,6 +23,7 @@ pub mod fields;
 pub mod flow;
 pub mod import;
 pub mod inspect;
+mod members;
 pub mod run;
 pub mod shards;
 pub mod stage;

@@ -309,6 +309,8 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         Inbound::DelegatedReplace(replace) => replace.client_order,
         Inbound::OfferContract(offer) => offer.client_order,
         Inbound::AcceptContract(accept) => accept.client_order,
+        Inbound::AggregateMembers(page) => page.client_order,
+        Inbound::NewAggregateOrder(signed) => signed.order.client_order,
         Inbound::DeclineContract(request) | Inbound::WithdrawContract(request) => {
             request.client_order
         }
@@ -333,6 +335,10 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
                 && !matches!(report.exec_type, ExecType::Trade | ExecType::Expired)
         }
         Outbound::ContractReport(report) => report.client_order == client_order,
+        // The refusal of an order stands behind the report of its member.
+        Outbound::MembersReport(report) => {
+            report.client_order == client_order && report.meter.get() == 0
+        }
         Outbound::ContractInvitation(_)
         | Outbound::SessionAccepted(_)
         | Outbound::SessionRejected(_)
@@ -365,6 +371,11 @@ pub fn told(message: &Outbound) -> String {
         Outbound::ContractInvitation(invitation) => {
             format!("invited to {} of {}", invitation.offer, invitation.terms.quantity.wh())
         }
+        Outbound::MembersReport(report) => match RejectReason::from_code(report.reason) {
+            Some(reason) => format!("page rejected {}", reason.name()),
+            None if report.meter.get() > 0 => format!("refused for meter {}", report.meter),
+            None => format!("listed {}", report.members),
+        },
         Outbound::SessionLimits(limits) => format!("limits {} orders/s", limits.orders_per_s),
         Outbound::ResumeComplete(_) => "told everything".to_owned(),
         Outbound::ResumeTooOld(_) => "too old".to_owned(),
@@ -412,6 +423,7 @@ fn told_report(report: &ExecutionReport) -> String {
         Some(CancelReason::Killed) => "killed",
         Some(CancelReason::NoLiquidity) => "no_liquidity",
         Some(CancelReason::List) => "list",
+        Some(CancelReason::TradeLimit) => "trade_limit",
         None => "without a reason",
     };
     let rejected =

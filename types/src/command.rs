@@ -1,6 +1,7 @@
 //! Commands: everything that changes the state of the exchange, in the order it was decided.
 
 use crate::{
+    aggregate::{MembersPage, NewAggregateOrder},
     amendment::{AcceptAmendment, OfferAmendment},
     contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
@@ -287,6 +288,10 @@ pub enum Command {
     OfferAmendment(OfferAmendment),
     /// The other side agrees to the change.
     AcceptAmendment(AcceptAmendment),
+    /// A page of the members of an aggregate order that is to come.
+    AggregateMembers(MembersPage),
+    /// A new order for many meters.
+    NewAggregateOrder(NewAggregateOrder),
 }
 
 impl Command {
@@ -304,6 +309,8 @@ impl Command {
                 | Self::AcceptContract(_)
                 | Self::OfferAmendment(_)
                 | Self::AcceptAmendment(_)
+                | Self::AggregateMembers(_)
+                | Self::NewAggregateOrder(_)
         )
     }
 
@@ -335,6 +342,8 @@ impl Command {
             Self::AcceptContract(accept) => Some(accept.origin),
             Self::OfferAmendment(offer) => Some(offer.origin),
             Self::AcceptAmendment(accept) => Some(accept.origin),
+            Self::AggregateMembers(page) => Some(page.origin),
+            Self::NewAggregateOrder(aggregate) => Some(aggregate.origin),
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 Some(request.origin)
             }
@@ -373,6 +382,8 @@ impl Command {
             Self::AcceptContract(accept) => accept.client_order,
             Self::OfferAmendment(offer) => offer.client_order,
             Self::AcceptAmendment(accept) => accept.client_order,
+            Self::AggregateMembers(page) => page.client_order,
+            Self::NewAggregateOrder(aggregate) => aggregate.order.client_order,
             Self::DeclineContract(request) | Self::WithdrawContract(request) => {
                 request.client_order
             }
@@ -442,6 +453,7 @@ impl Command {
             // Number 0 is no order's: it is asked by the platform's number.
             Self::AskOrder(request) if request.order.get() != 0 => About::Order(request.order),
             Self::OfferContract(offer) => About::Slot(offer.terms.key),
+            Self::NewAggregateOrder(aggregate) => About::Slot(aggregate.order.key),
             Self::AcceptContract(accept) => About::Offer(accept.offer),
             Self::OfferAmendment(offer) => About::Slots(offer.terms.key, offer.terms.new_key()),
             Self::AcceptAmendment(accept) => About::Offer(accept.offer),
@@ -451,6 +463,7 @@ impl Command {
             Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
             Self::MassCancel(MassCancel { slot: None, .. })
             | Self::AskOrder(_)
+            | Self::AggregateMembers(_)
             | Self::DelegateMeter(_)
             | Self::RevokeDelegation(_)
             | Self::SignedFrame(_)

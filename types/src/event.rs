@@ -1,6 +1,7 @@
 //! Events: what a command caused. Every event stands on its own: readers need no other state.
 
 use crate::{
+    aggregate::{MemberRefused, MembersListed},
     amendment::{AmendmentOffered, ContractAmended},
     auction::AuctionResult,
     command::Origin,
@@ -43,6 +44,8 @@ pub enum Request {
     Validate = 13,
     /// A question about an order.
     Ask = 14,
+    /// A page of the members of an aggregate order.
+    ListMembers = 15,
     /// An offer of a contract or of a change.
     Offer = 9,
     /// The acceptance of one.
@@ -69,6 +72,7 @@ impl Request {
             8 => Some(Self::Revoke),
             13 => Some(Self::Validate),
             14 => Some(Self::Ask),
+            15 => Some(Self::ListMembers),
             9 => Some(Self::Offer),
             10 => Some(Self::Accept),
             11 => Some(Self::Decline),
@@ -109,6 +113,8 @@ pub enum CancelReason {
     NoLiquidity = 8,
     /// Another order of its block or basket was refused, cancelled or could not fill.
     List = 9,
+    /// The rest of an aggregate order that has made as many trades on entry as it may.
+    TradeLimit = 10,
 }
 
 impl CancelReason {
@@ -126,6 +132,7 @@ impl CancelReason {
             7 => Some(Self::Killed),
             8 => Some(Self::NoLiquidity),
             9 => Some(Self::List),
+            10 => Some(Self::TradeLimit),
             _ => None,
         }
     }
@@ -147,7 +154,7 @@ pub struct OrderAccepted {
     pub client_order: ClientOrderId,
     /// The engine's number.
     pub order: OrderId,
-    /// For whom.
+    /// For whom; 0 where it is an aggregate order.
     pub meter: MeterId,
     /// Which book.
     pub key: SlotKey,
@@ -425,6 +432,10 @@ pub enum Event {
     AmendmentOffered(AmendmentOffered),
     /// Both sides have signed a change: the trade has another version.
     ContractAmended(ContractAmended),
+    /// A page of members was taken.
+    MembersListed(MembersListed),
+    /// Which member of an aggregate order the refusal that follows is about.
+    MemberRefused(MemberRefused),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

@@ -6,6 +6,7 @@
 //! caused. [`units`] says what a number means; [`reject`] lists every refusal with its code.
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
 pub mod amendment;
 pub mod auction;
 pub mod calendar;
@@ -18,14 +19,20 @@ pub mod event;
 pub mod identity;
 pub mod ids;
 pub mod market;
+pub mod members;
 pub mod order;
 pub mod participant;
 pub mod reject;
 pub mod shard;
+pub mod share;
 pub mod slot;
 pub mod time;
 pub mod units;
 
+pub use aggregate::{
+    AGGREGATE_MEMBERS_MAX, AggregateOrder, Member, MemberRefused, MembersListed, MembersPage,
+    NewAggregateOrder, PAGE_MEMBERS_MAX, members_listing,
+};
 pub use amendment::{
     AcceptAmendment, AmendmentOffered, AmendmentTerms, ContractAmended, FIRST_VERSION,
     OfferAmendment,
@@ -57,6 +64,7 @@ pub use ids::{
     SessionId, TradeId, UtilityId,
 };
 pub use market::{MarketDefinition, MarketError, Phase};
+pub use members::{MemberList, MemberLists, PLATFORM_LISTS_MAX};
 pub use order::{
     Conditions, ICEBERG_PARTS_MAX, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side,
     TimeInForce,
@@ -64,6 +72,7 @@ pub use order::{
 pub use participant::{MeterRegistration, Party, PartyRegistration, Role};
 pub use reject::RejectReason;
 pub use shard::{ShardId, ShardMap, Shards};
+pub use share::share;
 pub use slot::{DeliverySlot, SlotError, SlotKey};
 pub use time::{Lead, Timestamp};
 pub use units::{Currency, CurrencyError, Energy, Money, Notional, Power, Price};

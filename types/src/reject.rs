@@ -107,6 +107,13 @@ reasons! {
     AmendmentOpen = 35, "amendment_open", true;
     /// The trade is what it is to become, or it was cancelled.
     NothingToChange = 36, "nothing_to_change", false;
+    /// A page of members is not the next one of its list.
+    MembersOutOfTurn = 37, "members_out_of_turn", false;
+    /// The members of a list do not strictly rise by meter, one has no quantity, a page has none, or there
+    /// are more than 10,000.
+    MembersInvalid = 38, "members_invalid", false;
+    /// No list of the platform with the order's number has its members, their quantity and its hash.
+    MembersDiffer = 39, "members_differ", false;
 
     /// No market of this number is defined.
     UnknownMarket = 40, "unknown_market", false;
@@ -154,6 +161,11 @@ reasons! {
     InvalidList = 60, "invalid_list", false;
     /// The order belongs to a block or basket, and that can only be cancelled whole.
     PartOfList = 61, "part_of_list", false;
+    /// A member of an aggregate order, or its owner, has an open order on the other side of the slot; or the
+    /// meter of an order is so the member of an open aggregate order.
+    AggregateSelfTrade = 67, "aggregate_self_trade", true;
+    /// Not possible for an aggregate order: it is a limit order that is not fill-or-kill, and only cancelled.
+    NotForAggregates = 68, "not_for_aggregates", false;
 
     /// The market definition or its controls do not fit together.
     InvalidMarket = 70, "invalid_market", false;

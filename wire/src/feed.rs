@@ -237,6 +237,8 @@ impl FeedMessage {
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
             | Event::AmendmentOffered(_)
+            | Event::MembersListed(_)
+            | Event::MemberRefused(_)
             | Event::CommandRejected(_) => None,
         }
     }

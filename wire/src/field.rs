@@ -2,9 +2,10 @@
 
 use types::{
     ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind,
-    MarketId, MeterId, OfferId, OrderId, OrderKind, OwnerId, Party, Phase, PlatformId, Power,
-    Price, PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope, Seq, SessionId, ShardId,
-    Side, Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
+    MarketId, Member, MeterId, OfferId, OrderId, OrderKind, OwnerId, PAGE_MEMBERS_MAX, Party,
+    Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope,
+    Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId,
+    TradingState, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -424,6 +425,25 @@ impl Field for Option<Signature> {
     fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
         let signature = Signature::take(bytes)?;
         Ok((*signature.as_bytes() != [0; 64]).then_some(signature))
+    }
+}
+
+/// Members of an aggregate order: of each the meter, then the quantity.
+impl Field for [Member; PAGE_MEMBERS_MAX] {
+    const SIZE: usize = 8 * PAGE_MEMBERS_MAX;
+    const NAME: &'static str = "16 × (meter u32, Wh u32)";
+    fn put(&self, out: &mut Vec<u8>) {
+        for member in self {
+            member.meter.put(out);
+            member.wh().put(out);
+        }
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let mut members = [Member::default(); PAGE_MEMBERS_MAX];
+        for member in &mut members {
+            *member = Member::new(MeterId::take(bytes)?, u32::take(bytes)?);
+        }
+        Ok(members)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Stop 2 of an order's life: bytes become a message, or a [`DecodeError`].
 
 use types::{
-    AmendmentTerms, ClientOrderId, Conditions, ContractTerms, Delegation, DeliverySlot, Energy,
-    KeyId, ListKind, MarketId, MeterId, NewOrder, OfferId, OrderId, OrderKind, OrderList,
-    PlatformId, Price, ReplaceOrder, Scope, Seq, ShardId, Side, Sides, Signature, SlotKey,
-    TimeInForce, Timestamp, TradeId,
+    AggregateOrder, AmendmentTerms, ClientOrderId, Conditions, ContractTerms, Delegation,
+    DeliverySlot, Digest, Energy, KeyId, ListKind, MarketId, Member, MeterId, NewOrder, OfferId,
+    OrderId, OrderKind, OrderList, PAGE_MEMBERS_MAX, PlatformId, Price, ReplaceOrder, Scope, Seq,
+    ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId,
 };
 
 use crate::field::{ConditionFlags, DecodeError, Field};
@@ -460,6 +460,51 @@ pub struct OfferRequest {
 }
 layout! { OfferRequest { client_order: ClientOrderId, offer: OfferId, } }
 
+layout! {
+    AggregateOrder {
+        client_order: ClientOrderId,
+        limit: Price,
+        quantity: Energy,
+        valid_until: Timestamp,
+        list: Digest,
+        key: SlotKey,
+        members: u16,
+        side: Side,
+        time_in_force: TimeInForce,
+        zero 4,
+    }
+}
+const _: () = assert!(AggregateOrder::SIZE == 80);
+
+/// A page of the members of an aggregate order that is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MembersPage {
+    /// The platform's number of the order.
+    pub client_order: ClientOrderId,
+    /// Which page, from 0.
+    pub page: u16,
+    /// In rising order of their meters; the rest of the last page is zero.
+    pub members: [Member; PAGE_MEMBERS_MAX],
+}
+layout! {
+    MembersPage {
+        client_order: ClientOrderId,
+        page: u16,
+        zero 6,
+        members: [Member; PAGE_MEMBERS_MAX],
+    }
+}
+
+/// An aggregate order and the platform's signature over [`crate::signing::aggregate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedAggregate {
+    /// What is signed.
+    pub order: AggregateOrder,
+    /// By the platform's key.
+    pub signature: Signature,
+}
+layout! { SignedAggregate { order: AggregateOrder, signature: Signature, } }
+
 /// What is asked of an order, where no more words are needed: to cancel, hibernate or activate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderRequest {
@@ -559,6 +604,10 @@ messages! {
         OfferAmendment(Amendment) = 28, 168;
         /// Agrees to a change that was offered: the trade has another version.
         AcceptAmendment(AmendmentAccept) = 29, 176;
+        /// A page of the members of an aggregate order that is to come; answered by `MembersReport`.
+        AggregateMembers(MembersPage) = 30, 152;
+        /// A new order for the members that were listed before it under its number.
+        NewAggregateOrder(SignedAggregate) = 31, 152;
     }
 }
 

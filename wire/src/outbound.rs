@@ -574,6 +574,39 @@ layout! {
     }
 }
 
+/// What became of a page of members, or which member an aggregate order is refused for. Sent only after it is
+/// durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MembersReport {
+    /// Position in the journal of the command that caused it.
+    pub seq: Seq,
+    /// When that command was sequenced.
+    pub time: Timestamp,
+    /// The platform's number of the aggregate order.
+    pub client_order: ClientOrderId,
+    /// The meter of the first member that an order is refused for; the `ExecutionReport` behind it says why.
+    /// 0 of a page.
+    pub meter: MeterId,
+    /// Which page; 0 of an order.
+    pub page: u16,
+    /// How many members the list has with the page; 0 where it was refused, and of an order.
+    pub members: u16,
+    /// Why a page was refused, or 0.
+    pub reason: u16,
+}
+layout! {
+    MembersReport {
+        seq: Seq,
+        time: Timestamp,
+        client_order: ClientOrderId,
+        meter: MeterId,
+        page: u16,
+        members: u16,
+        reason: u16,
+        zero 6,
+    }
+}
+
 messages! {
     /// What the exchange sends on a trading session.
     Outbound {
@@ -613,6 +646,8 @@ messages! {
         ContractInvitation(ContractInvitation) = 82, 152;
         /// A change of a trade is offered to a meter of the platform: to accept or to decline.
         AmendmentInvitation(AmendmentInvitation) = 83, 184;
+        /// What became of a page of members, or for which member an aggregate order is refused.
+        MembersReport(MembersReport) = 85, 48;
     }
 }
 
@@ -627,6 +662,7 @@ impl Outbound {
             Self::ContractReport(report) => Some(report.seq),
             Self::ContractInvitation(invitation) => Some(invitation.seq),
             Self::AmendmentInvitation(invitation) => Some(invitation.seq),
+            Self::MembersReport(report) => Some(report.seq),
             Self::SessionAccepted(_)
             | Self::SessionRejected(_)
             | Self::Heartbeat(_)

@@ -2,8 +2,8 @@
 //! message; of a frame the digest of its orders.
 
 use types::{
-    AmendmentTerms, ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder, PlatformId,
-    ReplaceOrder,
+    AggregateOrder, AmendmentTerms, ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder,
+    PlatformId, ReplaceOrder,
 };
 
 use crate::{
@@ -30,6 +30,10 @@ pub const CONTRACT_TAG: &[u8; 24] = b"gridcross contract v1\0\0\0";
 pub const AMENDMENT_TAG: &[u8; 24] = b"gridcross amendment v1\0\0";
 /// Bytes that are signed of a change: 24 of tag, 80 of terms.
 pub const AMENDMENT_SIGNED_BYTES: usize = AMENDMENT_TAG.len() + AmendmentTerms::SIZE;
+/// Precedes an aggregate order. 24 bytes.
+pub const AGGREGATE_TAG: &[u8; 24] = b"gridcross aggregate v1\0\0";
+/// Bytes that are signed of an aggregate order: 24 of tag, 2 of platform, 6 zero, 80 of fields.
+pub const AGGREGATE_SIGNED_BYTES: usize = AGGREGATE_TAG.len() + 8 + AggregateOrder::SIZE;
 /// Bytes that are signed of a contract: 24 of tag, 48 of terms.
 pub const CONTRACT_SIGNED_BYTES: usize = CONTRACT_TAG.len() + ContractTerms::SIZE;
 /// Bytes that are signed of a delegation: 24 of tag, 72 of fields.
@@ -45,6 +49,7 @@ pub const REPLACE_ORDER_SIGNED_BYTES: usize = REPLACE_ORDER_TAG.len() + ReplaceO
 /// Bytes that are signed at most, of either kind.
 pub const SIGNED_BYTES_MAX: usize = NEW_ORDER_SIGNED_BYTES;
 const _: () = assert!(NEW_ORDER_SIGNED_BYTES == 112);
+const _: () = assert!(AGGREGATE_SIGNED_BYTES == 112);
 const _: () = assert!(REPLACE_ORDER_SIGNED_BYTES == 72);
 
 /// Appends the signed bytes of a new order to an emptied `out`.
@@ -88,6 +93,15 @@ pub fn amendment(terms: &AmendmentTerms, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(AMENDMENT_TAG);
     terms.put(out);
+}
+
+/// Appends the signed bytes of an aggregate order to an emptied `out`.
+pub fn aggregate(platform: PlatformId, order: &AggregateOrder, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(AGGREGATE_TAG);
+    platform.put(out);
+    Zero::<6>.put(out);
+    order.put(out);
 }
 
 /// Appends the signed bytes of the end of a meter's delegations to an emptied `out`.

@@ -4,14 +4,15 @@
 use types::{
     Allocation, AmendmentTerms, ClientOrderId, Code, ContractTerms, Currency, Delegation,
     DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketControls, MarketDefinition,
-    MarketId, MeterId, MeterRegistration, Money, OfferState, OfferTerms, OrderList, OwnerId, Party,
-    PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RetailerId, Role,
-    Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides, Signature, SlotKey,
-    Timestamp, TradeId, TradingControl, TradingState, UtilityId,
+    MarketId, Member, MemberList, MeterId, MeterRegistration, Money, OfferState, OfferTerms,
+    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
+    PublicKey, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side,
+    Sides, Signature, SlotKey, Timestamp, TradeId, TradingControl, TradingState, UtilityId,
 };
 
-use super::{SnapshotError, TITLE, TITLE_WITH_CHANGES, TITLE_WITH_OFFERS};
+use super::{SnapshotError, Tables};
 use crate::{
+    aggregates::{Aggregate, Part},
     amendments::{Amended, Holding},
     contracts::Offer,
     engine::Engine,
@@ -19,6 +20,7 @@ use crate::{
     limits::Limits,
     lists::{List, ListState},
     orders::{Extra, MARKET, NOBODY, Order, Place, Traits},
+    registry::OWNERS_FROM,
 };
 
 type Outcome<T> = Result<T, SnapshotError>;
@@ -30,13 +32,8 @@ struct Bytes<'a> {
 }
 
 pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
-    let title = snapshot.first_chunk::<20>();
-    let has_changes = title == Some(TITLE_WITH_CHANGES);
-    let has_offers = has_changes || title == Some(TITLE_WITH_OFFERS);
-    if !has_offers && title != Some(TITLE) {
-        return Err(SnapshotError::UnknownFormat);
-    }
-    let mut bytes = Bytes { all: snapshot, at: TITLE.len() };
+    let (tables, at) = Tables::read(snapshot).ok_or(SnapshotError::UnknownFormat)?;
+    let mut bytes = Bytes { all: snapshot, at };
     let mut engine = Engine::new(limits);
     engine.last_seq = Seq::new(bytes.u64()?);
     engine.last_time = Timestamp::from_ns(bytes.i64()?);
@@ -52,13 +49,17 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     }
     bytes.credit(&mut engine)?;
     bytes.lists(&mut engine)?;
-    if has_offers {
+    if tables.has(Tables::OFFERS) {
         bytes.contracts(&mut engine)?;
     }
-    if has_changes {
+    if tables.has(Tables::CHANGES) {
         bytes.changes(&mut engine)?;
         bytes.amended(&mut engine)?;
     }
+    if tables.has(Tables::AGGREGATES) {
+        bytes.aggregates(&mut engine)?;
+    }
+    bytes.check_aggregates(&engine)?;
     let expected = Digest::new(bytes.array()?);
     if bytes.at != snapshot.len() {
         return Err(SnapshotError::TrailingBytes(bytes.at));
@@ -293,9 +294,11 @@ impl Bytes<'_> {
             }
             let side = order.side();
             let book = engine.slots.book_mut(slot.book);
-            let used = book.used_mut(order.meter, side);
-            let more = order.leaves.checked_add(order.filled);
-            *used = self.known(more.and_then(|more| used.checked_add(more)))?;
+            let more = self.known(order.leaves.checked_add(order.filled))?;
+            if !order.traits.has(Traits::AGGREGATE) {
+                let used = book.used_mut(order.meter, side);
+                *used = self.known(used.checked_add(more))?;
+            }
             if !order.is_done() {
                 book.rare.add(order.traits);
             }
@@ -331,7 +334,8 @@ impl Bytes<'_> {
         let slot = self.known(known_slot.then(|| engine.slots.slot(order.slot)))?;
         let levels = engine.registry.market(slot.market).levels;
         let fits = |level| level == MARKET || level < levels;
-        let is_sound = engine.registry.meter(order.meter).is_some()
+        let is_aggregate = order.traits.has(Traits::AGGREGATE) && order.meter.get() == 0;
+        let is_sound = (is_aggregate || engine.registry.meter(order.meter).is_some())
             && fits(order.level)
             && fits(extra.level_sent)
             && order.is_done() == (order.leaves == 0)
@@ -593,5 +597,80 @@ impl Bytes<'_> {
         };
         let all_named = engine.orders.iter().all(|(_, order)| names(engine, order));
         if all_named { Ok(()) } else { Err(self.impossible()) }
+    }
+
+    fn aggregates(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let platform = PlatformId::new(self.u16()?);
+            let list = self.member_list()?;
+            engine.aggregates.lists.push(platform, list);
+        }
+        for _ in 0..self.u32()? {
+            let number = self.u32()?;
+            let known = (1..=engine.orders.len()).contains(&number);
+            let order = *self.known(known.then(|| engine.orders.get(number)))?;
+            self.known(order.traits.has(Traits::AGGREGATE).then_some(()))?;
+            let aggregate = self.aggregate(engine)?;
+            let is_open = engine.slots.slot(order.slot).book != NONE;
+            self.known((is_open != aggregate.parts.is_empty()).then_some(()))?;
+            if is_open {
+                self.hold_members(engine, &order, &aggregate)?;
+            }
+            engine.aggregates.put(order.slot, number, aggregate);
+            if !order.is_done() {
+                engine.desk(order.slot).enlist(number, order.side());
+            }
+        }
+        Ok(())
+    }
+
+    fn member_list(&mut self) -> Outcome<MemberList> {
+        let client_order = ClientOrderId::new(self.u64()?);
+        let (pages, last_page) = (self.u16()?, self.u16()?);
+        let mut list = MemberList::new(client_order);
+        for _ in 0..self.u32()? {
+            let member = Member::new(MeterId::new(self.u32()?), self.u32()?);
+            self.fine(list.append(&[member]))?;
+        }
+        list.pages = pages;
+        list.last_page = last_page;
+        Ok(list)
+    }
+
+    fn aggregate(&mut self, engine: &Engine) -> Outcome<Aggregate> {
+        let (members, list) = (self.u16()?, Digest::new(self.array()?));
+        let mut parts = Vec::new();
+        for _ in 0..self.u32()? {
+            let meter = MeterId::new(self.u32()?);
+            self.known(engine.registry.meter(meter))?;
+            let (leaves, filled, group) = (self.u32()?, self.u32()?, self.u32()?);
+            parts.push(Part { meter, leaves, filled, group });
+        }
+        Ok(Aggregate { members, list, parts })
+    }
+
+    /// The members of an order of an open slot hold what it has open and filled.
+    fn hold_members(&self, engine: &mut Engine, order: &Order, aggregate: &Aggregate) -> Outcome<()> {
+        let sum =
+            |of: fn(&Part) -> u32| aggregate.parts.iter().map(|part| u64::from(of(part))).sum();
+        let sums: [u64; 2] = [sum(|part| part.leaves), sum(|part| part.filled)];
+        let agrees = sums == [u64::from(order.leaves), u64::from(order.filled)];
+        self.known(agrees.then_some(()))?;
+        let book = engine.slots.book_mut(engine.slots.slot(order.slot).book);
+        for part in &aggregate.parts {
+            let group = part.group.checked_sub(OWNERS_FROM).unwrap_or(part.group);
+            self.known((group <= engine.limits.meters_max).then_some(()))?;
+            let used = book.used_mut(part.meter, order.side());
+            let more = part.leaves.checked_add(part.filled);
+            *used = self.known(more.and_then(|more| used.checked_add(more)))?;
+        }
+        Ok(())
+    }
+
+    /// Every aggregate order has its members.
+    fn check_aggregates(&self, engine: &Engine) -> Outcome<()> {
+        let orders = engine.orders.iter().filter(|(_, o)| o.traits.has(Traits::AGGREGATE));
+        let fits = orders.count() == engine.aggregates.iter().len();
+        if fits { Ok(()) } else { Err(self.impossible()) }
     }
 }

@@ -1,12 +1,13 @@
 //! State to bytes: little-endian, lists with their length (`u32`) before them.
 
 use types::{
-    AmendmentTerms, ContractTerms, Delegation, MarketControls, MarketDefinition, MeterRegistration,
-    PartyRegistration, Price, Side, TradeId,
+    AmendmentTerms, ContractTerms, Delegation, MarketControls, MarketDefinition, MemberList,
+    MeterRegistration, PartyRegistration, PlatformId, Price, Side, TradeId,
 };
 
-use super::{TITLE, TITLE_WITH_CHANGES, TITLE_WITH_OFFERS};
+use super::Tables;
 use crate::{
+    aggregates::Aggregate,
     amendments::Amended,
     contracts::Offer,
     engine::Engine,
@@ -21,14 +22,8 @@ use crate::{
 pub(super) struct Bytes(Vec<u8>);
 
 pub(super) fn engine(engine: &Engine) -> Vec<u8> {
-    let has_offers = engine.contracts.made > 0;
-    let has_changes = engine.knows_changes();
-    let title = match (has_offers, has_changes) {
-        (_, true) => TITLE_WITH_CHANGES,
-        (true, false) => TITLE_WITH_OFFERS,
-        (false, false) => TITLE,
-    };
-    let mut bytes = Bytes(title.to_vec());
+    let tables = Tables::of(engine);
+    let mut bytes = Bytes(tables.head());
     bytes.u64(engine.last_seq.get());
     bytes.i64(engine.last_time.ns());
     bytes.u64(engine.trades);
@@ -56,13 +51,17 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
         bytes.i128(account.owed);
     });
     bytes.list(engine.lists.in_order().iter(), Bytes::order_list);
-    if has_offers {
+    if tables.has(Tables::OFFERS) {
         bytes.u64(engine.contracts.made);
         bytes.list(engine.offered_contracts(), Bytes::contract);
     }
-    if has_changes {
+    if tables.has(Tables::CHANGES) {
         bytes.list(engine.offered_changes(), Bytes::change);
         bytes.list(engine.amended.iter(), Bytes::amended);
+    }
+    if tables.has(Tables::AGGREGATES) {
+        bytes.list(engine.aggregates.lists.iter(), Bytes::member_list);
+        bytes.list(engine.aggregates.iter(), Bytes::aggregate);
     }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
@@ -293,6 +292,29 @@ impl Bytes {
             self.u32(holding.slot);
             self.u32(holding.wh);
         }
+    }
+
+    fn member_list(&mut self, (platform, list): (PlatformId, &MemberList)) {
+        self.u16(platform.get());
+        self.u64(list.client_order.get());
+        self.u16(list.pages);
+        self.u16(list.last_page);
+        self.list(list.members().iter(), |bytes, member| {
+            bytes.u32(member.meter.get());
+            bytes.u32(member.wh());
+        });
+    }
+
+    fn aggregate(&mut self, (number, aggregate): (u32, &Aggregate)) {
+        self.u32(number);
+        self.u16(aggregate.members);
+        self.0.extend_from_slice(aggregate.list.as_bytes());
+        self.list(aggregate.parts.iter(), |bytes, part| {
+            bytes.u32(part.meter.get());
+            bytes.u32(part.leaves);
+            bytes.u32(part.filled);
+            bytes.u32(part.group);
+        });
     }
 
     fn order_list(&mut self, list: &List) {

@@ -77,6 +77,10 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::CreditReleased(released) => {
             format!("platform {} owes {} less", released.platform, money(released.amount))
         }
+        Event::MembersListed(listed) => {
+            format!("listed {} of {}", listed.members, listed.client_order)
+        }
+        Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
         Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
     }
 }

@@ -17,6 +17,9 @@
 //!        [version N] [was 2kWh] [was-in HOURS] [with B2] [was-at 4.00]    of a trade that is said to be other than it is
 //! accept %1 [OPTION…] [but 3kWh] [same side]     the first offer, by the other side
 //! decline | withdraw %1 [OPTION…]        by the other side, by who offered it
+//! list 7 S1 2kWh S2 1kWh [page N] [by N] a page of the members of the order that will be number 7
+//! aggregate sell @ 4.10 S1 2kWh S2 1kWh [OPTION…] [unlisted] [members N] [sum 5kWh] [wrong hash]
+//!                                        its pages, unless they are said to be there, then the order
 //! mass cancel SCOPE [by N] [only KEY]    without `by` it is the operator who asks
 //! suspend | kill | resume SCOPE
 //! controls [CONTROL…] [of N]             those not named are off
@@ -94,6 +97,7 @@ impl Stage {
             "depth" => self.depth(words.rest()),
             "indicative" => self.indicative(words.rest()),
             "show" => self.show(words.rest()),
+            "aggregate" => self.aggregate(line),
             _ => {
                 let command = self.parse(line);
                 self.apply(command);
@@ -129,6 +133,7 @@ impl Stage {
             "accept" => self.accept(&mut words),
             "decline" => Command::DeclineContract(self.offer_request(&mut words, false)),
             "withdraw" => Command::WithdrawContract(self.offer_request(&mut words, true)),
+            "list" => super::aggregates::page(&mut words),
             "mass" => self.mass_cancel(&mut words),
             "suspend" => trading(&mut words, TradingState::Suspended),
             "kill" => trading(&mut words, TradingState::Killed),
@@ -191,11 +196,12 @@ impl Stage {
         let expired = events.iter().take_while(|event| say::is_expiry(event)).count();
         let refused = matches!(
             events[expired..],
-            [Event::OrderRejected(_)
-                | Event::CommandRejected(_)
-                | Event::OrderRestated(_)
-                | Event::OrderValidated(_)
-                | Event::ContractRestated(_)]
+            [Event::MemberRefused(_), Event::OrderRejected(_)]
+                | [Event::OrderRejected(_)
+                    | Event::CommandRejected(_)
+                    | Event::OrderRestated(_)
+                    | Event::OrderValidated(_)
+                    | Event::ContractRestated(_)]
         );
         // The refusal of an order of a list means something to the list.
         let order = command.value.new_order();
@@ -290,7 +296,7 @@ impl Stage {
         Command::ValidateOrder(signed)
     }
 
-    fn conditions(&self, words: &mut Words<'_>) -> (TimeInForce, Conditions) {
+    pub(super) fn conditions(&self, words: &mut Words<'_>) -> (TimeInForce, Conditions) {
         let mut time_in_force = TimeInForce::UntilGate;
         let mut expires = Timestamp::from_ns(0);
         if words.flag("ioc") {
@@ -496,7 +502,7 @@ pub(super) fn serving(words: &mut Words<'_>, meter: u32) -> PlatformId {
     PlatformId::new(words.number("by").unwrap_or(if meter % 2 == 1 { 1 } else { 2 }))
 }
 
-fn session(words: &mut Words<'_>) -> SessionId {
+pub(super) fn session(words: &mut Words<'_>) -> SessionId {
     SessionId::new(words.option("session").map_or(1, |word| word.parse().unwrap()))
 }
 

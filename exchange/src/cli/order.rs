@@ -453,6 +453,10 @@ impl Asked<'_> {
                 report.answer().map(|done| done.map_or_else(Answer::Refused, |()| Answer::Done))
             }
             Outbound::MessageRejected(rejected) => Some(Answer::Refused(rejected.reason)),
+            // Of a page; the refusal of an order for a member has a report behind it.
+            Outbound::MembersReport(report) if report.client_order == self.client_order => {
+                RejectReason::from_code(report.reason).map(Answer::Refused)
+            }
             Outbound::GoingAway(_) => Some(Answer::Refused(RejectReason::GoingAway)),
             Outbound::ExecutionReport(_)
             | Outbound::Heartbeat(_)
@@ -465,6 +469,7 @@ impl Asked<'_> {
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
             | Outbound::AmendmentInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => None,
             Outbound::SessionAccepted(_)

@@ -199,6 +199,8 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::ContractRestated(_)
         | Event::AmendmentOffered(_)
         | Event::ContractAmended(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

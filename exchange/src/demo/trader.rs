@@ -314,6 +314,7 @@ impl Trader {
             | Outbound::DeadManSet(_)
             | Outbound::MassCancelled(_)
             | Outbound::AmendmentInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::DelegationReport(_) => {
                 return Err(ClientError::Unexpected.into());
             }

@@ -504,6 +504,7 @@ impl Received {
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
             | Outbound::AmendmentInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)

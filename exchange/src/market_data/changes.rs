@@ -146,6 +146,8 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::ContractRestated(_)
         | Event::AmendmentOffered(_)
         | Event::ContractAmended(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => None,
     }
 }

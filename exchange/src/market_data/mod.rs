@@ -131,6 +131,8 @@ impl MarketData {
             | Event::ContractRestated(_)
             | Event::AmendmentOffered(_)
             | Event::ContractAmended(_)
+            | Event::MembersListed(_)
+            | Event::MemberRefused(_)
             | Event::CommandRejected(_) => None,
         }
     }

@@ -257,6 +257,7 @@ impl OrderStates {
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
             | Outbound::AmendmentInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_) => {}
         }

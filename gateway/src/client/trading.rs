@@ -6,17 +6,18 @@ use ed25519_dalek::{Signer, SigningKey};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use sha2::{Digest as _, Sha256};
 use types::{
-    AmendmentTerms, ClientOrderId, ContractTerms, Delegation, Digest, Energy, MeterId, NewOrder,
-    OfferId, OrderId, PlatformId, PublicKey, ReplaceOrder, Scope, ShardId, Side, Signature,
-    SlotKey,
+    AggregateOrder, AmendmentTerms, ClientOrderId, ContractTerms, Delegation, Digest, Energy,
+    Member, MeterId, NewOrder, OfferId, OrderId, Origin, PlatformId, Price, PublicKey,
+    ReplaceOrder, Scope, SessionId, ShardId, Side, Signature, SlotKey, TimeInForce, Timestamp,
+    members_listing,
 };
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
     frame::FRAME_MESSAGES_MAX,
     inbound::{
         Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
-        MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew,
-        SignedReplace,
+        MassCancel, MembersPage, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke,
+        SignedAggregate, SignedNew, SignedReplace,
     },
     outbound::{AmendmentInvitation, ContractInvitation, SessionAccepted, SessionLimits},
     signing,
@@ -76,6 +77,59 @@ pub fn sign_revocation(
     signing::revocation(meter, number, &mut bytes);
     let signature = Some(Signature::new(key.sign(&bytes).to_bytes()));
     Inbound::RevokeDelegation(Revoke { client_order, number, meter, signature })
+}
+
+/// An aggregate order without its list: what [`sign_aggregate`] adds is its count, sum and hash.
+#[derive(Debug, Clone, Copy)]
+pub struct AggregateTerms {
+    /// The platform's own number for it.
+    pub client_order: ClientOrderId,
+    /// What is traded.
+    pub key: SlotKey,
+    /// Buy or sell.
+    pub side: Side,
+    /// Worst acceptable price.
+    pub limit: Price,
+    /// How long it stays; not fill-or-kill.
+    pub time_in_force: TimeInForce,
+    /// The signature is void after this instant, and an order until a time ends.
+    pub valid_until: Timestamp,
+}
+
+/// An aggregate order with the platform's signature, behind the pages of its members: to be sent in this
+/// order. The members are in rising order of their meters; what is above 65,535 of them is left out, and
+/// above 10,000 refused.
+#[must_use]
+pub fn sign_aggregate(
+    (platform, key): (PlatformId, &SigningKey),
+    terms: &AggregateTerms,
+    members: &[Member],
+) -> Vec<Inbound> {
+    let AggregateTerms { client_order, key: slot, side, limit, time_in_force, valid_until } =
+        *terms;
+    let sum = members.iter().map(|member| u64::from(member.wh())).sum();
+    let order = AggregateOrder {
+        client_order,
+        key: slot,
+        side,
+        time_in_force,
+        limit,
+        quantity: Energy::from_wh(sum),
+        valid_until,
+        members: u16::try_from(members.len()).unwrap_or(u16::MAX),
+        list: Digest::new(Sha256::digest(members_listing(members)).into()),
+    };
+    let mut bytes = Vec::with_capacity(signing::AGGREGATE_SIGNED_BYTES);
+    signing::aggregate(platform, &order, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    // Who sends is the session's to say.
+    let nobody = Origin { platform, session: SessionId::new(0) };
+    let pages = types::MembersPage::of(nobody, client_order, members).map(|page| {
+        let types::MembersPage { client_order, page, members, .. } = page;
+        Inbound::AggregateMembers(MembersPage { client_order, page, members })
+    });
+    let order = Inbound::NewAggregateOrder(SignedAggregate { order, signature });
+    pages.chain([order]).collect()
 }
 
 /// The signature of a meter under the terms of a contract.

@@ -177,6 +177,7 @@ const fn refused_state(request: Request) -> Option<ContractState> {
         | Request::Delegate
         | Request::Revoke
         | Request::Validate
-        | Request::Ask => None,
+        | Request::Ask
+        | Request::ListMembers => None,
     }
 }

@@ -390,6 +390,53 @@ layouts! {
         zero: [u8; 2],
     }
 
+    /// A page of members. Each is its meter and its quantity in Wh, 4 bytes both.
+    MembersPageLayout[144] {
+        client_order: u64,
+        session: u32,
+        platform: u16,
+        page: u16,
+        members: [u8; 128],
+    }
+
+    /// An aggregate order with its evidence.
+    AggregateLayout[152] {
+        signature: [u8; 64],
+        list: [u8; 32],
+        client_order: u64,
+        limit: i64,
+        quantity: u64,
+        valid_until: i64,
+        session: u32,
+        start_minute: u32,
+        minutes: u16,
+        market: u16,
+        platform: u16,
+        members: u16,
+        side: u8,
+        time_in_force: u8,
+        zero: [u8; 6],
+    }
+
+    /// A page of members that was taken.
+    ListedLayout[24] {
+        client_order: u64,
+        session: u32,
+        platform: u16,
+        page: u16,
+        members: u16,
+        zero: [u8; 6],
+    }
+
+    /// The member that an aggregate order is refused for.
+    MemberRefusedLayout[24] {
+        client_order: u64,
+        session: u32,
+        meter: u32,
+        platform: u16,
+        zero: [u8; 6],
+    }
+
     /// Who may trade.
     TradingLayout[8] {
         scope_number: u32,

@@ -107,6 +107,8 @@ kinds! {
     28 WithdrawContract(types::OfferRequest),
     31 OfferAmendment(types::OfferAmendment),
     32 AcceptAmendment(types::AcceptAmendment),
+    33 AggregateMembers(types::MembersPage),
+    34 NewAggregateOrder(types::NewAggregateOrder),
     ;
     19 PassTime,
 }
@@ -143,6 +145,8 @@ kinds! {
     155 ContractRestated(types::ContractRestated),
     157 AmendmentOffered(types::AmendmentOffered),
     158 ContractAmended(types::ContractAmended),
+    160 MembersListed(types::MembersListed),
+    161 MemberRefused(types::MemberRefused),
 }
 
 /// Bytes of the records of an entry.

@@ -14,9 +14,10 @@ use types::{
     CommandRejected, ContractAgreed, ContractAmended, ContractEnded, ContractOffered,
     ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder, DelegatedReplace,
     DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel, MassCancelled,
-    MeterDelegated, MeterRegistration, OfferAmendment, OfferContract, OfferRequest, OrderAccepted,
-    OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    OrderValidated, PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
+    MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
+    NewAggregateOrder, OfferAmendment, OfferContract, OfferRequest, OrderAccepted, OrderCancelled,
+    OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated,
+    PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
     SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
 };
 
@@ -149,6 +150,8 @@ kinds! {
     "withdraw_contract" 24 WithdrawContract(OfferRequest),
     "offer_amendment" 160 OfferAmendment(OfferAmendment),
     "accept_amendment" 168 AcceptAmendment(AcceptAmendment),
+    "aggregate_members" 144 AggregateMembers(MembersPage),
+    "new_aggregate_order" 152 NewAggregateOrder(NewAggregateOrder),
     ; "pass_time" PassTime
 }
 
@@ -183,6 +186,8 @@ kinds! {
     "contract_restated" 32 ContractRestated(ContractRestated),
     "amendment_offered" 104 AmendmentOffered(AmendmentOffered),
     "contract_amended" 112 ContractAmended(ContractAmended),
+    "members_listed" 24 MembersListed(MembersListed),
+    "member_refused" 24 MemberRefused(MemberRefused),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 use types::{
-    AcceptAmendment, AcceptContract, AmendmentOffered, AmendmentTerms, AuctionResult, CallExtended,
-    ClientOrderId, CommandRejected, Conditions, ContractAgreed, ContractAmended, ContractEnded,
-    ContractOffered, ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency,
-    DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot,
-    FreezeSlot, MarketControls, MarketDefinition, MassCancel, MassCancelled, MeterDelegated,
-    MeterRegistration, NewOrder, OfferAmendment, OfferContract, OfferRequest, OrderAccepted,
+    AcceptAmendment, AcceptContract, AggregateOrder, AmendmentOffered, AmendmentTerms,
+    AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions, ContractAgreed,
+    ContractAmended, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
+    CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
+    DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
+    MassCancelled, MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
+    NewAggregateOrder, NewOrder, OfferAmendment, OfferContract, OfferRequest, OrderAccepted,
     OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest,
     OrderRestated, OrderValidated, Origin, Party, PartyRegistration, ReduceOrder, ReplaceOrder,
     RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
@@ -165,6 +166,19 @@ fields! {
         all origin "", one client_order "client_order", one offer "offer", one state "state",
         one trade "trade", one side "side",
     }
+    MembersPage {
+        all origin "", one client_order "client_order", one page "page", one members "members",
+    }
+    AggregateOrder {
+        one client_order "client_order", all key "", one side "side",
+        one time_in_force "time_in_force", one limit "limit_micros", one quantity "quantity_wh",
+        one valid_until "valid_until_ns", one members "members", one list "list",
+    }
+    NewAggregateOrder { all origin "", all order "", one signature "signature", }
+    MembersListed {
+        all origin "", one client_order "client_order", one page "page", one members "members",
+    }
+    MemberRefused { all origin "", one client_order "client_order", one meter "meter", }
     OrderRequest { all origin "", one client_order "client_order", one order "order", }
     ReduceOrder { all origin "", one client_order "client_order", one order "order", one by "by_wh", }
     TradingControl { one scope "scope", one state "state", }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 use types::{
     Allocation, CancelReason, ClientOrderId, Code, Digest, Energy, KeyId, Lead, ListKind, MarketId,
-    MeterId, Money, OfferId, OfferState, OrderId, OrderKind, OwnerId, Phase, PlatformId, Power,
-    Price, PriceRule, PublicKey, RejectReason, Request, RetailerId, Role, Scope, SelfTradeAction,
-    SelfTradeScope, Seq, SessionId, Side, Sides, Signature, TimeInForce, Timestamp, TradeId,
-    TradingState, UtilityId,
+    Member, MeterId, Money, OfferId, OfferState, OrderId, OrderKind, OwnerId, PAGE_MEMBERS_MAX,
+    Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Request, RetailerId, Role,
+    Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides, Signature, TimeInForce,
+    Timestamp, TradeId, TradingState, UtilityId,
 };
 
 use super::Field;
@@ -167,6 +167,7 @@ words! {
         "activate" Activate, "mass_cancel" MassCancel, "delegate" Delegate, "revoke" Revoke,
         "validate" Validate, "ask" Ask,
         "offer" Offer, "accept" Accept, "decline" Decline, "withdraw" Withdraw,
+        "list_members" ListMembers,
     }
     OfferState: "where an offer stands" {
         "open" Open, "agreed" Agreed, "declined" Declined, "withdrawn" Withdrawn,
@@ -176,6 +177,30 @@ words! {
         "requested" Requested, "immediate_or_cancel" ImmediateOrCancel, "self_trade" SelfTrade,
         "gate_closed" GateClosed, "expired" Expired, "fill_or_kill" FillOrKill,
         "mass_cancel" MassCancel, "killed" Killed, "no_liquidity" NoLiquidity, "list" List,
+        "trade_limit" TradeLimit,
+    }
+}
+
+/// Meters and watt-hours: `7:1500 9:800`.
+impl Field for [Member; PAGE_MEMBERS_MAX] {
+    const EXPECTED: &'static str = "at most 16 pairs of a meter, `:` and watt-hours";
+
+    fn value(&self) -> Value {
+        let last = self.iter().rposition(|member| !member.is_empty());
+        let listed = self.iter().take(last.map_or(0, |last| last.saturating_add(1)));
+        let pairs: Vec<String> =
+            listed.map(|member| format!("{}:{}", member.meter, member.wh())).collect();
+        Value::from(pairs.join(" "))
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        let mut members = [Member::default(); PAGE_MEMBERS_MAX];
+        let mut pairs = value.as_str()?.split_ascii_whitespace();
+        for (member, pair) in members.iter_mut().zip(pairs.by_ref()) {
+            let (meter, wh) = pair.split_once(':')?;
+            *member = Member::new(meter.parse().ok()?, wh.parse().ok()?);
+        }
+        pairs.next().is_none().then_some(members)
     }
 }
 

@@ -1,17 +1,23 @@
 //! Stops 1 to 11: what a journal entry says about the order's way through the exchange.
 
+use std::collections::BTreeMap;
+
 use types::{
-    AmendmentOffered, CancelReason, Command, ContractOffered, Event, Origin, PlatformId, Request,
-    Sequenced, TradeSide,
+    AmendmentOffered, CancelReason, Command, ContractOffered, Event, MemberList, NewAggregateOrder,
+    Origin, PlatformId, Request, Seq, Sequenced, TradeSide,
 };
 use wire::{FeedItem, FeedMessage};
 
 use super::{Moment, Row, Status, stops::stop};
 use crate::evidence::{Frame, Keys, meters_own, verifies};
 use crate::fields::{command_fields, command_name, event_fields, words};
+use crate::members;
+
+/// What signatures are checked with: keys, frames, and lists of members by the places of their orders.
+pub(super) type Proofs<'a> = (&'a Keys, &'a [Frame], &'a BTreeMap<Seq, MemberList>);
 
 /// The rows of one entry.
-pub(super) fn rows(moment: &Moment, keys: &Keys, frames: &[Frame]) -> Vec<Row> {
+pub(super) fn rows(moment: &Moment, proofs: Proofs<'_>) -> Vec<Row> {
     let row = |number, status, text| Row {
         stop: stop(number),
         seq: moment.command.seq,
@@ -26,7 +32,7 @@ pub(super) fn rows(moment: &Moment, keys: &Keys, frames: &[Frame]) -> Vec<Row> {
         let nothing = "the edge keeps nothing of what it lets pass".to_owned();
         rows.push(row(1, Status::NotRecorded, nothing.clone()));
         rows.push(recorded(2, words(command_fields(&moment.command).iter().skip(2))));
-        rows.push(recorded(3, evidence(&moment.command, origin, (keys, frames))));
+        rows.push(recorded(3, evidence(&moment.command, origin, proofs)));
         rows.push(row(4, Status::NotRecorded, nothing));
     }
     rows.push(recorded(5, source(&moment.command.value, sender).to_owned()));
@@ -64,9 +70,12 @@ const fn source(command: &Command, sender: Option<Origin>) -> &'static str {
 fn evidence(
     command: &Sequenced<Command>,
     origin: Origin,
-    (keys, frames): (&Keys, &[Frame]),
+    (keys, frames, lists): Proofs<'_>,
 ) -> String {
     let mut bytes = Vec::new();
+    if let Command::NewAggregateOrder(new) = &command.value {
+        return platforms_own(new, keys, lists.get(&command.seq));
+    }
     if let Some((meter, signature)) = meters_own(&command.value, &mut bytes) {
         let Some((key, registered)) = keys.meter(meter) else {
             return format!("meter {meter} is not registered");
@@ -93,6 +102,29 @@ fn evidence(
          {registered}",
         frame.seq,
         frame.signed.orders,
+        says(verdict)
+    )
+}
+
+/// What proves an aggregate order: its platform's signature, and the list of its members.
+fn platforms_own(new: &NewAggregateOrder, keys: &Keys, list: Option<&MemberList>) -> String {
+    let platform = new.origin.platform;
+    let (Some((key, registered)), Some(verdict)) =
+        (keys.platform(platform), keys.verify_aggregate(new, &mut Vec::new()))
+    else {
+        return format!("platform {platform} is not registered");
+    };
+    let members = match list {
+        None => "no list of its members was taken".to_owned(),
+        Some(list) if members::hash(list.members()) == new.order.list => {
+            let pairs = list.members().iter().map(|m| format!("{}:{}", m.meter, m.wh()));
+            let listed = pairs.collect::<Vec<_>>().join(" ");
+            format!("{} members as it names them, in Wh: {listed}", list.count())
+        }
+        Some(_) => "other members than it names".to_owned(),
+    };
+    format!(
+        "the signature {} under key {key} of platform {platform}, registered at {registered}; {members}",
         says(verdict)
     )
 }
@@ -138,6 +170,18 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         }
         Event::ContractEnded(ended) => {
             return [ended.offerer, ended.invited].map(|to| contract(ended.state.name(), to));
+        }
+        Event::MembersListed(listed) => {
+            return [
+                Some(format!("page of members for platform {}", listed.origin.platform)),
+                None,
+            ];
+        }
+        Event::MemberRefused(refused) => {
+            return [
+                Some(format!("member refused for platform {}", refused.origin.platform)),
+                None,
+            ];
         }
         Event::ContractRestated(restated) => {
             return [contract(restated.state.name(), restated.origin.platform), None];
@@ -189,6 +233,7 @@ const fn rejection(request: Request) -> &'static str {
         Request::Accept => "acceptance refused",
         Request::Decline => "decline refused",
         Request::Withdraw => "withdrawal refused",
+        Request::ListMembers => "page of members refused",
     }
 }
 

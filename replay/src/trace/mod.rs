@@ -7,15 +7,17 @@ mod stops;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use journal::{Entry, JournalError, Position};
 use settlement::SettlementError;
-use types::{About, Command, Event, OrderId, Seq, Sequenced, Trade, TradeId};
+use types::{About, Command, Event, MemberList, OrderId, Seq, Sequenced, Trade, TradeId};
 
 use crate::evidence::{Frame, Frames, Keys};
+use crate::members::Members;
 pub use stops::{STOPS, Stop};
 
 /// What a trace is about.
@@ -111,6 +113,9 @@ struct Found {
     /// Frames on their way, and those with an order that the trace is about.
     frames: Frames,
     signed: Vec<Frame>,
+    /// Lists of members on their way, and those of aggregate orders that the trace is about.
+    members: Members,
+    listed: BTreeMap<Seq, MemberList>,
     last_order: OrderId,
     last_trade: TradeId,
 }
@@ -127,7 +132,7 @@ pub fn trace(journal: &Path, settlement: &Path, subject: Subject) -> Result<Vec<
     };
     let mut rows = Vec::new();
     for moment in &found.moments {
-        rows.extend(entry::rows(moment, &found.keys, &found.signed));
+        rows.extend(entry::rows(moment, (&found.keys, &found.signed, &found.listed)));
     }
     rows.extend(settled::rows(settlement, &trades)?);
     Ok(rows)
@@ -208,6 +213,7 @@ impl Found {
         is_about: &dyn Fn(&Command, Option<&Event>) -> bool,
     ) {
         self.keys.learn(entry);
+        let list = self.members.take(entry);
         let command = &entry.command.value;
         let mut events = Vec::new();
         for (index, event) in entry.events.iter().enumerate() {
@@ -223,6 +229,7 @@ impl Found {
         if !events.is_empty() || is_about(command, None) {
             let caused = entry.events.len();
             self.moments.push(Moment { command: entry.command, position, events, caused });
+            self.listed.extend(list.map(|list| (entry.command.seq, list)));
         }
         // A frame that is not whole is no evidence, and the rows say so.
         if let Ok(Some(frame)) = self.frames.take(&entry.command) {
@@ -279,6 +286,8 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::ContractRestated(_)
         | Event::AmendmentOffered(_)
         | Event::ContractAmended(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

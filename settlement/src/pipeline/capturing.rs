@@ -109,6 +109,8 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
         | Event::AmendmentOffered(_)
+        | Event::MembersListed(_)
+        | Event::MemberRefused(_)
         | Event::CommandRejected(_) => false,
     }
 }
@@ -167,6 +169,8 @@ impl Work<'_> {
                 | Event::ContractEnded(_)
                 | Event::ContractRestated(_)
                 | Event::AmendmentOffered(_)
+                | Event::MembersListed(_)
+                | Event::MemberRefused(_)
                 | Event::CommandRejected(_) => {}
             }
         }

@@ -280,6 +280,9 @@ impl Plan {
             | Command::WithdrawContract(_)
             | Command::OfferAmendment(_)
             | Command::AcceptAmendment(_)
+            // Nor are platforms' keys at hand, and its members' delegations were not entered.
+            | Command::AggregateMembers(_)
+            | Command::NewAggregateOrder(_)
             | Command::PassTime => return Ok(None),
         }))
     }
@@ -606,6 +609,7 @@ impl Session {
             | Outbound::ContractReport(_)
             | Outbound::ContractInvitation(_)
             | Outbound::AmendmentInvitation(_)
+            | Outbound::MembersReport(_)
             | Outbound::DelegationReport(_)
             | Outbound::ResumeComplete(_)
             | Outbound::ResumeTooOld(_)

@@ -1,5 +1,6 @@
 //! Between the values of the exchange and their layouts. Every code is checked on the way back.
 
+mod aggregates;
 mod amendments;
 mod contracts;
 mod controls;
