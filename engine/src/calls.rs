@@ -35,7 +35,9 @@ impl Engine {
         if self.last_time > market.definition.gate_closes_after(key.slot) {
             return Err(RejectReason::GateClosed);
         }
-        self.slots.open(key, index, market)
+        self.slots.open(key, index, market)?;
+        self.limit_opened(key);
+        Ok(())
     }
 
     /// Ends entry into a call. The instant of the auction follows from the seed.
@@ -177,6 +179,7 @@ impl Engine {
             Ok(index) => {
                 self.expire_slot(index, events);
                 self.close_offers(index, events);
+                self.release_limits(index);
                 self.slots.close(index);
                 events.push(phase_changed(key, Phase::Closed));
             }

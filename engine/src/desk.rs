@@ -11,6 +11,7 @@ use crate::{
     book::Book,
     credit::{Credit, amount, exposure},
     engine::Engine,
+    grid::Grid,
     orders::{Order, OrderLog, Place, Traits},
     plain::write,
     registry::Market,
@@ -24,6 +25,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) book: &'a mut Book,
     pub(crate) market: &'a Market,
     pub(crate) credit: &'a mut Credit,
+    pub(crate) grid: &'a mut Grid,
     pub(crate) trades: &'a mut u64,
     pub(crate) slot: &'a mut Slot,
 }
@@ -38,6 +40,7 @@ impl Engine {
             book,
             market: self.registry.market(slot.market),
             credit: &mut self.credit,
+            grid: &mut self.grid,
             trades: &mut self.trades,
             slot,
         }
@@ -110,6 +113,22 @@ impl Desk<'_> {
         exposure(side, self.market.worst_price(side, level))
     }
 
+    /// A meter has more open or traded: what counts against its capacity counts at its place too.
+    #[inline(always)]
+    pub(crate) fn count_more(&mut self, meter: MeterId, side: Side, more: u32) {
+        if self.slot.is_limited {
+            self.grid.add(self.slot.key.slot, (meter, side), more);
+        }
+    }
+
+    /// A meter has less open or traded.
+    #[inline(always)]
+    pub(crate) fn count_less(&mut self, meter: MeterId, side: Side, less: u32) {
+        if self.slot.is_limited {
+            self.grid.take(self.slot.key.slot, (meter, side), less);
+        }
+    }
+
     /// Puts an open order at the end of its queue.
     #[inline(always)]
     pub(crate) fn rest(&mut self, number: u32) {
@@ -154,6 +173,8 @@ impl Desk<'_> {
         let side = order.side();
         let used = self.book.used_mut(order.meter, side);
         *used = *used - order.leaves + quantity;
+        self.count_less(order.meter, side, order.leaves);
+        self.count_more(order.meter, side, quantity);
         let before = amount(self.exposure(side, order.level), order.leaves);
         let after = amount(self.exposure(side, level), quantity);
         if let Some(reserved) = self.credit.reserved_mut(self.slot.market, order.platform) {
@@ -169,6 +190,7 @@ impl Desk<'_> {
             self.book.rare.add(traits);
         }
         *self.book.used_mut(party.meter, party.side) += party.leaves;
+        self.count_more(party.meter, party.side, party.leaves);
         if group != 0 {
             *self.book.open_mut(group, party.side) += 1;
         }
@@ -192,6 +214,7 @@ impl Desk<'_> {
             self.book.outside.remove(&number);
         }
         *self.book.used_mut(meter, side) -= leaves;
+        self.count_less(meter, side, leaves);
         self.finish(number, group, side);
         let per_wh = self.exposure(side, level);
         if let Some(reserved) = self.credit.reserved_mut(self.slot.market, platform) {

@@ -38,14 +38,19 @@
 //!     remembered and, by number: number (`u64`), state, side that offers, platform that offers, its
 //!     number of the request, platform that is invited, trade or 0 (`u64`), the signature, the terms: slot
 //!     key, buyer, seller, price, quantity, reference (`u64`), last instant. Remembered are contracts of
-//!     slots that are not closed and, of the same, other offers whose last instant has not passed.
+//!     slots that are not closed and, of the same, other offers whose last instant has not passed;
+//! 12. only where a utility ever said where a meter hangs, or a limit of the grid is in force: the count of
+//!     such meters and, by number: number, the count of moments and, by time: minute (`u32`), revision
+//!     (`u32`), zone and feeder (text, or zero); the count of limits in force, those of slots that have not
+//!     begun, and, by slot, place and side: start minute, minutes, utility, zone, feeder (or zero), side,
+//!     revision (`u32`), limit.
 //!
 //! The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
 use sha2::{Digest as _, Sha256};
 use types::{
     Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration, OrderList,
-    PartyRegistration, Phase, PlatformId, Price, Side, SlotKey,
+    PartyRegistration, Phase, PlaceName, PlatformId, Price, Side, SlotKey,
 };
 
 use crate::{
@@ -122,6 +127,10 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     // Nor does one without contracts.
     if engine.contracts.made > 0 {
         listing.offers(engine);
+    }
+    // Nor one without a grid.
+    if !engine.grid.is_empty(engine.last_time) {
+        listing.grid(engine);
     }
     listing.finish()
 }
@@ -366,6 +375,35 @@ impl Listing {
         self.i64(delegation.valid_from.ns());
         self.i64(delegation.valid_until.ns());
         self.u64(delegation.key.get());
+    }
+
+    fn grid(&mut self, engine: &Engine) {
+        self.u32(next_index(engine.grid.places().len()));
+        for (meter, points) in engine.grid.places() {
+            self.u32(meter.get());
+            self.u32(next_index(points.len()));
+            for point in points {
+                self.u32(point.from_minute);
+                self.u32(point.revision);
+                self.name(point.zone);
+                self.name(point.feeder);
+            }
+        }
+        self.u32(next_index(engine.grid.limits(engine.last_time).count()));
+        for (slot, place, side, (revision, limit)) in engine.grid.limits(engine.last_time) {
+            self.u32(slot.start_minute());
+            self.u16(slot.minutes());
+            self.u16(place.utility.get());
+            self.name(Some(place.zone));
+            self.name(place.feeder);
+            self.u8(side.code());
+            self.u32(revision);
+            self.u64(limit);
+        }
+    }
+
+    fn name(&mut self, name: Option<PlaceName>) {
+        self.0.update(name.map_or([0; 16], |name| *name.padded()));
     }
 
     fn offers(&mut self, engine: &Engine) {

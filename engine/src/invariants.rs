@@ -45,6 +45,7 @@ impl Engine {
         }
         assert!(found == self.orders.open(), "open orders are in no book");
         self.check_offers();
+        self.check_counters();
         for ((market, platform), summed) in self.accounts() {
             let counted = self.credit.account(market, platform).copied().unwrap_or_default();
             let reserved = if summed.limit.is_some() { summed.reserved } else { 0 };

@@ -1,7 +1,7 @@
 //! The whole state as bytes, and back.
 //!
 //! A snapshot holds what cannot be worked out again: the registry, delegations, the slots, every order with its
-//! extra, the order of each queue, credit, lists, counted trades and, where there ever were any, offers of contracts. Ladders, what stands outside,
+//! extra, the order of each queue, credit, lists, counted trades and, where there ever were any, offers of contracts, places of meters and limits of the grid. Ladders, what stands outside,
 //! used capacity, counts, expiries and the table of platforms' numbers are built anew. It ends with
 //! the digest of the state, and [`Engine::restore`] compares: a snapshot restores to exactly the
 //! state it was taken of, or not at all.
@@ -22,6 +22,8 @@ use crate::{engine::Engine, limits::Limits};
 const TITLE: &[u8; 20] = b"gridcross snapshot 2";
 /// First bytes of one of an engine that was ever offered a contract.
 const TITLE_WITH_OFFERS: &[u8; 20] = b"gridcross snapshot 3";
+/// First bytes of one of an engine that knows of the grid, and of offers or none.
+const TITLE_WITH_GRID: &[u8; 20] = b"gridcross snapshot 4";
 
 /// Why bytes are not a snapshot of this engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

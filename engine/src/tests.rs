@@ -13,6 +13,7 @@ mod credit;
 mod delegations;
 mod entry;
 mod expiry;
+mod grid;
 mod iceberg;
 mod limits;
 mod many;

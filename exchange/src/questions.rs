@@ -65,6 +65,12 @@ pub struct ScheduleRow {
     pub injection_limit_wh: Option<u64>,
     /// The lowest limit on withdrawal.
     pub withdrawal_limit_wh: Option<u64>,
+    /// What the limits on injection leave beyond the schedule; open orders use it too.
+    pub injection_headroom_wh: Option<u64>,
+    /// What the limits on withdrawal leave.
+    pub withdrawal_headroom_wh: Option<u64>,
+    /// Whether the exchange has confirmed these limits, and refuses what exceeds them.
+    pub limits_in_force: Option<bool>,
 }
 
 /// What is scheduled on a utility's wires.
@@ -91,27 +97,37 @@ pub struct MissingRow {
     pub why: String,
 }
 
-/// A line about a contract that is new, or that a curtailment leaves less.
+/// A line about a contract that is new, or that a curtailment leaves less; or about a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeRow {
     /// Ask for what comes after it.
     pub notice: u64,
-    /// `negotiated` or `curtailed`.
+    /// `negotiated` or `curtailed`; `limit_in_force` or `limit_refused`.
     pub what: String,
-    /// The contract.
+    /// The contract; 0 of a limit.
     pub contract: u64,
     /// Start of the slot.
     pub slot_start: String,
     /// Duration of the slot.
     pub minutes: u16,
-    /// The curtailed side: `buy` or `sell`.
+    /// The curtailed or limited side: `buy` or `sell`.
     pub side: String,
-    /// Its meter.
+    /// Its meter; 0 of a limit.
     pub meter: u32,
-    /// What was contracted, in Wh.
+    /// What was contracted, in Wh; open and traded when a limit came into force.
     pub contracted_wh: u64,
-    /// The most it may still move, in Wh.
+    /// The most it may still move, in Wh; the limit.
     pub allowed_wh: u64,
+    /// The zone of a limit.
+    pub zone: Option<String>,
+    /// Its feeder.
+    pub feeder: Option<String>,
+    /// The position since which it is in force.
+    pub since: Option<u64>,
+    /// Of which shard, from 1.
+    pub shard: Option<String>,
+    /// Why it was refused.
+    pub reason: Option<String>,
 }
 
 /// A line about a document that was kept.
@@ -365,8 +381,15 @@ fn schedule_rows(answer: &ScheduleAnswer) -> ScheduleRows {
             injection_wh: line.injection.wh(),
             withdrawal_wh: line.withdrawal.wh(),
             contracts: line.contracts,
-            injection_limit_wh: line.injection_limit.map(types::Energy::wh),
-            withdrawal_limit_wh: line.withdrawal_limit.map(types::Energy::wh),
+            injection_limit_wh: line.injection_limit.map(|limit| limit.limit.wh()),
+            withdrawal_limit_wh: line.withdrawal_limit.map(|limit| limit.limit.wh()),
+            injection_headroom_wh: line.injection_limit.map(|limit| limit.headroom.wh()),
+            withdrawal_headroom_wh: line.withdrawal_limit.map(|limit| limit.headroom.wh()),
+            limits_in_force: [line.injection_limit, line.withdrawal_limit]
+                .into_iter()
+                .flatten()
+                .map(|limit| limit.in_force)
+                .reduce(|one, other| one && other),
         }
     };
     ScheduleRows { serial: answer.serial, lines: answer.lines.iter().map(line).collect() }
@@ -390,11 +413,16 @@ fn missing_row(line: &MissingReadings) -> MissingRow {
 
 fn notice_row(notice: &Notice) -> NoticeRow {
     let (slot_start, minutes) = slot_of(notice.slot);
+    let limit = notice.limit;
+    let since = limit.and_then(|limit| limit.since.ok());
+    let reason = limit.and_then(|limit| limit.since.err());
     NoticeRow {
         notice: notice.number,
         what: match notice.kind {
             NoticeKind::Negotiated => "negotiated",
             NoticeKind::Curtailed => "curtailed",
+            NoticeKind::Limit if reason.is_some() => "limit_refused",
+            NoticeKind::Limit => "limit_in_force",
         }
         .to_owned(),
         contract: notice.contract.get(),
@@ -404,6 +432,11 @@ fn notice_row(notice: &Notice) -> NoticeRow {
         meter: notice.meter.get(),
         contracted_wh: notice.contracted.wh(),
         allowed_wh: notice.allowed.wh(),
+        zone: limit.map(|limit| limit.zone.to_string()),
+        feeder: limit.and_then(|limit| limit.feeder).map(|feeder| feeder.to_string()),
+        since: since.map(|(_, since)| since.get()),
+        shard: since.map(|(shard, _)| shard.to_string()),
+        reason: reason.map(|reason| reason.name().to_owned()),
     }
 }
 

@@ -217,6 +217,9 @@ impl Schedule {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::PlaceNoted(_)
+            | Event::GridLimitSet(_)
+            | Event::GridRefused(_)
             | Event::CreditReleased(_) => {}
         }
     }

@@ -592,6 +592,9 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -651,7 +654,8 @@ fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
         | CancelReason::MassCancel
         | CancelReason::Killed
         | CancelReason::NoLiquidity
-        | CancelReason::List => ExecType::Cancelled,
+        | CancelReason::List
+        | CancelReason::GridLimit => ExecType::Cancelled,
     };
     let report = ExecutionReport {
         client_order: cancelled.client_order,

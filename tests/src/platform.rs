@@ -412,6 +412,7 @@ fn told_report(report: &ExecutionReport) -> String {
         Some(CancelReason::Killed) => "killed",
         Some(CancelReason::NoLiquidity) => "no_liquidity",
         Some(CancelReason::List) => "list",
+        Some(CancelReason::GridLimit) => "grid_limit",
         None => "without a reason",
     };
     let rejected =

@@ -4,6 +4,7 @@ use crate::{
     contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
+    grid::{GridLimit, PlaceNote},
     identity::{KeyId, Signature},
     ids::{ClientOrderId, MeterId, OfferId, OrderId, PlatformId, Seq, SessionId},
     market::MarketDefinition,
@@ -282,6 +283,10 @@ pub enum Command {
     DeclineContract(OfferRequest),
     /// Who offered a contract takes it back.
     WithdrawContract(OfferRequest),
+    /// Where a meter hangs.
+    NotePlace(PlaceNote),
+    /// How much may be traded at a place.
+    SetGridLimit(GridLimit),
 }
 
 impl Command {
@@ -340,6 +345,8 @@ impl Command {
             | Self::SetTrading(_)
             | Self::SetCredit(_)
             | Self::ReleaseCredit(_)
+            | Self::NotePlace(_)
+            | Self::SetGridLimit(_)
             | Self::PassTime => None,
         }
     }
@@ -377,6 +384,8 @@ impl Command {
             | Self::SetTrading(_)
             | Self::SetCredit(_)
             | Self::ReleaseCredit(_)
+            | Self::NotePlace(_)
+            | Self::SetGridLimit(_)
             | Self::PassTime => ClientOrderId::new(0),
         }
     }
@@ -442,6 +451,8 @@ impl Command {
             | Self::SetTrading(_)
             | Self::SetCredit(_)
             | Self::ReleaseCredit(_)
+            | Self::NotePlace(_)
+            | Self::SetGridLimit(_)
             | Self::PassTime => About::Everything,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     contract::{ContractAgreed, ContractEnded, ContractOffered, ContractRestated},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
+    grid::{GridLimitSet, GridRefused, PlaceNoted},
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
     market::{MarketDefinition, Phase},
     order::Side,
@@ -108,6 +109,8 @@ pub enum CancelReason {
     NoLiquidity = 8,
     /// Another order of its block or basket was refused, cancelled or could not fill.
     List = 9,
+    /// The grid allows less at its meter's place than was open and traded there.
+    GridLimit = 11,
 }
 
 impl CancelReason {
@@ -125,6 +128,7 @@ impl CancelReason {
             7 => Some(Self::Killed),
             8 => Some(Self::NoLiquidity),
             9 => Some(Self::List),
+            11 => Some(Self::GridLimit),
             _ => None,
         }
     }
@@ -420,6 +424,12 @@ pub enum Event {
     ContractEnded(ContractEnded),
     /// An offer or acceptance sent again.
     ContractRestated(ContractRestated),
+    /// A meter hangs at a place.
+    PlaceNoted(PlaceNoted),
+    /// A limit of a place is in force.
+    GridLimitSet(GridLimitSet),
+    /// A place or a limit was refused.
+    GridRefused(GridRefused),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

@@ -1,9 +1,10 @@
 //! The trade feed: what became durable, in order, from any position on.
 
 use types::{
-    AuctionResult, Code, Currency, Digest, Energy, Event, Lead, MarketDefinition, MarketId,
-    MeterId, MeterRegistration, OrderId, OwnerId, Party, PartyRegistration, Phase, PlatformId,
-    Power, Price, PriceRule, PublicKey, RetailerId, Seq, ShardId, Side, SlotKey, SlotPhaseChanged,
+    AuctionResult, Code, Currency, DeliverySlot, Digest, Energy, Event, GridLimit, GridLimitSet,
+    GridPlace, GridRefused, Lead, MarketDefinition, MarketId, MeterId, MeterRegistration, OrderId,
+    OwnerId, Party, PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId, Power, Price,
+    PriceRule, PublicKey, RejectReason, RetailerId, Seq, ShardId, Side, SlotKey, SlotPhaseChanged,
     Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
 };
 
@@ -122,6 +123,63 @@ layout! {
 }
 layout! { At<AuctionResult> { place: Place, body: AuctionResult, } }
 layout! { At<Trade> { place: Place, body: Trade, } }
+layout! {
+    PlaceNote {
+        number: u64,
+        meter: MeterId,
+        from_minute: u32,
+        zone: Option<Code<16>>,
+        feeder: Option<Code<16>>,
+        revision: u32,
+    }
+}
+layout! { PlaceNoted { note: PlaceNote, cancelled: u32, complete: bool, zero 7, } }
+layout! { GridPlace { zone: Code<16>, feeder: Option<Code<16>>, utility: UtilityId, } }
+
+/// As in the key of a book, without the market.
+impl Field for DeliverySlot {
+    const SIZE: usize = 6;
+    const NAME: &'static str = "slot";
+    fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
+        vec![
+            ("slot_minutes".to_owned(), 2, "u16"),
+            ("slot_start (minutes since 1970 UTC)".to_owned(), 4, "u32"),
+        ]
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        self.minutes().put(out);
+        self.start_minute().put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let minutes = u16::take(bytes)?;
+        let start = u32::take(bytes)?;
+        Self::new(start, minutes).map_err(|_| DecodeError::BadField("DeliverySlot"))
+    }
+}
+layout! {
+    GridLimit {
+        number: u64,
+        limit: Energy,
+        place: GridPlace,
+        slot: DeliverySlot,
+        revision: u32,
+        side: Side,
+        zero 3,
+    }
+}
+layout! {
+    GridLimitSet {
+        limit: GridLimit,
+        used: Energy,
+        cancelled: u32,
+        complete: bool,
+        zero 3,
+    }
+}
+layout! { GridRefused { number: u64, reason: RejectReason, zero 6, } }
+layout! { At<PlaceNoted> { place: Place, body: PlaceNoted, } }
+layout! { At<GridLimitSet> { place: Place, body: GridLimitSet, } }
+layout! { At<GridRefused> { place: Place, body: GridRefused, } }
 
 /// Asks for everything after a position of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +240,12 @@ messages! {
         Trade(At<Trade>) = 135, 136;
         /// A call ended.
         AuctionUncrossed(At<AuctionResult>) = 136, 128;
+        /// A utility's word where a meter hangs has reached the books.
+        PlaceNoted(At<PlaceNoted>) = 143, 96;
+        /// A utility's limit of a zone or feeder is in force.
+        GridLimitSet(At<GridLimitSet>) = 144, 112;
+        /// What a utility said of its wires came too late, or is outdated.
+        GridRefused(At<GridRefused>) = 145, 48;
     }
 }
 
@@ -197,6 +261,9 @@ impl FeedMessage {
             Event::SlotPhaseChanged(body) => Some(Self::SlotPhaseChanged(At { place, body })),
             Event::Trade(body) => Some(Self::Trade(At { place, body })),
             Event::AuctionUncrossed(body) => Some(Self::AuctionUncrossed(At { place, body })),
+            Event::PlaceNoted(body) => Some(Self::PlaceNoted(At { place, body })),
+            Event::GridLimitSet(body) => Some(Self::GridLimitSet(At { place, body })),
+            Event::GridRefused(body) => Some(Self::GridRefused(At { place, body })),
             Event::ControlsSet(_)
             | Event::SlotFrozen(_)
             | Event::CallExtended(_)
@@ -233,6 +300,9 @@ impl FeedMessage {
             Self::SlotPhaseChanged(at) => (at.place, Event::SlotPhaseChanged(at.body)),
             Self::Trade(at) => (at.place, Event::Trade(at.body)),
             Self::AuctionUncrossed(at) => (at.place, Event::AuctionUncrossed(at.body)),
+            Self::PlaceNoted(at) => (at.place, Event::PlaceNoted(at.body)),
+            Self::GridLimitSet(at) => (at.place, Event::GridLimitSet(at.body)),
+            Self::GridRefused(at) => (at.place, Event::GridRefused(at.body)),
         };
         Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
     }

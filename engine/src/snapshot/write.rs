@@ -1,10 +1,11 @@
 //! State to bytes: little-endian, lists with their length (`u32`) before them.
 
 use types::{
-    Delegation, MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, Price, Side,
+    Delegation, MarketControls, MarketDefinition, MeterRegistration, PartyRegistration, PlaceName,
+    Price, Side,
 };
 
-use super::{TITLE, TITLE_WITH_OFFERS};
+use super::{TITLE, TITLE_WITH_GRID, TITLE_WITH_OFFERS};
 use crate::{
     contracts::Offer,
     engine::Engine,
@@ -19,8 +20,14 @@ use crate::{
 pub(super) struct Bytes(Vec<u8>);
 
 pub(super) fn engine(engine: &Engine) -> Vec<u8> {
-    let has_offers = engine.contracts.made > 0;
-    let mut bytes = Bytes(if has_offers { TITLE_WITH_OFFERS } else { TITLE }.to_vec());
+    let has_grid = !engine.grid.is_empty(engine.last_time);
+    let has_offers = has_grid || engine.contracts.made > 0;
+    let title = match (has_grid, has_offers) {
+        (true, _) => TITLE_WITH_GRID,
+        (false, true) => TITLE_WITH_OFFERS,
+        (false, false) => TITLE,
+    };
+    let mut bytes = Bytes(title.to_vec());
     bytes.u64(engine.last_seq.get());
     bytes.i64(engine.last_time.ns());
     bytes.u64(engine.trades);
@@ -51,6 +58,9 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     if has_offers {
         bytes.u64(engine.contracts.made);
         bytes.list(engine.contracts.iter(), Bytes::offer);
+    }
+    if has_grid {
+        bytes.grid(engine);
     }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
@@ -250,6 +260,34 @@ impl Bytes {
         self.u64(offer.terms.quantity.wh());
         self.u64(offer.terms.reference);
         self.i64(offer.terms.expires.ns());
+    }
+
+    /// What places have is counted anew.
+    fn grid(&mut self, engine: &Engine) {
+        self.list(engine.grid.places(), |bytes, (meter, points)| {
+            bytes.u32(meter.get());
+            bytes.list(points.iter(), |bytes, point| {
+                bytes.u32(point.from_minute);
+                bytes.u32(point.revision);
+                bytes.name(point.zone);
+                bytes.name(point.feeder);
+            });
+        });
+        let limits = engine.grid.limits(engine.last_time);
+        self.list(limits, |bytes, (slot, place, side, (revision, limit))| {
+            bytes.u32(slot.start_minute());
+            bytes.u16(slot.minutes());
+            bytes.u16(place.utility.get());
+            bytes.name(Some(place.zone));
+            bytes.name(place.feeder);
+            bytes.u8(side.code());
+            bytes.u32(revision);
+            bytes.u64(limit);
+        });
+    }
+
+    fn name(&mut self, name: Option<PlaceName>) {
+        self.0.extend_from_slice(&name.map_or([0; 16], |name| *name.padded()));
     }
 
     fn order_list(&mut self, list: &List) {

@@ -181,6 +181,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
         CancelReason::Killed => "killed",
         CancelReason::NoLiquidity => "no_liquidity",
         CancelReason::List => "list",
+        CancelReason::GridLimit => "grid_limit",
     }
 }
 

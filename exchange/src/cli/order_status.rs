@@ -197,6 +197,9 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

@@ -144,6 +144,9 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => None,
     }
 }

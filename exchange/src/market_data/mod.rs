@@ -129,6 +129,9 @@ impl MarketData {
             | Event::ContractAgreed(_)
             | Event::ContractEnded(_)
             | Event::ContractRestated(_)
+            | Event::PlaceNoted(_)
+            | Event::GridLimitSet(_)
+            | Event::GridRefused(_)
             | Event::CommandRejected(_) => None,
         }
     }

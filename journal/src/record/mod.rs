@@ -105,6 +105,8 @@ kinds! {
     26 AcceptContract(types::AcceptContract),
     27 DeclineContract(types::OfferRequest),
     28 WithdrawContract(types::OfferRequest),
+    35 NotePlace(types::PlaceNote),
+    36 SetGridLimit(types::GridLimit),
     ;
     19 PassTime,
 }
@@ -139,6 +141,9 @@ kinds! {
     153 ContractAgreed(types::ContractAgreed),
     154 ContractEnded(types::ContractEnded),
     155 ContractRestated(types::ContractRestated),
+    163 PlaceNoted(types::PlaceNoted),
+    164 GridLimitSet(types::GridLimitSet),
+    165 GridRefused(types::GridRefused),
 }
 
 /// Bytes of the records of an entry.

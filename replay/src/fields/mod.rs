@@ -12,11 +12,12 @@ use types::{Command, Event, Seq, Sequenced, Timestamp};
 use types::{
     AcceptContract, AuctionResult, CallExtended, CommandRejected, ContractAgreed, ContractEnded,
     ContractOffered, ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder,
-    DelegatedReplace, DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MeterDelegated, MeterRegistration, OfferContract, OfferRequest, OrderAccepted,
-    OrderCancelled, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    OrderValidated, PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
-    SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
+    DelegatedReplace, DelegationRevoked, FreezeSlot, GridLimit, GridLimitSet, GridRefused,
+    MarketControls, MarketDefinition, MassCancel, MassCancelled, MeterDelegated, MeterRegistration,
+    OfferContract, OfferRequest, OrderAccepted, OrderCancelled, OrderMoved, OrderRejected,
+    OrderReplaced, OrderRequest, OrderRestated, OrderValidated, PartyRegistration, PlaceNote,
+    PlaceNoted, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder,
+    SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
 };
 
 /// Fields with their values, in order.
@@ -146,6 +147,8 @@ kinds! {
     "accept_contract" 136 AcceptContract(AcceptContract),
     "decline_contract" 24 DeclineContract(OfferRequest),
     "withdraw_contract" 24 WithdrawContract(OfferRequest),
+    "note_place" 56 NotePlace(PlaceNote),
+    "set_grid_limit" 64 SetGridLimit(GridLimit),
     ; "pass_time" PassTime
 }
 
@@ -178,6 +181,9 @@ kinds! {
     "contract_agreed" 48 ContractAgreed(ContractAgreed),
     "contract_ended" 32 ContractEnded(ContractEnded),
     "contract_restated" 32 ContractRestated(ContractRestated),
+    "place_noted" 64 PlaceNoted(PlaceNoted),
+    "grid_limit_set" 80 GridLimitSet(GridLimitSet),
+    "grid_refused" 16 GridRefused(GridRefused),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -5,12 +5,13 @@ use types::{
     AcceptContract, AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions,
     ContractAgreed, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
     CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
-    DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MeterDelegated, MeterRegistration, NewOrder, OfferContract, OfferRequest,
-    OrderAccepted, OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced,
-    OrderRequest, OrderRestated, OrderValidated, Origin, Party, PartyRegistration, ReduceOrder,
-    ReplaceOrder, RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen,
-    SlotKey, SlotPhaseChanged, Trade, TradeSide, TradingControl,
+    DelegationRevoked, DeliverySlot, FreezeSlot, GridLimit, GridLimitSet, GridPlace, GridRefused,
+    MarketControls, MarketDefinition, MassCancel, MassCancelled, MeterDelegated, MeterRegistration,
+    NewOrder, OfferContract, OfferRequest, OrderAccepted, OrderCancelled, OrderList, OrderMoved,
+    OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, Party,
+    PartyRegistration, PlaceNote, PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation,
+    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade,
+    TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -143,6 +144,20 @@ fields! {
     }
     OrderRequest { all origin "", one client_order "client_order", one order "order", }
     ReduceOrder { all origin "", one client_order "client_order", one order "order", one by "by_wh", }
+    PlaceNote {
+        one number "number", one meter "meter", one from_minute "from_minute",
+        one revision "revision", one zone "zone", one feeder "feeder",
+    }
+    PlaceNoted { all note "", one cancelled "cancelled", one complete "complete", }
+    GridPlace { one utility "utility", one zone "zone", one feeder "feeder", }
+    GridLimit {
+        one number "number", all place "", one side "side", all slot "", one limit "limit_wh",
+        one revision "revision",
+    }
+    GridLimitSet {
+        all limit "", one used "used_wh", one cancelled "cancelled", one complete "complete",
+    }
+    GridRefused { one number "number", one reason "reason", }
     TradingControl { one scope "scope", one state "state", }
     CreditLimit { one platform "platform", one market "market", one limit "limit_minor", }
     CreditRelease { one platform "platform", one market "market", one amount "amount_minor", }
@@ -202,14 +217,24 @@ impl Fields for SlotKey {
 
     fn take(from: &Object, prefix: &str) -> Result<Self, FieldError> {
         let market = take_field(from, prefix, "market")?;
+        Ok(Self { market, slot: DeliverySlot::take(from, prefix)? })
+    }
+}
+
+impl Fields for DeliverySlot {
+    fn put(&self, prefix: &str, to: &mut Object) {
+        put_field(&self.start_minute(), prefix, "start_minute", to);
+        put_field(&self.minutes(), prefix, "minutes", to);
+    }
+
+    fn take(from: &Object, prefix: &str) -> Result<Self, FieldError> {
         let start_minute: u32 = take_field(from, prefix, "start_minute")?;
         let minutes = take_field(from, prefix, "minutes")?;
-        let slot = DeliverySlot::new(start_minute, minutes).map_err(|_| FieldError {
+        Self::new(start_minute, minutes).map_err(|_| FieldError {
             field: [prefix, "minutes"].concat(),
             got: format!("{minutes} from minute {start_minute} on"),
             expected: "a delivery slot",
-        })?;
-        Ok(Self { market, slot })
+        })
     }
 }
 

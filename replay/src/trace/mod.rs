@@ -277,6 +277,9 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::ContractAgreed(_)
         | Event::ContractEnded(_)
         | Event::ContractRestated(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

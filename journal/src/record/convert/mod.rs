@@ -3,6 +3,7 @@
 mod contracts;
 mod controls;
 mod delegations;
+mod grid;
 mod orders;
 mod registry;
 mod reports;
