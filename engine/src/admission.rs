@@ -231,6 +231,11 @@ impl Engine {
         }
         self.check_changeable(order, time)?;
         self.check_stands(number, Place::Asleep)?;
+        let slot = self.slots.slot(order.slot);
+        if slot.is_limited {
+            // What it holds is counted already.
+            self.check_grid(slot, order.meter, order.side(), 0)?;
+        }
         self.check_entry(order)?;
         Ok(number)
     }
@@ -407,7 +412,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Open, traded and additional quantity of a meter stay within its certified capacity.
+    /// Open, traded and additional quantity of a meter stay within its certified capacity, and with
+    /// those of its neighbours within what the grid allows.
     #[inline]
     pub(crate) fn check_capacity(
         &self,
@@ -422,7 +428,7 @@ impl Engine {
         if used.checked_add(more).is_none_or(|sum| sum > capacity) {
             return Err(RejectReason::CapacityExceeded);
         }
-        Ok(())
+        if slot.is_limited && more > 0 { self.check_grid(slot, meter, side, more) } else { Ok(()) }
     }
 
     /// In a call, a group has open orders on one side only.

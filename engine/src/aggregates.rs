@@ -198,6 +198,13 @@ impl Engine {
         let quantity =
             u32::try_from(order.quantity.wh()).map_err(|_| RejectReason::QuantityAboveMaximum)?;
         let parts = self.admit_members((time, platform), slot, (order, level), list.members())?;
+        if slot.is_limited {
+            let checked = self.check_grid_of_members(slot, order.side, &parts);
+            checked.map_err(|meter| Refused {
+                refusal: RejectReason::GridLimit.into(),
+                member: Some(meter),
+            })?;
+        }
         let room = u64::from(self.slots.book(slot.book).orders()) + u64::from(order.members) + 1;
         if self.orders.open() >= self.limits.orders_max
             || room > u64::from(self.limits.book_orders_max)

@@ -314,8 +314,8 @@ impl Engine {
         for side in [Side::Buy, Side::Sell] {
             let meter = terms.meter(side);
             let Change { from, to } = *change;
-            *self.desk(from.slot).book.used_mut(meter, side) -= from.wh;
-            *self.desk(to.slot).book.used_mut(meter, side) += to.wh;
+            self.desk(from.slot).use_less(meter, side, from.wh);
+            self.desk(to.slot).use_more(meter, side, to.wh);
             let owes = owes_more(side, terms.price, change);
             let platform = self.registry.meter(meter).map(|row| row.platform);
             if let Some(platform) = platform

@@ -189,6 +189,15 @@ impl Book {
         of_mut(entry(&mut self.used, meter.get()), side)
     }
 
+    /// What meters have open and traded, as far as it is anything.
+    pub(crate) fn all_used(&self) -> impl Iterator<Item = (MeterId, Side, u32)> {
+        (0..).zip(&self.used).flat_map(|(meter, &[buy, sell])| {
+            [(MeterId::new(meter), Side::Buy, buy), (MeterId::new(meter), Side::Sell, sell)]
+                .into_iter()
+                .filter(|&(.., used)| used > 0)
+        })
+    }
+
     /// How many orders of a self-trade group are open on `side`.
     pub(crate) fn open(&self, group: u32, side: Side) -> u32 {
         let (table, index) = match group.checked_sub(OWNERS_FROM) {

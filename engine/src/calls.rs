@@ -35,7 +35,9 @@ impl Engine {
         if self.last_time > market.definition.gate_closes_after(key.slot) {
             return Err(RejectReason::GateClosed);
         }
-        self.slots.open(key, index, market)
+        self.slots.open(key, index, market)?;
+        self.limit_opened(key);
+        Ok(())
     }
 
     /// Ends entry into a call. The instant of the auction follows from the seed.
@@ -178,6 +180,7 @@ impl Engine {
                 self.expire_slot(index, events);
                 self.close_offers(index, events);
                 self.aggregates.close_slot(index);
+                self.release_limits(index);
                 self.slots.close(index);
                 self.close_amended(index);
                 events.push(phase_changed(key, Phase::Closed));

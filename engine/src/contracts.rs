@@ -434,9 +434,9 @@ impl Engine {
         let (buy, sell) = (side(Side::Buy), side(Side::Sell));
         // Within the market's largest, which fits.
         let wh = u32::try_from(quantity.wh()).unwrap_or(u32::MAX);
-        let desk = self.desk(offer.slots[0]);
+        let mut desk = self.desk(offer.slots[0]);
         for (side, party) in [(Side::Buy, &buy), (Side::Sell, &sell)] {
-            *desk.book.used_mut(party.meter, side) += wh;
+            desk.use_more(party.meter, side, wh);
             if desk.market.controls.executions_max != 0 {
                 let executions = desk.book.executions_mut(party.meter);
                 *executions = executions.saturating_add(1);

@@ -12,6 +12,7 @@ use crate::{
     book::Book,
     credit::{Credit, amount, exposure},
     engine::Engine,
+    grid::Grid,
     orders::{Order, OrderLog, Place, Traits},
     plain::write,
     registry::Market,
@@ -26,6 +27,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) market: &'a Market,
     pub(crate) credit: &'a mut Credit,
     pub(crate) aggregates: &'a mut Aggregates,
+    pub(crate) grid: &'a mut Grid,
     pub(crate) trades: &'a mut u64,
     pub(crate) slot: &'a mut Slot,
 }
@@ -41,6 +43,7 @@ impl Engine {
             market: self.registry.market(slot.market),
             credit: &mut self.credit,
             aggregates: &mut self.aggregates,
+            grid: &mut self.grid,
             trades: &mut self.trades,
             slot,
         }
@@ -113,6 +116,18 @@ impl Desk<'_> {
         exposure(side, self.market.worst_price(side, level))
     }
 
+    /// A meter has more open or traded.
+    #[inline(always)]
+    pub(crate) fn use_more(&mut self, meter: MeterId, side: Side, more: u32) {
+        use_more((self.book, self.grid, self.slot), (meter, side), more);
+    }
+
+    /// A meter has less open or traded.
+    #[inline(always)]
+    pub(crate) fn use_less(&mut self, meter: MeterId, side: Side, less: u32) {
+        use_less((self.book, self.grid, self.slot), (meter, side), less);
+    }
+
     /// Puts an open order at the end of its queue.
     #[inline(always)]
     pub(crate) fn rest(&mut self, number: u32) {
@@ -155,8 +170,8 @@ impl Desk<'_> {
     /// Books a change of an order's open quantity or level that is not a trade.
     pub(crate) fn hold(&mut self, order: &Order, level: u32, quantity: u32) {
         let side = order.side();
-        let used = self.book.used_mut(order.meter, side);
-        *used = *used - order.leaves + quantity;
+        self.use_less(order.meter, side, order.leaves);
+        self.use_more(order.meter, side, quantity);
         let before = amount(self.exposure(side, order.level), order.leaves);
         let after = amount(self.exposure(side, level), quantity);
         if let Some(reserved) = self.credit.reserved_mut(self.slot.market, order.platform) {
@@ -171,7 +186,7 @@ impl Desk<'_> {
         if traits.is_rare() {
             self.book.rare.add(traits);
         }
-        *self.book.used_mut(party.meter, party.side) += party.leaves;
+        self.use_more(party.meter, party.side, party.leaves);
         if group != 0 {
             *self.book.open_mut(group, party.side) += 1;
         }
@@ -197,7 +212,7 @@ impl Desk<'_> {
         if self.orders.get(number).traits.has(Traits::AGGREGATE) {
             self.release_members(number, side);
         } else {
-            *self.book.used_mut(meter, side) -= leaves;
+            self.use_less(meter, side, leaves);
         }
         self.finish(number, group, side);
         let per_wh = self.exposure(side, level);
@@ -295,6 +310,28 @@ impl Desk<'_> {
         if group != 0 {
             *self.book.open_mut(group, side) -= 1;
         }
+    }
+}
+
+/// Where what a meter uses is counted: against its capacity, and where its slot has limits, at its
+/// place in the grid.
+pub(crate) type Uses<'a> = (&'a mut Book, &'a mut Grid, &'a Slot);
+
+/// A meter has more open or traded.
+#[inline(always)]
+pub(crate) fn use_more((book, grid, slot): Uses<'_>, (meter, side): (MeterId, Side), more: u32) {
+    *book.used_mut(meter, side) += more;
+    if slot.is_limited {
+        grid.add(slot.key.slot, (meter, side), more);
+    }
+}
+
+/// A meter has less open or traded.
+#[inline(always)]
+pub(crate) fn use_less((book, grid, slot): Uses<'_>, (meter, side): (MeterId, Side), less: u32) {
+    *book.used_mut(meter, side) -= less;
+    if slot.is_limited {
+        grid.take(slot.key.slot, (meter, side), less);
     }
 }
 

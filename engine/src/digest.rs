@@ -44,20 +44,24 @@
 //!     seller, price, quantity, new slot key, new quantity, reference (`u64`), last instant; the count of
 //!     changed trades and, by number: number (`u64`), version (`u32`), buyer, seller, price, slot key and
 //!     quantity as it was made, slot key and quantity as it is. An offer is remembered as in 11 while
-//!     neither of its slots is closed, a trade until the slots are in which it was made and is.
-//!
-//! 12. only where an aggregate order was ever accepted or a list of members waits for its order: the count of
+//!     neither of its slots is closed, a trade until the slots are in which it was made and is;
+//! 13. only where an aggregate order was ever accepted or a list of members waits for its order: the count of
 //!     those lists and, by platform, the oldest first: platform, number of the order to come, count of pages
 //!     (`u16`), members of the last page (`u16`), count of members and of each meter and quantity (`u32`); the
 //!     count of aggregate orders and, by number: number (`u64`), how many members (`u16`), hash of the list,
-//!     and, unless the slot is closed, of each member meter, open and filled quantity and self-trade group.
+//!     and, unless the slot is closed, of each member meter, open and filled quantity and self-trade group;
+//! 14. only where a utility ever said where a meter hangs, or a limit of the grid is in force: the count of
+//!     such meters and, by number: number, the count of moments and, by time: minute (`u32`), revision
+//!     (`u32`), zone and feeder (text, or zero); the count of limits in force, those of slots that have not
+//!     begun, and, by slot, place and side: start minute, minutes, utility, zone, feeder (or zero), side,
+//!     revision (`u32`), limit.
 //!
 //! The meter of an aggregate order is 0. The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
 use sha2::{Digest as _, Sha256};
 use types::{
     Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration, OfferId,
-    OrderList, PartyRegistration, Phase, PlatformId, Price, Side, SlotKey,
+    OrderList, PartyRegistration, Phase, PlaceName, PlatformId, Price, Side, SlotKey,
 };
 
 use crate::{
@@ -142,6 +146,10 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     // Nor does one without aggregate orders.
     if !engine.aggregates.is_empty() {
         listing.aggregates(engine);
+    }
+    // Nor one without a grid.
+    if !engine.grid.is_empty(engine.last_time) {
+        listing.grid(engine);
     }
     listing.finish()
 }
@@ -417,6 +425,35 @@ impl Listing {
         self.i64(delegation.valid_from.ns());
         self.i64(delegation.valid_until.ns());
         self.u64(delegation.key.get());
+    }
+
+    fn grid(&mut self, engine: &Engine) {
+        self.u32(next_index(engine.grid.places().len()));
+        for (meter, points) in engine.grid.places() {
+            self.u32(meter.get());
+            self.u32(next_index(points.len()));
+            for point in points {
+                self.u32(point.from_minute);
+                self.u32(point.revision);
+                self.name(point.zone);
+                self.name(point.feeder);
+            }
+        }
+        self.u32(next_index(engine.grid.limits(engine.last_time).count()));
+        for (slot, place, side, (revision, limit)) in engine.grid.limits(engine.last_time) {
+            self.u32(slot.start_minute());
+            self.u16(slot.minutes());
+            self.u16(place.utility.get());
+            self.name(Some(place.zone));
+            self.name(place.feeder);
+            self.u8(side.code());
+            self.u32(revision);
+            self.u64(limit);
+        }
+    }
+
+    fn name(&mut self, name: Option<PlaceName>) {
+        self.0.update(name.map_or([0; 16], |name| *name.padded()));
     }
 
     fn offers(&mut self, engine: &Engine) {

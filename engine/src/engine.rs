@@ -22,6 +22,7 @@ use crate::{
     delegations::Delegations,
     digest::state_digest,
     expiries::Expiries,
+    grid::Grid,
     limits::Limits,
     lists::Lists,
     orders::OrderLog,
@@ -55,6 +56,7 @@ pub struct Engine {
     pub(crate) orders: OrderLog,
     pub(crate) client_ids: ClientIds,
     pub(crate) credit: Credit,
+    pub(crate) grid: Grid,
     pub(crate) delegations: Delegations,
     pub(crate) contracts: Contracts,
     pub(crate) amended: Amendments,
@@ -87,6 +89,7 @@ impl Engine {
             orders: OrderLog::new(limits.numbers_from()),
             client_ids: ClientIds::new(limits.orders_max),
             credit: Credit::default(),
+            grid: Grid::default(),
             delegations: Delegations::default(),
             contracts: Contracts::default(),
             amended: Amendments::default(),
@@ -191,6 +194,8 @@ impl Engine {
             Command::SetTrading(control) => self.set_trading(*control, events),
             Command::SetCredit(limit) => self.set_credit(limit, events),
             Command::ReleaseCredit(release) => self.release_credit(release, events),
+            Command::NotePlace(note) => self.note_place(note, events),
+            Command::SetGridLimit(limit) => self.set_grid_limit(limit, events),
             // A frame's signature is evidence of what follows: that decides.
             Command::PassTime | Command::SignedFrame(_) => {}
         }

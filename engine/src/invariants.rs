@@ -47,6 +47,7 @@ impl Engine {
         self.check_offers();
         self.check_amended();
         self.check_aggregates();
+        self.check_counters();
         for ((market, platform), summed) in self.accounts() {
             let counted = self.credit.account(market, platform).copied().unwrap_or_default();
             let reserved = if summed.limit.is_some() { summed.reserved } else { 0 };

@@ -22,6 +22,7 @@
 //! | `amendments` | changes of trades before their gates, and what the trades are now |
 //! | `contracts` | negotiated trades: offers, and what becomes of them |
 //! | `delegations` | for which meters a platform signs, and within which limits |
+//! | `grid` | where meters hang on the wires of utilities, and limits of what they may trade there |
 //! | `slots`, `book` | which slots are known; two ladders, capacity, what stands outside |
 //! | `ladder` | one side: a price level per array cell, a bitmap of those that hold orders |
 //! | `orders`, `chunked` | every order ever accepted, one cache line each, linked into queues |
@@ -56,6 +57,7 @@ mod desk;
 mod digest;
 mod engine;
 mod expiries;
+mod grid;
 mod index;
 mod invariants;
 mod ladder;

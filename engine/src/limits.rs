@@ -57,6 +57,13 @@ pub(crate) const LIST_TRADES_MAX: u64 = 50_000;
 /// could: 50,000 of the 450,000 of [`Limits::book_orders_max`].
 pub(crate) const AGGREGATE_TRADES_MAX: u64 = 50_000;
 
+/// Most limits of the grid in force: 262,144 × about 120 bytes of tree = 30 MiB. Those of 300 feeders,
+/// both ways, over four days of quarter hours are 230,400.
+pub(crate) const GRID_LIMITS_MAX: usize = 1 << 18;
+
+/// Most moments at which a meter changed its place.
+pub(crate) const METER_PLACES_MAX: usize = 64;
+
 /// Largest [`Limits::meters_max`]. A meter's capacity in a slot counts as at most 2^32 Wh; times
 /// 2^26 meters is below 2^63, so that every sum over a book fits in an `i64`.
 pub(crate) const METERS_MAX: u32 = 1 << 26;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use types::{Event, MeterId, Price, Side, share};
 
 use crate::{
-    desk::{Desk, Match, Party},
+    desk::{Desk, Match, Party, use_less, use_more},
     index::next_index,
     ladder::queue,
     matching::{Ending, Taker},
@@ -30,7 +30,8 @@ impl Desk<'_> {
         let (side, platform) = (order.side(), order.platform);
         self.enlist(number, side);
         for part in &self.aggregates.get(number).parts {
-            *self.book.used_mut(part.meter, side) += part.leaves;
+            let place = (part.meter, side);
+            use_more((self.book, self.grid, self.slot), place, part.leaves);
         }
         if let Some(reserved) = self.credit.reserved_mut(self.slot.market, platform) {
             *reserved += reserve;
@@ -60,7 +61,8 @@ impl Desk<'_> {
     #[cold]
     pub(crate) fn release_members(&mut self, number: u32, side: Side) {
         for part in self.aggregates.parts_mut(number) {
-            *self.book.used_mut(part.meter, side) -= part.leaves;
+            let place = (part.meter, side);
+            use_less((self.book, self.grid, self.slot), place, part.leaves);
             part.leaves = 0;
         }
     }

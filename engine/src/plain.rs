@@ -94,6 +94,7 @@ impl Engine {
         };
         if !is_authorised
             || slot.phase != Phase::Continuous
+            || slot.is_limited
             || time < slot.opens_at
             || time > slot.gate_closes_after
             || self.orders.open() >= self.limits.orders_max
@@ -221,7 +222,7 @@ impl Engine {
             return false;
         }
         let slot = self.slots.slot(order.slot);
-        if slot.phase == Phase::Frozen || time > slot.gate_closes_after {
+        if slot.phase == Phase::Frozen || slot.is_limited || time > slot.gate_closes_after {
             return false;
         }
         if self.credit.has_limit(slot.market, order.platform) {

@@ -217,6 +217,11 @@ impl Registry {
         self.meter_rows.get(at(meter.get().checked_sub(1)?))
     }
 
+    /// All that is known of a registered meter.
+    pub(crate) fn registered(&self, meter: MeterId) -> Option<&MeterRegistration> {
+        self.meters.get(at(meter.get().checked_sub(1)?))
+    }
+
     /// All meters in the order of their numbers.
     pub(crate) fn meters(&self) -> &[MeterRegistration] {
         &self.meters

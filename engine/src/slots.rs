@@ -8,7 +8,7 @@ use crate::{
     registry::Market,
 };
 
-/// A slot that has been opened at some time. Slots are never forgotten: 72 bytes each, of which a
+/// A slot that has been opened at some time. Slots are never forgotten: 64 bytes each, of which a
 /// market of quarter hours makes 96 a day.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
@@ -30,7 +30,11 @@ pub(crate) struct Slot {
     pub(crate) last_price: Option<Price>,
     /// Whether its present call has been extended.
     pub(crate) extended: bool,
+    /// Whether the grid has a limit, or had one, for what is traded in it.
+    pub(crate) is_limited: bool,
 }
+
+const _: () = assert!(size_of::<Slot>() == 64);
 
 /// All slots, found by their keys.
 #[derive(Debug, Default)]
@@ -126,6 +130,7 @@ impl Slots {
             uncross_at: Timestamp::from_ns(0),
             last_price: None,
             extended: false,
+            is_limited: false,
         });
         self.by_key.insert(key, index);
         Ok(())

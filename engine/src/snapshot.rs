@@ -37,6 +37,8 @@ impl Tables {
     const CHANGES: u8 = 2;
     /// Aggregate orders, and lists for them.
     const AGGREGATES: u8 = 4;
+    /// Where meters hang in the grid, and its limits.
+    const GRID: u8 = 8;
 
     /// Those that an engine needs.
     fn of(engine: &Engine) -> Self {
@@ -44,7 +46,8 @@ impl Tables {
         Self(
             bit(Self::OFFERS, engine.contracts.made > 0)
                 | bit(Self::CHANGES, engine.knows_changes())
-                | bit(Self::AGGREGATES, !engine.aggregates.is_empty()),
+                | bit(Self::AGGREGATES, !engine.aggregates.is_empty())
+                | bit(Self::GRID, !engine.grid.is_empty(engine.last_time)),
         )
     }
 
@@ -76,7 +79,7 @@ impl Tables {
         }
     }
 
-    const ALL: u8 = Self::OFFERS | Self::CHANGES | Self::AGGREGATES;
+    const ALL: u8 = Self::OFFERS | Self::CHANGES | Self::AGGREGATES | Self::GRID;
 }
 
 /// Why bytes are not a snapshot of this engine.

@@ -15,6 +15,7 @@ mod credit;
 mod delegations;
 mod entry;
 mod expiry;
+mod grid;
 mod iceberg;
 mod limits;
 mod many;

@@ -12,7 +12,7 @@ use std::{
 use engine::Engine;
 use gateway::{Egress, IngressReceiver, Published};
 use journal::{JournalError, Writer};
-use types::{Command, Event, Origin, Seq, Timestamp};
+use types::{Command, CommandRejected, Event, GridRefused, Origin, Seq, Timestamp};
 use wire::outbound::Applied as Told;
 
 use crate::{
@@ -190,8 +190,10 @@ impl CoreLoop {
             self.market_data.observe(&self.engine, caused);
             for event in caused {
                 self.schedule.observe(&sequenced, event);
-                if let Event::CommandRejected(rejected) = event {
-                    let (seq, reason) = (sequenced.seq, rejected.reason);
+                if let Event::CommandRejected(CommandRejected { reason })
+                | Event::GridRefused(GridRefused { reason, .. }) = event
+                {
+                    let seq = sequenced.seq;
                     tracing::warn!(%seq, %reason, "a command of the exchange itself was refused");
                 }
             }

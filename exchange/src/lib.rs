@@ -15,6 +15,7 @@ pub mod declaration;
 pub mod demo;
 pub mod exit;
 pub mod feed;
+mod grid_outbox;
 pub mod init;
 pub mod journal_options;
 pub mod load;

@@ -237,7 +237,8 @@ impl Node {
         let markets = config.markets.iter().map(|market| &market.definition);
         let map = Arc::new(ShardMap::new(config.shards, markets).map_err(NodeError::Calendar)?);
         let settings = settlement_settings(layout, config)?;
-        let pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
+        let mut pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
+        pipeline.set_shards(ShardMap::clone(&map));
         let directory = Arc::new(Directory::default());
         let mut ready = Vec::new();
         for opened in shard::open_all(layout, config, &pipeline, &map, &directory)? {
@@ -272,6 +273,7 @@ impl Node {
         let histories = ready.iter().map(|ready| ready.history(layout, &map)).collect();
         tokio::spawn(resume::serve(histories, resume_receiver));
         let markets = ready.iter().map(|ready| ready.market(layout)).collect();
+        let rings = ready.iter().map(Ready::ring).collect();
         let stop_cores = Arc::new(AtomicBool::new(false));
         let cursors: Captures =
             config.shards.iter().map(|shard| (shard, pipeline.cursor_of(shard))).collect();
@@ -290,6 +292,7 @@ impl Node {
             clock.clone(),
             connector,
             data_receiver,
+            rings,
             stopped,
         )?;
         let settlement = worker.handle.clone();

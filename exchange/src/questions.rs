@@ -65,6 +65,12 @@ pub struct ScheduleRow {
     pub injection_limit_wh: Option<u64>,
     /// The lowest limit on withdrawal.
     pub withdrawal_limit_wh: Option<u64>,
+    /// What the limits on injection leave beyond the schedule; open orders use it too.
+    pub injection_headroom_wh: Option<u64>,
+    /// What the limits on withdrawal leave.
+    pub withdrawal_headroom_wh: Option<u64>,
+    /// Whether the exchange has confirmed these limits, and refuses what exceeds them.
+    pub limits_in_force: Option<bool>,
 }
 
 /// What is scheduled on a utility's wires.
@@ -91,29 +97,39 @@ pub struct MissingRow {
     pub why: String,
 }
 
-/// A line about a contract that is new or changed, or that a curtailment leaves less.
+/// A line about a contract that is new or changed, or that a curtailment leaves less; or about a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeRow {
     /// Ask for what comes after it.
     pub notice: u64,
-    /// `negotiated`, `curtailed`, `amended` or `amended_in_vain`.
+    /// `negotiated`, `curtailed`, `amended` or `amended_in_vain`; `limit_in_force` or `limit_refused`.
     pub what: String,
     /// The version that a change made.
     pub version: Option<u32>,
-    /// The contract.
+    /// The contract; 0 of a limit.
     pub contract: u64,
     /// Start of the slot.
     pub slot_start: String,
     /// Duration of the slot.
     pub minutes: u16,
-    /// The curtailed side, or the one that asked for the change: `buy` or `sell`.
+    /// The curtailed or limited side, or the one that asked for the change: `buy` or `sell`.
     pub side: String,
-    /// Its meter.
+    /// Its meter; 0 of a limit.
     pub meter: u32,
-    /// What is contracted, in Wh.
+    /// What is contracted, in Wh; open and traded when a limit came into force.
     pub contracted_wh: u64,
-    /// The most it may still move, or what the change says, in Wh.
+    /// The most it may still move, or what the change says, in Wh; the limit.
     pub allowed_wh: u64,
+    /// The zone of a limit.
+    pub zone: Option<String>,
+    /// Its feeder.
+    pub feeder: Option<String>,
+    /// The position since which it is in force.
+    pub since: Option<u64>,
+    /// Of which shard, from 1.
+    pub shard: Option<String>,
+    /// Why it was refused.
+    pub reason: Option<String>,
 }
 
 /// A line about a document that was kept.
@@ -367,8 +383,15 @@ fn schedule_rows(answer: &ScheduleAnswer) -> ScheduleRows {
             injection_wh: line.injection.wh(),
             withdrawal_wh: line.withdrawal.wh(),
             contracts: line.contracts,
-            injection_limit_wh: line.injection_limit.map(types::Energy::wh),
-            withdrawal_limit_wh: line.withdrawal_limit.map(types::Energy::wh),
+            injection_limit_wh: line.injection_limit.map(|limit| limit.limit.wh()),
+            withdrawal_limit_wh: line.withdrawal_limit.map(|limit| limit.limit.wh()),
+            injection_headroom_wh: line.injection_limit.map(|limit| limit.headroom.wh()),
+            withdrawal_headroom_wh: line.withdrawal_limit.map(|limit| limit.headroom.wh()),
+            limits_in_force: [line.injection_limit, line.withdrawal_limit]
+                .into_iter()
+                .flatten()
+                .map(|limit| limit.in_force)
+                .reduce(|one, other| one && other),
         }
     };
     ScheduleRows { serial: answer.serial, lines: answer.lines.iter().map(line).collect() }
@@ -392,6 +415,9 @@ fn missing_row(line: &MissingReadings) -> MissingRow {
 
 fn notice_row(notice: &Notice) -> NoticeRow {
     let (slot_start, minutes) = slot_of(notice.slot);
+    let limit = notice.limit;
+    let since = limit.and_then(|limit| limit.since.ok());
+    let reason = limit.and_then(|limit| limit.since.err());
     NoticeRow {
         notice: notice.number,
         what: match notice.kind {
@@ -399,6 +425,8 @@ fn notice_row(notice: &Notice) -> NoticeRow {
             NoticeKind::Curtailed => "curtailed",
             NoticeKind::Amended(_) => "amended",
             NoticeKind::AmendedInVain => "amended_in_vain",
+            NoticeKind::Limit if reason.is_some() => "limit_refused",
+            NoticeKind::Limit => "limit_in_force",
         }
         .to_owned(),
         version: if let NoticeKind::Amended(version) = notice.kind { Some(version) } else { None },
@@ -409,6 +437,11 @@ fn notice_row(notice: &Notice) -> NoticeRow {
         meter: notice.meter.get(),
         contracted_wh: notice.contracted.wh(),
         allowed_wh: notice.allowed.wh(),
+        zone: limit.map(|limit| limit.zone.to_string()),
+        feeder: limit.and_then(|limit| limit.feeder).map(|feeder| feeder.to_string()),
+        since: since.map(|(_, since)| since.get()),
+        shard: since.map(|(shard, _)| shard.to_string()),
+        reason: reason.map(|reason| reason.name().to_owned()),
     }
 }
 

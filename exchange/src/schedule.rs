@@ -221,6 +221,9 @@ impl Schedule {
             | Event::ContractAmended(_)
             | Event::MembersListed(_)
             | Event::MemberRefused(_)
+            | Event::PlaceNoted(_)
+            | Event::GridLimitSet(_)
+            | Event::GridRefused(_)
             | Event::CreditReleased(_) => {}
         }
     }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use crossbeam::channel::{self, Receiver, Sender, TrySendError};
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError};
 use gateway::{
-    DataRequest,
+    DataRequest, Ingress,
     client::{ClientError, Connector, FeedBatch, FeedClient},
 };
 use settlement::{
@@ -16,6 +16,7 @@ use types::{MarketId, MeterId, Money, Seq, ShardId, Timestamp};
 use crate::{
     clock::Clock,
     exit::Failure,
+    grid_outbox::GridOutbox,
     priority,
     questions::{self, Question, Reply},
 };
@@ -26,6 +27,8 @@ const WORK_MAX: usize = 64;
 const CAPTURE_ITEMS_MAX: usize = 20_000;
 /// News that come close together are looked at together.
 const NEWS_AFTER: Duration = Duration::from_millis(50);
+/// Pause before what a full ring did not take is offered again.
+const SEND_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Pause before a lost feed is subscribed again.
 const RESUBSCRIBE_AFTER: Duration = Duration::from_millis(200);
 
@@ -81,7 +84,8 @@ pub struct SettlementWorker {
 
 impl SettlementWorker {
     /// Starts the thread, a subscription to the feed of every shard and the data port, on the current
-    /// tokio runtime. `captured_sender` holds what the pipeline has captured of every shard.
+    /// tokio runtime. `captured_sender` holds what the pipeline has captured of every shard; `rings` lead
+    /// to their core loops.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -91,6 +95,7 @@ impl SettlementWorker {
         clock: Clock,
         feed: Connector,
         data: mpsc::Receiver<DataRequest>,
+        rings: Vec<(ShardId, Ingress)>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
         let (work, queue) = channel::bounded(WORK_MAX);
@@ -101,7 +106,8 @@ impl SettlementWorker {
             .name("settlement".to_owned())
             .spawn(move || {
                 priority::SETTLEMENT.apply();
-                run(pipeline, &clock, &queue, (&captured_sender, &news));
+                let outbox = GridOutbox::new(rings);
+                run(pipeline, &clock, &queue, outbox, (&captured_sender, &news));
             })
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
@@ -216,36 +222,67 @@ fn run(
     mut pipeline: Pipeline,
     clock: &Clock,
     queue: &Receiver<Work>,
+    mut outbox: GridOutbox,
     (captured, news): (&watch::Sender<Captures>, &watch::Sender<u64>),
 ) {
     let mut waiting = None;
-    while let Some(work) = waiting.take().or_else(|| queue.recv().ok()) {
-        let outcome = match work {
-            Work::Capture(shard, batch) => {
-                let (batch, next) = gather(shard, batch, queue);
-                waiting = next;
-                capture(&mut pipeline, shard, batch, captured).map(|_| ())
-            }
-            Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
-            Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
-            Work::Poll(question, answer) => {
-                questions::answer(&mut pipeline, clock.now(), &question).map(|reply| {
-                    // The asker may have gone.
-                    answer.send(reply).ok();
-                })
-            }
-            Work::Verify(now, market, answer) => {
-                let verified = questions::verify(&mut pipeline, now, market);
-                reply(answer, verified)
-            }
-            Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
-            Work::Summary(answer) => reply(answer, pipeline.summary()),
+    loop {
+        // What the exchange had not answered when the last process ended is sent first.
+        let next = outbox.send(&pipeline).map(|sent| next_work(waiting.take(), queue, sent));
+        let outcome = match next {
+            Err(error) => Err(error),
+            Ok(Next::Over) => return,
+            Ok(Next::SendAgain) => continue,
+            Ok(Next::Work(work)) => match work {
+                Work::Capture(shard, batch) => {
+                    let (batch, next) = gather(shard, batch, queue);
+                    waiting = next;
+                    capture(&mut pipeline, shard, batch, captured).map(|_| ())
+                }
+                Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
+                Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
+                Work::Poll(question, answer) => {
+                    questions::answer(&mut pipeline, clock.now(), &question).map(|reply| {
+                        // The asker may have gone.
+                        answer.send(reply).ok();
+                    })
+                }
+                Work::Verify(now, market, answer) => {
+                    let verified = questions::verify(&mut pipeline, now, market);
+                    reply(answer, verified)
+                }
+                Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
+                Work::Summary(answer) => reply(answer, pipeline.summary()),
+            },
         };
         news.send_modify(|count| *count = count.wrapping_add(1));
         if let Err(error) = outcome {
             tracing::error!("settlement stops: {}", Failure::runtime(error).message());
             return;
         }
+    }
+}
+
+/// What the thread does next.
+enum Next {
+    Work(Work),
+    SendAgain,
+    /// Nobody can ask any more.
+    Over,
+}
+
+/// Waits for work; not for long where the outbox was not sent whole.
+fn next_work(waiting: Option<Work>, queue: &Receiver<Work>, is_sent: bool) -> Next {
+    if let Some(work) = waiting {
+        return Next::Work(work);
+    }
+    if is_sent {
+        return queue.recv().map_or(Next::Over, Next::Work);
+    }
+    match queue.recv_timeout(SEND_AGAIN_AFTER) {
+        Ok(work) => Next::Work(work),
+        Err(RecvTimeoutError::Timeout) => Next::SendAgain,
+        Err(RecvTimeoutError::Disconnected) => Next::Over,
     }
 }
 

@@ -332,6 +332,11 @@ impl Ready {
         }
     }
 
+    /// The way to its core loop.
+    pub(crate) fn ring(&self) -> (ShardId, Ingress) {
+        (self.id, self.ingress.clone())
+    }
+
     /// What its feed is read from.
     pub(crate) fn feed(&self, layout: &Layout) -> ShardFeed {
         ShardFeed { journal: layout.journal_of(self.id), progress: self.progress.clone() }

@@ -601,6 +601,9 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::ContractAmended(_)
         | Event::MembersListed(_)
         | Event::MemberRefused(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -661,7 +664,8 @@ fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
         | CancelReason::Killed
         | CancelReason::NoLiquidity
         | CancelReason::List
-        | CancelReason::TradeLimit => ExecType::Cancelled,
+        | CancelReason::TradeLimit
+        | CancelReason::GridLimit => ExecType::Cancelled,
     };
     let report = ExecutionReport {
         client_order: cancelled.client_order,

@@ -513,6 +513,8 @@ pub fn check(
         | Command::SetTrading(_)
         | Command::SetCredit(_)
         | Command::ReleaseCredit(_)
+        | Command::NotePlace(_)
+        | Command::SetGridLimit(_)
         | Command::PassTime => Ok(()),
     }
 }

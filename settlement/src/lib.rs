@@ -49,9 +49,10 @@ pub use metering::{
 pub use outcome::State;
 pub use pipeline::{
     AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Captured,
-    CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, LeafProof, MarketStatus,
-    MissingReadings, Notice, NoticeKind, PaymentOutcome, Pipeline, ScheduleAnswer, ScheduleFilter,
-    ScheduleLine, Settings, Summary, TransferLine, VerificationSummary,
+    CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, LeafProof, LimitNotice,
+    MarketStatus, MissingReadings, Notice, NoticeKind, PaymentOutcome, Pipeline, ScheduleAnswer,
+    ScheduleFilter, ScheduleLimit, ScheduleLine, Settings, Summary, TransferLine,
+    VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};

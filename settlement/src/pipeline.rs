@@ -15,19 +15,21 @@ mod collecting;
 mod deposits;
 mod enforcing;
 mod grid;
+mod grid_limits;
 mod ingesting;
 mod missing;
+mod outbox;
 mod paying;
 mod verification;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use types::{Digest, Seq, ShardId, Timestamp, shard::SHARDS_MAX};
+use types::{Digest, Seq, ShardId, ShardMap, Timestamp, shard::SHARDS_MAX};
 
 pub use amending::{Amendment, AmendmentOutcome, Answer};
 pub use audit::{AccountTotal, Audit, Summary, TransferLine};
@@ -36,7 +38,9 @@ pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
-pub use grid::{Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLine};
+pub use grid::{
+    LimitNotice, Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLimit, ScheduleLine,
+};
 pub use missing::{CycleLine, DocumentLine, MarketStatus, MissingReadings};
 pub use paying::PaymentOutcome;
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
@@ -96,6 +100,7 @@ pub struct Pipeline {
     origin: String,
     key: SigningKey,
     registry: Registry,
+    shards: ShardMap,
     cursors: Cursors,
     frontier: Frontier,
     stopped: bool,
@@ -124,10 +129,13 @@ struct Work<'c> {
     connection: &'c Connection,
     policy: &'c Policy,
     registry: &'c mut Registry,
+    shards: &'c ShardMap,
     posting: Posting<'c>,
     ledger: Appender<'c>,
     totals: BTreeMap<State, Total>,
     schedule: BTreeMap<ScheduleKey, ScheduleChange>,
+    /// Where something new is known of a limit.
+    limited: BTreeSet<ScheduleKey>,
     cursors: Cursors,
 }
 
@@ -199,10 +207,16 @@ impl Pipeline {
             origin,
             key,
             registry: Registry::default(),
+            shards: ShardMap::one(),
             cursors: Cursors::new(),
             frontier: Frontier::default(),
             stopped: false,
         })
+    }
+
+    /// Says which shard of the exchange has which slots: without it there is one, and it has all.
+    pub fn set_shards(&mut self, shards: ShardMap) {
+        self.shards = shards;
     }
 
     /// Everything of the first shard up to here is captured.
@@ -310,10 +324,12 @@ impl Pipeline {
             connection: &transaction,
             policy: &self.policy,
             registry: &mut self.registry,
+            shards: &self.shards,
             posting: Posting::new(&transaction),
             ledger: Appender::new(&transaction, self.frontier.clone()),
             totals: BTreeMap::new(),
             schedule: BTreeMap::new(),
+            limited: BTreeSet::new(),
             cursors: self.cursors.clone(),
         };
         let result = work(&mut desk)?;
@@ -353,10 +369,13 @@ impl Work<'_> {
         }
         let changes = self.schedule.iter().filter(|(_, of)| **of != ScheduleChange::default());
         let changes: Vec<_> = changes.collect();
-        if !changes.is_empty() {
+        if !changes.is_empty() || !self.limited.is_empty() {
             let serial = store::grid::schedule_serial(self.connection)?.saturating_add(1);
             for (key, change) in changes {
                 store::grid::add_to_schedule(self.connection, key, *change, serial)?;
+            }
+            for key in &self.limited {
+                store::grid::touch_schedule(self.connection, key, serial)?;
             }
             store::grid::set_schedule_serial(self.connection, serial)?;
         }

@@ -217,6 +217,11 @@ impl Registry {
         self.markets.get(&id)
     }
 
+    /// All markets, by number.
+    pub fn markets(&self) -> impl Iterator<Item = &Market> {
+        self.markets.values()
+    }
+
     /// The meter of this number.
     #[must_use]
     pub fn meter(&self, id: MeterId) -> Option<&Meter> {

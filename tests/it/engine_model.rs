@@ -224,6 +224,12 @@ impl Coverage {
                 "revoked what nobody held".to_owned()
             }
             Event::DelegationRevoked(_) => "revoked".to_owned(),
+            Event::PlaceNoted(noted) if noted.cancelled > 0 => "orders go with a place".to_owned(),
+            Event::PlaceNoted(_) => "place noted".to_owned(),
+            Event::GridLimitSet(set) if set.cancelled > 0 => "orders go for a limit".to_owned(),
+            Event::GridLimitSet(set) if set.above().wh() > 0 => "trades above a limit".to_owned(),
+            Event::GridLimitSet(_) => "limit set".to_owned(),
+            Event::GridRefused(refused) => reject(refused.reason),
             Event::CommandRejected(rejected) => reject(rejected.reason),
         };
         self.add(name);

@@ -424,6 +424,7 @@ fn told_report(report: &ExecutionReport) -> String {
         Some(CancelReason::NoLiquidity) => "no_liquidity",
         Some(CancelReason::List) => "list",
         Some(CancelReason::TradeLimit) => "trade_limit",
+        Some(CancelReason::GridLimit) => "grid_limit",
         None => "without a reason",
     };
     let rejected =

@@ -6,6 +6,7 @@ use crate::{
     contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
+    grid::{GridLimit, PlaceNote},
     identity::{KeyId, Signature},
     ids::{ClientOrderId, MeterId, OfferId, OrderId, PlatformId, Seq, SessionId},
     market::MarketDefinition,
@@ -292,6 +293,10 @@ pub enum Command {
     AggregateMembers(MembersPage),
     /// A new order for many meters.
     NewAggregateOrder(NewAggregateOrder),
+    /// Where a meter hangs.
+    NotePlace(PlaceNote),
+    /// How much may be traded at a place.
+    SetGridLimit(GridLimit),
 }
 
 impl Command {
@@ -358,6 +363,8 @@ impl Command {
             | Self::SetTrading(_)
             | Self::SetCredit(_)
             | Self::ReleaseCredit(_)
+            | Self::NotePlace(_)
+            | Self::SetGridLimit(_)
             | Self::PassTime => None,
         }
     }
@@ -399,6 +406,8 @@ impl Command {
             | Self::SetTrading(_)
             | Self::SetCredit(_)
             | Self::ReleaseCredit(_)
+            | Self::NotePlace(_)
+            | Self::SetGridLimit(_)
             | Self::PassTime => ClientOrderId::new(0),
         }
     }
@@ -474,6 +483,8 @@ impl Command {
             | Self::SetTrading(_)
             | Self::SetCredit(_)
             | Self::ReleaseCredit(_)
+            | Self::NotePlace(_)
+            | Self::SetGridLimit(_)
             | Self::PassTime => About::Everything,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     contract::{ContractAgreed, ContractEnded, ContractOffered, ContractRestated},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
+    grid::{GridLimitSet, GridRefused, PlaceNoted},
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
     market::{MarketDefinition, Phase},
     order::Side,
@@ -115,6 +116,8 @@ pub enum CancelReason {
     List = 9,
     /// The rest of an aggregate order that has made as many trades on entry as it may.
     TradeLimit = 10,
+    /// The grid allows less at its meter's place than was open and traded there.
+    GridLimit = 11,
 }
 
 impl CancelReason {
@@ -133,6 +136,7 @@ impl CancelReason {
             8 => Some(Self::NoLiquidity),
             9 => Some(Self::List),
             10 => Some(Self::TradeLimit),
+            11 => Some(Self::GridLimit),
             _ => None,
         }
     }
@@ -436,6 +440,12 @@ pub enum Event {
     MembersListed(MembersListed),
     /// Which member of an aggregate order the refusal that follows is about.
     MemberRefused(MemberRefused),
+    /// A meter hangs at a place.
+    PlaceNoted(PlaceNoted),
+    /// A limit of a place is in force.
+    GridLimitSet(GridLimitSet),
+    /// A place or a limit was refused.
+    GridRefused(GridRefused),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

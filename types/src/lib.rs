@@ -16,6 +16,7 @@ pub mod contract;
 pub mod control;
 pub mod delegation;
 pub mod event;
+pub mod grid;
 pub mod identity;
 pub mod ids;
 pub mod market;
@@ -58,6 +59,7 @@ pub use event::{
     MeterDelegated, OrderAccepted, OrderCancelled, OrderMoved, OrderRejected, OrderReplaced,
     OrderRestated, OrderValidated, Request, SlotFrozen, SlotPhaseChanged, Trade, TradeSide,
 };
+pub use grid::{GridLimit, GridLimitSet, GridPlace, GridRefused, PlaceName, PlaceNote, PlaceNoted};
 pub use identity::{Digest, KeyId, PublicKey, Signature};
 pub use ids::{
     ClientOrderId, MarketId, MeterId, OfferId, OrderId, OwnerId, PlatformId, RetailerId, Seq,

@@ -167,13 +167,18 @@ reasons! {
     /// Not possible for an aggregate order: it is a limit order that is not fill-or-kill, and only cancelled.
     NotForAggregates = 68, "not_for_aggregates", false;
 
+    /// Open orders and trades at the meter's place on the grid, in the slot and direction, would exceed
+    /// what its utility allows there.
+    GridLimit = 66, "grid_limit", true;
+
     /// The market definition or its controls do not fit together.
     InvalidMarket = 70, "invalid_market", false;
     /// A market, party or meter of this number exists with other content.
     AlreadyRegistered = 71, "already_registered", false;
     /// Meters are numbered from 1 without gaps; this is not the next number.
     MeterNotNext = 72, "meter_not_next", false;
-    /// The engine holds as many markets, slots, parties or meters as it is configured for.
+    /// The engine holds as many markets, slots, parties, meters, limits of the grid or places of a
+    /// meter as it is made for.
     RegistryFull = 73, "registry_full", false;
     /// A platform, retailer or utility that a meter names is not registered.
     UnknownParty = 74, "unknown_party", false;
@@ -185,6 +190,8 @@ reasons! {
     InvalidScope = 77, "invalid_scope", false;
     /// A credit limit is negative, or more is released than is owed for trades.
     InvalidCredit = 78, "invalid_credit", false;
+    /// A limit or a place of the grid is known in a later revision, or in this one with other content.
+    RevisionOutdated = 86, "revision_outdated", false;
 }
 
 impl RejectReason {

@@ -118,6 +118,12 @@ pub struct ShardMap {
 }
 
 impl ShardMap {
+    /// Of an exchange with one shard.
+    #[must_use]
+    pub const fn one() -> Self {
+        Self { shards: Shards::ONE, days: Vec::new() }
+    }
+
     /// For these markets.
     ///
     /// # Errors

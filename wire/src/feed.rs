@@ -1,11 +1,12 @@
 //! The trade feed: what became durable, in order, from any position on.
 
 use types::{
-    AmendmentTerms, AuctionResult, ClientOrderId, Code, ContractAmended, Currency, Digest, Energy,
-    Event, Lead, MarketDefinition, MarketId, MeterId, MeterRegistration, OfferId, OrderId, Origin,
-    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
-    RetailerId, Seq, SessionId, ShardId, Side, SlotKey, SlotPhaseChanged, Timestamp, Trade,
-    TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
+    AmendmentTerms, AuctionResult, ClientOrderId, Code, ContractAmended, Currency, DeliverySlot,
+    Digest, Energy, Event, GridLimit, GridLimitSet, GridPlace, GridRefused, Lead, MarketDefinition,
+    MarketId, MeterId, MeterRegistration, OfferId, OrderId, Origin, OwnerId, Party,
+    PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId, Power, Price, PriceRule,
+    PublicKey, RejectReason, RetailerId, Seq, SessionId, ShardId, Side, SlotKey, SlotPhaseChanged,
+    Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
 };
 
 use crate::{
@@ -137,6 +138,43 @@ layout! {
     }
 }
 layout! { At<ContractAmended> { place: Place, body: ContractAmended, } }
+layout! {
+    PlaceNote {
+        number: u64,
+        meter: MeterId,
+        from_minute: u32,
+        zone: Option<Code<16>>,
+        feeder: Option<Code<16>>,
+        revision: u32,
+    }
+}
+layout! { PlaceNoted { note: PlaceNote, cancelled: u32, complete: bool, zero 7, } }
+layout! { GridPlace { zone: Code<16>, feeder: Option<Code<16>>, utility: UtilityId, } }
+
+layout! {
+    GridLimit {
+        number: u64,
+        limit: Energy,
+        slot: DeliverySlot,
+        place: GridPlace,
+        side: Side,
+        zero 1,
+        revision: u32,
+    }
+}
+layout! {
+    GridLimitSet {
+        limit: GridLimit,
+        used: Energy,
+        cancelled: u32,
+        complete: bool,
+        zero 3,
+    }
+}
+layout! { GridRefused { number: u64, reason: RejectReason, zero 6, } }
+layout! { At<PlaceNoted> { place: Place, body: PlaceNoted, } }
+layout! { At<GridLimitSet> { place: Place, body: GridLimitSet, } }
+layout! { At<GridRefused> { place: Place, body: GridRefused, } }
 
 /// Asks for everything after a position of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +237,12 @@ messages! {
         AuctionUncrossed(At<AuctionResult>) = 136, 128;
         /// Both sides changed a trade, which came before: it has the version after the one in the terms.
         ContractAmended(At<ContractAmended>) = 137, 152;
+        /// A utility's word where a meter hangs has reached the books.
+        PlaceNoted(At<PlaceNoted>) = 143, 96;
+        /// A utility's limit of a zone or feeder is in force.
+        GridLimitSet(At<GridLimitSet>) = 144, 112;
+        /// What a utility said of its wires came too late, or is outdated.
+        GridRefused(At<GridRefused>) = 145, 48;
     }
 }
 
@@ -215,6 +259,9 @@ impl FeedMessage {
             Event::Trade(body) => Some(Self::Trade(At { place, body })),
             Event::AuctionUncrossed(body) => Some(Self::AuctionUncrossed(At { place, body })),
             Event::ContractAmended(body) => Some(Self::ContractAmended(At { place, body })),
+            Event::PlaceNoted(body) => Some(Self::PlaceNoted(At { place, body })),
+            Event::GridLimitSet(body) => Some(Self::GridLimitSet(At { place, body })),
+            Event::GridRefused(body) => Some(Self::GridRefused(At { place, body })),
             Event::ControlsSet(_)
             | Event::SlotFrozen(_)
             | Event::CallExtended(_)
@@ -255,6 +302,9 @@ impl FeedMessage {
             Self::Trade(at) => (at.place, Event::Trade(at.body)),
             Self::AuctionUncrossed(at) => (at.place, Event::AuctionUncrossed(at.body)),
             Self::ContractAmended(at) => (at.place, Event::ContractAmended(at.body)),
+            Self::PlaceNoted(at) => (at.place, Event::PlaceNoted(at.body)),
+            Self::GridLimitSet(at) => (at.place, Event::GridLimitSet(at.body)),
+            Self::GridRefused(at) => (at.place, Event::GridRefused(at.body)),
         };
         Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
     }

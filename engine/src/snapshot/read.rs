@@ -3,11 +3,12 @@
 
 use types::{
     Allocation, AmendmentTerms, ClientOrderId, Code, ContractTerms, Currency, Delegation,
-    DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketControls, MarketDefinition,
-    MarketId, Member, MemberList, MeterId, MeterRegistration, Money, OfferState, OfferTerms,
-    OrderList, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule,
-    PublicKey, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side,
-    Sides, Signature, SlotKey, Timestamp, TradeId, TradingControl, TradingState, UtilityId,
+    DeliverySlot, Digest, Energy, GridLimit, GridPlace, KeyId, Lead, ListKind, MarketControls,
+    MarketDefinition, MarketId, Member, MemberList, MeterId, MeterRegistration, Money, OfferState,
+    OfferTerms, OrderList, OwnerId, Party, PartyRegistration, Phase, PlaceName, PlatformId, Power,
+    Price, PriceRule, PublicKey, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq,
+    SessionId, Side, Sides, Signature, SlotKey, Timestamp, TradeId, TradingControl, TradingState,
+    UtilityId,
 };
 
 use super::{SnapshotError, Tables};
@@ -16,6 +17,7 @@ use crate::{
     amendments::{Amended, Holding},
     contracts::Offer,
     engine::Engine,
+    grid::Point,
     index::NONE,
     limits::Limits,
     lists::{List, ListState},
@@ -60,6 +62,9 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
         bytes.aggregates(&mut engine)?;
     }
     bytes.check_aggregates(&engine)?;
+    if tables.has(Tables::GRID) {
+        bytes.grid(&mut engine)?;
+    }
     let expected = Digest::new(bytes.array()?);
     if bytes.at != snapshot.len() {
         return Err(SnapshotError::TrailingBytes(bytes.at));
@@ -72,6 +77,44 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
 }
 
 impl Bytes<'_> {
+    fn grid(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let meter = MeterId::new(self.u32()?);
+            let utility = engine.registry.registered(meter).map(|known| known.utility);
+            let utility = self.known(utility)?;
+            for _ in 0..self.u32()? {
+                let point = Point {
+                    from_minute: self.u32()?,
+                    revision: self.u32()?,
+                    zone: self.name()?,
+                    feeder: self.name()?,
+                };
+                engine.grid.put_point(meter, utility, point);
+            }
+        }
+        for _ in 0..self.u32()? {
+            let (start, minutes) = (self.u32()?, self.u16()?);
+            let slot = self.fine(DeliverySlot::new(start, minutes))?;
+            let place = GridPlace {
+                utility: UtilityId::new(self.u16()?),
+                zone: self.code()?,
+                feeder: self.name()?,
+            };
+            let side = self.u8()?;
+            let side = self.known(Side::from_code(side))?;
+            let (revision, limit) = (self.u32()?, Energy::from_wh(self.u64()?));
+            let number = 0; // Only its event says it.
+            engine.enter_limit(&GridLimit { number, place, side, slot, limit, revision });
+        }
+        Ok(())
+    }
+
+    /// A name, or zero bytes.
+    fn name(&mut self) -> Outcome<Option<PlaceName>> {
+        let padded = self.array()?;
+        if padded == [0; 16] { Ok(None) } else { self.fine(Code::from_padded(padded)).map(Some) }
+    }
+
     fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
         let rest = self.all.get(self.at..).unwrap_or_default();
         let array = rest.first_chunk().ok_or(SnapshotError::Truncated(self.at))?;
@@ -650,7 +693,12 @@ impl Bytes<'_> {
     }
 
     /// The members of an order of an open slot hold what it has open and filled.
-    fn hold_members(&self, engine: &mut Engine, order: &Order, aggregate: &Aggregate) -> Outcome<()> {
+    fn hold_members(
+        &self,
+        engine: &mut Engine,
+        order: &Order,
+        aggregate: &Aggregate,
+    ) -> Outcome<()> {
         let sum =
             |of: fn(&Part) -> u32| aggregate.parts.iter().map(|part| u64::from(of(part))).sum();
         let sums: [u64; 2] = [sum(|part| part.leaves), sum(|part| part.filled)];

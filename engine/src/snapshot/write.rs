@@ -2,7 +2,7 @@
 
 use types::{
     AmendmentTerms, ContractTerms, Delegation, MarketControls, MarketDefinition, MemberList,
-    MeterRegistration, PartyRegistration, PlatformId, Price, Side, TradeId,
+    MeterRegistration, PartyRegistration, PlaceName, PlatformId, Price, Side, TradeId,
 };
 
 use super::Tables;
@@ -62,6 +62,9 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     if tables.has(Tables::AGGREGATES) {
         bytes.list(engine.aggregates.lists.iter(), Bytes::member_list);
         bytes.list(engine.aggregates.iter(), Bytes::aggregate);
+    }
+    if tables.has(Tables::GRID) {
+        bytes.grid(engine);
     }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
@@ -315,6 +318,34 @@ impl Bytes {
             bytes.u32(part.filled);
             bytes.u32(part.group);
         });
+    }
+
+    /// What places have is counted anew.
+    fn grid(&mut self, engine: &Engine) {
+        self.list(engine.grid.places(), |bytes, (meter, points)| {
+            bytes.u32(meter.get());
+            bytes.list(points.iter(), |bytes, point| {
+                bytes.u32(point.from_minute);
+                bytes.u32(point.revision);
+                bytes.name(point.zone);
+                bytes.name(point.feeder);
+            });
+        });
+        let limits = engine.grid.limits(engine.last_time);
+        self.list(limits, |bytes, (slot, place, side, (revision, limit))| {
+            bytes.u32(slot.start_minute());
+            bytes.u16(slot.minutes());
+            bytes.u16(place.utility.get());
+            bytes.name(Some(place.zone));
+            bytes.name(place.feeder);
+            bytes.u8(side.code());
+            bytes.u32(revision);
+            bytes.u64(limit);
+        });
+    }
+
+    fn name(&mut self, name: Option<PlaceName>) {
+        self.0.extend_from_slice(&name.map_or([0; 16], |name| *name.padded()));
     }
 
     fn order_list(&mut self, list: &List) {

@@ -2,9 +2,9 @@
 
 use types::{
     AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded,
-    ContractOffered, ContractRestated, DelegationRevoked, Energy, Event, MassCancelled,
-    MeterDelegated, Money, OfferState, OrderRestated, Phase, Price, Scope, Timestamp, TradeSide,
-    TradingControl,
+    ContractOffered, ContractRestated, DelegationRevoked, Energy, Event, GridLimitSet,
+    MassCancelled, MeterDelegated, Money, OfferState, OrderRestated, Phase, PlaceNoted, Price,
+    Scope, Timestamp, TradeSide, TradingControl,
 };
 
 /// One line for an event of a command of this time.
@@ -81,6 +81,15 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             format!("listed {} of {}", listed.members, listed.client_order)
         }
         Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
+        Event::PlaceNoted(noted) => {
+            let PlaceNoted { note, cancelled, complete } = noted;
+            let rest = if *complete { "" } else { ", more are left" };
+            format!("place of {} noted, {cancelled} gone{rest}", meter_name(note.meter.get()))
+        }
+        Event::GridLimitSet(set) => grid_limit(set),
+        Event::GridRefused(refused) => {
+            format!("refused number {}: {}", refused.number, refused.reason.name())
+        }
         Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
     }
 }
@@ -89,6 +98,21 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
 pub(super) fn is_expiry(event: &Event) -> bool {
     matches!(event, Event::OrderCancelled(cancelled) if cancelled.reason == CancelReason::Expired)
         || matches!(event, Event::ContractEnded(ended) if ended.state == OfferState::Expired)
+}
+
+fn grid_limit(set: &GridLimitSet) -> String {
+    let GridLimitSet { limit, used, cancelled, complete } = set;
+    let feeder = limit.place.feeder.map_or(String::new(), |feeder| format!("/{feeder}"));
+    let rest = if *complete { "" } else { ", more are left" };
+    format!(
+        "limit {} of {}{feeder} {}: {}, has {}, above by {}, {cancelled} gone{rest}",
+        limit.number,
+        limit.place.zone,
+        limit.side.name(),
+        energy(limit.limit),
+        energy(*used),
+        energy(set.above()),
+    )
 }
 
 fn mass_cancelled(done: &MassCancelled) -> String {

@@ -24,6 +24,8 @@
 //! suspend | kill | resume SCOPE
 //! controls [CONTROL…] [of N]             those not named are off
 //! credit limit 2 40.00 [of N]            of platform 2; release credit 2 40.00 likewise
+//! place S1 Z1/F1 [from slot N] [rev N] [number N]     where it hangs; `-` for what is not said
+//! limit Z1/F1 sell 5kWh [slot N] [rev N] [utility N] [number N]
 //! market 2 [tick 0] [rule NAME] [lot 1Wh] [largest 5kWh] [minutes 30]
 //! party platform 3 [key 1]
 //! meter 7 [key 1] [utility 9] [platform 3] [owner 2]
@@ -141,6 +143,8 @@ impl Stage {
             "controls" => stage::controls(&mut words),
             "credit" => credit_limit(&mut words),
             "release" => credit_release(&mut words),
+            "place" => Self::place(&mut words),
+            "limit" => Self::grid_limit(&mut words),
             "market" => stage::odd_market(&mut words),
             "party" => stage::odd_party(&mut words),
             "meter" => stage::odd_meter(&mut words),
@@ -199,6 +203,7 @@ impl Stage {
             [Event::MemberRefused(_), Event::OrderRejected(_)]
                 | [Event::OrderRejected(_)
                     | Event::CommandRejected(_)
+                    | Event::GridRefused(_)
                     | Event::OrderRestated(_)
                     | Event::OrderValidated(_)
                     | Event::ContractRestated(_)]

@@ -142,6 +142,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
         CancelReason::NoLiquidity => "no_liquidity",
         CancelReason::List => "list",
         CancelReason::TradeLimit => "trade_limit",
+        CancelReason::GridLimit => "grid_limit",
     }
 }
 

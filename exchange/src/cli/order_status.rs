@@ -201,6 +201,9 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::ContractAmended(_)
         | Event::MembersListed(_)
         | Event::MemberRefused(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

@@ -148,6 +148,9 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::ContractAmended(_)
         | Event::MembersListed(_)
         | Event::MemberRefused(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => None,
     }
 }

@@ -133,6 +133,9 @@ impl MarketData {
             | Event::ContractAmended(_)
             | Event::MembersListed(_)
             | Event::MemberRefused(_)
+            | Event::PlaceNoted(_)
+            | Event::GridLimitSet(_)
+            | Event::GridRefused(_)
             | Event::CommandRejected(_) => None,
         }
     }

@@ -99,7 +99,8 @@ fn the_end_of_an_order_expires_or_is_cancelled() {
             | CancelReason::MassCancel
             | CancelReason::Killed
             | CancelReason::NoLiquidity
-            | CancelReason::List => ExecType::Cancelled,
+            | CancelReason::List
+            | CancelReason::GridLimit => ExecType::Cancelled,
         };
         let event = Event::OrderCancelled(OrderCancelled {
             platform: ORIGIN.platform,

@@ -745,6 +745,68 @@ layouts! {
         side: u8,
     }
 
+    /// Where a meter hangs. A name of zero bytes is none.
+    PlaceLayout[56] {
+        number: u64,
+        meter: u32,
+        from_minute: u32,
+        revision: u32,
+        zone: [u8; 16],
+        feeder: [u8; 16],
+        zero: [u8; 4],
+    }
+
+    /// A meter's place that was noted. Bit 0 of `flags`: no order is left that has to go.
+    PlaceNotedLayout[64] {
+        number: u64,
+        meter: u32,
+        from_minute: u32,
+        revision: u32,
+        cancelled: u32,
+        zone: [u8; 16],
+        feeder: [u8; 16],
+        flags: u8,
+        zero: [u8; 7],
+    }
+
+    /// A limit of a place. A feeder of zero bytes is all of them.
+    GridLimitLayout[64] {
+        number: u64,
+        limit: u64,
+        start_minute: u32,
+        revision: u32,
+        minutes: u16,
+        utility: u16,
+        zone: [u8; 16],
+        feeder: [u8; 16],
+        side: u8,
+        zero: [u8; 3],
+    }
+
+    /// A limit that is in force. Bit 0 of `flags`: no order is left that has to go.
+    GridLimitSetLayout[80] {
+        number: u64,
+        limit: u64,
+        used: u64,
+        start_minute: u32,
+        revision: u32,
+        cancelled: u32,
+        minutes: u16,
+        utility: u16,
+        zone: [u8; 16],
+        feeder: [u8; 16],
+        side: u8,
+        flags: u8,
+        zero: [u8; 6],
+    }
+
+    /// A place or limit that was refused.
+    GridRefusedLayout[16] {
+        number: u64,
+        reason: u16,
+        zero: [u8; 6],
+    }
+
     /// A refused command.
     CommandRejectedLayout[8] {
         reason: u16,

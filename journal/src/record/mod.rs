@@ -109,6 +109,8 @@ kinds! {
     32 AcceptAmendment(types::AcceptAmendment),
     33 AggregateMembers(types::MembersPage),
     34 NewAggregateOrder(types::NewAggregateOrder),
+    35 NotePlace(types::PlaceNote),
+    36 SetGridLimit(types::GridLimit),
     ;
     19 PassTime,
 }
@@ -147,6 +149,9 @@ kinds! {
     158 ContractAmended(types::ContractAmended),
     160 MembersListed(types::MembersListed),
     161 MemberRefused(types::MemberRefused),
+    163 PlaceNoted(types::PlaceNoted),
+    164 GridLimitSet(types::GridLimitSet),
+    165 GridRefused(types::GridRefused),
 }
 
 /// Bytes of the records of an entry.

@@ -3,6 +3,7 @@
 mod faults;
 mod following;
 mod golden;
+mod grid_values;
 mod lying_disk;
 mod methods;
 mod recovery;

@@ -20,15 +20,15 @@ use types::{
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 32;
-pub(super) const EVENT_KINDS: u64 = 30;
+pub(super) const COMMAND_KINDS: u64 = 36;
+pub(super) const EVENT_KINDS: u64 = 35;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
 pub(super) struct Source(pub(super) u64);
 
 impl Source {
-    fn u64(&mut self) -> u64 {
+    pub(super) fn u64(&mut self) -> u64 {
         match self.below(8) {
             0 => 0,
             1 => u64::MAX,
@@ -59,24 +59,24 @@ impl Source {
         self.u64().cast_signed()
     }
 
-    fn u32(&mut self) -> u32 {
+    pub(super) fn u32(&mut self) -> u32 {
         u32::from_le_bytes(self.bytes())
     }
 
-    fn u16(&mut self) -> u16 {
+    pub(super) fn u16(&mut self) -> u16 {
         u16::from_le_bytes(self.bytes())
     }
 
-    fn bool(&mut self) -> bool {
+    pub(super) fn bool(&mut self) -> bool {
         self.below(2) == 1
     }
 
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, all: &[T]) -> T {
         let at = self.below(u64::try_from(all.len()).unwrap());
         all[usize::try_from(at).unwrap()]
     }
 
-    fn code<const N: usize>(&mut self) -> Code<N> {
+    pub(super) fn code<const N: usize>(&mut self) -> Code<N> {
         let length = usize::try_from(self.below(u64::try_from(N).unwrap()) + 1).unwrap();
         let text: String =
             (0..length).map(|_| char::from(u8::try_from(33 + self.below(94)).unwrap())).collect();
@@ -91,7 +91,7 @@ impl Source {
         self.bool().then(|| self.price())
     }
 
-    fn energy(&mut self) -> Energy {
+    pub(super) fn energy(&mut self) -> Energy {
         Energy::from_wh(self.u64())
     }
 
@@ -99,7 +99,7 @@ impl Source {
         Timestamp::from_ns(self.i64())
     }
 
-    fn side(&mut self) -> Side {
+    pub(super) fn side(&mut self) -> Side {
         self.pick(&[Side::Buy, Side::Sell])
     }
 
@@ -420,6 +420,7 @@ impl Source {
             }),
             28 => Command::ValidateOrder(self.new_order()),
             29 => Command::AskOrder(self.order_request()),
+            30 | 31 => self.grid_command(kind),
             _ => self.contract_command(kind),
         }
     }
@@ -490,6 +491,7 @@ impl Source {
                 CancelReason::Killed,
                 CancelReason::NoLiquidity,
                 CancelReason::List,
+                CancelReason::GridLimit,
             ]),
         }
     }
@@ -661,6 +663,7 @@ impl Source {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
             }),
+            28..=30 => self.grid_event(kind),
             _ => self.contract_event(kind),
         }
     }

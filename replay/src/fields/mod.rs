@@ -13,12 +13,13 @@ use types::{
     AcceptAmendment, AcceptContract, AmendmentOffered, AuctionResult, CallExtended,
     CommandRejected, ContractAgreed, ContractAmended, ContractEnded, ContractOffered,
     ContractRestated, CreditLimit, CreditRelease, DelegateMeter, DelegatedOrder, DelegatedReplace,
-    DelegationRevoked, FreezeSlot, MarketControls, MarketDefinition, MassCancel, MassCancelled,
-    MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
-    NewAggregateOrder, OfferAmendment, OfferContract, OfferRequest, OrderAccepted, OrderCancelled,
-    OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated,
-    PartyRegistration, ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
-    SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradingControl,
+    DelegationRevoked, FreezeSlot, GridLimit, GridLimitSet, GridRefused, MarketControls,
+    MarketDefinition, MassCancel, MassCancelled, MemberRefused, MembersListed, MembersPage,
+    MeterDelegated, MeterRegistration, NewAggregateOrder, OfferAmendment, OfferContract,
+    OfferRequest, OrderAccepted, OrderCancelled, OrderMoved, OrderRejected, OrderReplaced,
+    OrderRequest, OrderRestated, OrderValidated, PartyRegistration, PlaceNote, PlaceNoted,
+    ReduceOrder, RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen,
+    SlotKey, SlotPhaseChanged, Trade, TradingControl,
 };
 
 /// Fields with their values, in order.
@@ -152,6 +153,8 @@ kinds! {
     "accept_amendment" 168 AcceptAmendment(AcceptAmendment),
     "aggregate_members" 144 AggregateMembers(MembersPage),
     "new_aggregate_order" 152 NewAggregateOrder(NewAggregateOrder),
+    "note_place" 56 NotePlace(PlaceNote),
+    "set_grid_limit" 64 SetGridLimit(GridLimit),
     ; "pass_time" PassTime
 }
 
@@ -188,6 +191,9 @@ kinds! {
     "contract_amended" 112 ContractAmended(ContractAmended),
     "members_listed" 24 MembersListed(MembersListed),
     "member_refused" 24 MemberRefused(MemberRefused),
+    "place_noted" 64 PlaceNoted(PlaceNoted),
+    "grid_limit_set" 80 GridLimitSet(GridLimitSet),
+    "grid_refused" 16 GridRefused(GridRefused),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -6,13 +6,14 @@ use types::{
     AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions, ContractAgreed,
     ContractAmended, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
     CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
-    DelegationRevoked, DeliverySlot, FreezeSlot, MarketControls, MarketDefinition, MassCancel,
-    MassCancelled, MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
-    NewAggregateOrder, NewOrder, OfferAmendment, OfferContract, OfferRequest, OrderAccepted,
-    OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest,
-    OrderRestated, OrderValidated, Origin, Party, PartyRegistration, ReduceOrder, ReplaceOrder,
-    RevokeDelegation, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
-    SlotPhaseChanged, Trade, TradeSide, TradingControl,
+    DelegationRevoked, DeliverySlot, FreezeSlot, GridLimit, GridLimitSet, GridPlace, GridRefused,
+    MarketControls, MarketDefinition, MassCancel, MassCancelled, MemberRefused, MembersListed,
+    MembersPage, MeterDelegated, MeterRegistration, NewAggregateOrder, NewOrder, OfferAmendment,
+    OfferContract, OfferRequest, OrderAccepted, OrderCancelled, OrderList, OrderMoved,
+    OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, Party,
+    PartyRegistration, PlaceNote, PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation,
+    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade,
+    TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -181,6 +182,20 @@ fields! {
     MemberRefused { all origin "", one client_order "client_order", one meter "meter", }
     OrderRequest { all origin "", one client_order "client_order", one order "order", }
     ReduceOrder { all origin "", one client_order "client_order", one order "order", one by "by_wh", }
+    PlaceNote {
+        one number "number", one meter "meter", one from_minute "from_minute",
+        one revision "revision", one zone "zone", one feeder "feeder",
+    }
+    PlaceNoted { all note "", one cancelled "cancelled", one complete "complete", }
+    GridPlace { one utility "utility", one zone "zone", one feeder "feeder", }
+    GridLimit {
+        one number "number", all place "", one side "side", all slot "", one limit "limit_wh",
+        one revision "revision",
+    }
+    GridLimitSet {
+        all limit "", one used "used_wh", one cancelled "cancelled", one complete "complete",
+    }
+    GridRefused { one number "number", one reason "reason", }
     TradingControl { one scope "scope", one state "state", }
     CreditLimit { one platform "platform", one market "market", one limit "limit_minor", }
     CreditRelease { one platform "platform", one market "market", one amount "amount_minor", }

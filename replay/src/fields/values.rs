@@ -177,7 +177,7 @@ words! {
         "requested" Requested, "immediate_or_cancel" ImmediateOrCancel, "self_trade" SelfTrade,
         "gate_closed" GateClosed, "expired" Expired, "fill_or_kill" FillOrKill,
         "mass_cancel" MassCancel, "killed" Killed, "no_liquidity" NoLiquidity, "list" List,
-        "trade_limit" TradeLimit,
+        "trade_limit" TradeLimit, "grid_limit" GridLimit,
     }
 }
 

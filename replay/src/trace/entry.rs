@@ -203,6 +203,9 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         | Event::CreditReleased(_)
         | Event::MeterDelegated(_)
         | Event::DelegationRevoked(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => return [None, None],
     };
     [Some(format!("`{kind}` for platform {platform}")), None]

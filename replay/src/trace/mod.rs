@@ -288,6 +288,9 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::ContractAmended(_)
         | Event::MembersListed(_)
         | Event::MemberRefused(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

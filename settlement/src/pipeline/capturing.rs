@@ -6,7 +6,7 @@ use rusqlite::params;
 use types::{Event, MarketDefinition, Seq, ShardId, Side, SlotKey, Trade};
 use wire::FeedItem;
 
-use super::{Pipeline, Work};
+use super::{Pipeline, Work, outbox::GridAnswer};
 use crate::{
     books::accounts::{Account, AccountKind},
     capture::{self, Contract},
@@ -81,6 +81,9 @@ const fn is_relevant(event: &Event) -> bool {
         Event::MarketDefined(_)
         | Event::PartyRegistered(_)
         | Event::MeterRegistered(_)
+        | Event::PlaceNoted(_)
+        | Event::GridLimitSet(_)
+        | Event::GridRefused(_)
         | Event::Trade(_)
         | Event::ContractAmended(_) => true,
         // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
@@ -145,6 +148,17 @@ impl Work<'_> {
                     contracts = contracts.saturating_add(1);
                 }
                 Event::ContractAmended(amended) => self.capture_amendment(item, amended)?,
+                Event::PlaceNoted(noted) => {
+                    let number = noted.note.number;
+                    self.answered((shard, number), &GridAnswer::of_place(noted))?;
+                }
+                Event::GridLimitSet(set) => {
+                    let answer = GridAnswer::of_limit(item.seq, set);
+                    self.answered((shard, set.limit.number), &answer)?;
+                }
+                Event::GridRefused(refused) => {
+                    self.answered((shard, refused.number), &GridAnswer::Refused(refused.reason))?;
+                }
                 Event::SlotPhaseChanged(_)
                 | Event::AuctionUncrossed(_)
                 | Event::ControlsSet(_)

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
-use types::{DeliverySlot, Energy, MeterId, Party, Role, Side, Timestamp, TradeId, UtilityId};
+use rusqlite::{Row, params};
+use types::{
+    DeliverySlot, Energy, MeterId, Party, RejectReason, Role, Seq, ShardId, Side, Timestamp,
+    TradeId, UtilityId,
+};
 
 use super::{
     Pipeline, Work,
@@ -65,10 +68,21 @@ pub struct ScheduleLine {
     pub withdrawal: Energy,
     /// Sides of contracts in it.
     pub contracts: u64,
-    /// The lowest limit on injection that holds for the feeder or its zone.
-    pub injection_limit: Option<Energy>,
-    /// The lowest limit on withdrawal.
-    pub withdrawal_limit: Option<Energy>,
+    /// What the limits on injection of the feeder and its zone leave.
+    pub injection_limit: Option<ScheduleLimit>,
+    /// What those on withdrawal leave.
+    pub withdrawal_limit: Option<ScheduleLimit>,
+}
+
+/// Limits of a feeder and its zone, as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleLimit {
+    /// The lower of the two.
+    pub limit: Energy,
+    /// The most that contracts on the feeder can still grow by: open orders use it too.
+    pub headroom: Energy,
+    /// Whether the exchange refuses what exceeds them; it does since it answered.
+    pub in_force: bool,
 }
 
 /// An answer about the schedule.
@@ -91,27 +105,42 @@ pub enum NoticeKind {
     Amended(u32),
     /// Both sides changed it, but it was settled or cancelled by then: it stays as it was.
     AmendedInVain,
+    /// A limit of the utility is in force, or was refused.
+    Limit,
 }
 
-/// What both sides of a contract are told.
+/// What became of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitNotice {
+    /// Where.
+    pub zone: PlaceName,
+    /// Which feeder of it; all, if none is named.
+    pub feeder: Option<PlaceName>,
+    /// In force since this position of a shard, or refused.
+    pub since: Result<(ShardId, Seq), RejectReason>,
+}
+
+/// What both sides of a contract are told, or a utility of its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notice {
     /// Its number; numbers rise.
     pub number: u64,
     /// What it says.
     pub kind: NoticeKind,
-    /// Which contract.
+    /// Which contract; 0 of a limit.
     pub contract: TradeId,
     /// Its slot, by its newest version.
     pub slot: DeliverySlot,
-    /// The curtailed side; the seller's of a new contract, the one that asked for a change.
+    /// The curtailed side; the seller's of a new contract, the one that asked for a change; the limited one.
     pub side: Side,
-    /// Its meter.
+    /// Its meter; 0 of a limit.
     pub meter: MeterId,
-    /// What is contracted, by its newest version.
+    /// What is contracted, by its newest version; what was open and traded when a limit came into force.
     pub contracted: Energy,
-    /// The most it may still move; what the change says.
+    /// The most it may still move; what the change says; the limit.
     pub allowed: Energy,
+    /// What became of a limit.
+    pub limit: Option<LimitNotice>,
 }
 
 /// A contract's side in a curtailed place.
@@ -176,6 +205,7 @@ impl Work<'_> {
                     self.move_meter(*meter, point.from_minute, |registry| {
                         registry.add_point(*meter, *point);
                     })?;
+                    self.tell_place(*meter, points.revision, point)?;
                 }
             }
         }
@@ -258,6 +288,9 @@ impl Work<'_> {
         let document = self.keep_document(arrival)?;
         if matches!(verdict, Verdict::New | Verdict::Late) {
             rows::put_limit(self.connection, utility, limit, document)?;
+        }
+        if verdict == Verdict::New {
+            self.tell_limit(utility, limit)?;
         }
         self.answer(&tally, arrival, document)
     }
@@ -416,7 +449,7 @@ fn is_within(
         && (feeder.is_none() || place.feeder == feeder)
 }
 
-fn slot_of(start: u32, minutes: u16) -> Result<DeliverySlot, SettlementError> {
+pub(super) fn slot_of(start: u32, minutes: u16) -> Result<DeliverySlot, SettlementError> {
     DeliverySlot::new(start, minutes).map_err(|error| SettlementError::Damaged(error.to_string()))
 }
 
@@ -471,15 +504,19 @@ impl Pipeline {
             };
             let (zone, feeder): (String, String) =
                 (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
-            let limit = |side: Side| limits.of(&zone, &feeder, (start, minutes), side);
+            let (injection, withdrawal) = (wh(4)?, wh(5)?);
+            let limit =
+                |side, scheduled| limits.of((&zone, &feeder), (start, minutes), (side, scheduled));
+            let injection_limit = limit(Side::Sell, injection);
+            let withdrawal_limit = limit(Side::Buy, withdrawal);
             lines.push(ScheduleLine {
-                injection_limit: limit(Side::Sell),
-                withdrawal_limit: limit(Side::Buy),
+                injection_limit,
+                withdrawal_limit,
                 zone,
                 feeder,
                 slot: slot_of(start, minutes)?,
-                injection: Energy::from_wh(wh(4)?),
-                withdrawal: Energy::from_wh(wh(5)?),
+                injection: Energy::from_wh(injection),
+                withdrawal: Energy::from_wh(withdrawal),
                 contracts: wh(6)?,
             });
         }
@@ -489,32 +526,8 @@ impl Pipeline {
         Ok(ScheduleAnswer { serial: fit(serial, "the number of the schedule")?, lines })
     }
 
-    fn limits(&self, filter: &ScheduleFilter) -> Result<Limits, SettlementError> {
-        const DOING: &str = "read the limits";
-        let mut select = self
-            .connection()
-            .prepare_cached(
-                "SELECT zone, feeder, start_minute, minutes, side, energy FROM grid_limits
-                 WHERE utility = ?1 AND (?2 = '' OR zone = ?2) AND start_minute >= ?3
-                 AND start_minute < ?4 ORDER BY revision",
-            )
-            .doing(DOING)?;
-        let (from, to) = (minute_from(filter.from), minute_from(filter.to));
-        let zone = rows::name_text(filter.zone.as_ref());
-        let mut found = select.query(params![filter.utility.get(), zone, from, to]).doing(DOING)?;
-        let mut limits = Limits::default();
-        while let Some(row) = found.next().doing(DOING)? {
-            let place = (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
-            let slot = (row.get(2).doing(DOING)?, row.get(3).doing(DOING)?);
-            let energy = fit(row.get::<_, i64>(5).doing(DOING)?, "a limit")?;
-            let side = row.get(4).doing(DOING)?;
-            limits.0.insert((place, slot, side), Energy::from_wh(energy));
-        }
-        Ok(limits)
-    }
-
     /// Notices after a number that concern a party: its platform's, its retailer's or its utility's
-    /// meters; an operator's are all.
+    /// meters, or its limits; an operator's are all.
     ///
     /// # Errors
     /// When the database refuses or a row cannot be.
@@ -524,7 +537,7 @@ impl Pipeline {
             .connection()
             .prepare_cached(
                 "SELECT n.notice, n.trade, c.start_minute, c.minutes, n.side, c.buyer, c.seller,
-                 c.energy, n.allowed, n.document FROM notices n JOIN contracts c USING (trade)
+                 c.energy, n.allowed, n.document FROM notices n LEFT JOIN contracts c USING (trade)
                  WHERE n.notice > ?1 ORDER BY n.notice",
             )
             .doing(DOING)?;
@@ -532,33 +545,49 @@ impl Pipeline {
         let mut found = select.query([after]).doing(DOING)?;
         let mut notices = Vec::new();
         while let Some(row) = found.next().doing(DOING)? {
-            let number = |column: usize| -> Result<u64, SettlementError> {
-                fit(row.get::<_, i64>(column).doing(DOING)?, "a notice")
+            let notice = if row.get::<_, i64>(1).doing(DOING)? == 0 {
+                self.limit_notice(row, party)?
+            } else {
+                self.contract_notice(row, party)?
             };
-            let buyer = MeterId::new(row.get(5).doing(DOING)?);
-            let seller = MeterId::new(row.get(6).doing(DOING)?);
-            if !self.concerns(party, buyer) && !self.concerns(party, seller) {
-                continue;
-            }
-            let code: u8 = row.get(4).doing(DOING)?;
-            let (side, meter) =
-                if code == Side::Buy.code() { (Side::Buy, buyer) } else { (Side::Sell, seller) };
-            let kind = kind_of(row.get(9).doing(DOING)?)?;
-            notices.push(Notice {
-                number: number(0)?,
-                kind,
-                contract: TradeId::new(number(1)?),
-                slot: slot_of(row.get(2).doing(DOING)?, row.get(3).doing(DOING)?)?,
-                side,
-                meter,
-                contracted: Energy::from_wh(number(7)?),
-                allowed: Energy::from_wh(number(8)?),
-            });
+            notices.extend(notice);
             if notices.len() >= NOTICES_MAX {
                 break;
             }
         }
         Ok(notices)
+    }
+
+    /// What a party is told of a contract, if it is concerned.
+    fn contract_notice(
+        &self,
+        row: &Row<'_>,
+        party: Party,
+    ) -> Result<Option<Notice>, SettlementError> {
+        const DOING: &str = "read a notice";
+        let number = |column: usize| -> Result<u64, SettlementError> {
+            fit(row.get::<_, i64>(column).doing(DOING)?, "a notice")
+        };
+        let buyer = MeterId::new(row.get(5).doing(DOING)?);
+        let seller = MeterId::new(row.get(6).doing(DOING)?);
+        if !self.concerns(party, buyer) && !self.concerns(party, seller) {
+            return Ok(None);
+        }
+        let code: u8 = row.get(4).doing(DOING)?;
+        let (side, meter) =
+            if code == Side::Buy.code() { (Side::Buy, buyer) } else { (Side::Sell, seller) };
+        let kind = kind_of(row.get(9).doing(DOING)?)?;
+        Ok(Some(Notice {
+            number: number(0)?,
+            kind,
+            contract: TradeId::new(number(1)?),
+            slot: slot_of(row.get(2).doing(DOING)?, row.get(3).doing(DOING)?)?,
+            side,
+            meter,
+            contracted: Energy::from_wh(number(7)?),
+            allowed: Energy::from_wh(number(8)?),
+            limit: None,
+        }))
     }
 
     fn concerns(&self, party: Party, meter: MeterId) -> bool {
@@ -572,29 +601,8 @@ impl Pipeline {
     }
 }
 
-/// Zone and feeder, start and minutes of the slot, code of the side.
-type LimitKey = ((String, String), (u32, u16), u8);
-
-/// Limits by place, slot and side.
-#[derive(Default)]
-struct Limits(BTreeMap<LimitKey, Energy>);
-
-impl Limits {
-    /// The lower of the feeder's and the zone's.
-    fn of(&self, zone: &str, feeder: &str, slot: (u32, u16), side: Side) -> Option<Energy> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let at = |feeder: &str| {
-            let key = ((zone.to_owned(), feeder.to_owned()), slot, side.code());
-            self.0.get(&key).copied()
-        };
-        [at(feeder), at("")].into_iter().flatten().min()
-    }
-}
-
 /// Rounded up: a slot that begins within the minute begins after it.
-fn minute_from(instant: Timestamp) -> i64 {
+pub(super) fn minute_from(instant: Timestamp) -> i64 {
     const MINUTE_NS: i64 = 60_000_000_000;
     let whole = instant.ns().div_euclid(MINUTE_NS);
     whole.saturating_add(i64::from(instant.ns().rem_euclid(MINUTE_NS) > 0))

@@ -390,6 +390,31 @@ pub fn add_to_schedule(
     Ok(())
 }
 
+/// Lets a place appear in the schedule, and all feeders of a zone, as what has changed.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn touch_schedule(
+    connection: &Connection,
+    key: &ScheduleKey,
+    changed: i64,
+) -> Result<(), SettlementError> {
+    add_to_schedule(connection, key, ScheduleChange::default(), changed)?;
+    if key.place.feeder.is_some() {
+        return Ok(());
+    }
+    let (utility, zone) = (key.place.utility.get(), name_text(key.place.zone.as_ref()));
+    let (start, minutes) = (key.slot.start_minute(), key.slot.minutes());
+    connection
+        .prepare_cached(
+            "UPDATE schedule SET changed = ?5 WHERE utility = ?1 AND zone = ?2
+             AND start_minute = ?3 AND minutes = ?4",
+        )
+        .and_then(|mut update| update.execute(params![utility, zone, start, minutes, changed]))
+        .doing("write the schedule")?;
+    Ok(())
+}
+
 /// The number of the last transaction that changed the schedule.
 ///
 /// # Errors

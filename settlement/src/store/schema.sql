@@ -241,6 +241,8 @@ CREATE TABLE curtailed_meters (
     PRIMARY KEY (start_minute, minutes, source, meter)
 ) STRICT, WITHOUT ROWID;
 
+-- since: position at which a shard of the exchange put it in force, or 0; used: what was open and traded
+-- there then; reason: code of the refusal, or 0.
 CREATE TABLE grid_limits (
     utility INTEGER NOT NULL,
     zone TEXT NOT NULL,
@@ -251,7 +253,30 @@ CREATE TABLE grid_limits (
     revision INTEGER NOT NULL,
     energy INTEGER NOT NULL,
     document INTEGER NOT NULL,
+    shard INTEGER NOT NULL DEFAULT 0,
+    since INTEGER NOT NULL DEFAULT 0,
+    used INTEGER NOT NULL DEFAULT 0,
+    reason INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (utility, zone, start_minute, feeder, side, minutes, revision)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grid_limits_document ON grid_limits (document);
+
+-- Outbox: what shards of the exchange are to be told of meters' places and of limits, until they answer.
+-- Of a place only meter, zone, feeder, start_minute and revision count; '' is what is not said.
+CREATE TABLE grid_outbox (
+    shard INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    is_limit INTEGER NOT NULL,
+    meter INTEGER NOT NULL,
+    utility INTEGER NOT NULL,
+    zone TEXT NOT NULL,
+    feeder TEXT NOT NULL,
+    side INTEGER NOT NULL,
+    start_minute INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    energy INTEGER NOT NULL,
+    PRIMARY KEY (shard, number)
 ) STRICT, WITHOUT ROWID;
 
 -- What is contracted, by where the meters hang. changed: number of the transaction that changed it
@@ -272,7 +297,8 @@ CREATE INDEX schedule_changed ON schedule (utility, changed);
 
 -- Outbox: what both sides of a contract are told. allowed: the most it may still move.
 -- document: 0 for a new contract that its sides agreed on between themselves; of one that they changed its
--- version, negative, or -1 where that had no effect.
+-- version, negative, or -1 where that had no effect. trade: 0 where a utility is told of its limit in the
+-- document.
 CREATE TABLE notices (
     notice INTEGER PRIMARY KEY,
     trade INTEGER NOT NULL,

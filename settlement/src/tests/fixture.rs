@@ -101,7 +101,7 @@ impl Feed {
         feed
     }
 
-    fn push(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Event) {
         let seq = u64::try_from(self.items.len()).unwrap() + 1;
         let time = Timestamp::from_seconds(i64::try_from(seq).unwrap());
         self.items.push(wire::FeedItem { seq: Seq::new(seq), time, index: 0, event });

@@ -124,17 +124,25 @@ fn the_lowest_limit_of_feeder_and_zone_is_shown() {
     desk.taken(&sealed(UTILITY, &limit(1, Some("F1"), 3_000).to_body()));
     let limits = |desk: &Desk| {
         let lines = desk.pipeline.schedule(&filter(0)).unwrap().lines;
-        lines.iter().map(|line| line.injection_limit.unwrap().wh()).collect::<Vec<_>>()
+        let left = |line: &ScheduleLine| {
+            let limit = line.injection_limit.unwrap();
+            (limit.limit.wh(), limit.headroom.wh())
+        };
+        lines.iter().map(left).collect::<Vec<_>>()
     };
-    assert_eq!(limits(&desk), [3_000, 9_000]);
+    // The zone has a line of its own; 12 kWh are sold in it, 6 kWh on each feeder.
+    assert_eq!(limits(&desk), [(9_000, 0), (3_000, 0), (9_000, 0)]);
     let other = sealed(UTILITY, &limit(1, None, 8_000).to_body());
     assert_eq!(desk.refused(&other), DocumentReject::Equivocation);
     desk.taken(&sealed(UTILITY, &limit(2, None, 2_000).to_body()));
-    assert_eq!(limits(&desk), [2_000, 2_000]);
+    assert_eq!(limits(&desk), [(2_000, 0); 3]);
+    desk.taken(&sealed(UTILITY, &limit(3, None, 20_000).to_body()));
+    desk.taken(&sealed(UTILITY, &limit(2, Some("F1"), 7_000).to_body()));
+    assert_eq!(limits(&desk), [(20_000, 8_000), (7_000, 1_000), (20_000, 8_000)]);
     let nowhere = GridLimit { zone: name("SOUTH"), ..limit(1, None, 1) };
     assert_eq!(desk.refused(&sealed(UTILITY, &nowhere.to_body())), DocumentReject::UnknownZone);
     let retailer = Party { role: Role::Retailer, number: 1 };
-    let by_retailer = sealed(retailer, &limit(3, None, 1).to_body());
+    let by_retailer = sealed(retailer, &limit(4, None, 1).to_body());
     assert_eq!(desk.refused(&by_retailer), DocumentReject::WrongSigner);
 }
 

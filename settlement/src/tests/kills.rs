@@ -5,7 +5,9 @@ use std::{cell::Cell, path::Path};
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use tempfile::TempDir;
-use types::{MeterId, Party, Role, Side};
+use types::{
+    Event, GridLimitSet, GridPlace, MeterId, Party, PlaceNote, PlaceNoted, Role, Side, UtilityId,
+};
 
 use super::{
     energy::{UTILITY, codes, sealed},
@@ -70,11 +72,47 @@ fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
         10 => pipeline.verify(later()).map(drop),
         11 => pipeline.ingest(later(), &file(2, 0, &[(1, 4_500, 0)])).map(drop),
         12 => pipeline.verify(later()).map(drop),
-        _ => pipeline.enforce(later()).map(drop),
+        13 => pipeline.enforce(later()).map(drop),
+        // The exchange answers; of one limit orders are left that have to go.
+        14 => answer(pipeline, &mut feed, true),
+        _ => answer(pipeline, &mut feed, false),
     }
 }
 
-const STEPS: usize = 14;
+const STEPS: usize = 16;
+
+/// The feed brings answers to all that waits in the outbox, after what it brought before.
+fn answer(pipeline: &mut Pipeline, feed: &mut Feed, is_first: bool) -> Result<(), SettlementError> {
+    let place = PlaceNote {
+        number: 1,
+        meter: MeterId::new(1),
+        from_minute: FIRST_SLOT,
+        revision: 1,
+        zone: None,
+        feeder: None,
+    };
+    let utility = UtilityId::new(1);
+    let place_of = GridPlace { utility, zone: PlaceName::new("N").unwrap(), feeder: None };
+    let mut limit = types::GridLimit {
+        number: 3,
+        place: place_of,
+        side: Side::Sell,
+        slot: slot(0),
+        limit: types::Energy::from_wh(9_000),
+        revision: 1,
+    };
+    let (cancelled, used) = (0, types::Energy::from_wh(8_000));
+    for number in [1, 2] {
+        let note = PlaceNote { number, ..place };
+        feed.push(Event::PlaceNoted(PlaceNoted { note, cancelled, complete: true }));
+    }
+    feed.push(Event::GridLimitSet(GridLimitSet { limit, used, cancelled, complete: false }));
+    if !is_first {
+        limit.number = 4;
+        feed.push(Event::GridLimitSet(GridLimitSet { limit, used, cancelled, complete: true }));
+    }
+    pipeline.capture(feed.end(), &feed.items).map(drop)
+}
 
 fn open(folder: &Path) -> Pipeline {
     let (db, ledger) = (folder.join("settlement.db"), folder.join("ledger"));

@@ -11,4 +11,5 @@ mod kills;
 mod laws;
 mod ledger;
 mod meter_files;
+mod outbox;
 mod shards;

@@ -101,13 +101,8 @@ impl Model {
         Ok((market, phase))
     }
 
-    pub(super) fn check_capacity(
-        &self,
-        meter: MeterId,
-        side: Side,
-        key: SlotKey,
-        more: u64,
-    ) -> Outcome {
+    /// What a meter has open and traded.
+    pub(super) fn used(&self, meter: MeterId, side: Side, key: SlotKey) -> u64 {
         let ordered: u64 = self
             .orders
             .iter()
@@ -115,14 +110,25 @@ impl Model {
             .filter(|(sent, _)| sent.meter == meter && sent.side == side && sent.key == key)
             .map(|(_, wh)| wh)
             .sum();
-        let used = ordered + self.contracted(meter, side, key);
+        ordered + self.contracted(meter, side, key)
+    }
+
+    pub(super) fn check_capacity(
+        &self,
+        meter: MeterId,
+        side: Side,
+        key: SlotKey,
+        more: u64,
+    ) -> Outcome {
+        let used = self.used(meter, side, key);
         let meter = self.find_meter(meter).expect("the meter was checked");
         let power = match side {
             Side::Buy => meter.withdrawal_max,
             Side::Sell => meter.injection_max,
         };
         let capacity = u64::from(power.w()) * u64::from(key.slot.minutes()) / 60;
-        refuse_if(used + more > capacity.min(WH_MAX), RejectReason::CapacityExceeded)
+        refuse_if(used + more > capacity.min(WH_MAX), RejectReason::CapacityExceeded)?;
+        self.check_grid(meter.meter, side, key.slot, more)
     }
 
     /// In a call nobody may stand on both sides, asleep or in a list included.
@@ -261,6 +267,8 @@ impl Model {
         refuse_if(foreign, RejectReason::NotAuthorised)?;
         self.check_trading(order.platform, order.sent.meter)?;
         self.admit_change(request, Stand::Hibernating)?;
+        let key = order.sent.key;
+        self.check_grid(order.sent.meter, order.sent.side, key.slot, 0)?;
         self.check_entry(&order, order.limit)?;
         Ok(at)
     }

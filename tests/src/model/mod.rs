@@ -14,6 +14,7 @@
 //! | `contracts` | negotiated trades |
 //! | `delegations` | what platforms may do for meters |
 //! | `control` | mass cancellations, suspensions, kills, credit |
+//! | `grid` | where meters hang, and limits of what they may trade there |
 //! | `auction`, `price` | the result of a call, and its price by every rule |
 //! | `digest` | the canonical listing of the state |
 //! | `laws` | what always holds between two commands |
@@ -26,6 +27,7 @@ mod contracts;
 mod control;
 mod delegations;
 mod digest;
+mod grid;
 pub mod history;
 mod laws;
 mod lists;
@@ -40,6 +42,7 @@ use std::collections::BTreeMap;
 use contracts::Offer;
 use delegations::By;
 use engine::Limits;
+use grid::Wires;
 use lists::List;
 pub use price::{Priced, price_by_brute_force};
 use types::{
@@ -164,6 +167,7 @@ pub struct Model {
     offers: Vec<Offer>,
     /// By number: the first has number 1.
     orders: Vec<Order>,
+    wires: Wires,
     trades: u64,
     places: u64,
 }
@@ -189,6 +193,7 @@ impl Model {
             lists: BTreeMap::new(),
             offers: Vec::new(),
             orders: Vec::new(),
+            wires: Wires::new(),
             trades: 0,
             places: 0,
         }
@@ -221,6 +226,8 @@ impl Model {
             Command::SetTrading(control) => return self.set_trading(control, events),
             Command::SetCredit(limit) => return self.set_credit(limit, events),
             Command::ReleaseCredit(release) => return self.release_credit(release, events),
+            Command::NotePlace(note) => self.note_place(note, events),
+            Command::SetGridLimit(limit) => self.set_grid_limit(limit, events),
             Command::NewOrder(signed) => {
                 self.new_order((signed.origin, By::Meter), &signed.order, events);
             }

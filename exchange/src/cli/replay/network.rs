@@ -270,6 +270,8 @@ impl Plan {
             | Command::SetTrading(_)
             | Command::SetCredit(_)
             | Command::ReleaseCredit(_)
+            | Command::NotePlace(_)
+            | Command::SetGridLimit(_)
             | Command::DelegateMeter(_)
             | Command::RevokeDelegation(_)
             | Command::SignedFrame(_)

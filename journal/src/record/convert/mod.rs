@@ -5,6 +5,7 @@ mod amendments;
 mod contracts;
 mod controls;
 mod delegations;
+mod grid;
 mod orders;
 mod registry;
 mod reports;

@@ -4,6 +4,7 @@
 
 mod contracts;
 mod delegations;
+mod grid;
 mod operator;
 mod orders;
 mod requests;
@@ -229,6 +230,9 @@ impl History {
                 | Event::OrderRejected(_)
                 | Event::CreditSet(_)
                 | Event::CreditReleased(_)
+                | Event::PlaceNoted(_)
+                | Event::GridRefused(_)
+                | Event::GridLimitSet(_)
                 | Event::CommandRejected(_) => {}
             }
         }
@@ -266,7 +270,9 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..421 => self.new_order(),
+            0..395 => self.new_order(),
+            395..411 => self.grid_limit(),
+            411..421 => self.note_place(),
             421..433 => self.validate(),
             433..440 => self.ask(),
             440..466 => self.offer(),

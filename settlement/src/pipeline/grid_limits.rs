@@ -1,0 +1,175 @@
+//! Limits as a utility sees them: beside the schedule, and what became of them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Row, params};
+use types::{Energy, MeterId, Party, RejectReason, Role, Seq, ShardId, Side, TradeId};
+
+use super::{
+    Pipeline,
+    grid::{LimitNotice, Notice, NoticeKind, ScheduleFilter, ScheduleLimit, minute_from, slot_of},
+};
+use crate::{
+    error::{Doing as _, SettlementError, fit},
+    store::grid::{name_of, name_text},
+};
+
+/// Start and minutes of a slot.
+type Span = (u32, u16);
+
+/// The newest limits of a period, and what is scheduled in zones that have one.
+#[derive(Default)]
+pub(super) struct Limits {
+    /// By zone and feeder: by slot and code of the side, the Wh and whether it is in force.
+    places: BTreeMap<String, BTreeMap<String, BTreeMap<(Span, u8), (u64, bool)>>>,
+    /// By zone: by slot, what is sold and what is bought.
+    zones: BTreeMap<String, BTreeMap<Span, [u64; 2]>>,
+}
+
+impl Limits {
+    /// What the limits of a feeder and its zone leave it, of which so much is scheduled.
+    pub(super) fn of(
+        &self,
+        (zone, feeder): (&str, &str),
+        slot: Span,
+        (side, scheduled): (Side, u64),
+    ) -> Option<ScheduleLimit> {
+        let feeders = self.places.get(zone)?;
+        let at = |feeder: &str| feeders.get(feeder)?.get(&(slot, side.code())).copied();
+        let in_zone = || {
+            let [sold, bought] = self.zones.get(zone)?.get(&slot).copied()?;
+            Some(if side == Side::Sell { sold } else { bought })
+        };
+        let of_feeder = if feeder.is_empty() { None } else { at(feeder) };
+        let of_zone = at("").map(|limit| (limit, in_zone().unwrap_or(0)));
+        let both = [of_feeder.map(|limit| (limit, scheduled)), of_zone];
+        let parts = both.into_iter().flatten();
+        parts
+            .map(|((limit, in_force), scheduled)| ScheduleLimit {
+                limit: Energy::from_wh(limit),
+                headroom: Energy::from_wh(limit.saturating_sub(scheduled)),
+                in_force,
+            })
+            .reduce(|one, other| ScheduleLimit {
+                limit: one.limit.min(other.limit),
+                headroom: one.headroom.min(other.headroom),
+                in_force: one.in_force && other.in_force,
+            })
+    }
+}
+
+impl Pipeline {
+    /// The limits that hold in what is asked for.
+    pub(super) fn limits(&self, filter: &ScheduleFilter) -> Result<Limits, SettlementError> {
+        const DOING: &str = "read the limits";
+        let mut select = self
+            .connection()
+            .prepare_cached(
+                "SELECT zone, feeder, start_minute, minutes, side, energy, since FROM grid_limits
+                 WHERE utility = ?1 AND (?2 = '' OR zone = ?2) AND start_minute >= ?3
+                 AND start_minute < ?4 ORDER BY revision",
+            )
+            .doing(DOING)?;
+        let (from, to) = (minute_from(filter.from), minute_from(filter.to));
+        let zone = name_text(filter.zone.as_ref());
+        let mut found = select.query(params![filter.utility.get(), zone, from, to]).doing(DOING)?;
+        let mut limits = Limits::default();
+        while let Some(row) = found.next().doing(DOING)? {
+            let (zone, feeder): (String, String) =
+                (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
+            let slot = (row.get(2).doing(DOING)?, row.get(3).doing(DOING)?);
+            let energy = fit(row.get::<_, i64>(5).doing(DOING)?, "a limit")?;
+            let (side, since): (u8, i64) = (row.get(4).doing(DOING)?, row.get(6).doing(DOING)?);
+            let place = limits.places.entry(zone).or_default().entry(feeder).or_default();
+            place.insert((slot, side), (energy, since > 0));
+        }
+        if limits.places.values().any(|feeders| feeders.contains_key("")) {
+            self.sum_zones(filter, &mut limits)?;
+        }
+        Ok(limits)
+    }
+
+    /// What is scheduled in each zone as a whole.
+    fn sum_zones(
+        &self,
+        filter: &ScheduleFilter,
+        limits: &mut Limits,
+    ) -> Result<(), SettlementError> {
+        const DOING: &str = "sum up the schedule of zones";
+        let mut select = self
+            .connection()
+            .prepare_cached(
+                "SELECT zone, start_minute, minutes, SUM(injection), SUM(withdrawal) FROM schedule
+                 WHERE utility = ?1 AND (?2 = '' OR zone = ?2) AND start_minute >= ?3
+                 AND start_minute < ?4 GROUP BY zone, start_minute, minutes",
+            )
+            .doing(DOING)?;
+        let (from, to) = (minute_from(filter.from), minute_from(filter.to));
+        let zone = name_text(filter.zone.as_ref());
+        let mut found = select.query(params![filter.utility.get(), zone, from, to]).doing(DOING)?;
+        while let Some(row) = found.next().doing(DOING)? {
+            let wh = |column: usize| -> Result<u64, SettlementError> {
+                fit(row.get::<_, i64>(column).doing(DOING)?, "a scheduled energy")
+            };
+            let slot = (row.get(1).doing(DOING)?, row.get(2).doing(DOING)?);
+            let zone = row.get(0).doing(DOING)?;
+            limits.zones.entry(zone).or_default().insert(slot, [wh(3)?, wh(4)?]);
+        }
+        Ok(())
+    }
+
+    /// What a party is told of a limit: the utility of its own, operators of all.
+    pub(super) fn limit_notice(
+        &self,
+        notice: &Row<'_>,
+        party: Party,
+    ) -> Result<Option<Notice>, SettlementError> {
+        const DOING: &str = "read a notice of a limit";
+        let document: i64 = notice.get(9).doing(DOING)?;
+        let mut select = self
+            .connection()
+            .prepare_cached(
+                "SELECT utility, zone, feeder, side, start_minute, minutes, energy, shard, since,
+                 used, reason FROM grid_limits WHERE document = ?1",
+            )
+            .doing(DOING)?;
+        let mut found = select.query([document]).doing(DOING)?;
+        let damaged = || SettlementError::Damaged(format!("the limit of document {document}"));
+        let row = found.next().doing(DOING)?.ok_or_else(damaged)?;
+        let number = |column: usize| -> Result<u64, SettlementError> {
+            fit(row.get::<_, i64>(column).doing(DOING)?, "a notice of a limit")
+        };
+        let concerns = match party.role {
+            Role::Utility => u64::from(party.number) == number(0)?,
+            Role::Operator | Role::Settlement => true,
+            Role::Platform | Role::Retailer => false,
+        };
+        if !concerns {
+            return Ok(None);
+        }
+        let zone = name_of(&row.get::<_, String>(1).doing(DOING)?)?;
+        let shard = ShardId::new(row.get(7).doing(DOING)?).ok_or_else(damaged)?;
+        let since = match number(8)? {
+            0 => {
+                let code = row.get(10).doing(DOING)?;
+                Err(RejectReason::from_code(code).ok_or_else(damaged)?)
+            }
+            since => Ok((shard, Seq::new(since))),
+        };
+        Ok(Some(Notice {
+            number: fit(notice.get::<_, i64>(0).doing(DOING)?, "a notice")?,
+            kind: NoticeKind::Limit,
+            contract: TradeId::new(0),
+            slot: slot_of(row.get(4).doing(DOING)?, row.get(5).doing(DOING)?)?,
+            side: Side::from_code(row.get(3).doing(DOING)?).ok_or_else(damaged)?,
+            meter: MeterId::new(0),
+            contracted: Energy::from_wh(number(9)?),
+            allowed: Energy::from_wh(number(6)?),
+            limit: Some(LimitNotice {
+                zone: zone.ok_or_else(damaged)?,
+                feeder: name_of(&row.get::<_, String>(2).doing(DOING)?)?,
+                since,
+            }),
+        }))
+    }
+}
