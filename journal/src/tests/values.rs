@@ -1,26 +1,27 @@
 //! Arbitrary values from a seed, corners included.
 
 use types::{
-    AcceptContract, Allocation, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code,
-    Command, CommandRejected, Conditions, ContractAgreed, ContractEnded, ContractOffered,
-    ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter,
-    DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy,
-    Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId,
-    MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder,
-    OfferContract, OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId,
-    OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    OrderValidated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price,
-    PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request, RetailerId,
-    RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId,
-    Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
-    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+    AcceptContract, AggregateOrder, Allocation, AuctionResult, CallExtended, CancelReason,
+    ClientOrderId, Code, Command, CommandRejected, Conditions, ContractAgreed, ContractEnded,
+    ContractOffered, ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency,
+    DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot,
+    Digest, Energy, Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition,
+    MarketId, MassCancel, MassCancelled, Member, MemberRefused, MembersListed, MembersPage,
+    MeterDelegated, MeterId, MeterRegistration, Money, NewAggregateOrder, NewOrder, OfferContract,
+    OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId, OrderKind,
+    OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
+    OrderValidated, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlatformId,
+    Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request,
+    RetailerId, RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced,
+    SessionId, Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen,
+    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
     TradingState, UtilityId,
 };
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 30;
-pub(super) const EVENT_KINDS: u64 = 28;
+pub(super) const COMMAND_KINDS: u64 = 32;
+pub(super) const EVENT_KINDS: u64 = 30;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -309,6 +310,36 @@ impl Source {
         }
     }
 
+    fn members(&mut self) -> [Member; PAGE_MEMBERS_MAX] {
+        std::array::from_fn(|_| Member::new(MeterId::new(self.u32()), self.u32()))
+    }
+
+    fn aggregate_command(&mut self, kind: u64) -> Command {
+        if kind == 30 {
+            return Command::AggregateMembers(MembersPage {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                page: self.u16(),
+                members: self.members(),
+            });
+        }
+        Command::NewAggregateOrder(NewAggregateOrder {
+            origin: self.origin(),
+            order: AggregateOrder {
+                client_order: ClientOrderId::new(self.u64()),
+                key: self.key(),
+                side: self.side(),
+                time_in_force: self.time_in_force(),
+                limit: self.price(),
+                quantity: self.energy(),
+                valid_until: self.time(),
+                members: self.u16(),
+                list: Digest::new(self.bytes()),
+            },
+            signature: Signature::new(self.bytes()),
+        })
+    }
+
     fn contract_command(&mut self, kind: u64) -> Command {
         match kind {
             24 => Command::OfferContract(OfferContract {
@@ -388,6 +419,7 @@ impl Source {
             }),
             28 => Command::ValidateOrder(self.new_order()),
             29 => Command::AskOrder(self.order_request()),
+            30 | 31 => self.aggregate_command(kind),
             _ => self.contract_command(kind),
         }
     }
@@ -458,6 +490,7 @@ impl Source {
                 CancelReason::Killed,
                 CancelReason::NoLiquidity,
                 CancelReason::List,
+                CancelReason::TradeLimit,
             ]),
         }
     }
@@ -501,6 +534,7 @@ impl Source {
                 Request::Accept,
                 Request::Decline,
                 Request::Withdraw,
+                Request::ListMembers,
             ]),
             reason: self.pick(RejectReason::ALL),
         }
@@ -508,6 +542,17 @@ impl Source {
 
     fn contract_event(&mut self, kind: u64) -> Event {
         match kind {
+            28 => Event::MembersListed(MembersListed {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                page: self.u16(),
+                members: self.u16(),
+            }),
+            29 => Event::MemberRefused(MemberRefused {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                meter: MeterId::new(self.u32()),
+            }),
             23 => Event::ContractOffered(ContractOffered {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
