@@ -253,16 +253,17 @@ impl Engine {
         let row = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
         let number = self.orders.number(replace.order);
         let known = number.map(|number| (number, self.orders.get(number)));
-        if known.is_some_and(|(_, order)| {
-            order.traits.has(Traits::AGGREGATE) && order.platform == origin.platform
-        }) {
-            return Err(RejectReason::NotForAggregates.into());
-        }
         let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
         // With delegations, platforms may have orders of one meter: each changes its own.
         let of_other_platform = known.is_some_and(|(_, order)| order.platform != origin.platform);
         let is_foreign = authority == Authority::Meter && row.platform != origin.platform;
-        if is_foreign || of_other_meter || of_other_platform {
+        if is_foreign || of_other_platform {
+            return Err(RejectReason::NotAuthorised.into());
+        }
+        if known.is_some_and(|(_, order)| order.traits.has(Traits::AGGREGATE)) {
+            return Err(RejectReason::NotForAggregates.into());
+        }
+        if of_other_meter {
             return Err(RejectReason::NotAuthorised.into());
         }
         let last = known.map_or(ClientOrderId::new(0), |(_, o)| self.orders.extra(o).last_replace);

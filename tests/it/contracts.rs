@@ -79,18 +79,18 @@ async fn told_again(venue: &Venue, number: u16) -> Vec<String> {
     }
 }
 
-fn beside(arguments: &[String]) -> Run {
+pub(super) fn beside(arguments: &[String]) -> Run {
     tokio::task::block_in_place(|| run(arguments))
 }
 
 /// A command line for this exchange as a party.
-fn line(venue: &Venue, party: &str, arguments: &[&str]) -> Vec<String> {
+pub(super) fn line(venue: &Venue, party: &str, arguments: &[&str]) -> Vec<String> {
     let (server, keys) = (venue.node.address.to_string(), venue.layout.keys());
     let ends = ["--server", &server, "--keys", text(&keys), "--as", party, "--output", "ndjson"];
     arguments.iter().chain(&ends).map(|&word| word.to_owned()).collect()
 }
 
-fn rows(run: &Run) -> Vec<Value> {
+pub(super) fn rows(run: &Run) -> Vec<Value> {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -260,7 +260,7 @@ fn verify(file: &Path, key: &str) -> Run {
 
 /// Shows a contract, writes its evidence, and checks that away from the exchange; then that a changed
 /// bit anywhere is found.
-fn prove(venue: &Venue, contract: u64, origin: &str, signatures: u64) -> Value {
+pub(super) fn prove(venue: &Venue, contract: u64, origin: &str, signatures: u64) -> Value {
     let (number, root) = (contract.to_string(), venue.layout.root());
     let file = root.join(format!("contract-{number}.json"));
     let words = ["contract", "show", &number, "--data-dir", text(root), "--file", text(&file)];

@@ -4,7 +4,11 @@
 //! A single history of 1,000 commands compares the digests after every command: to look into a
 //! failure, run the seed it names alone.
 
-use std::{collections::BTreeMap, env, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    time::Instant,
+};
 
 use engine::Engine;
 use tests::model::{
@@ -111,6 +115,7 @@ struct Coverage {
     counts: BTreeMap<String, u64>,
     orders: BTreeMap<OrderId, NewOrder>,
     phases: BTreeMap<SlotKey, Phase>,
+    aggregates: BTreeSet<OrderId>,
 }
 
 impl Coverage {
@@ -118,6 +123,7 @@ impl Coverage {
     fn begin(&mut self) {
         self.orders.clear();
         self.phases.clear();
+        self.aggregates.clear();
     }
 
     fn add(&mut self, name: impl Into<String>) {
@@ -135,6 +141,12 @@ impl Coverage {
                 if let Command::DelegatedOrder(_) = command.value {
                     self.add("accepted under a delegation");
                 }
+            }
+            if let (Event::OrderAccepted(accepted), Command::NewAggregateOrder(_)) =
+                (event, &command.value)
+            {
+                self.aggregates.insert(accepted.order);
+                self.add("accepted for members");
             }
             if let Event::SlotPhaseChanged(changed) = event {
                 let before = self.phases.insert(changed.key, changed.phase);
@@ -213,6 +225,8 @@ impl Coverage {
             Event::Trade(trade) if trade.is_negotiated() => "trade of a contract".to_owned(),
             Event::Trade(trade) if trade.maker.is_none() => "trade in an auction".to_owned(),
             Event::Trade(_) => "trade".to_owned(),
+            Event::MembersListed(_) => "members listed".to_owned(),
+            Event::MemberRefused(_) => "member refused".to_owned(),
             Event::TradingChanged(control) => format!("trading {}", control.state.name()),
             Event::CreditSet(_) => "credit set".to_owned(),
             Event::CreditReleased(_) => "credit released".to_owned(),
@@ -237,6 +251,12 @@ impl Coverage {
 
     fn note_trade(&mut self, trade: &Trade, entering: Option<OrderId>) {
         let sides = [trade.buy.order, trade.sell.order];
+        match (sides.map(|order| self.aggregates.contains(&order)), trade.maker) {
+            ([false, false], _) => {}
+            ([true, true], _) => self.add("trade of two aggregate orders"),
+            (_, None) => self.add("trade of an aggregate order in an auction"),
+            (_, Some(_)) => self.add("trade of an aggregate order"),
+        }
         for order in sides {
             let Some(&sent) = self.orders.get(&order) else { continue };
             let auction = if trade.maker.is_none() { " in an auction" } else { "" };
@@ -308,7 +328,13 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 62] = [
+const KINDS: [&str; 68] = [
+    "members listed",
+    "member refused",
+    "accepted for members",
+    "trade of an aggregate order",
+    "trade of an aggregate order in an auction",
+    "trade of two aggregate orders",
     "validated",
     "contract offered",
     "contract agreed",
@@ -379,7 +405,9 @@ fn expected() -> Vec<String> {
     let open = [Phase::Call, Phase::Frozen, Phase::Continuous];
     names.extend(open.map(|before| phases(before, Phase::Closed)));
     names.extend(PriceRule::ALL.map(uncrossed));
-    names.extend((0..=9).filter_map(CancelReason::from_code).map(cancel));
+    // An aggregate order of these few meters makes few trades.
+    let reasons = (0..=u8::MAX).filter_map(CancelReason::from_code);
+    names.extend(reasons.filter(|reason| *reason != CancelReason::TradeLimit).map(cancel));
     names.extend((0..=u8::MAX).filter_map(Request::from_code).map(request));
     // The edge gives the session's reasons and checks signatures; the engine gives all others.
     let engine = RejectReason::ALL

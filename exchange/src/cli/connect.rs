@@ -335,6 +335,12 @@ pub(super) fn client_failure(error: &ClientError, address: SocketAddr) -> Failur
 
 /// The exchange's refusal, and what to do about it.
 pub(super) fn refusal(reason: RejectReason) -> Failure {
+    refusal_for("", reason)
+}
+
+/// Likewise, with what it refused.
+pub(super) fn refusal_for(what: &str, reason: RejectReason) -> Failure {
+    let space = if what.is_empty() { "" } else { " " };
     let again = if reason.is_transient() {
         "the same request may succeed later"
     } else {
@@ -342,8 +348,12 @@ pub(super) fn refusal(reason: RejectReason) -> Failure {
     };
     let advice =
         ADVICE.iter().find(|(known, _)| *known == reason).map_or(again, |(_, advice)| *advice);
-    Failure::refused(format!("the exchange refused: {} ({})", reason.name(), reason.code()))
-        .hint(advice)
+    Failure::refused(format!(
+        "the exchange refused{space}{what}: {} ({})",
+        reason.name(),
+        reason.code()
+    ))
+    .hint(advice)
 }
 
 /// What to do about the refusals that people meet.

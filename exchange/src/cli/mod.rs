@@ -13,6 +13,7 @@ mod dry_run_book;
 pub mod grid;
 pub mod meter;
 pub mod order;
+mod order_members;
 mod order_report;
 mod order_status;
 pub mod replay;

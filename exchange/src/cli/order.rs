@@ -6,24 +6,28 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use ed25519_dalek::SigningKey;
 use gateway::{
+    authority,
     client::{
-        ClientError, Connector, HttpsTrading, TradingSession, ask_status, cancel, reduce, sign_new,
-        sign_replace, sign_validation,
+        AggregateTerms, ClientError, Connector, HttpsTrading, TradingSession, ask_status, cancel,
+        reduce, sign_aggregate, sign_new, sign_replace, sign_validation,
     },
     identity,
 };
 use hyper::Uri;
 use types::{
     ClientOrderId, Conditions, Energy, MarketId, MeterId, NewOrder, OrderId, OrderKind, OrderList,
-    Price, RejectReason, ReplaceOrder, ShardId, Side, TimeInForce, Timestamp,
+    PlatformId, Price, RejectReason, ReplaceOrder, ShardId, Side, SlotKey, TimeInForce, Timestamp,
 };
-use wire::{Inbound, Outbound, inbound::Logon, outbound::ExecutionReport};
+use wire::{
+    Inbound, Outbound, frame::FRAME_MESSAGES_MAX, inbound::Logon, outbound::ExecutionReport,
+};
 
 use super::{
     connect::{
         self, HEARTBEAT_MS, ServerOptions, block_on, client_failure, energy, instant, market,
-        price, refusal, shard_of_slot, slot_key,
+        price, refusal, refusal_for, shard_of_slot, slot_key,
     },
+    order_members,
     order_report::{self, Printer},
     order_status,
 };
@@ -83,7 +87,7 @@ struct RequestOptions {
 struct SigningOptions {
     /// The meter's number
     #[arg(long)]
-    meter: u32,
+    meter: Option<u32>,
     /// File with the meter's signing key [default: CODE.signing.key among the keys]
     #[arg(long, value_name = "FILE")]
     meter_key: Option<PathBuf>,
@@ -118,6 +122,16 @@ enum StayOption {
     FillOrKill,
 }
 
+impl From<StayOption> for TimeInForce {
+    fn from(stay: StayOption) -> Self {
+        match stay {
+            StayOption::UntilGate => Self::UntilGate,
+            StayOption::ImmediateOrCancel => Self::ImmediateOrCancel,
+            StayOption::FillOrKill => Self::FillOrKill,
+        }
+    }
+}
+
 /// Options of `order new`.
 #[derive(Debug, Args)]
 pub struct NewOptions {
@@ -141,8 +155,12 @@ pub struct NewOptions {
     #[arg(long, value_parser = price, allow_hyphen_values = true)]
     price: Price,
     /// How much, with its unit, such as 2.5kWh
-    #[arg(long, value_parser = energy)]
-    quantity: Energy,
+    #[arg(long, value_parser = energy, required_unless_present = "members")]
+    quantity: Option<Energy>,
+    /// For many meters that delegated it to the platform: CSV file of `meter,wh`, with that header. The
+    /// platform signs
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["meter", "meter_key", "quantity", "validate_only", "post_only"])]
+    members: Option<PathBuf>,
     /// How long the order stays
     #[arg(long, value_enum, default_value = "until-gate")]
     stay: StayOption,
@@ -219,12 +237,12 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Replace(options) => {
             let ReplaceOptions { order, request, signing, price, quantity } = options;
-            let key = signing.key(&request.server)?;
+            let (meter, key) = (signing.meter()?, signing.key(&request.server)?);
             change(*order, request, |client_order, order| {
                 let replace = ReplaceOrder {
                     client_order,
                     order,
-                    meter: MeterId::new(signing.meter),
+                    meter,
                     limit: *price,
                     quantity: *quantity,
                     valid_until: signing.valid_until(),
@@ -260,8 +278,13 @@ impl SigningOptions {
         self.valid_until.unwrap_or_else(|| Clock::System.now().plus_ns(VALID_FOR_NS))
     }
 
+    fn meter(&self) -> Result<MeterId, Failure> {
+        let meter = self.meter.map(MeterId::new);
+        meter.ok_or_else(|| Failure::usage("--meter says for whom it is"))
+    }
+
     fn key(&self, server: &ServerOptions) -> Result<SigningKey, Failure> {
-        meter_key(server, self.meter, self.meter_key.as_deref())
+        meter_key(server, self.meter()?.get(), self.meter_key.as_deref())
     }
 }
 
@@ -302,20 +325,20 @@ fn new(options: &NewOptions) -> Result<(), Failure> {
     let config = request.server.config()?;
     let minutes = request.server.slot_minutes(config.as_ref(), *market, options.minutes)?;
     let key = slot_key(*market, options.slot, minutes)?;
+    if let Some(file) = &options.members {
+        return aggregate(options, config.as_ref(), key, file);
+    }
+    let quantity = options.quantity.ok_or_else(|| Failure::usage("--quantity says how much"))?;
     let order = NewOrder {
         client_order: request.client_order()?,
         limit: options.price,
-        quantity: options.quantity,
+        quantity,
         valid_until: signing.valid_until(),
         key,
-        meter: MeterId::new(signing.meter),
+        meter: signing.meter()?,
         side: options.side.into(),
         kind: OrderKind::Limit,
-        time_in_force: match options.stay {
-            StayOption::UntilGate => TimeInForce::UntilGate,
-            StayOption::ImmediateOrCancel => TimeInForce::ImmediateOrCancel,
-            StayOption::FillOrKill => TimeInForce::FillOrKill,
-        },
+        time_in_force: options.stay.into(),
         conditions: Conditions { post_only: options.post_only, ..Conditions::NONE },
         list: OrderList::NONE,
     };
@@ -323,7 +346,34 @@ fn new(options: &NewOptions) -> Result<(), Failure> {
     let sign = if options.validate_only { sign_validation } else { sign_new };
     let message = sign(&signer, order);
     let shard = shard_of_slot(options.shard, config.as_ref(), key)?;
-    send(request, config.as_ref(), shard, order.client_order, &message)
+    send(request, config.as_ref(), shard, order.client_order, &[message])
+}
+
+/// An order for the members of a file, which the platform signs.
+fn aggregate(
+    options: &NewOptions,
+    config: Option<&Config>,
+    key: SlotKey,
+    file: &Path,
+) -> Result<(), Failure> {
+    let NewOptions { request, signing, .. } = options;
+    let terms = AggregateTerms {
+        client_order: request.client_order()?,
+        key,
+        side: options.side.into(),
+        limit: options.price,
+        time_in_force: options.stay.into(),
+        valid_until: signing.valid_until(),
+    };
+    let members = order_members::load(file)?;
+    let party = request.server.party();
+    let name = format!("{}.signing.key", authority::file_name(party));
+    let signer =
+        identity::load_signing_key(&request.server.keys().join(name)).map_err(Failure::config)?;
+    let platform = PlatformId::new(party.number);
+    let messages = sign_aggregate((platform, &signer), &terms, &members);
+    let shard = shard_of_slot(options.shard, config, key)?;
+    send(request, config, shard, terms.client_order, &messages)
 }
 
 fn change(
@@ -338,7 +388,7 @@ fn change(
     let config = request.server.config()?;
     let client_order = request.client_order()?;
     let message = message(client_order, OrderId::new(order));
-    send(request, config.as_ref(), Some(shard), client_order, &message)
+    send(request, config.as_ref(), Some(shard), client_order, &[message])
 }
 
 fn send(
@@ -346,9 +396,9 @@ fn send(
     config: Option<&Config>,
     shard: Option<ShardId>,
     client_order: ClientOrderId,
-    message: &Inbound,
+    messages: &[Inbound],
 ) -> Result<(), Failure> {
-    let asked = Asked { shard, client_order, message };
+    let asked = Asked { shard, client_order, messages };
     if let Some(url) = &request.https {
         let connector = request.server.https_connector(url)?;
         let failed = |error: ClientError| client_failure(&error, connector.address);
@@ -373,12 +423,28 @@ fn send(
     })
 }
 
+/// The meter that an aggregate order is refused for, where a message says so.
+fn refused_for(message: &Outbound) -> Option<MeterId> {
+    if let Outbound::MembersReport(report) = message {
+        return Some(report.meter).filter(|meter| meter.get() > 0);
+    }
+    None
+}
+
+fn refused(reason: RejectReason, member: Option<MeterId>) -> Failure {
+    match member {
+        Some(meter) => refusal_for(&format!("the order for its member, meter {meter}"), reason),
+        None => refusal(reason),
+    }
+}
+
 /// A request and what is known of where it goes. Where the shard is not known, every shard is asked:
 /// one that a slot is not of does nothing.
 struct Asked<'a> {
     shard: Option<ShardId>,
     client_order: ClientOrderId,
-    message: &'a Inbound,
+    /// The last of them is answered by what becomes of the order.
+    messages: &'a [Inbound],
 }
 
 /// What became of a request at one shard.
@@ -397,11 +463,13 @@ impl Asked<'_> {
         let mut next = self.shard.unwrap_or(ShardId::FIRST);
         loop {
             let mut session = TradingSession::open_at(connector, next, HEARTBEAT_MS).await?;
-            session.sender.send(&[*self.message]).await?;
+            session.sender.send(self.messages).await?;
             let mut reports = Vec::new();
+            let mut member = None;
             let answer = loop {
                 let message = session.receiver.next().await?;
                 reports.extend(report(&message));
+                member = member.or(refused_for(&message));
                 if let Some(answer) = self.answer_in(&message)? {
                     break answer;
                 }
@@ -409,7 +477,7 @@ impl Asked<'_> {
             let last = session.accepted.last_shard;
             match (answer, self.shard_after(&answer, next, last)) {
                 (_, Some(shard)) => next = shard,
-                (Answer::Refused(reason), None) => return Ok(Err(refusal(reason))),
+                (Answer::Refused(reason), None) => return Ok(Err(refused(reason, member))),
                 (Answer::Done, None) => {
                     while let Some(message) = session.receiver.try_next() {
                         reports.extend(report(&message));
@@ -426,19 +494,21 @@ impl Asked<'_> {
         connector: &Connector,
     ) -> Result<Result<Vec<ExecutionReport>, Failure>, ClientError> {
         let mut trading = HttpsTrading::connect(connector).await?;
+        let frames: Vec<&[Inbound]> = self.messages.chunks(FRAME_MESSAGES_MAX.into()).collect();
         let mut next = self.shard.unwrap_or(ShardId::FIRST);
         loop {
             let logon = Logon::new(HEARTBEAT_MS, next);
-            let exchanged = trading.exchange(logon, &[&[*self.message]]).await?;
+            let exchanged = trading.exchange(logon, &frames).await?;
             let mut answer = None;
             for message in &exchanged.told {
                 answer = answer.or(self.answer_in(message)?);
             }
+            let member = exchanged.told.iter().find_map(refused_for);
             let answer = answer.ok_or(ClientError::Ended)?;
             let last = exchanged.accepted.last_shard;
             match (answer, self.shard_after(&answer, next, last)) {
                 (_, Some(shard)) => next = shard,
-                (Answer::Refused(reason), None) => return Ok(Err(refusal(reason))),
+                (Answer::Refused(reason), None) => return Ok(Err(refused(reason, member))),
                 (Answer::Done, None) => {
                     return Ok(Ok(exchanged.told.iter().filter_map(report).collect()));
                 }
@@ -453,7 +523,6 @@ impl Asked<'_> {
                 report.answer().map(|done| done.map_or_else(Answer::Refused, |()| Answer::Done))
             }
             Outbound::MessageRejected(rejected) => Some(Answer::Refused(rejected.reason)),
-            // Of a page; the refusal of an order for a member has a report behind it.
             Outbound::MembersReport(report) if report.client_order == self.client_order => {
                 RejectReason::from_code(report.reason).map(Answer::Refused)
             }

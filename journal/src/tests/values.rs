@@ -1,20 +1,7 @@
 //! Arbitrary values from a seed, corners included.
 
 use types::{
-    AcceptAmendment, AcceptContract, Allocation, AmendmentOffered, AmendmentTerms, AuctionResult,
-    CallExtended, CancelReason, ClientOrderId, Code, Command, CommandRejected, Conditions,
-    ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated,
-    ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter, DelegatedOrder,
-    DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy, Event,
-    FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MassCancel,
-    MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder, OfferAmendment,
-    OfferContract, OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId,
-    OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated,
-    OrderValidated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price,
-    PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request, RetailerId,
-    RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId,
-    Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
-    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+        AcceptAmendment, AcceptContract, Allocation, AmendmentOffered, AmendmentTerms, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code, Command, CommandRejected, Conditions, ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy, Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder, OfferAmendment, OfferContract, OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request, RetailerId, RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId, Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl, AggregateOrder, Member, MemberRefused, MembersListed, MembersPage, NewAggregateOrder, PAGE_MEMBERS_MAX,
     TradingState, UtilityId,
 };
 
@@ -326,6 +313,36 @@ impl Source {
         }
     }
 
+    fn members(&mut self) -> [Member; PAGE_MEMBERS_MAX] {
+        std::array::from_fn(|_| Member::new(MeterId::new(self.u32()), self.u32()))
+    }
+
+    fn aggregate_command(&mut self, kind: u64) -> Command {
+        if kind == 30 {
+            return Command::AggregateMembers(MembersPage {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                page: self.u16(),
+                members: self.members(),
+            });
+        }
+        Command::NewAggregateOrder(NewAggregateOrder {
+            origin: self.origin(),
+            order: AggregateOrder {
+                client_order: ClientOrderId::new(self.u64()),
+                key: self.key(),
+                side: self.side(),
+                time_in_force: self.time_in_force(),
+                limit: self.price(),
+                quantity: self.energy(),
+                valid_until: self.time(),
+                members: self.u16(),
+                list: Digest::new(self.bytes()),
+            },
+            signature: Signature::new(self.bytes()),
+        })
+    }
+
     fn contract_command(&mut self, kind: u64) -> Command {
         match kind {
             24 => Command::OfferContract(OfferContract {
@@ -421,6 +438,7 @@ impl Source {
             28 => Command::ValidateOrder(self.new_order()),
             29 => Command::AskOrder(self.order_request()),
             30 | 31 => self.grid_command(kind),
+            30 | 31 => self.aggregate_command(kind),
             _ => self.contract_command(kind),
         }
     }
@@ -492,6 +510,7 @@ impl Source {
                 CancelReason::NoLiquidity,
                 CancelReason::List,
                 CancelReason::GridLimit,
+                CancelReason::TradeLimit,
             ]),
         }
     }
@@ -535,6 +554,7 @@ impl Source {
                 Request::Accept,
                 Request::Decline,
                 Request::Withdraw,
+                Request::ListMembers,
             ]),
             reason: self.pick(RejectReason::ALL),
         }
@@ -542,6 +562,17 @@ impl Source {
 
     fn contract_event(&mut self, kind: u64) -> Event {
         match kind {
+            28 => Event::MembersListed(MembersListed {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                page: self.u16(),
+                members: self.u16(),
+            }),
+            29 => Event::MemberRefused(MemberRefused {
+                origin: self.origin(),
+                client_order: ClientOrderId::new(self.u64()),
+                meter: MeterId::new(self.u32()),
+            }),
             23 => Event::ContractOffered(ContractOffered {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),

@@ -59,6 +59,9 @@ impl Model {
             let group = self.group_of(sent.meter, &market.controls);
             self.check_other_side(&market, sent.key, sent.side, group)?;
         }
+        let group = self.group_of(sent.meter, &market.controls);
+        let meets = group.is_some() && self.is_member(sent.key, sent.side.opposite(), group);
+        refuse_if(meets, RejectReason::AggregateSelfTrade)?;
         self.check_room(sent)?;
         check_size(&market, sent, sent.limit, sent.quantity.wh())?;
         self.check_conditions(&market, sent)?;
@@ -110,7 +113,7 @@ impl Model {
             .filter(|(sent, _)| sent.meter == meter && sent.side == side && sent.key == key)
             .map(|(_, wh)| wh)
             .sum();
-        ordered + self.contracted(meter, side, key)
+        ordered + self.contracted(meter, side, key) + self.pooled(meter, side, key)
     }
 
     pub(super) fn check_capacity(
@@ -159,7 +162,7 @@ impl Model {
         };
         let too_many = |kind: fn(&NewOrder) -> bool, most| kind(sent) && others(kind) >= most;
         let full = self.open_orders() >= orders_max
-            || too_many(|_| true, book_orders_max)
+            || self.open_in(sent.key) >= book_orders_max
             || too_many(|order| !order.conditions.display.is_zero(), 1_000)
             || too_many(
                 |order| order.conditions.all_or_none || !order.conditions.minimum.is_zero(),
@@ -256,6 +259,7 @@ impl Model {
         let at = self.admit_cancel(request)?;
         let order = &self.orders[at];
         refuse_if(order.is_listed(), RejectReason::PartOfList)?;
+        refuse_if(self.pools.contains_key(&at), RejectReason::NotForAggregates)?;
         refuse_if(order.stand != stand, RejectReason::UnknownOrder)?;
         Ok(at)
     }
@@ -265,7 +269,9 @@ impl Model {
         let order = self.orders[at];
         let foreign = order.platform != request.origin.platform;
         refuse_if(foreign, RejectReason::NotAuthorised)?;
-        self.check_trading(order.platform, order.sent.meter)?;
+        if !self.pools.contains_key(&at) {
+            self.check_trading(order.platform, order.sent.meter)?;
+        }
         self.admit_change(request, Stand::Hibernating)?;
         let key = order.sent.key;
         self.check_grid(order.sent.meter, order.sent.side, key.slot, 0)?;
@@ -292,8 +298,9 @@ impl Model {
         let at = self.position(replace.order);
         if let Some(at) = at {
             let order = &self.orders[at];
-            refuse_if(order.sent.meter != replace.meter, RejectReason::NotAuthorised)?;
             refuse_if(order.platform != origin.platform, RejectReason::NotAuthorised)?;
+            refuse_if(self.pools.contains_key(&at), RejectReason::NotForAggregates)?;
+            refuse_if(order.sent.meter != replace.meter, RejectReason::NotAuthorised)?;
             let last = order.last_replace;
             if last.get() != 0 && last == replace.client_order {
                 return Ok(Admitted::Repeat(at));
@@ -384,8 +391,18 @@ fn check_size(market: &Market, sent: &NewOrder, limit: Price, quantity: u64) -> 
 
 /// The market's smallest quantity and largest value.
 pub(super) fn check_value(market: &Market, price: Price, quantity: u64) -> Outcome {
+    check_smallest(market, quantity)?;
+    check_largest(market, price, quantity)
+}
+
+/// The market's smallest quantity.
+pub(super) fn check_smallest(market: &Market, quantity: u64) -> Outcome {
     let below = quantity < market.controls.quantity_min.wh();
-    refuse_if(below, RejectReason::QuantityBelowMinimum)?;
+    refuse_if(below, RejectReason::QuantityBelowMinimum)
+}
+
+/// The market's largest value.
+pub(super) fn check_largest(market: &Market, price: Price, quantity: u64) -> Outcome {
     let value = i128::from(price.micros()).abs() * i128::from(quantity);
     let value_max = i128::from(market.controls.value_max.minor());
     let above = value > value_max * market.definition.currency.nanos_per_minor();

@@ -1,7 +1,7 @@
 //! The result of a call, and who fills.
 
 use engine::digest_of;
-use types::{Allocation, AuctionResult, Energy, Event, Price, PriceRule, Side, SlotKey};
+use types::{Allocation, AuctionResult, Energy, Event, MeterId, Price, PriceRule, Side, SlotKey};
 
 use super::{Market, Model, digest::Listing, price_by_brute_force};
 
@@ -51,24 +51,30 @@ impl Model {
         events: &mut Vec<Event>,
     ) {
         let [buys, sells] = [Side::Buy, Side::Sell].map(|side| self.taking_part(key, side));
-        let mut buy_shares = self.shares(&buys, market, price, volume);
-        let mut sell_shares = self.shares(&sells, market, price, volume);
-        let (mut buy, mut sell) = (0, 0);
-        while buy < buys.len() && sell < sells.len() {
-            let quantity = buy_shares[buy].min(sell_shares[sell]);
-            if quantity > 0 {
-                self.trade(price, quantity, (buys[buy], sells[sell]), None, events);
-                buy_shares[buy] -= quantity;
-                sell_shares[sell] -= quantity;
-                self.show(buys[buy]);
-                self.show(sells[sell]);
-            }
-            if buy_shares[buy] == 0 {
-                buy += 1;
-            } else {
-                sell += 1;
-            }
+        let buy_shares = self.shares(&buys, market, price, volume);
+        let sell_shares = self.shares(&sells, market, price, volume);
+        let mut buys = self.parts(&buys, &buy_shares);
+        let mut sells = self.parts(&sells, &sell_shares);
+        while let (Some(buy), Some(sell)) = (buys.first_mut(), sells.first_mut()) {
+            let quantity = buy.1.min(sell.1);
+            buy.1 -= quantity;
+            sell.1 -= quantity;
+            let (buyer, seller) = (buy.0, sell.0);
+            self.trade_between(price, quantity, (buyer, seller), None, events);
+            self.show(buyer.0);
+            self.show(seller.0);
+            buys.retain(|(_, left)| *left > 0);
+            sells.retain(|(_, left)| *left > 0);
         }
+    }
+
+    /// What the meters of each order get of its share, in order.
+    fn parts(&mut self, orders: &[usize], shares: &[u64]) -> Vec<((usize, MeterId), u64)> {
+        let mut parts = Vec::new();
+        for (&at, &share) in orders.iter().zip(shares).filter(|(_, share)| **share > 0) {
+            parts.extend(self.split(at, share).into_iter().map(|(meter, wh)| ((at, meter), wh)));
+        }
+        parts
     }
 
     /// What each order of one side gets: all of it, until those of one price are too many.
@@ -139,7 +145,7 @@ fn by_time(wanted: &[u64], mut left: u64) -> Vec<u64> {
 
 /// In proportion, in whole lots rounded down; the lots left over go to the largest remainders, and
 /// of equals to the one before.
-fn in_proportion(wanted: &[u64], left: u64, lot: u64) -> Vec<u64> {
+pub(super) fn in_proportion(wanted: &[u64], left: u64, lot: u64) -> Vec<u64> {
     let all: u64 = wanted.iter().sum();
     if all <= left {
         return wanted.to_vec();

@@ -2,8 +2,8 @@
 
 use types::{
     CancelReason, ClientOrderId, CreditLimit, CreditRelease, Event, MASS_CANCEL_MAX, MarketId,
-    MassCancel, MassCancelled, Origin, Party, PlatformId, Price, RejectReason, Request, Role,
-    Scope, SlotKey, TradingControl, TradingState,
+    MassCancel, MassCancelled, MeterId, Origin, Party, PlatformId, Price, RejectReason, Request,
+    Role, Scope, SlotKey, TradingControl, TradingState,
 };
 
 use super::{Model, Outcome, exposure, refuse_if, requests::reject, worst_price};
@@ -39,7 +39,7 @@ impl Model {
                 order.is_open()
                     && order.sent.key == key
                     && mass.origin.is_none_or(|origin| origin.platform == order.platform)
-                    && self.is_in_scope(order, mass.scope)
+                    && self.is_in_scope(at, mass.scope)
             }));
         }
         reached
@@ -149,13 +149,18 @@ impl Model {
     }
 
     /// One side of a trade: what its platform owes, and the count of its meter.
-    pub(super) fn owe_and_count(&mut self, at: usize, price: Price, quantity: u64) {
+    pub(super) fn owe_and_count(
+        &mut self,
+        (at, meter): (usize, MeterId),
+        price: Price,
+        quantity: u64,
+    ) {
         let order = self.orders[at];
         let key = order.sent.key;
         let owed = self.owed.entry((order.platform, key.market)).or_default();
         *owed += exposure(order.sent.side, price, quantity);
         if self.markets[&key.market].controls.executions_max > 0 {
-            *self.slot_mut(key).executions.entry(order.sent.meter).or_default() += 1;
+            *self.slot_mut(key).executions.entry(meter).or_default() += 1;
         }
     }
 }

@@ -64,6 +64,16 @@ impl Listing {
         self.bytes(&controls.freeze_max_s.to_le_bytes());
     }
 
+    fn group(&mut self, group: Option<Group>) {
+        let (kind, number) = match group {
+            None => (0, 0),
+            Some(Group::Meter(meter)) => (1, meter),
+            Some(Group::Owner(owner)) => (2, owner),
+        };
+        self.bytes(&[kind]);
+        self.bytes(&u32::to_le_bytes(number));
+    }
+
     fn sent(&mut self, sent: &NewOrder) {
         self.bytes(&sent.client_order.get().to_le_bytes());
         self.bytes(&sent.meter.get().to_le_bytes());
@@ -119,6 +129,7 @@ impl Model {
         self.list_delegations(&mut listing);
         self.list_offers(&mut listing);
         self.list_wires(&mut listing);
+        self.list_aggregates(&mut listing);
         listing.0
     }
 
@@ -244,6 +255,43 @@ impl Model {
         }
     }
 
+    fn list_aggregates(&self, listing: &mut Listing) {
+        if self.pools.is_empty() && self.waiting.is_empty() {
+            return;
+        }
+        let mut waiting = self.waiting.clone();
+        waiting.sort_by_key(|list| list.platform); // Stable: the oldest of a platform stays first.
+        listing.count(waiting.len());
+        for list in &waiting {
+            let last = list.pages.last().map_or(0, Vec::len);
+            listing.bytes(&list.platform.get().to_le_bytes());
+            listing.bytes(&list.number.get().to_le_bytes());
+            for count in [list.pages.len(), last] {
+                listing.bytes(&u16::try_from(count).expect("few").to_le_bytes());
+            }
+            listing.count(list.members().len());
+            for member in list.members() {
+                listing.bytes(&member.meter.get().to_le_bytes());
+                listing.bytes(&member.wh().to_le_bytes());
+            }
+        }
+        listing.count(self.pools.len());
+        for (&at, pool) in &self.pools {
+            listing.bytes(&order_id(at).get().to_le_bytes());
+            listing.bytes(&u16::try_from(pool.parts.len()).expect("few").to_le_bytes());
+            listing.bytes(pool.hash.as_bytes());
+            if self.slot(self.orders[at].sent.key).phase == Phase::Closed {
+                continue;
+            }
+            for part in &pool.parts {
+                listing.bytes(&part.meter.get().to_le_bytes());
+                listing.bytes(&part.open.to_le_bytes());
+                listing.bytes(&part.filled.to_le_bytes());
+                listing.group(part.group);
+            }
+        }
+    }
+
     fn list_orders(&self, listing: &mut Listing) {
         for order in &self.orders {
             listing.bytes(&order.platform.get().to_le_bytes());
@@ -253,13 +301,7 @@ impl Model {
             listing.bytes(&order.filled.to_le_bytes());
             listing.bytes(&order.open.to_le_bytes());
             listing.bytes(&order.last_replace.get().to_le_bytes());
-            let (kind, number) = match order.group {
-                None => (0, 0),
-                Some(Group::Meter(meter)) => (1, meter),
-                Some(Group::Owner(owner)) => (2, owner),
-            };
-            listing.bytes(&[kind]);
-            listing.bytes(&number.to_le_bytes());
+            listing.group(order.group);
         }
     }
 }

@@ -13,6 +13,7 @@ impl Model {
         self.check_orders();
         self.check_slots();
         self.check_lists();
+        self.check_pools();
         let open = self.open_orders();
         assert!(open <= usize::try_from(self.limits.orders_max).expect("fits"));
         for order in &self.orders {

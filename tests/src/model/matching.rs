@@ -1,8 +1,8 @@
 //! Continuous trading: what a sweep does, what rests, and the orders that are tried again at rest.
 
 use types::{
-    CancelReason, ClientOrderId, Energy, Event, OrderCancelled, Phase, Price, SelfTradeAction,
-    Side, SlotKey, TimeInForce, Trade, TradeId, TradeSide,
+    CancelReason, ClientOrderId, Energy, Event, MeterId, OrderCancelled, Phase, Price,
+    SelfTradeAction, Side, SlotKey, TimeInForce, Trade, TradeId, TradeSide,
 };
 
 use super::{Model, Order, Stand, order_id, reaches};
@@ -181,16 +181,21 @@ impl Model {
         request: ClientOrderId,
         events: &mut Vec<Event>,
     ) {
-        for step in steps {
+        let mut together = Vec::new();
+        for (number, step) in steps.iter().enumerate() {
             match *step {
                 Step::Trade(maker, quantity) => {
-                    let resting = self.orders[maker];
-                    let pair = match resting.sent.side {
-                        Side::Buy => (maker, taker),
-                        Side::Sell => (taker, maker),
-                    };
-                    self.trade(resting.limit, quantity, pair, Some(resting.sent.side), events);
-                    self.take_from_view(maker, quantity);
+                    let price = self.orders[maker].limit;
+                    together.push((maker, quantity));
+                    // An aggregate order shares what it fills at a price, any other each fill.
+                    let goes_on = self.pools.contains_key(&taker)
+                        && steps.get(number + 1).is_some_and(|next| {
+                            matches!(next, Step::Trade(next, _) if self.orders[*next].limit == price)
+                        });
+                    if !goes_on {
+                        self.trade_with_all(taker, &together, price, events);
+                        together.clear();
+                    }
                 }
                 Step::CancelMaker(maker) => {
                     let own = self.orders[maker].sent.client_order;
@@ -204,7 +209,7 @@ impl Model {
     }
 
     /// Of an iceberg in a sweep: when its view is used up, the next part comes at the tail.
-    fn take_from_view(&mut self, at: usize, quantity: u64) {
+    pub(super) fn take_from_view(&mut self, at: usize, quantity: u64) {
         let place = self.places + 1;
         let order = &mut self.orders[at];
         if !order.is_iceberg() {
@@ -257,24 +262,24 @@ impl Model {
         }
     }
 
-    /// Both orders fill; a resting order stays where it is.
-    pub(super) fn trade(
+    /// Both orders fill, for one meter each; a resting order stays where it is.
+    pub(super) fn trade_between(
         &mut self,
         price: Price,
         quantity: u64,
-        (buy, sell): (usize, usize),
+        (buy, sell): ((usize, MeterId), (usize, MeterId)),
         maker: Option<Side>,
         events: &mut Vec<Event>,
     ) {
-        let key = self.orders[buy].sent.key;
-        for at in [buy, sell] {
-            let order = &mut self.orders[at];
+        let key = self.orders[buy.0].sent.key;
+        for side in [buy, sell] {
+            let order = &mut self.orders[side.0];
             order.filled += quantity;
             order.open -= quantity;
             if order.open == 0 {
                 order.stand = Stand::Done;
             }
-            self.owe_and_count(at, price, quantity);
+            self.owe_and_count(side, price, quantity);
         }
         self.slot_mut(key).last_price = Some(price);
         self.trades += 1;
@@ -289,12 +294,12 @@ impl Model {
         }));
     }
 
-    fn trade_side(&self, at: usize) -> TradeSide {
+    fn trade_side(&self, (at, meter): (usize, MeterId)) -> TradeSide {
         let order = &self.orders[at];
         TradeSide {
             order: order_id(at),
             client_order: order.sent.client_order,
-            meter: order.sent.meter,
+            meter,
             platform: order.platform,
             leaves: Energy::from_wh(order.open),
         }
@@ -318,6 +323,7 @@ impl Model {
         }));
         order.open = 0;
         order.stand = Stand::Done;
+        self.end_parts(at);
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `matching` | sweeps, what rests, and the orders that are tried again at rest |
 //! | `lists` | blocks and baskets |
 //! | `contracts` | negotiated trades |
+//! | `aggregates` | orders for many meters |
 //! | `delegations` | what platforms may do for meters |
 //! | `control` | mass cancellations, suspensions, kills, credit |
 //! | `grid` | where meters hang, and limits of what they may trade there |
@@ -22,6 +23,7 @@
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a model may panic")]
 
 mod admission;
+mod aggregates;
 mod auction;
 mod contracts;
 mod control;
@@ -39,6 +41,7 @@ mod slots;
 
 use std::collections::BTreeMap;
 
+use aggregates::{Pool, Waiting};
 use contracts::Offer;
 use delegations::By;
 use engine::Limits;
@@ -165,6 +168,10 @@ pub struct Model {
     lists: BTreeMap<(PlatformId, ClientOrderId), List>,
     /// By number: the first has number 1.
     offers: Vec<Offer>,
+    /// What aggregate orders have besides, by their place among the orders.
+    pools: BTreeMap<usize, Pool>,
+    /// Lists of members without their orders, the oldest first.
+    waiting: Vec<Waiting>,
     /// By number: the first has number 1.
     orders: Vec<Order>,
     wires: Wires,
@@ -192,6 +199,8 @@ impl Model {
             owed: BTreeMap::new(),
             lists: BTreeMap::new(),
             offers: Vec::new(),
+            pools: BTreeMap::new(),
+            waiting: Vec::new(),
             orders: Vec::new(),
             wires: Wires::new(),
             trades: 0,
@@ -240,6 +249,8 @@ impl Model {
             Command::AcceptContract(request) => self.accept_offer(request, events),
             Command::DeclineContract(request) => self.decline(request, events),
             Command::WithdrawContract(request) => self.withdraw(request, events),
+            Command::AggregateMembers(page) => self.take_page(page, events),
+            Command::NewAggregateOrder(new) => self.new_aggregate(new, events),
             Command::DelegateMeter(request) => self.delegate(request, events),
             Command::RevokeDelegation(request) => self.revoke(request, events),
             Command::CancelOrder(request) => self.cancel(request, events),
@@ -306,15 +317,17 @@ impl Model {
     }
 
     /// Whether the scope takes in this order.
-    fn is_in_scope(&self, order: &Order, scope: Scope) -> bool {
+    fn is_in_scope(&self, at: usize, scope: Scope) -> bool {
+        let (order, meters) = (&self.orders[at], self.meters_of(at));
         match scope {
             Scope::All => true,
             Scope::Platform(platform) => order.platform == platform,
             Scope::Retailer(retailer) => {
-                let meter = self.find_meter(order.sent.meter).expect("it has traded");
-                meter.retailer == retailer
+                let of =
+                    |&meter: &MeterId| self.find_meter(meter).expect("it was checked").retailer;
+                meters.iter().any(|meter| of(meter) == retailer)
             }
-            Scope::Meter(meter) => order.sent.meter == meter,
+            Scope::Meter(meter) => meters.contains(&meter),
             Scope::Session(session) => order.session == session,
         }
     }

@@ -57,7 +57,7 @@ impl Model {
         }
     }
 
-    fn restate(
+    pub(super) fn restate(
         &self,
         at: usize,
         origin: Origin,
@@ -73,13 +73,20 @@ impl Model {
         }));
     }
 
-    fn accept(&mut self, at: usize, origin: Origin, sent: NewOrder, events: &mut Vec<Event>) {
+    pub(super) fn accept(
+        &mut self,
+        at: usize,
+        origin: Origin,
+        sent: NewOrder,
+        events: &mut Vec<Event>,
+    ) {
         let controls = self.markets[&sent.key.market].controls;
         self.orders.push(Order {
             platform: origin.platform,
             session: origin.session,
             sent,
-            group: self.group_of(sent.meter, &controls),
+            // The members of an aggregate order have their own.
+            group: self.find_meter(sent.meter).and_then(|_| self.group_of(sent.meter, &controls)),
             limit: sent.limit,
             last_replace: ClientOrderId::new(0),
             filled: 0,

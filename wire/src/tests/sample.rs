@@ -4,13 +4,7 @@
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest as _, Sha256};
 use types::{
-    AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms,
-    Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition,
-    MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
-    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
-    RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides,
-    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
-    UtilityId,
+        AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId, AggregateOrder, Member, PAGE_MEMBERS_MAX, members_listing,
 };
 
 use crate::{
@@ -18,19 +12,14 @@ use crate::{
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
-        MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew,
-        SignedReplace, Test,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test, MembersPage, SignedAggregate,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState,
-        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
-        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
-        SessionRejected,
+        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected, MembersReport,
     },
     signing,
 };
@@ -242,7 +231,38 @@ pub(super) fn inbound() -> Vec<Inbound> {
             signature: signed_amendment(),
             accepted_by: Side::Sell,
         }),
+        Inbound::AggregateMembers(members_page()),
+        Inbound::NewAggregateOrder(signed_aggregate()),
     ]
+}
+
+/// Meter 42 gives 1.5 kWh, meter 44 half a kWh.
+fn members() -> [Member; 2] {
+    [Member::new(MeterId::new(42), 1_500), Member::new(MeterId::new(44), 500)]
+}
+
+fn members_page() -> MembersPage {
+    let mut page = [Member::default(); PAGE_MEMBERS_MAX];
+    page[..2].copy_from_slice(&members());
+    MembersPage { client_order: ClientOrderId::new(1_015), page: 3, members: page }
+}
+
+/// Those two sell 2 kWh at 4.50 or better; signature valid until 2026-06-01T08:00:00Z.
+fn signed_aggregate() -> SignedAggregate {
+    let order = AggregateOrder {
+        client_order: ClientOrderId::new(1_015),
+        key: slot(),
+        side: Side::Sell,
+        time_in_force: TimeInForce::UntilTime,
+        limit: Price::from_micros(4_500_000),
+        quantity: Energy::from_wh(2_000),
+        valid_until: Timestamp::from_ns(1_780_300_800_000_000_000),
+        members: 2,
+        list: Digest::new(Sha256::digest(members_listing(&members())).into()),
+    };
+    let mut bytes = Vec::new();
+    signing::aggregate(PlatformId::new(7), &order, &mut bytes);
+    SignedAggregate { order, signature: Signature::new(platform_key().sign(&bytes).to_bytes()) }
 }
 
 fn contract_report() -> Outbound {
@@ -415,6 +435,15 @@ pub(super) fn outbound() -> Vec<Outbound> {
             terms: amendment_terms(),
             signature: signed_amendment(),
             offered_by: Side::Buy,
+        }),
+        Outbound::MembersReport(MembersReport {
+            seq: Seq::new(9_006),
+            time: Timestamp::from_ns(1_780_300_000_123_456_794),
+            client_order: ClientOrderId::new(1_015),
+            meter: MeterId::new(44),
+            page: 3,
+            members: 50,
+            reason: 38,
         }),
     ]
 }

@@ -2,13 +2,7 @@
 
 use proptest::{array, option, prelude::*, sample::select};
 use types::{
-    AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms,
-    Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition,
-    MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
-    OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey,
-    RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides,
-    Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide,
-    UtilityId,
+        AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId, AggregateOrder, Member, PAGE_MEMBERS_MAX,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
@@ -17,19 +11,14 @@ use crate::{
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
-        MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew,
-        SignedReplace, Test,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test, MembersPage, SignedAggregate,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState,
-        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
-        MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits,
-        SessionRejected,
+        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected, MembersReport,
     },
 };
 
@@ -287,6 +276,47 @@ prop_compose! {
     }
 }
 
+fn members() -> impl Strategy<Value = [Member; PAGE_MEMBERS_MAX]> {
+    array::uniform16((number(MeterId::new), any::<u32>()))
+        .prop_map(|members| members.map(|(meter, wh)| Member::new(meter, wh)))
+}
+
+prop_compose! {
+    fn aggregate_order()(
+        client_order in number(ClientOrderId::new),
+        key in slot_key(),
+        side in side(),
+        time_in_force in select(vec![
+            TimeInForce::UntilGate,
+            TimeInForce::ImmediateOrCancel,
+            TimeInForce::UntilTime,
+        ]),
+        limit in number(Price::from_micros),
+        quantity in number(Energy::from_wh),
+        valid_until in number(Timestamp::from_ns),
+        members in any::<u16>(),
+        list in bytes(Digest::new),
+    ) -> AggregateOrder {
+        AggregateOrder {
+            client_order, key, side, time_in_force, limit, quantity, valid_until, members, list,
+        }
+    }
+}
+
+prop_compose! {
+    fn members_report()(
+        seq in number(Seq::new),
+        time in number(Timestamp::from_ns),
+        client_order in number(ClientOrderId::new),
+        meter in number(MeterId::new),
+        (page, members, reason) in (any::<u16>(), any::<u16>(), any::<u16>()),
+    ) -> Outbound {
+        Outbound::MembersReport(MembersReport {
+            seq, time, client_order, meter, page, members, reason,
+        })
+    }
+}
+
 prop_compose! {
     fn contract_report()(
         seq in number(Seq::new),
@@ -378,6 +408,16 @@ pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
                 accepted_by,
             })
         ),
+        (number(ClientOrderId::new), any::<u16>(), members()).prop_map(
+            |(client_order, page, members)| Inbound::AggregateMembers(MembersPage {
+                client_order,
+                page,
+                members,
+            })
+        ),
+        (aggregate_order(), bytes(Signature::new)).prop_map(|(order, signature)| {
+            Inbound::NewAggregateOrder(SignedAggregate { order, signature })
+        }),
     ]
 }
 
@@ -481,6 +521,7 @@ pub(super) fn outbound() -> impl Strategy<Value = Outbound> {
         (number(Seq::new), number(ClientOrderId::new))
             .prop_map(|(seq, client_order)| { Outbound::Applied(Applied { seq, client_order }) }),
         contract_report(),
+        members_report(),
         (number(Seq::new), number(Timestamp::from_ns), number(OfferId::new), contract_terms())
             .prop_map(|(seq, time, offer, terms)| Outbound::ContractInvitation(
                 ContractInvitation {

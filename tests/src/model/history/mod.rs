@@ -2,6 +2,7 @@
 //! with little capacity, few slots that open and close all the time, markets with every rule and
 //! control, and among the requests that can succeed many repeated and bad ones.
 
+mod aggregates;
 mod contracts;
 mod delegations;
 mod grid;
@@ -15,8 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 use engine::Limits;
 use types::{
     ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition, MarketId, MeterId,
-    OfferContract, OfferId, OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey,
-    Timestamp, TradingState,
+    NewAggregateOrder, OfferContract, OfferId, OrderId, Phase, Scope, Seq, Sequenced,
+    SignedNewOrder, SlotKey, Timestamp, TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -118,6 +119,9 @@ pub struct History {
     /// Offers of contracts, whatever became of them, and the one that is on its way.
     offers: Vec<(OfferId, OfferContract)>,
     offering: Option<OfferContract>,
+    /// Pages of an aggregate order on their way, it behind them, and those that were sent.
+    pool: VecDeque<Command>,
+    aggregates: Vec<NewAggregateOrder>,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -148,6 +152,8 @@ impl History {
             delegation_numbers: 0,
             offers: Vec::new(),
             offering: None,
+            pool: VecDeque::new(),
+            aggregates: Vec::new(),
         }
     }
 
@@ -227,6 +233,8 @@ impl History {
                 | Event::ContractAgreed(_)
                 | Event::ContractEnded(_)
                 | Event::ContractRestated(_)
+                | Event::MembersListed(_)
+                | Event::MemberRefused(_)
                 | Event::OrderRejected(_)
                 | Event::CreditSet(_)
                 | Event::CreditReleased(_)
@@ -262,6 +270,11 @@ impl History {
             let is_delegated = may && self.random.once_in(2);
             return self.send(signed, is_delegated);
         }
+        if !self.random.once_in(6)
+            && let Some(command) = self.next_of_pool()
+        {
+            return command;
+        }
         let tradable = self.slots.iter().filter(|slot| self.is_tradable(slot.key)).count();
         if tradable < 4 && self.random.once_in(4) {
             return Command::OpenSlot(self.key());
@@ -270,7 +283,8 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..395 => self.new_order(),
+            0..375 => self.new_order(),
+            375..395 => self.aggregate(),
             395..411 => self.grid_limit(),
             411..421 => self.note_place(),
             421..433 => self.validate(),
