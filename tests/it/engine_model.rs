@@ -308,7 +308,12 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 62] = [
+const KINDS: [&str; 67] = [
+    "place noted",
+    "limit set",
+    "orders go with a place",
+    "orders go for a limit",
+    "trades above a limit",
     "validated",
     "contract offered",
     "contract agreed",
