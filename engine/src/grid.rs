@@ -285,10 +285,17 @@ impl Engine {
         if !self.registry.has_party(Party { role: Role::Utility, number }) {
             return Err(RejectReason::UnknownParty);
         }
-        if limit.slot.start() < self.last_time {
-            return Err(RejectReason::GateClosed);
+        let mut gates = self.registry.markets().filter(|market| market.fits(limit.slot)).peekable();
+        if gates.peek().is_none() {
+            return Err(RejectReason::SlotMisaligned);
         }
-        self.grid.check_limit(limit)
+        // What nobody can trade any more, no limit stops.
+        let is_tradable = gates.any(|market| {
+            let slot = self.slots.find(market.definition.key(limit.slot));
+            let is_closed = slot.is_some_and(|slot| self.slots.slot(slot).book == NONE);
+            !is_closed && self.last_time <= market.definition.gate_closes_after(limit.slot)
+        });
+        if is_tradable { self.grid.check_limit(limit) } else { Err(RejectReason::GateClosed) }
     }
 
     /// Enters a limit; with the first one of its slot, sums up what the meters of each place have.

@@ -5,12 +5,12 @@ use std::{fs, path::Path};
 use serde_json::Value;
 use tests::{
     cast::{self, FIRST, SECOND},
-    platform::Platform,
+    platform::{Platform, report},
     program::{Run, run},
     venue::{Venue, soon},
 };
-use types::{Role, Side, Timestamp, UtilityId};
-use wire::data::ScheduleQuery;
+use types::{CancelReason, Energy, PlaceName, RejectReason, Role, Side, Timestamp, UtilityId};
+use wire::{data::ScheduleQuery, outbound::ExecType};
 
 /// Runs the program against a venue as a party, with the party's certificate and signing key.
 async fn as_party(venue: &Venue, party: &str, words: &[&str]) -> Run {
@@ -134,8 +134,17 @@ async fn a_utility_sees_limits_and_curtails_its_grid_with_the_program() {
     assert_eq!(done.code, Some(0), "{done:?}");
     let schedule = ["grid", "schedule", "--zone", "NORTH", "--output", "json"];
     let rows = json(&as_party(&venue, "utility/1", &schedule).await);
-    let row = &rows.as_array().unwrap()[0];
+    // The zone's own line, then its feeder's.
+    let row = &rows.as_array().unwrap()[1];
     assert_eq!((&row["injection_wh"], &row["injection_limit_wh"]), (&100.into(), &50.into()));
+    // The slot is over: nothing can be traded in it, and the limit is for information.
+    assert_eq!((&row["injection_headroom_wh"], &row["feeder"]), (&0.into(), &"F1".into()));
+    let told = notices(&venue, "utility/1", "0").await;
+    assert_eq!(
+        (&told[0]["what"], &told[0]["reason"]),
+        (&"limit_refused".into(), &"gate_closed".into())
+    );
+    let rows = json(&as_party(&venue, "utility/1", &schedule).await);
     let other = [&schedule[..], &["--utility", "1"]].concat();
     let refused = as_party(&venue, "utility/2", &other).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -156,6 +165,127 @@ async fn a_utility_sees_limits_and_curtails_its_grid_with_the_program() {
     assert_eq!((&told[0]["contract"], &told[0]["allowed_wh"]), (&1.into(), &30.into()), "{told}");
     let both = [&curtail[..], &["--reject", "--cap-wh", "1"]].concat();
     assert_eq!(as_party(&venue, "utility/1", &both).await.code, Some(2));
+    venue.close().await;
+}
+
+/// What a party is told after a notice; waits for it.
+async fn notices(venue: &Venue, party: &str, after: &str) -> Value {
+    let ask = ["grid", "notices", "--after", after, "--wait", "60", "--output", "json"];
+    json(&as_party(venue, party, &ask).await)
+}
+
+/// Says that a meter hangs on feeder F1 of zone NORTH from noon on.
+async fn hang(venue: &Venue, dir: &Path, party: &str, meter: u32) -> Run {
+    let from = venue.slot(0).slot.start();
+    let points = format!(
+        r#"{{"type":"meter_points","points":[{{"meter":{meter},"from":"{from}","zone":"NORTH","feeder":"F1"}}]}}"#
+    );
+    let points = write(dir, "points.json", &points);
+    as_party(venue, party, &["meter", "push", &points]).await
+}
+
+/// Sets a limit on what feeder F1 may inject at noon.
+async fn limit(venue: &Venue, party: &str, wh: &str, revision: &str) -> Run {
+    let slot = venue.slot(0).slot.start().to_string();
+    let place = ["grid", "limit", "--zone", "NORTH", "--feeder", "F1", "--slot", &slot];
+    let what = ["--direction", "injection", "--wh", wh, "--revision", revision];
+    as_party(venue, party, &[&place[..], &what[..]].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_stops_orders_before_they_are_trades() {
+    let venue = Venue::open().await;
+    let dir = tempfile::tempdir().unwrap();
+    venue.clock_to(-29).await;
+    venue.settled().await;
+    assert_eq!(hang(&venue, dir.path(), "utility/1", 1).await.code, Some(0));
+    assert_eq!(limit(&venue, "utility/1", "250", "1").await.code, Some(0));
+    let told = notices(&venue, "utility/1", "0").await;
+    assert_eq!((&told[0]["what"], &told[0]["allowed_wh"]), (&"limit_in_force".into(), &250.into()));
+    assert!(told[0]["since"].as_u64().unwrap() > 0, "{told}");
+
+    let mut first = Platform::log_on(&venue, 1).await;
+    let mut second = Platform::log_on(&venue, 2).await;
+    let old = first.order(FIRST, Side::Sell, 100, 100);
+    let old = first.accepted(old).await;
+    let more = first.order(FIRST, Side::Sell, 100, 160);
+    let refused = first.place(more).await;
+    assert_eq!(report(&refused).reason, RejectReason::GridLimit.code(), "{refused:?}");
+    let new = first.order(FIRST, Side::Sell, 110, 150);
+    let new = first.accepted(new).await;
+    let buy = second.order(SECOND, Side::Buy, 100, 50);
+    let traded = second.accepted(buy).await.seq;
+    venue.settled_through(traded).await;
+
+    // Less: what is open goes, the newest first; what is traded stands.
+    assert_eq!(limit(&venue, "utility/1", "120", "2").await.code, Some(0));
+    let gone = first.report_of(ExecType::Cancelled).await;
+    assert_eq!((gone.order, gone.reason), (new.order, CancelReason::GridLimit.code().into()));
+    let told = notices(&venue, "utility/1", "1").await;
+    assert_eq!((&told[0]["contracted_wh"], &told[0]["allowed_wh"]), (&100.into(), &120.into()));
+    let schedule = ["grid", "schedule", "--zone", "NORTH", "--output", "json"];
+    let rows = json(&as_party(&venue, "utility/1", &schedule).await);
+    let row = &rows[0];
+    assert_eq!((&row["injection_wh"], &row["injection_limit_wh"]), (&50.into(), &120.into()));
+    assert_eq!(
+        (&row["injection_headroom_wh"], &row["limits_in_force"]),
+        (&70.into(), &true.into())
+    );
+    let still = report(&first.status(old.order).await);
+    assert_eq!(still.leaves.wh(), 50);
+
+    // Others cannot: a utility whose wires these are not, what is outdated, what is over.
+    assert_eq!(limit(&venue, "utility/2", "0", "1").await.code, Some(1));
+    assert_eq!(limit(&venue, "retailer/1", "0", "1").await.code, Some(1));
+    let again = limit(&venue, "utility/1", "250", "1").await;
+    assert_eq!(again.code, Some(0), "what is known is no news: {again:?}");
+    let more = first.order(FIRST, Side::Sell, 100, 30);
+    let refused = first.place(more).await;
+    assert_eq!(report(&refused).reason, RejectReason::GridLimit.code());
+    drop((first, second));
+    venue.close().await;
+}
+
+/// The document is durable, and the process ends before the books know of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_the_books_have_not_heard_of_reaches_them_after_a_restart() {
+    let venue = Venue::open().await;
+    let dir = tempfile::tempdir().unwrap();
+    venue.clock_to(-29).await;
+    venue.settled().await;
+    assert_eq!(hang(&venue, dir.path(), "utility/1", 1).await.code, Some(0));
+    let (slot, now) = (venue.slot(0).slot, venue.now());
+    let stopped = venue.closed_for_repair().await;
+    let name = |text| PlaceName::new(text).unwrap();
+    let limit = settlement::GridLimit {
+        zone: name("NORTH"),
+        feeder: Some(name("F1")),
+        side: Side::Sell,
+        slot,
+        limit: Energy::from_wh(90),
+        revision: 1,
+    };
+    let utility = cast::party(Role::Utility, 1);
+    let document = settlement::seal(utility, &cast::party_key(utility), &limit.to_body());
+    let receipt = stopped.pipeline().ingest(now, &document).unwrap();
+    assert_eq!(receipt.result, Ok(()));
+
+    let venue = stopped.start().await;
+    let told = notices(&venue, "utility/1", "0").await;
+    assert_eq!((&told[0]["what"], &told[0]["allowed_wh"]), (&"limit_in_force".into(), &90.into()));
+    let mut first = Platform::log_on(&venue, 1).await;
+    let sell = first.order(FIRST, Side::Sell, 100, 100);
+    let refused = first.place(sell).await;
+    assert_eq!(report(&refused).reason, RejectReason::GridLimit.code(), "{refused:?}");
+    drop(first);
+    // A snapshot or the journal: both know the limit.
+    let (venue, _) = venue.restart().await;
+    let mut first = Platform::log_on(&venue, 1).await;
+    let sell = first.order(FIRST, Side::Sell, 100, 100);
+    assert_eq!(report(&first.place(sell).await).reason, RejectReason::GridLimit.code());
+    let fits = first.order(FIRST, Side::Sell, 100, 90);
+    first.accepted(fits).await;
+    drop(first);
     venue.close().await;
 }
 

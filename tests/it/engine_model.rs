@@ -328,13 +328,18 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 68] = [
+const KINDS: [&str; 73] = [
     "members listed",
     "member refused",
     "accepted for members",
     "trade of an aggregate order",
     "trade of an aggregate order in an auction",
     "trade of two aggregate orders",
+    "place noted",
+    "limit set",
+    "orders go with a place",
+    "orders go for a limit",
+    "trades above a limit",
     "validated",
     "contract offered",
     "contract agreed",

@@ -13,7 +13,7 @@ use exchange::{
     config::{self, Config},
     exit::Failure,
     init,
-    node::{Layout, Node, NodeError, NodeOptions},
+    node::{self, Layout, Node, NodeError, NodeOptions},
     registry::Registry,
     shard::{self, Shard},
 };
@@ -23,6 +23,7 @@ use gateway::{
     client::{Connector, DataClient, FeedBatch, FeedClient},
     identity,
 };
+use settlement::Pipeline;
 use tempfile::TempDir;
 use types::{
     DeliverySlot, Digest, Party, Role, Seq, ShardId, ShardMap, SlotKey, Timestamp, calendar,
@@ -96,6 +97,17 @@ impl Stopped {
     /// When it does not start.
     pub async fn start(self) -> Venue {
         self.try_start().await.expect("the exchange starts")
+    }
+
+    /// Its settlement, which nobody else has open.
+    ///
+    /// # Panics
+    /// When it does not open.
+    #[must_use]
+    pub fn pipeline(&self) -> Pipeline {
+        let settings = node::settlement_settings(&self.layout, &self.config).expect("a ledger key");
+        let (database, ledger) = (self.layout.settlement(), self.layout.ledger());
+        Pipeline::open(&database, &ledger, settings).expect("a database")
     }
 
     /// Starts it again over the same files, or says why it does not start.

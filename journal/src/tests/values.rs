@@ -1,7 +1,21 @@
 //! Arbitrary values from a seed, corners included.
 
 use types::{
-        AcceptAmendment, AcceptContract, Allocation, AmendmentOffered, AmendmentTerms, AuctionResult, CallExtended, CancelReason, ClientOrderId, Code, Command, CommandRejected, Conditions, ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy, Event, FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MassCancel, MassCancelled, MeterDelegated, MeterId, MeterRegistration, Money, NewOrder, OfferAmendment, OfferContract, OfferId, OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId, OrderKind, OrderList, OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request, RetailerId, RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId, Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl, AggregateOrder, Member, MemberRefused, MembersListed, MembersPage, NewAggregateOrder, PAGE_MEMBERS_MAX,
+    AcceptAmendment, AcceptContract, AggregateOrder, Allocation, AmendmentOffered, AmendmentTerms,
+    AuctionResult, CallExtended, CancelReason, ClientOrderId, Code, Command, CommandRejected,
+    Conditions, ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated,
+    ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, Digest, Energy, Event,
+    FreezeSlot, KeyId, Lead, ListKind, MarketControls, MarketDefinition, MarketId, MassCancel,
+    MassCancelled, Member, MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterId,
+    MeterRegistration, Money, NewAggregateOrder, NewOrder, OfferAmendment, OfferContract, OfferId,
+    OfferRequest, OfferState, OrderAccepted, OrderCancelled, OrderId, OrderKind, OrderList,
+    OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin,
+    OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlatformId, Power, Price,
+    PriceRule, PublicKey, ReduceOrder, RejectReason, ReplaceOrder, Request, RetailerId,
+    RevokeDelegation, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, Sequenced, SessionId,
+    Side, Sides, Signature, SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey,
+    SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
     TradingState, UtilityId,
 };
 

@@ -138,7 +138,15 @@ impl Model {
     fn check_limit(&self, limit: &GridLimit) -> Outcome {
         let party = Party { role: Role::Utility, number: limit.place.utility.get() };
         refuse_if(!self.parties.contains_key(&party), RejectReason::UnknownParty)?;
-        refuse_if(limit.slot.start() < self.last_time, RejectReason::GateClosed)?;
+        let keys = self.markets.values().map(|market| market.definition.key(limit.slot));
+        let keys: Vec<_> = keys.filter(|&key| self.market_of(key).is_ok()).collect();
+        refuse_if(keys.is_empty(), RejectReason::SlotMisaligned)?;
+        let over = |key: &types::SlotKey| {
+            let gate = self.markets[&key.market].definition.gate_closes_after(key.slot);
+            let closed = self.find_slot(*key).is_some_and(|slot| slot.phase == Phase::Closed);
+            closed || self.last_time > gate
+        };
+        refuse_if(keys.iter().all(over), RejectReason::GateClosed)?;
         let Some(known) = self.limit_of(limit.place, limit.side, limit.slot) else {
             return Ok(());
         };

@@ -4,7 +4,14 @@
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest as _, Sha256};
 use types::{
-        AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId, AggregateOrder, Member, PAGE_MEMBERS_MAX, members_listing,
+    AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
+    ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, GridLimit,
+    GridLimitSet, GridPlace, GridRefused, KeyId, Lead, ListKind, MarketDefinition, MarketId,
+    Member, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
+    OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId,
+    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
+    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
+    Trade, TradeId, TradeSide, UtilityId, members_listing,
 };
 
 use crate::{
@@ -12,14 +19,19 @@ use crate::{
     data::{Answer, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test, MembersPage, SignedAggregate,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
+        MassCancel, MembersPage, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke,
+        SignedAggregate, SignedNew, SignedReplace, Test,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected, MembersReport,
+        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState,
+        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        MembersReport, MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted,
+        SessionLimits, SessionRejected,
     },
     signing,
 };
@@ -531,6 +543,42 @@ fn auction() -> AuctionResult {
     }
 }
 
+fn place_noted() -> PlaceNoted {
+    let (zone, feeder) = (Code::new("NORTH").ok(), None);
+    PlaceNoted {
+        note: PlaceNote {
+            number: 7,
+            meter: MeterId::new(17),
+            from_minute: 29_000_040,
+            revision: 2,
+            zone,
+            feeder,
+        },
+        cancelled: 3,
+        complete: true,
+    }
+}
+
+fn limit_set() -> GridLimitSet {
+    GridLimitSet {
+        limit: GridLimit {
+            number: 8,
+            place: GridPlace {
+                utility: UtilityId::new(1),
+                zone: Code::new("NORTH").unwrap(),
+                feeder: Code::new("F7").ok(),
+            },
+            side: Side::Sell,
+            slot: slot().slot,
+            limit: Energy::from_wh(50_000),
+            revision: 1,
+        },
+        used: Energy::from_wh(42_000),
+        cancelled: 0,
+        complete: true,
+    }
+}
+
 pub(super) fn feed() -> Vec<FeedMessage> {
     let closed = SlotPhaseChanged { key: slot(), phase: Phase::Closed };
     vec![
@@ -544,6 +592,12 @@ pub(super) fn feed() -> Vec<FeedMessage> {
         FeedMessage::Trade(at(1, trade())),
         FeedMessage::AuctionUncrossed(at(0, auction())),
         FeedMessage::ContractAmended(at(0, amended())),
+        FeedMessage::PlaceNoted(at(0, place_noted())),
+        FeedMessage::GridLimitSet(at(2, limit_set())),
+        FeedMessage::GridRefused(at(
+            0,
+            GridRefused { number: 9, reason: RejectReason::RevisionOutdated },
+        )),
     ]
 }
 

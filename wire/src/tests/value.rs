@@ -2,7 +2,14 @@
 
 use proptest::{array, option, prelude::*, sample::select};
 use types::{
-        AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions, ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind, MarketDefinition, MarketId, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin, OwnerId, Party, PartyRegistration, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, UtilityId, AggregateOrder, Member, PAGE_MEMBERS_MAX,
+    AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
+    ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, GridLimit,
+    GridLimitSet, GridPlace, GridRefused, KeyId, Lead, ListKind, MarketDefinition, MarketId,
+    Member, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
+    OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId,
+    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
+    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
+    Trade, TradeId, TradeSide, UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
@@ -11,14 +18,19 @@ use crate::{
     data::{Answer, P2pQuery, QueryResult, Receipt},
     feed::{At, Place, Progress, Subscribe},
     inbound::{
-        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon, MassCancel, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke, SignedNew, SignedReplace, Test, MembersPage, SignedAggregate,
+        Accept, Amendment, AmendmentAccept, DeadMan, Delegate, Empty, FrameSignature, Logon,
+        MassCancel, MembersPage, Offer, OfferRequest, OrderRequest, Reduce, ResumePoint, Revoke,
+        SignedAggregate, SignedNew, SignedReplace, Test,
     },
     market::{
         BookChange, BookHead, Indicative, Level, Missed, PublicTrade, Selection, Subscribed,
         SubscriptionRejected,
     },
     outbound::{
-        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState, DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport, MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted, SessionLimits, SessionRejected, MembersReport,
+        AmendmentInvitation, Applied, ContractInvitation, ContractReport, ContractState,
+        DelegationReport, DelegationState, ExecType, ExecutionReport, MassCancelReport,
+        MembersReport, MessageRejected, ResumeComplete, ResumeTooOld, SessionAccepted,
+        SessionLimits, SessionRejected,
     },
 };
 
@@ -653,6 +665,38 @@ fn at<T: std::fmt::Debug>(body: impl Strategy<Value = T>) -> impl Strategy<Value
         .prop_map(|((seq, time, index), body)| At { place: Place { seq, time, index }, body })
 }
 
+prop_compose! {
+    fn place_noted()(
+        number in any::<u64>(),
+        meter in number(MeterId::new),
+        (from_minute, revision, cancelled) in any::<(u32, u32, u32)>(),
+        zone in option::of(code()),
+        feeder in option::of(code()),
+        complete in any::<bool>(),
+    ) -> PlaceNoted {
+        let note = PlaceNote { number, meter, from_minute, revision, zone, feeder };
+        PlaceNoted { note, cancelled, complete }
+    }
+}
+
+prop_compose! {
+    fn limit_set()(
+        number in any::<u64>(),
+        utility in number(UtilityId::new),
+        zone in code(),
+        feeder in option::of(code()),
+        side in side(),
+        key in slot_key(),
+        (limit, used) in (number(Energy::from_wh), number(Energy::from_wh)),
+        (revision, cancelled) in any::<(u32, u32)>(),
+        complete in any::<bool>(),
+    ) -> GridLimitSet {
+        let place = GridPlace { utility, zone, feeder };
+        let limit = GridLimit { number, place, side, slot: key.slot, limit, revision };
+        GridLimitSet { limit, used, cancelled, complete }
+    }
+}
+
 pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
     prop_oneof![
         (shard(), 0..=NUMBER_MASK).prop_map(|(shard, after)| {
@@ -667,6 +711,11 @@ pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
         at(trade()).prop_map(FeedMessage::Trade),
         at(auction()).prop_map(FeedMessage::AuctionUncrossed),
         at(amended()).prop_map(FeedMessage::ContractAmended),
+        at(place_noted()).prop_map(FeedMessage::PlaceNoted),
+        at(limit_set()).prop_map(FeedMessage::GridLimitSet),
+        at((any::<u64>(), select(RejectReason::ALL))
+            .prop_map(|(number, reason)| GridRefused { number, reason }))
+        .prop_map(FeedMessage::GridRefused),
     ]
 }
 
