@@ -144,6 +144,8 @@ impl Model {
             let part = self.check_member(platform, order, member);
             parts.push(part.map_err(|reason| (reason, Some(member.meter)))?);
         }
+        self.check_grid_of_members(&parts, order.side, order.key.slot)
+            .map_err(|meter| (RejectReason::GridLimit, Some(meter)))?;
         self.check_whole(platform, order).map_err(|reason| (reason, None))?;
         Ok(parts)
     }
@@ -248,6 +250,16 @@ impl Model {
     pub(super) fn meters_of(&self, at: usize) -> Vec<MeterId> {
         match self.pools.get(&at) {
             Some(pool) => pool.parts.iter().map(|part| part.meter).collect(),
+            None => vec![self.orders[at].sent.meter],
+        }
+    }
+
+    /// The meters for which an order has anything open.
+    pub(super) fn open_meters(&self, at: usize) -> Vec<MeterId> {
+        match self.pools.get(&at) {
+            Some(pool) => {
+                pool.parts.iter().filter(|part| part.open > 0).map(|part| part.meter).collect()
+            }
             None => vec![self.orders[at].sent.meter],
         }
     }

@@ -6,7 +6,7 @@ use types::{
     Timestamp,
 };
 
-use super::{Model, Outcome, digest::Listing, refuse_if};
+use super::{Model, Outcome, aggregates::Part, digest::Listing, refuse_if};
 
 /// All that utilities said, one of each subject: the newest.
 #[derive(Debug)]
@@ -82,6 +82,26 @@ impl Model {
             limit.is_some_and(|limit| self.used_at(place, side, slot) + more > limit.limit.wh())
         });
         refuse_if(exceeds, RejectReason::GridLimit)
+    }
+
+    /// The first member that is too much for a place, with those before it.
+    pub(super) fn check_grid_of_members(
+        &self,
+        parts: &[Part],
+        side: Side,
+        slot: DeliverySlot,
+    ) -> Result<(), MeterId> {
+        for (at, part) in parts.iter().enumerate() {
+            for place in self.places_of(part.meter, slot) {
+                let there = |part: &&Part| self.places_of(part.meter, slot).contains(&place);
+                let more: u64 = parts[..=at].iter().filter(there).map(|part| part.open).sum();
+                let limit = self.limit_of(place, side, slot).map(|limit| limit.limit.wh());
+                if limit.is_some_and(|limit| self.used_at(place, side, slot) + more > limit) {
+                    return Err(part.meter);
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn note_place(&mut self, note: &PlaceNote, events: &mut Vec<Event>) {
@@ -171,7 +191,10 @@ impl Model {
                 order.is_open()
                     && sent.side == side
                     && sent.key.slot == slot
-                    && self.places_of(sent.meter, slot).contains(&place)
+                    && self
+                        .open_meters(at)
+                        .into_iter()
+                        .any(|meter| self.places_of(meter, slot).contains(&place))
             });
             let Some(at) = newest else { return true };
             if *cancelled >= MASS_CANCEL_MAX {
