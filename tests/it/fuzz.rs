@@ -320,6 +320,7 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::MassCancelled(_)
         | Outbound::ContractReport(_)
         | Outbound::ContractInvitation(_)
+        | Outbound::AmendmentInvitation(_)
         | Outbound::DelegationReport(_) => "another",
         Outbound::SessionLimits(_) => "limits",
         Outbound::DeadManSet(_) => "dead man",

@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![cfg(test)]
 
+mod amendments;
 mod authority;
 mod batches;
 mod certificates;

@@ -309,6 +309,8 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         Inbound::DelegatedReplace(replace) => replace.client_order,
         Inbound::OfferContract(offer) => offer.client_order,
         Inbound::AcceptContract(accept) => accept.client_order,
+        Inbound::OfferAmendment(offer) => offer.client_order,
+        Inbound::AcceptAmendment(accept) => accept.client_order,
         Inbound::DeclineContract(request) | Inbound::WithdrawContract(request) => {
             request.client_order
         }
@@ -334,6 +336,7 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
         }
         Outbound::ContractReport(report) => report.client_order == client_order,
         Outbound::ContractInvitation(_)
+        | Outbound::AmendmentInvitation(_)
         | Outbound::SessionAccepted(_)
         | Outbound::SessionRejected(_)
         | Outbound::Heartbeat(_)
@@ -364,6 +367,11 @@ pub fn told(message: &Outbound) -> String {
         Outbound::ContractReport(report) => told_contract(report),
         Outbound::ContractInvitation(invitation) => {
             format!("invited to {} of {}", invitation.offer, invitation.terms.quantity.wh())
+        }
+        Outbound::AmendmentInvitation(invitation) => {
+            let terms = &invitation.terms;
+            let (trade, wh) = (terms.trade, terms.new_quantity.wh());
+            format!("invited to {} of trade {trade} to {wh}", invitation.offer)
         }
         Outbound::SessionLimits(limits) => format!("limits {} orders/s", limits.orders_per_s),
         Outbound::ResumeComplete(_) => "told everything".to_owned(),

@@ -108,6 +108,19 @@ impl Model {
         key: SlotKey,
         more: u64,
     ) -> Outcome {
+        let used = self.used(meter, side, key);
+        let meter = self.find_meter(meter).expect("the meter was checked");
+        let power = match side {
+            Side::Buy => meter.withdrawal_max,
+            Side::Sell => meter.injection_max,
+        };
+        let capacity = u64::from(power.w()) * u64::from(key.slot.minutes()) / 60;
+        let most = i128::from(capacity.min(WH_MAX));
+        refuse_if(used + i128::from(more) > most, RejectReason::CapacityExceeded)
+    }
+
+    /// What a meter holds of its capacity in a slot, in Wh.
+    pub(super) fn used(&self, meter: MeterId, side: Side, key: SlotKey) -> i128 {
         let ordered: u64 = self
             .orders
             .iter()
@@ -115,14 +128,7 @@ impl Model {
             .filter(|(sent, _)| sent.meter == meter && sent.side == side && sent.key == key)
             .map(|(_, wh)| wh)
             .sum();
-        let used = ordered + self.contracted(meter, side, key);
-        let meter = self.find_meter(meter).expect("the meter was checked");
-        let power = match side {
-            Side::Buy => meter.withdrawal_max,
-            Side::Sell => meter.injection_max,
-        };
-        let capacity = u64::from(power.w()) * u64::from(key.slot.minutes()) / 60;
-        refuse_if(used + more > capacity.min(WH_MAX), RejectReason::CapacityExceeded)
+        i128::from(ordered) + self.contracted(meter, side, key)
     }
 
     /// In a call nobody may stand on both sides, asleep or in a list included.

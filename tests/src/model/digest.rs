@@ -118,6 +118,7 @@ impl Model {
         self.list_orders(&mut listing);
         self.list_delegations(&mut listing);
         self.list_offers(&mut listing);
+        self.list_changes(&mut listing);
         listing.0
     }
 

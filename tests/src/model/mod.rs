@@ -21,6 +21,7 @@
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a model may panic")]
 
 mod admission;
+mod amendments;
 mod auction;
 mod contracts;
 mod control;
@@ -233,6 +234,8 @@ impl Model {
             Command::AcceptContract(request) => self.accept_offer(request, events),
             Command::DeclineContract(request) => self.decline(request, events),
             Command::WithdrawContract(request) => self.withdraw(request, events),
+            Command::OfferAmendment(request) => self.offer_change(request, events),
+            Command::AcceptAmendment(request) => self.accept_change(request, events),
             Command::DelegateMeter(request) => self.delegate(request, events),
             Command::RevokeDelegation(request) => self.revoke(request, events),
             Command::CancelOrder(request) => self.cancel(request, events),

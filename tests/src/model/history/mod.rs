@@ -2,6 +2,7 @@
 //! with little capacity, few slots that open and close all the time, markets with every rule and
 //! control, and among the requests that can succeed many repeated and bad ones.
 
+mod amendments;
 mod contracts;
 mod delegations;
 mod operator;
@@ -13,9 +14,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use engine::Limits;
 use types::{
-    ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition, MarketId, MeterId,
-    OfferContract, OfferId, OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey,
-    Timestamp, TradingState,
+    AmendmentTerms, ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition,
+    MarketId, MeterId, OfferAmendment, OfferContract, OfferId, OrderId, Phase, Scope, Seq,
+    Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -117,6 +118,10 @@ pub struct History {
     /// Offers of contracts, whatever became of them, and the one that is on its way.
     offers: Vec<(OfferId, OfferContract)>,
     offering: Option<OfferContract>,
+    /// Trades as they stand, and changes of them that were offered.
+    traded: Vec<AmendmentTerms>,
+    changes: Vec<(OfferId, OfferAmendment)>,
+    changing: Option<OfferAmendment>,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -147,6 +152,9 @@ impl History {
             delegation_numbers: 0,
             offers: Vec::new(),
             offering: None,
+            traded: Vec::new(),
+            changes: Vec::new(),
+            changing: None,
         }
     }
 
@@ -174,6 +182,7 @@ impl History {
                     self.known.push(Known { order, signed, open: true, hibernates: false });
                 }
                 Event::Trade(trade) => {
+                    self.note_trade(trade);
                     for side in [trade.buy, trade.sell] {
                         self.note(side.order, |known| known.open = !side.leaves.is_zero());
                     }
@@ -207,6 +216,11 @@ impl History {
                     let request = self.offering.expect("a contract was offered");
                     self.offers.push((offered.offer, request));
                 }
+                Event::AmendmentOffered(offered) => {
+                    let request = self.changing.expect("a change was offered");
+                    self.changes.push((offered.offer, request));
+                }
+                Event::ContractAmended(amended) => self.note_change(&amended.terms),
                 Event::MeterDelegated(delegated) => {
                     let delegation = delegated.delegation;
                     self.delegations.insert(delegation.meter, delegation);
@@ -266,10 +280,12 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..421 => self.new_order(),
+            0..396 => self.new_order(),
+            396..421 => self.change(),
             421..433 => self.validate(),
             433..440 => self.ask(),
-            440..466 => self.offer(),
+            440..460 => self.offer(),
+            460..466 => self.change(),
             466..489 => self.accept_offer(),
             489..497 => self.end_offer(),
             497..520 => self.delegate(),
