@@ -16,8 +16,8 @@ use tests::model::{
     history::{History, limits},
 };
 use types::{
-    CancelReason, Command, Event, ListKind, NewOrder, OrderId, OrderKind, Phase, PriceRule,
-    RejectReason, Request, Sequenced, SlotKey, Trade,
+    AmendmentTerms, CancelReason, Command, Event, FIRST_VERSION, ListKind, NewOrder, OrderId,
+    OrderKind, Phase, PriceRule, RejectReason, Request, Sequenced, SlotKey, Trade,
 };
 
 const SEED: u64 = 20_260_401;
@@ -218,6 +218,8 @@ impl Coverage {
             }
             Event::ContractOffered(_) => "contract offered".to_owned(),
             Event::ContractAgreed(_) => "contract agreed".to_owned(),
+            Event::AmendmentOffered(_) => "change offered".to_owned(),
+            Event::ContractAmended(amended) => change(&amended.terms).to_owned(),
             Event::ContractEnded(ended) => format!("offer {}", ended.state.name()),
             Event::ContractRestated(restated) => {
                 format!("offer told again as {}", restated.state.name())
@@ -328,7 +330,19 @@ fn reject(reason: RejectReason) -> String {
     format!("rejected {}", reason.name())
 }
 
-const KINDS: [&str; 73] = [
+fn change(terms: &AmendmentTerms) -> &'static str {
+    if terms.new_quantity.is_zero() {
+        "trade cancelled"
+    } else if terms.new_key() != terms.key {
+        "trade moved"
+    } else if terms.version > FIRST_VERSION {
+        "trade changed again"
+    } else {
+        "trade changed"
+    }
+}
+
+const KINDS: [&str; 78] = [
     "members listed",
     "member refused",
     "accepted for members",
@@ -340,6 +354,11 @@ const KINDS: [&str; 73] = [
     "orders go with a place",
     "orders go for a limit",
     "trades above a limit",
+    "change offered",
+    "trade cancelled",
+    "trade moved",
+    "trade changed again",
+    "trade changed",
     "validated",
     "contract offered",
     "contract agreed",

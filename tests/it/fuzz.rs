@@ -321,6 +321,7 @@ fn name(reply: &Outbound) -> &'static str {
         | Outbound::ContractReport(_)
         | Outbound::ContractInvitation(_)
         | Outbound::MembersReport(_)
+        | Outbound::AmendmentInvitation(_)
         | Outbound::DelegationReport(_) => "another",
         Outbound::SessionLimits(_) => "limits",
         Outbound::DeadManSet(_) => "dead man",

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod aggregates;
+mod amendments;
 mod authority;
 mod batches;
 mod certificates;

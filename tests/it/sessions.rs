@@ -10,7 +10,7 @@ use gateway::{
     client::{self, TradingSession, sign_new},
     egress::{SessionHandle, reports_to},
     session::Request,
-    verifier::{Admission, Job, Verifiers},
+    verifier::{Admission, Job, KnownTrade, KnownTrades, Verifiers},
 };
 use tests::{
     cast::{self, FIRST, SECOND},
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use types::{
     ClientOrderId, Command, Energy, OrderId, OrderRequest, Origin, PlatformId, Price, RejectReason,
     ReplaceOrder, Role, Seq, SessionId, ShardId, ShardMap, Shards, Side, Signature,
-    SignedReplaceOrder, Timestamp,
+    SignedReplaceOrder, Timestamp, TradeId,
 };
 use wire::{
     ALPN_ORDERS, Inbound, Outbound,
@@ -250,9 +250,20 @@ fn session_of(
     (SessionHandle::new(origin, outbound), told)
 }
 
+/// An exchange that recorded none.
+#[derive(Debug)]
+struct NoTrades;
+
+impl KnownTrades for NoTrades {
+    fn trade(&self, _: TradeId) -> Option<KnownTrade> {
+        None
+    }
+}
+
 fn admission(ring: Ingress) -> Admission {
     Admission {
         directory: Arc::new(Directory::default()),
+        trades: Arc::new(NoTrades),
         map: Arc::new(ShardMap::new(Shards::ONE, std::iter::empty()).unwrap()),
         rings: vec![ring],
         storage_low: Arc::new(AtomicBool::new(false)),

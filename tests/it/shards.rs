@@ -225,7 +225,7 @@ async fn a_restart_recovers_both_and_settlement_has_every_trade_once() {
 /// The slot a command is about; none where it enters somebody or something.
 fn slot_of(command: &Command, slots: &BTreeMap<OrderId, SlotKey>) -> Option<SlotKey> {
     match command.about() {
-        About::Slot(key) => Some(key),
+        About::Slot(key) | About::Slots(key, _) => Some(key),
         About::Order(order) => Some(slots[&order]),
         About::Offer(_) | About::Everything => None,
     }

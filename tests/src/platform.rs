@@ -311,6 +311,8 @@ fn client_order(message: &Inbound) -> ClientOrderId {
         Inbound::AcceptContract(accept) => accept.client_order,
         Inbound::AggregateMembers(page) => page.client_order,
         Inbound::NewAggregateOrder(signed) => signed.order.client_order,
+        Inbound::OfferAmendment(offer) => offer.client_order,
+        Inbound::AcceptAmendment(accept) => accept.client_order,
         Inbound::DeclineContract(request) | Inbound::WithdrawContract(request) => {
             request.client_order
         }
@@ -340,6 +342,7 @@ fn answers(message: &Outbound, client_order: ClientOrderId) -> bool {
             report.client_order == client_order && report.meter.get() == 0
         }
         Outbound::ContractInvitation(_)
+        | Outbound::AmendmentInvitation(_)
         | Outbound::SessionAccepted(_)
         | Outbound::SessionRejected(_)
         | Outbound::Heartbeat(_)
@@ -376,6 +379,11 @@ pub fn told(message: &Outbound) -> String {
             None if report.meter.get() > 0 => format!("refused for meter {}", report.meter),
             None => format!("listed {}", report.members),
         },
+        Outbound::AmendmentInvitation(invitation) => {
+            let terms = &invitation.terms;
+            let (trade, wh) = (terms.trade, terms.new_quantity.wh());
+            format!("invited to {} of trade {trade} to {wh}", invitation.offer)
+        }
         Outbound::SessionLimits(limits) => format!("limits {} orders/s", limits.orders_per_s),
         Outbound::ResumeComplete(_) => "told everything".to_owned(),
         Outbound::ResumeTooOld(_) => "too old".to_owned(),

@@ -104,18 +104,6 @@ impl Model {
         Ok((market, phase))
     }
 
-    /// What a meter has open and traded.
-    pub(super) fn used(&self, meter: MeterId, side: Side, key: SlotKey) -> u64 {
-        let ordered: u64 = self
-            .orders
-            .iter()
-            .map(|order| (order.sent, order.filled + order.open))
-            .filter(|(sent, _)| sent.meter == meter && sent.side == side && sent.key == key)
-            .map(|(_, wh)| wh)
-            .sum();
-        ordered + self.contracted(meter, side, key) + self.pooled(meter, side, key)
-    }
-
     pub(super) fn check_capacity(
         &self,
         meter: MeterId,
@@ -130,8 +118,22 @@ impl Model {
             Side::Sell => meter.injection_max,
         };
         let capacity = u64::from(power.w()) * u64::from(key.slot.minutes()) / 60;
-        refuse_if(used + more > capacity.min(WH_MAX), RejectReason::CapacityExceeded)?;
+        let most = i128::from(capacity.min(WH_MAX));
+        refuse_if(used + i128::from(more) > most, RejectReason::CapacityExceeded)?;
         self.check_grid(meter.meter, side, key.slot, more)
+    }
+
+    /// What a meter holds of its capacity in a slot, in Wh.
+    pub(super) fn used(&self, meter: MeterId, side: Side, key: SlotKey) -> i128 {
+        let ordered: u64 = self
+            .orders
+            .iter()
+            .map(|order| (order.sent, order.filled + order.open))
+            .filter(|(sent, _)| sent.meter == meter && sent.side == side && sent.key == key)
+            .map(|(_, wh)| wh)
+            .sum();
+        let pooled = i128::from(self.pooled(meter, side, key));
+        i128::from(ordered) + self.contracted(meter, side, key) + pooled
     }
 
     /// In a call nobody may stand on both sides, asleep or in a list included.

@@ -1,10 +1,10 @@
 //! Negotiated trades: a list of every offer there ever was, searched from the beginning.
 
 use types::{
-    AcceptContract, ClientOrderId, ContractAgreed, ContractEnded, ContractOffered,
+    AcceptContract, AmendmentTerms, ClientOrderId, ContractAgreed, ContractEnded, ContractOffered,
     ContractRestated, ContractTerms, Energy, Event, MeterId, OfferContract, OfferId, OfferRequest,
-    OfferState, OrderId, Origin, Phase, PlatformId, RejectReason, Request, Scope, SelfTradeAction,
-    Side, Signature, Trade, TradeId, TradeSide,
+    OfferState, OfferTerms, OrderId, Origin, Phase, PlatformId, RejectReason, Request, Scope,
+    SelfTradeAction, Side, Signature, Trade, TradeId, TradeSide,
 };
 
 use super::{
@@ -15,28 +15,42 @@ use super::{
     requests::reject,
 };
 
-/// An offer, whatever became of it.
+/// An offer of a contract or of a change, whatever became of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offer {
-    request: OfferContract,
-    invited: PlatformId,
+    pub(super) origin: Origin,
+    pub(super) client_order: ClientOrderId,
+    pub(super) terms: OfferTerms,
+    pub(super) offered_by: Side,
+    pub(super) signature: Signature,
+    pub(super) invited: PlatformId,
     pub(super) state: OfferState,
-    trade: TradeId,
+    pub(super) trade: TradeId,
 }
 
 impl Offer {
-    const fn terms(&self) -> &ContractTerms {
-        &self.request.terms
+    pub(super) fn is_agreed(&self) -> bool {
+        self.state == OfferState::Agreed
     }
 
-    fn is_contract(&self) -> bool {
-        self.state == OfferState::Agreed
+    const fn contract(&self) -> Option<&ContractTerms> {
+        match &self.terms {
+            OfferTerms::Contract(terms) => Some(terms),
+            OfferTerms::Amendment(_) => None,
+        }
+    }
+
+    pub(super) const fn change(&self) -> Option<&AmendmentTerms> {
+        match &self.terms {
+            OfferTerms::Amendment(terms) => Some(terms),
+            OfferTerms::Contract(_) => None,
+        }
     }
 }
 
 impl Model {
     pub(super) fn offer(&mut self, request: &OfferContract, events: &mut Vec<Event>) {
-        let OfferContract { origin, client_order, terms, offered_by, .. } = *request;
+        let OfferContract { origin, client_order, terms, offered_by, signature } = *request;
         match self.admit_offer(request) {
             Err(reason) => events.push(reject(origin, client_order, Request::Offer, reason)),
             Ok(Some(at)) => events.push(self.offer_again(at, origin, client_order, offered_by)),
@@ -44,7 +58,16 @@ impl Model {
                 let other = terms.meter(offered_by.opposite());
                 let invited = self.find_meter(other).expect("it was checked").platform;
                 let (state, trade) = (OfferState::Open, TradeId::new(0));
-                self.offers.push(Offer { request: *request, invited, state, trade });
+                self.offers.push(Offer {
+                    origin,
+                    client_order,
+                    terms: OfferTerms::Contract(terms),
+                    offered_by,
+                    signature,
+                    invited,
+                    state,
+                    trade,
+                });
                 events.push(Event::ContractOffered(ContractOffered {
                     origin,
                     client_order,
@@ -63,7 +86,7 @@ impl Model {
             Err(reason) => {
                 return events.push(reject(origin, client_order, Request::Accept, reason));
             }
-            Ok(at) if self.offers[at].is_contract() => {
+            Ok(at) if self.offers[at].is_agreed() => {
                 return events.push(self.offer_again(at, origin, client_order, accepted_by));
             }
             Ok(at) => at,
@@ -72,7 +95,7 @@ impl Model {
         let trade = TradeId::new(self.trades);
         self.offers[at].state = OfferState::Agreed;
         self.offers[at].trade = trade;
-        let offer = self.offers[at].request;
+        let offer = self.offers[at];
         let sides = [(offer.offered_by, offer.origin, offer.client_order)];
         let sides = [sides[0], (accepted_by, origin, client_order)];
         let of = |wanted: Side| {
@@ -83,7 +106,7 @@ impl Model {
         };
         let (buy, sell) = (of(Side::Buy), of(Side::Sell));
         let (buy, sell) = (buy.expect("a side"), sell.expect("the other"));
-        let ContractTerms { key, price, quantity, .. } = offer.terms;
+        let ContractTerms { key, price, quantity, .. } = request.terms;
         for (side, party) in [(Side::Buy, buy), (Side::Sell, sell)] {
             let owes = exposure(side, price, quantity.wh());
             *self.owed.entry((party.platform, key.market)).or_default() += owes;
@@ -110,7 +133,7 @@ impl Model {
 
     pub(super) fn withdraw(&mut self, request: &OfferRequest, events: &mut Vec<Event>) {
         let found = self.position_of_offer(request.offer);
-        let found = found.map(|at| (at, self.offers[at].request.origin.platform));
+        let found = found.map(|at| (at, self.offers[at].origin.platform));
         self.end_asked(request, found, (Request::Withdraw, OfferState::Withdrawn), events);
     }
 
@@ -144,9 +167,9 @@ impl Model {
         offer.state = state;
         events.push(Event::ContractEnded(ContractEnded {
             offer: offer_id(at),
-            offerer: offer.request.origin.platform,
-            offered_as: offer.request.client_order,
-            offered_by: offer.request.offered_by,
+            offerer: offer.origin.platform,
+            offered_as: offer.client_order,
+            offered_by: offer.offered_by,
             invited: offer.invited,
             client_order,
             state,
@@ -155,20 +178,20 @@ impl Model {
 
     /// Before every command: open offers whose last instant has passed, by instant, then number.
     pub(super) fn expire_offers(&mut self, events: &mut Vec<Event>) {
-        let mut expired = self.open_where(|model, offer| offer.terms().expires < model.last_time);
-        expired.sort_by_key(|&at| (self.offers[at].terms().expires, at));
+        let mut expired = self.open_where(|model, offer| offer.terms.expires() < model.last_time);
+        expired.sort_by_key(|&at| (self.offers[at].terms.expires(), at));
         self.end_all(expired, OfferState::Expired, events);
     }
 
     pub(super) fn close_offers(&mut self, key: types::SlotKey, events: &mut Vec<Event>) {
-        let ended = self.open_where(|_, offer| offer.terms().key == key);
+        let ended = self.open_where(|_, offer| offer.terms.keys().contains(&key));
         self.end_all(ended, OfferState::GateClosed, events);
     }
 
     pub(super) fn kill_offers(&mut self, scope: Scope, events: &mut Vec<Event>) {
         let ended = self.open_where(|model, offer| {
             [Side::Buy, Side::Sell].into_iter().any(|side| {
-                let meter = model.find_meter(offer.terms().meter(side)).expect("it was checked");
+                let meter = model.find_meter(offer.terms.meter(side)).expect("it was checked");
                 match scope {
                     Scope::All => true,
                     Scope::Platform(platform) => meter.platform == platform,
@@ -192,20 +215,59 @@ impl Model {
         (0..self.offers.len()).filter(open).filter(|&at| wanted(self, &self.offers[at])).collect()
     }
 
-    /// What the contracts of a meter take of its capacity, in Wh.
-    pub(super) fn contracted(&self, meter: MeterId, side: Side, key: types::SlotKey) -> u64 {
-        let contracts = self.offers.iter().filter(|offer| offer.is_contract());
-        contracts
-            .map(Offer::terms)
-            .filter(|terms| terms.key == key && terms.meter(side) == meter)
-            .map(|terms| terms.quantity.wh())
-            .sum()
+    /// What the contracts of a meter take of its capacity, and the changes of its trades more or less, in Wh.
+    pub(super) fn contracted(&self, meter: MeterId, side: Side, key: types::SlotKey) -> i128 {
+        let agreed = self.offers.iter().filter(|offer| offer.is_agreed());
+        let of_meter = agreed.filter(|offer| offer.terms.meter(side) == meter);
+        let mut sum = 0;
+        for offer in of_meter {
+            let (taken, given_back) = match &offer.terms {
+                OfferTerms::Contract(terms) => ((terms.key, terms.quantity), None),
+                OfferTerms::Amendment(terms) => {
+                    ((terms.new_key(), terms.new_quantity), Some((terms.key, terms.quantity)))
+                }
+            };
+            let held = |(at, energy): (types::SlotKey, Energy)| {
+                if at == key { i128::from(energy.wh()) } else { 0 }
+            };
+            sum += held(taken) - given_back.map_or(0, held);
+        }
+        sum
     }
 
-    /// Contracts until their slot closes, other offers until their last instant too.
-    fn is_remembered(&self, offer: &Offer) -> bool {
-        let closed = self.slot(offer.terms().key).phase == Phase::Closed;
-        !closed && (offer.is_contract() || offer.terms().expires >= self.last_time)
+    /// What was agreed on until a slot of it closes, other offers until their last instant too.
+    pub(super) fn is_remembered(&self, offer: &Offer) -> bool {
+        let closed = |key| self.slot(key).phase == Phase::Closed;
+        let is_closed = offer.terms.keys().into_iter().any(closed);
+        !is_closed && (offer.is_agreed() || offer.terms.expires() >= self.last_time)
+    }
+
+    /// Whether one more offer of a platform is too many.
+    pub(super) fn has_too_many_offers(&self, platform: PlatformId) -> bool {
+        let remembered = self.offers.iter().filter(|offer| self.is_remembered(offer));
+        let waiting = remembered
+            .clone()
+            .filter(|offer| !offer.is_agreed() && offer.origin.platform == platform);
+        remembered.count() >= usize::try_from(self.limits.offers_max).expect("fits")
+            || waiting.count() >= usize::try_from(self.limits.platform_offers_max).expect("fits")
+    }
+
+    /// The position of an open offer that may be accepted so, or was already.
+    pub(super) fn acceptable(
+        &self,
+        origin: Origin,
+        offer: OfferId,
+        terms: &OfferTerms,
+        accepted_by: Side,
+    ) -> Result<usize, RejectReason> {
+        let at = self.position_of_offer(offer).ok_or(RejectReason::UnknownOffer)?;
+        let offer = self.offers[at];
+        let may = accepted_by != offer.offered_by && offer.invited == origin.platform;
+        refuse_if(!may, RejectReason::NotAuthorised)?;
+        refuse_if(offer.terms != *terms, RejectReason::TermsDiffer)?;
+        let is_over = !offer.is_agreed() && offer.state != OfferState::Open;
+        refuse_if(is_over, RejectReason::UnknownOffer)?;
+        Ok(at)
     }
 
     fn position_of_offer(&self, offer: OfferId) -> Option<usize> {
@@ -213,7 +275,7 @@ impl Model {
         self.offers.get(at).filter(|offer| self.is_remembered(offer)).map(|_| at)
     }
 
-    fn offer_again(
+    pub(super) fn offer_again(
         &self,
         at: usize,
         origin: Origin,
@@ -235,15 +297,14 @@ impl Model {
         let own = terms.meter(offered_by);
         let serves = self.find_meter(own).expect("it was checked").platform;
         refuse_if(serves != origin.platform, RejectReason::NotAuthorised)?;
+        let of = |terms: &ContractTerms| (terms.key, terms.buyer, terms.seller, terms.reference);
         let named = (0..self.offers.len()).find(|&at| {
             let offer = &self.offers[at];
-            let of =
-                |terms: &ContractTerms| (terms.key, terms.buyer, terms.seller, terms.reference);
-            self.is_remembered(offer) && of(offer.terms()) == of(&terms)
+            self.is_remembered(offer) && offer.contract().map(of) == Some(of(&terms))
         });
         if let Some(at) = named {
-            let known = self.offers[at].request;
-            if known.terms == terms && known.offered_by == offered_by {
+            let known = self.offers[at];
+            if known.contract() == Some(&terms) && known.offered_by == offered_by {
                 return Ok(Some(at));
             }
         }
@@ -255,28 +316,16 @@ impl Model {
         self.check_parties(&market, &terms)?;
         refuse_if(named.is_some(), RejectReason::ReferenceTaken)?;
         self.check_party(&market, &terms, offered_by)?;
-        let remembered = self.offers.iter().filter(|offer| self.is_remembered(offer));
-        let waiting = remembered.clone().filter(|offer| {
-            !offer.is_contract() && offer.request.origin.platform == origin.platform
-        });
-        let full = remembered.count() >= usize::try_from(self.limits.offers_max).expect("fits")
-            || waiting.count() >= usize::try_from(self.limits.platform_offers_max).expect("fits");
-        refuse_if(full, RejectReason::OrderLimitReached)?;
+        refuse_if(self.has_too_many_offers(origin.platform), RejectReason::OrderLimitReached)?;
         Ok(None)
     }
 
     fn admit_acceptance(&self, request: &AcceptContract) -> Result<usize, RejectReason> {
         let AcceptContract { origin, offer, terms, accepted_by, .. } = *request;
-        let at = self.position_of_offer(offer).ok_or(RejectReason::UnknownOffer)?;
-        let offer = self.offers[at];
-        let other_side = accepted_by != offer.request.offered_by;
-        let may = other_side && offer.invited == origin.platform;
-        refuse_if(!may, RejectReason::NotAuthorised)?;
-        refuse_if(*offer.terms() != terms, RejectReason::TermsDiffer)?;
-        if offer.is_contract() {
+        let at = self.acceptable(origin, offer, &OfferTerms::Contract(terms), accepted_by)?;
+        if self.offers[at].is_agreed() {
             return Ok(at);
         }
-        refuse_if(offer.state != OfferState::Open, RejectReason::UnknownOffer)?;
         for side in [Side::Buy, Side::Sell] {
             let meter = terms.meter(side);
             self.check_trading(self.find_meter(meter).expect("it was checked").platform, meter)?;
@@ -310,19 +359,13 @@ impl Model {
             return;
         }
         listing.bytes(&u64::try_from(self.offers.len()).expect("few").to_le_bytes());
-        let remembered = |at: &usize| self.is_remembered(&self.offers[*at]);
+        let remembered = |at: &usize| {
+            self.is_remembered(&self.offers[*at]) && self.offers[*at].contract().is_some()
+        };
         listing.count((0..self.offers.len()).filter(remembered).count());
         for at in (0..self.offers.len()).filter(remembered) {
-            let Offer { request, invited, state, trade } = &self.offers[at];
-            let terms = &request.terms;
-            listing.bytes(&offer_id(at).get().to_le_bytes());
-            listing.bytes(&[state.code(), request.offered_by.code()]);
-            listing.bytes(&request.origin.platform.get().to_le_bytes());
-            listing.bytes(&request.client_order.get().to_le_bytes());
-            listing.bytes(&invited.get().to_le_bytes());
-            listing.bytes(&trade.get().to_le_bytes());
-            let signature: &Signature = &request.signature;
-            listing.bytes(signature.as_bytes());
+            self.list_offer(at, listing);
+            let terms = self.offers[at].contract().expect("it was filtered");
             listing.key(terms.key);
             listing.bytes(&terms.buyer.get().to_le_bytes());
             listing.bytes(&terms.seller.get().to_le_bytes());
@@ -332,8 +375,21 @@ impl Model {
             listing.bytes(&terms.expires.ns().to_le_bytes());
         }
     }
+
+    /// An offer without its terms.
+    pub(super) fn list_offer(&self, at: usize, listing: &mut Listing) {
+        let Offer { origin, client_order, offered_by, signature, invited, state, trade, .. } =
+            &self.offers[at];
+        listing.bytes(&offer_id(at).get().to_le_bytes());
+        listing.bytes(&[state.code(), offered_by.code()]);
+        listing.bytes(&origin.platform.get().to_le_bytes());
+        listing.bytes(&client_order.get().to_le_bytes());
+        listing.bytes(&invited.get().to_le_bytes());
+        listing.bytes(&trade.get().to_le_bytes());
+        listing.bytes(signature.as_bytes());
+    }
 }
 
-fn offer_id(at: usize) -> OfferId {
+pub(super) fn offer_id(at: usize) -> OfferId {
     OfferId::new(u64::try_from(at + 1).expect("few offers"))
 }

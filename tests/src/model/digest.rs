@@ -130,6 +130,7 @@ impl Model {
         self.list_offers(&mut listing);
         self.list_wires(&mut listing);
         self.list_aggregates(&mut listing);
+        self.list_changes(&mut listing);
         listing.0
     }
 

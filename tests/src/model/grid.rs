@@ -56,6 +56,7 @@ impl Model {
         meters
             .filter(|&meter| self.places_of(meter, slot).contains(&place))
             .flat_map(|meter| keys.iter().map(move |&key| self.used(meter, side, key)))
+            .map(|used| u64::try_from(used).expect("nobody holds less than nothing"))
             .sum()
     }
 

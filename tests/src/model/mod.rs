@@ -24,6 +24,7 @@
 
 mod admission;
 mod aggregates;
+mod amendments;
 mod auction;
 mod contracts;
 mod control;
@@ -251,6 +252,8 @@ impl Model {
             Command::WithdrawContract(request) => self.withdraw(request, events),
             Command::AggregateMembers(page) => self.take_page(page, events),
             Command::NewAggregateOrder(new) => self.new_aggregate(new, events),
+            Command::OfferAmendment(request) => self.offer_change(request, events),
+            Command::AcceptAmendment(request) => self.accept_change(request, events),
             Command::DelegateMeter(request) => self.delegate(request, events),
             Command::RevokeDelegation(request) => self.revoke(request, events),
             Command::CancelOrder(request) => self.cancel(request, events),

@@ -2,7 +2,7 @@
 
 use types::{
     AcceptContract, ClientOrderId, Command, ContractTerms, Energy, MeterId, OfferContract, OfferId,
-    OfferRequest, Side, Signature,
+    OfferRequest, OfferTerms, Side, Signature,
 };
 
 use super::History;
@@ -56,6 +56,11 @@ impl History {
     }
 
     pub(super) fn accept_offer(&mut self) -> Command {
+        if self.random.once_in(2)
+            && let Some(command) = self.accept_change()
+        {
+            return command;
+        }
         let Some((offer, request)) = self.some_offer() else { return self.offer() };
         let mut terms = request.terms;
         if self.random.once_in(20) {
@@ -75,11 +80,20 @@ impl History {
     }
 
     pub(super) fn end_offer(&mut self) -> Command {
-        let Some((offer, request)) = self.some_offer() else { return self.offer() };
+        let recent: Vec<_> = self.changes.iter().rev().take(4).copied().collect();
+        let change = if self.random.once_in(2) { self.random.pick(&recent) } else { None };
+        let offered = change.map(|(offer, request)| {
+            (offer, OfferTerms::Amendment(request.terms), request.offered_by)
+        });
+        let offered = offered.or_else(|| {
+            let (offer, request) = self.some_offer()?;
+            Some((offer, OfferTerms::Contract(request.terms), request.offered_by))
+        });
+        let Some((offer, terms, offered_by)) = offered else { return self.offer() };
         let declines = self.random.once_in(2);
-        let side = if declines { request.offered_by.opposite() } else { request.offered_by };
+        let side = if declines { offered_by.opposite() } else { offered_by };
         let side = if self.random.once_in(12) { side.opposite() } else { side };
-        let meter: MeterId = request.terms.meter(side);
+        let meter: MeterId = terms.meter(side);
         self.client_orders += 1;
         let client_order = ClientOrderId::new(self.client_orders);
         let request = OfferRequest { origin: self.origin(meter), client_order, offer };

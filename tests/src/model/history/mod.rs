@@ -3,6 +3,7 @@
 //! control, and among the requests that can succeed many repeated and bad ones.
 
 mod aggregates;
+mod amendments;
 mod contracts;
 mod delegations;
 mod grid;
@@ -15,9 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use engine::Limits;
 use types::{
-    ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition, MarketId, MeterId,
-    NewAggregateOrder, OfferContract, OfferId, OrderId, Phase, Scope, Seq, Sequenced,
-    SignedNewOrder, SlotKey, Timestamp, TradingState,
+    AmendmentTerms, ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition,
+    MarketId, MeterId, NewAggregateOrder, OfferAmendment, OfferContract, OfferId, OrderId, Phase,
+    Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -122,6 +123,10 @@ pub struct History {
     /// Pages of an aggregate order on their way, it behind them, and those that were sent.
     pool: VecDeque<Command>,
     aggregates: Vec<NewAggregateOrder>,
+    /// Trades as they stand, and changes of them that were offered.
+    traded: Vec<AmendmentTerms>,
+    changes: Vec<(OfferId, OfferAmendment)>,
+    changing: Option<OfferAmendment>,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -154,6 +159,9 @@ impl History {
             offering: None,
             pool: VecDeque::new(),
             aggregates: Vec::new(),
+            traded: Vec::new(),
+            changes: Vec::new(),
+            changing: None,
         }
     }
 
@@ -181,6 +189,7 @@ impl History {
                     self.known.push(Known { order, signed, open: true, hibernates: false });
                 }
                 Event::Trade(trade) => {
+                    self.note_trade(trade);
                     for side in [trade.buy, trade.sell] {
                         self.note(side.order, |known| known.open = !side.leaves.is_zero());
                     }
@@ -214,6 +223,11 @@ impl History {
                     let request = self.offering.expect("a contract was offered");
                     self.offers.push((offered.offer, request));
                 }
+                Event::AmendmentOffered(offered) => {
+                    let request = self.changing.expect("a change was offered");
+                    self.changes.push((offered.offer, request));
+                }
+                Event::ContractAmended(amended) => self.note_change(&amended.terms),
                 Event::MeterDelegated(delegated) => {
                     let delegation = delegated.delegation;
                     self.delegations.insert(delegation.meter, delegation);
@@ -283,13 +297,15 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..375 => self.new_order(),
-            375..395 => self.aggregate(),
+            0..350 => self.new_order(),
+            350..370 => self.aggregate(),
+            370..395 => self.change(),
             395..411 => self.grid_limit(),
             411..421 => self.note_place(),
             421..433 => self.validate(),
             433..440 => self.ask(),
-            440..466 => self.offer(),
+            440..460 => self.offer(),
+            460..466 => self.change(),
             466..489 => self.accept_offer(),
             489..497 => self.end_offer(),
             497..520 => self.delegate(),
