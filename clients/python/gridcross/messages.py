@@ -66,9 +66,11 @@ class ExecType(IntEnum):
         return self.name.endswith("REJECTED")
 
 
+_CANCEL_REASONS = (
+    "REQUESTED IMMEDIATE_OR_CANCEL SELF_TRADE GATE_CLOSED EXPIRED FILL_OR_KILL "
+    "MASS_CANCEL KILLED NO_LIQUIDITY LIST").split()
 CancelReason = IntEnum(
-    "CancelReason", "REQUESTED IMMEDIATE_OR_CANCEL SELF_TRADE GATE_CLOSED EXPIRED FILL_OR_KILL "
-    "MASS_CANCEL KILLED NO_LIQUIDITY LIST", start=0)
+    "CancelReason", {name: code for code, name in enumerate(_CANCEL_REASONS)} | {"GRID_LIMIT": 11})
 
 
 class RejectReason(IntEnum):
@@ -86,6 +88,7 @@ class RejectReason(IntEnum):
     DELEGATION_EXPIRED, DELEGATION_EXCEEDED, DELEGATION_OUTDATED = 26, 27, 28
     THROTTLED, TOO_MANY_OPEN_REQUESTS, UNKNOWN_POSITION = 8, 9, 10
     UNKNOWN_OFFER, TERMS_DIFFER, SAME_PARTY, REFERENCE_TAKEN = 29, 30, 31, 32
+    GRID_LIMIT, REVISION_OUTDATED = 66, 86
 
     @classmethod
     def _missing_(cls, value: object) -> RejectReason | None:
