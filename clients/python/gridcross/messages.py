@@ -66,9 +66,11 @@ class ExecType(IntEnum):
         return self.name.endswith("REJECTED")
 
 
+_CANCEL_REASONS = (
+    "REQUESTED IMMEDIATE_OR_CANCEL SELF_TRADE GATE_CLOSED EXPIRED FILL_OR_KILL "
+    "MASS_CANCEL KILLED NO_LIQUIDITY LIST").split()
 CancelReason = IntEnum(
-    "CancelReason", "REQUESTED IMMEDIATE_OR_CANCEL SELF_TRADE GATE_CLOSED EXPIRED FILL_OR_KILL "
-    "MASS_CANCEL KILLED NO_LIQUIDITY LIST", start=0)
+    "CancelReason", {name: code for code, name in enumerate(_CANCEL_REASONS)} | {"GRID_LIMIT": 11})
 
 
 class RejectReason(IntEnum):
@@ -88,6 +90,7 @@ class RejectReason(IntEnum):
     UNKNOWN_OFFER, TERMS_DIFFER, SAME_PARTY, REFERENCE_TAKEN = 29, 30, 31, 32
     MEMBERS_OUT_OF_TURN, MEMBERS_INVALID, MEMBERS_DIFFER = 37, 38, 39
     AGGREGATE_SELF_TRADE, NOT_FOR_AGGREGATES = 67, 68
+    GRID_LIMIT, REVISION_OUTDATED = 66, 86
 
     @classmethod
     def _missing_(cls, value: object) -> RejectReason | None:

@@ -461,6 +461,8 @@ const WAYS: &[(RejectReason, &str)] = {
         (R::TermsDiffer, "open\noffer S1 to B1 1kWh @ 4.00\naccept %1 but 2kWh"),
         (R::SameParty, "open\noffer S1 to S1 1kWh @ 4.00"),
         (R::ReferenceTaken, "open\noffer S1 to B1 1kWh @ 4.00\noffer S1 to B1 2kWh @ 4.00"),
+        (R::GridLimit, "open\nplace S1 Z1\nlimit Z1 sell 0kWh\nsell S1 1kWh @ 4.00"),
+        (R::RevisionOutdated, "limit Z1 sell 1kWh rev 2\nlimit Z1 sell 1kWh"),
         (R::DelegationOutdated, "delegate S1 to 1 number 2\ndelegate S1 to 1 number 1"),
     ]
 };
