@@ -279,8 +279,8 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..401 => self.new_order(),
-            401..421 => self.aggregate(),
+            0..391 => self.new_order(),
+            391..421 => self.aggregate(),
             421..433 => self.validate(),
             433..440 => self.ask(),
             440..466 => self.offer(),
