@@ -53,6 +53,8 @@ impl History {
             && self.random.once_in(2)
         {
             (key, side) = (last.key, last.side.opposite());
+        } else {
+            self.listed.clear();
         }
         let market = self.definition(key.market);
         let mut members = self.members(origin.platform, side, &market);
@@ -100,13 +102,16 @@ impl History {
         let anybody = self.random.once_in(12);
         let left_out = 2 + self.random.below(4);
         let mut members: Vec<Member> = Vec::new();
-        for meter in (1..=8).map(MeterId::new) {
+        // Who is in the order that it goes against would have it refused.
+        let others = std::mem::take(&mut self.listed);
+        for meter in (1..=8).map(MeterId::new).filter(|meter| !others.contains(meter)) {
             let known = self.delegations.get(&meter);
             let may =
                 known.is_some_and(|known| known.platform == platform && known.sides.has(side));
             if (may || anybody) && self.random.below(6) >= left_out {
                 let wh = self.quantity(market).wh();
                 members.push(Member::new(meter, u32::try_from(wh).unwrap_or(u32::MAX)));
+                self.listed.push(meter);
             }
         }
         members

@@ -121,6 +121,8 @@ pub struct History {
     /// Pages of an aggregate order on their way, it behind them, and those that were sent.
     pool: VecDeque<Command>,
     aggregates: Vec<NewAggregateOrder>,
+    /// Members of the last one.
+    listed: Vec<MeterId>,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -153,6 +155,7 @@ impl History {
             offering: None,
             pool: VecDeque::new(),
             aggregates: Vec::new(),
+            listed: Vec::new(),
         }
     }
 
