@@ -223,6 +223,12 @@ impl Book {
         *of(&self.members, side)
     }
 
+    /// Whether an aggregate order is open.
+    #[inline(always)]
+    pub(crate) fn has_members(&self) -> bool {
+        self.members != [0, 0]
+    }
+
     /// The counter behind [`Book::members`].
     pub(crate) const fn members_mut(&mut self, side: Side) -> &mut u32 {
         of_mut(&mut self.members, side)
@@ -267,12 +273,17 @@ impl Book {
         self.ladder(side.opposite()).needy > 0 || !self.blocks.is_empty()
     }
 
-    /// Open orders in the queues and outside. Each member of an aggregate order counts as one more.
-    #[inline(always)]
+    /// Open orders, each member of an aggregate order as one more.
     pub(crate) fn orders(&self) -> u32 {
-        let [buy, sell] = &self.ladders;
         let [bought_for, sold_for] = self.members;
-        buy.orders() + sell.orders() + next_index(self.outside.len()) + bought_for + sold_for
+        self.lines() + bought_for + sold_for
+    }
+
+    /// Open orders in the queues and outside.
+    #[inline(always)]
+    pub(crate) fn lines(&self) -> u32 {
+        let [buy, sell] = &self.ladders;
+        buy.orders() + sell.orders() + next_index(self.outside.len())
     }
 
     /// The levels that hold limit orders, as far as they are in view.

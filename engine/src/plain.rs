@@ -107,8 +107,8 @@ impl Engine {
         let book = self.slots.book(slot.book);
         let used = *of(book.used_cell(order.meter)?, order.side);
         if u64::from(used) + u64::from(quantity) > u64::from(capacity)
-            || book.orders() >= self.limits.book_orders_max
-            || book.members(order.side.opposite()) != 0
+            || book.has_members()
+            || book.lines() >= self.limits.book_orders_max
         {
             return None;
         }

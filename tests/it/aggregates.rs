@@ -88,10 +88,12 @@ async fn send(platform: &mut Platform, messages: &[Inbound]) -> (Vec<String>, Ou
     let mut words = Vec::new();
     loop {
         let message = platform.next().await;
-        if !matches!(message, Outbound::MembersReport(_)) {
-            return (words, message);
+        match &message {
+            Outbound::MembersReport(_) => words.push(told(&message)),
+            // Of an order before it.
+            Outbound::ExecutionReport(report) if report.exec_type == ExecType::Trade => {}
+            _ => return (words, message),
         }
-        words.push(told(&message));
     }
 }
 

@@ -45,9 +45,18 @@ impl History {
 
     /// Puts the pages on their way.
     fn fresh_aggregate(&mut self, origin: Origin) -> NewAggregateOrder {
-        let key = self.open_key_where(|slot| slot.phase != Phase::Frozen);
+        let mut key = self.open_key_where(|slot| slot.phase != Phase::Frozen);
+        let mut side = self.side();
+        // Often against the one before it.
+        let last = self.aggregates.last().map(|last| last.order);
+        if let Some(last) = last.filter(|last| self.is_tradable(last.key))
+            && self.random.once_in(2)
+        {
+            (key, side) = (last.key, last.side.opposite());
+        } else {
+            self.listed.clear();
+        }
         let market = self.definition(key.market);
-        let side = self.side();
         let mut members = self.members(origin.platform, side, &market);
         let client_order = self.next_number();
         let list = Digest::new(match self.random.below(30) {
@@ -91,14 +100,18 @@ impl History {
         market: &types::MarketDefinition,
     ) -> Vec<Member> {
         let anybody = self.random.once_in(12);
+        let left_out = 2 + self.random.below(4);
         let mut members: Vec<Member> = Vec::new();
-        for meter in (1..=8).map(MeterId::new) {
+        // Who is in the order that it goes against would have it refused.
+        let others = std::mem::take(&mut self.listed);
+        for meter in (1..=8).map(MeterId::new).filter(|meter| !others.contains(meter)) {
             let known = self.delegations.get(&meter);
             let may =
                 known.is_some_and(|known| known.platform == platform && known.sides.has(side));
-            if (may || anybody) && !self.random.once_in(4) {
+            if (may || anybody) && self.random.below(6) >= left_out {
                 let wh = self.quantity(market).wh();
                 members.push(Member::new(meter, u32::try_from(wh).unwrap_or(u32::MAX)));
+                self.listed.push(meter);
             }
         }
         members

@@ -127,6 +127,8 @@ pub struct History {
     traded: Vec<AmendmentTerms>,
     changes: Vec<(OfferId, OfferAmendment)>,
     changing: Option<OfferAmendment>,
+    /// Members of the last one.
+    listed: Vec<MeterId>,
 }
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -162,6 +164,7 @@ impl History {
             traded: Vec::new(),
             changes: Vec::new(),
             changing: None,
+            listed: Vec::new(),
         }
     }
 
@@ -297,8 +300,8 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..350 => self.new_order(),
-            350..370 => self.aggregate(),
+            0..340 => self.new_order(),
+            340..370 => self.aggregate(),
             370..395 => self.change(),
             395..411 => self.grid_limit(),
             411..421 => self.note_place(),
