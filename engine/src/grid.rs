@@ -300,8 +300,9 @@ impl Engine {
 
     /// Enters a limit; with the first one of its slot, sums up what the meters of each place have.
     pub(crate) fn enter_limit(&mut self, limit: &GridLimit) {
-        if !self.grid.slots.contains_key(&limit.slot) {
-            self.grid.slots.insert(limit.slot, Counters::new());
+        let known = self.grid.slots.len();
+        self.grid.slots.entry(limit.slot).or_default();
+        if self.grid.slots.len() > known {
             for index in self.open_slots(limit.slot) {
                 self.slots.slot_mut(index).is_limited = true;
                 self.count_book(index, Grid::add);

@@ -1,10 +1,7 @@
 //! Events as text.
 
 use types::{
-    AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded,
-    ContractOffered, ContractRestated, DelegationRevoked, Energy, Event, GridLimitSet,
-    MassCancelled, MeterDelegated, Money, OfferState, OrderRestated, Phase, PlaceNoted, Price,
-    Scope, Timestamp, TradeSide, TradingControl,
+        AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated, DelegationRevoked, Energy, Event, GridLimitSet, MassCancelled, MeterDelegated, Money, OfferState, OrderRestated, Phase, PlaceNoted, Price, Scope, Timestamp, TradeSide, TradingControl, CreditRelease, GridRefused,
 };
 
 /// One line for an event of a command of this time.
@@ -74,22 +71,14 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::CreditSet(set) => {
             format!("platform {} may owe {}", set.platform, money(set.limit))
         }
-        Event::CreditReleased(released) => {
-            format!("platform {} owes {} less", released.platform, money(released.amount))
-        }
+        Event::CreditReleased(released) => credit_released(released),
         Event::MembersListed(listed) => {
             format!("listed {} of {}", listed.members, listed.client_order)
         }
         Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
-        Event::PlaceNoted(noted) => {
-            let PlaceNoted { note, cancelled, complete } = noted;
-            let rest = if *complete { "" } else { ", more are left" };
-            format!("place of {} noted, {cancelled} gone{rest}", meter_name(note.meter.get()))
-        }
+        Event::PlaceNoted(noted) => place_noted(noted),
         Event::GridLimitSet(set) => grid_limit(set),
-        Event::GridRefused(refused) => {
-            format!("refused number {}: {}", refused.number, refused.reason.name())
-        }
+        Event::GridRefused(refused) => grid_refused(refused),
         Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
     }
 }
@@ -98,6 +87,20 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
 pub(super) fn is_expiry(event: &Event) -> bool {
     matches!(event, Event::OrderCancelled(cancelled) if cancelled.reason == CancelReason::Expired)
         || matches!(event, Event::ContractEnded(ended) if ended.state == OfferState::Expired)
+}
+
+fn credit_released(released: &CreditRelease) -> String {
+    format!("platform {} owes {} less", released.platform, money(released.amount))
+}
+
+fn place_noted(noted: &PlaceNoted) -> String {
+    let PlaceNoted { note, cancelled, complete } = noted;
+    let rest = if *complete { "" } else { ", more are left" };
+    format!("place of {} noted, {cancelled} gone{rest}", meter_name(note.meter.get()))
+}
+
+fn grid_refused(refused: &GridRefused) -> String {
+    format!("refused number {}: {}", refused.number, refused.reason.name())
 }
 
 fn grid_limit(set: &GridLimitSet) -> String {

@@ -17,11 +17,14 @@ use crate::{
 /// Start and minutes of a slot.
 type Span = (u32, u16);
 
+/// By slot and code of the side: the Wh of the newest limit, and whether it is in force.
+type Newest = BTreeMap<(Span, u8), (u64, bool)>;
+
 /// The newest limits of a period, and what is scheduled in zones that have one.
 #[derive(Default)]
 pub(super) struct Limits {
-    /// By zone and feeder: by slot and code of the side, the Wh and whether it is in force.
-    places: BTreeMap<String, BTreeMap<String, BTreeMap<(Span, u8), (u64, bool)>>>,
+    /// By zone and feeder.
+    places: BTreeMap<String, BTreeMap<String, Newest>>,
     /// By zone: by slot, what is sold and what is bought.
     zones: BTreeMap<String, BTreeMap<Span, [u64; 2]>>,
 }

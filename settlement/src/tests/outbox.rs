@@ -43,13 +43,11 @@ fn waiting(desk: &Desk, shard: u8) -> Vec<Command> {
 /// As the exchange does: what it is told is in force.
 fn answer(command: &Command, used: u64, complete: bool) -> Event {
     let (cancelled, used) = (0, Energy::from_wh(used));
-    match *command {
-        Command::NotePlace(note) => Event::PlaceNoted(PlaceNoted { note, cancelled, complete }),
-        Command::SetGridLimit(limit) => {
-            Event::GridLimitSet(GridLimitSet { limit, used, cancelled, complete })
-        }
-        ref other => panic!("{other:?} is not of the outbox"),
+    if let Command::NotePlace(note) = *command {
+        return Event::PlaceNoted(PlaceNoted { note, cancelled, complete });
     }
+    let Command::SetGridLimit(limit) = *command else { panic!("{command:?} is not of the outbox") };
+    Event::GridLimitSet(GridLimitSet { limit, used, cancelled, complete })
 }
 
 fn capture(desk: &mut Desk, feed: &mut Feed, event: Event) {
