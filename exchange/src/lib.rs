@@ -23,6 +23,7 @@ pub mod node;
 pub mod output;
 mod priority;
 pub mod progress;
+pub mod pull;
 pub mod questions;
 mod registrations;
 pub mod registry;

@@ -18,6 +18,7 @@ use gateway::{
     Incoming, Validity, authority, client::Connector, identity, quic, tls::TlsError,
 };
 use journal::JournalError;
+use rustls_pki_types::CertificateDer;
 use settlement::{Pipeline, Settings, SettlementError};
 use tokio::sync::{mpsc, watch};
 use types::{
@@ -29,6 +30,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feed, market_data,
+    pull::{self, Pull},
     registry::{self, Registry},
     reserve::Reserve,
     resume, seeds,
@@ -213,6 +215,8 @@ pub struct Node {
     pub address: SocketAddr,
     /// The settlement pipeline.
     pub settlement: Settlement,
+    /// Asks parties for readings.
+    pub pull: Pull,
     /// By index; at least one.
     pub shards: Vec<Shard>,
     /// Room on the disk that orders may not take.
@@ -288,13 +292,24 @@ impl Node {
             clock.clone(),
             connector,
             data_receiver,
+            pull_parts(&options, &keys, &authority)?,
             stopped,
         )?;
-        let settlement = worker.handle.clone();
+        let (settlement, pull) = (worker.handle.clone(), worker.pull.clone());
         for shard in &shards {
             shard.opened().await?;
         }
-        Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
+        Ok(Self {
+            address,
+            settlement,
+            pull,
+            shards,
+            reserve,
+            gateway,
+            worker,
+            stop_cores,
+            stop_worker,
+        })
     }
 
     /// How long certificates of open connections and revocation lists are still valid.
@@ -381,7 +396,7 @@ impl Node {
         };
         self.stop_worker.send_replace(true);
         self.gateway.say_goodbye().await;
-        drop(self.settlement);
+        drop((self.settlement, self.pull));
         let worker = self.worker;
         tokio::task::spawn_blocking(move || worker.join()).await.ok();
         for (snapshotter, last) in snapshotters {
@@ -400,6 +415,19 @@ fn own_connector(keys: &Path, address: SocketAddr) -> Result<Connector, Identity
         identity: Identity::load(keys, &authority::file_name(SETTLEMENT))?,
         authority: identity::load_certificates(&keys.join("ca.crt"))?,
     })
+}
+
+/// Whom to ask for readings, and how. The exchange shows the certificate of its settlement.
+fn pull_parts(
+    options: &NodeOptions<'_>,
+    keys: &Path,
+    authority: &[CertificateDer<'static>],
+) -> Result<pull::Parts, NodeError> {
+    let identity = Identity::load(keys, &authority::file_name(SETTLEMENT))?;
+    let seed = seeds::Seeds::beside(&options.clock).and_then(|mut seeds| seeds.draw());
+    let seed = seed.map_err(NodeError::Seeds)?;
+    let endpoints = (options.layout.root(), options.registry.endpoints.as_slice());
+    Ok(pull::Parts::load(options.config.pull, endpoints, &identity, authority, seed)?)
 }
 
 /// Gives settlement some time for what is durable of the shards that stopped.

@@ -8,15 +8,18 @@ use gateway::{
     client::{ClientError, Connector, FeedBatch, FeedClient},
 };
 use settlement::{
-    Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
+    Captured, Checkpoint, DepositOutcome, MissingReadings, Pipeline, SettlementError, Summary,
+    VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{MarketId, MeterId, Money, Seq, ShardId, Timestamp};
+use types::{MarketId, MeterId, Money, Party, Role, Seq, ShardId, Timestamp};
+use wire::data::{Answer, RequestKind};
 
 use crate::{
     clock::Clock,
     exit::Failure,
     priority,
+    pull::{self, Pull, PullRows},
     questions::{self, Question, Reply},
 };
 
@@ -38,6 +41,7 @@ enum Work {
         oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>,
     ),
     Poll(Question, oneshot::Sender<Reply>),
+    Missing(Timestamp, Party, oneshot::Sender<Result<Vec<MissingReadings>, SettlementError>>),
     Verify(
         Timestamp,
         Option<MarketId>,
@@ -76,6 +80,8 @@ pub enum WorkerError {
 pub struct SettlementWorker {
     /// The way to it.
     pub handle: Settlement,
+    /// Asks for readings that are missing.
+    pub pull: Pull,
     thread: thread::JoinHandle<()>,
 }
 
@@ -91,17 +97,20 @@ impl SettlementWorker {
         clock: Clock,
         feed: Connector,
         data: mpsc::Receiver<DataRequest>,
+        pull: pull::Parts,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
         let (work, queue) = channel::bounded(WORK_MAX);
         let captured = captured_sender.subscribe();
         let shards: Vec<_> = captured.borrow().keys().copied().collect();
         let (news, told) = watch::channel(0_u64);
+        let rows = Pull::rows_at_first(&pull);
+        let (pulls, clock_of_pull) = (rows.subscribe(), clock.clone());
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || {
                 priority::SETTLEMENT.apply();
-                run(pipeline, &clock, &queue, (&captured_sender, &news));
+                run(pipeline, &clock, &queue, &pulls, (&captured_sender, &news));
             })
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
@@ -109,8 +118,9 @@ impl SettlementWorker {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
         }
-        tokio::spawn(forward_data(data, work, told, stop));
-        Ok(Self { handle, thread })
+        let pull = Pull::new(pull, handle.clone(), clock_of_pull, rows, stop.clone());
+        tokio::spawn(forward_data(data, work, told, pull.clone(), stop));
+        Ok(Self { handle, pull, thread })
     }
 
     /// Whether the thread still runs.
@@ -121,7 +131,7 @@ impl SettlementWorker {
 
     /// Waits until the thread has done what was asked and ended. All handles must be gone.
     pub fn join(self) {
-        drop(self.handle);
+        drop((self.handle, self.pull));
         if self.thread.join().is_err() {
             tracing::error!("the settlement thread panicked");
         }
@@ -173,6 +183,33 @@ impl Settlement {
         self.ask(|answer| Work::Verify(now, Some(market), answer)).await
     }
 
+    /// The readings that a party's contracts of ended slots still need.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn missing_readings(
+        &self,
+        now: Timestamp,
+        of: Party,
+    ) -> Result<Vec<MissingReadings>, WorkerError> {
+        self.ask(|answer| Work::Missing(now, of, answer)).await
+    }
+
+    /// Takes a document that a party gave, as from its own connection: how many of its statements
+    /// count, and 0 or why it was refused.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped.
+    pub async fn ingest(&self, from: Party, body: Vec<u8>) -> Result<(u32, u16), WorkerError> {
+        let question = Question { party: from, kind: RequestKind::Document, body };
+        let (answer, answered) = oneshot::channel();
+        hand_over(&self.work, Work::Poll(question, answer)).await?;
+        match answered.await.map_err(|_| WorkerError::Stopped)?.result {
+            Answer::Receipt(receipt) => Ok((receipt.accepted, receipt.reason)),
+            Answer::QueryResult(result) => Ok((0, result.reason)),
+        }
+    }
+
     /// Signs the ledger as it stands.
     ///
     /// # Errors
@@ -216,6 +253,7 @@ fn run(
     mut pipeline: Pipeline,
     clock: &Clock,
     queue: &Receiver<Work>,
+    pulls: &PullRows,
     (captured, news): (&watch::Sender<Captures>, &watch::Sender<u64>),
 ) {
     let mut waiting = None;
@@ -226,13 +264,17 @@ fn run(
                 waiting = next;
                 capture(&mut pipeline, shard, batch, captured).map(|_| ())
             }
-            Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
+            Work::Data(request) => answer_data(&mut pipeline, clock.now(), pulls, request),
             Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
             Work::Poll(question, answer) => {
-                questions::answer(&mut pipeline, clock.now(), &question).map(|reply| {
+                let now = clock.now();
+                questions::answer(&mut pipeline, now, &pulls.borrow(), &question).map(|reply| {
                     // The asker may have gone.
                     answer.send(reply).ok();
                 })
+            }
+            Work::Missing(now, of, answer) => {
+                reply(answer, pipeline.missing_readings(Some(of), now))
             }
             Work::Verify(now, market, answer) => {
                 let verified = questions::verify(&mut pipeline, now, market);
@@ -294,11 +336,12 @@ fn reply<T>(
 fn answer_data(
     pipeline: &mut Pipeline,
     now: Timestamp,
+    pulls: &PullRows,
     request: DataRequest,
 ) -> Result<(), SettlementError> {
     let DataRequest { party, kind, body, answer } = request;
     let Reply { result, text, .. } =
-        questions::answer(pipeline, now, &Question { party, kind, body })?;
+        questions::answer(pipeline, now, &pulls.borrow(), &Question { party, kind, body })?;
     // The asker may have gone; the document is in all the same.
     answer.send((result, text)).ok();
     Ok(())
@@ -354,6 +397,7 @@ async fn forward_data(
     mut data: mpsc::Receiver<DataRequest>,
     work: Sender<Work>,
     news: watch::Receiver<u64>,
+    pull: Pull,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -364,9 +408,19 @@ async fn forward_data(
         let Some(request) = request else { return };
         if let Some(wait) = questions::wait_of(request.kind, &request.body) {
             tokio::spawn(wait_for_news(request, wait, work.clone(), news.clone(), stop.clone()));
+        } else if request.kind == RequestKind::Verify && request.party.role == Role::Operator {
+            tokio::spawn(pull_first(request, pull.clone(), work.clone()));
         } else if hand_over(&work, Work::Data(request)).await.is_err() {
             return;
         }
+    }
+}
+
+/// Who wants a cycle wants it over everything that is to be had.
+async fn pull_first(request: DataRequest, pull: Pull, work: Sender<Work>) {
+    if pull.round().await.is_ok() {
+        // Without a pipeline the asker's stream ends unanswered.
+        hand_over(&work, Work::Data(request)).await.ok();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What verification still waits for, from whom, and what it did: cycles and documents.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rusqlite::params;
 use types::{DeliverySlot, Digest, MarketId, MeterId, Party, Role, Timestamp};
@@ -22,6 +22,8 @@ pub struct MissingReadings {
     pub server: Party,
     /// When.
     pub slot: DeliverySlot,
+    /// Whose contracts need it; of several markets the first.
+    pub market: MarketId,
     /// Of which meter.
     pub meter: MeterId,
     /// There are readings, but an estimate among them.
@@ -120,15 +122,15 @@ impl Pipeline {
         let mut select = self
             .connection()
             .prepare_cached(
-                "SELECT start_minute, minutes, buyer, seller FROM contracts
+                "SELECT start_minute, minutes, buyer, seller, market FROM contracts
                  WHERE (state = 0 OR provisional = 1) AND start_minute + minutes <= ?1
-                 ORDER BY start_minute, minutes",
+                 ORDER BY start_minute, minutes, market",
             )
             .doing(DOING)?;
         let mut found = select.query([minute_of(now)]).doing(DOING)?;
         let mut missing = Vec::new();
         let mut slot: Option<DeliverySlot> = None;
-        let mut meters: BTreeSet<MeterId> = BTreeSet::new();
+        let mut meters: BTreeMap<MeterId, MarketId> = BTreeMap::new();
         while let Some(row) = found.next().doing(DOING)? {
             let (start, minutes) = (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
             let next = DeliverySlot::new(start, minutes)
@@ -143,8 +145,9 @@ impl Pipeline {
                 }
             }
             slot = Some(next);
+            let market = MarketId::new(row.get(4).doing(DOING)?);
             for column in [2, 3] {
-                meters.insert(MeterId::new(row.get(column).doing(DOING)?));
+                meters.entry(MeterId::new(row.get(column).doing(DOING)?)).or_insert(market);
             }
         }
         if let Some(slot) = slot {
@@ -157,13 +160,13 @@ impl Pipeline {
     fn missing_in(
         &self,
         slot: DeliverySlot,
-        meters: &BTreeSet<MeterId>,
+        meters: &BTreeMap<MeterId, MarketId>,
         of: Option<Party>,
         missing: &mut Vec<MissingReadings>,
     ) -> Result<(), SettlementError> {
-        let meters: Vec<MeterId> = meters.iter().copied().collect();
-        let blocks = intake::blocks(self.connection(), slot, &meters)?;
-        for meter in meters {
+        let numbers: Vec<MeterId> = meters.keys().copied().collect();
+        let blocks = intake::blocks(self.connection(), slot, &numbers)?;
+        for (&meter, &market) in meters {
             let from = blocks.partition_point(|(known, _)| *known < meter);
             let to = blocks.partition_point(|(known, _)| *known <= meter);
             let own = blocks.get(from..to).unwrap_or_default();
@@ -174,7 +177,7 @@ impl Pipeline {
                 && of.is_none_or(|party| party == server)
             {
                 let is_estimated = covered.is_complete;
-                missing.push(MissingReadings { server, slot, meter, is_estimated });
+                missing.push(MissingReadings { server, slot, market, meter, is_estimated });
             }
         }
         Ok(())
