@@ -1,6 +1,10 @@
 //! The settlement pipeline in its own thread, fed by the trade feed over QUIC like any subscriber.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Duration,
+};
 
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use gateway::{
@@ -41,7 +45,7 @@ enum Work {
         oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>,
     ),
     Poll(Question, oneshot::Sender<Reply>),
-    Missing(Timestamp, Party, oneshot::Sender<Result<Vec<MissingReadings>, SettlementError>>),
+    Missing(Timestamp, BTreeSet<Party>, oneshot::Sender<Result<Missing, SettlementError>>),
     Verify(
         Timestamp,
         Option<MarketId>,
@@ -57,6 +61,9 @@ pub struct Settlement {
     work: Sender<Work>,
     captured: watch::Receiver<Captures>,
 }
+
+/// The readings that are missing, by who signs them.
+pub type Missing = BTreeMap<Party, Vec<MissingReadings>>;
 
 /// How far the feed of each shard is captured.
 pub type Captures = BTreeMap<ShardId, Seq>;
@@ -183,15 +190,15 @@ impl Settlement {
         self.ask(|answer| Work::Verify(now, Some(market), answer)).await
     }
 
-    /// The readings that a party's contracts of ended slots still need.
+    /// The readings of some parties' meters that contracts of ended slots still need.
     ///
     /// # Errors
     /// When the pipeline fails or has stopped.
-    pub async fn missing_readings(
+    pub async fn missing_of_each(
         &self,
         now: Timestamp,
-        of: Party,
-    ) -> Result<Vec<MissingReadings>, WorkerError> {
+        of: BTreeSet<Party>,
+    ) -> Result<Missing, WorkerError> {
         self.ask(|answer| Work::Missing(now, of, answer)).await
     }
 
@@ -273,9 +280,7 @@ fn run(
                     answer.send(reply).ok();
                 })
             }
-            Work::Missing(now, of, answer) => {
-                reply(answer, pipeline.missing_readings(Some(of), now))
-            }
+            Work::Missing(now, of, answer) => reply(answer, pipeline.missing_of_each(&of, now)),
             Work::Verify(now, market, answer) => {
                 let verified = questions::verify(&mut pipeline, now, market);
                 reply(answer, verified)

@@ -25,7 +25,9 @@ async fn venue() -> Venue {
     let text = config_text()
         .replace("opening_lead_minutes = 60 ", "opening_lead_minutes = 86400 ")
         .replace("uncross_lead_minutes = 30 ", "uncross_lead_minutes = 86390 ");
-    Venue::open_from(&text, DATE, 61).await
+    let venue = Venue::open_from(&text, DATE, 61).await;
+    venue.set_clock(venue.now()).await;
+    venue
 }
 
 /// Slots of a day, by quarter hours since its midnight.
@@ -96,6 +98,7 @@ async fn two_to_four_in_the_afternoon_59_days_ahead_trades_as_a_block() {
     assert_eq!(rows, expected, "eight contracts");
     drop((first, second));
     let (venue, _) = venue.restart().await;
+    venue.set_clock(venue.now()).await;
     assert_eq!(contracted(&venue, SECOND, &afternoon).await, expected);
     assert!(afternoon.iter().all(|&key| phase(&venue, key) == Some(Phase::Continuous)));
     venue.close().await;

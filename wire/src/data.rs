@@ -39,7 +39,7 @@ pub enum RequestKind {
     Documents = 8,
     /// The body is a [`TradingControl`]: an operator suspends, kills, or lets trade again.
     SetTrading = 9,
-    /// How the exchange last asked parties for readings: the asker, or all. The body is a [`SinceQuery`].
+    /// How did the exchange last ask for readings: the asker, or all? The body is a [`SinceQuery`].
     Pulls = 60,
 }
 

@@ -1,6 +1,6 @@
 //! A round: every party that something is missing from is asked, side by side.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hyper::body::Bytes;
 use settlement::DocumentReject;
@@ -128,15 +128,15 @@ impl Pull {
         let places = Arc::new(Semaphore::new(options.parallel));
         let mut asked = JoinSet::new();
         let Desk { callees, dice } = desk;
+        let ready = callees.iter().filter(|callee| callee.standing.may_be_asked(now));
+        let ready: BTreeSet<Party> = ready.map(|callee| callee.party).collect();
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let mut missing = settlement.missing_of_each(now, ready).await?;
         for (index, callee) in callees.iter().enumerate() {
-            if !callee.standing.may_be_asked(now) {
-                continue;
-            }
-            let missing = settlement.missing_readings(now, callee.party).await?;
+            let Some(missing) = missing.remove(&callee.party) else { continue };
             let Some(row) = rows.borrow().get(index).cloned() else { continue };
-            if missing.is_empty() {
-                continue;
-            }
             let errand = Errand {
                 party: callee.party,
                 callable: Arc::clone(&callee.callable),

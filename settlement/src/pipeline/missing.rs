@@ -1,6 +1,6 @@
 //! What verification still waits for, from whom, and what it did: cycles and documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
 use types::{DeliverySlot, Digest, MarketId, MeterId, Party, Role, Timestamp};
@@ -118,6 +118,47 @@ impl Pipeline {
         of: Option<Party>,
         now: Timestamp,
     ) -> Result<Vec<MissingReadings>, SettlementError> {
+        let mut missing = Vec::new();
+        self.each_missing(now, |line| {
+            if missing.len() < LINES_MAX && of.is_none_or(|party| party == line.server) {
+                missing.push(line);
+            }
+            missing.len() < LINES_MAX
+        })?;
+        Ok(missing)
+    }
+
+    /// [`Pipeline::missing_readings`] of each of some parties, in one pass: whoever misses much leaves
+    /// room for the others. Who misses nothing is not in it.
+    ///
+    /// # Errors
+    /// When the database refuses or a row cannot be.
+    pub fn missing_of_each(
+        &self,
+        parties: &BTreeSet<Party>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Party, Vec<MissingReadings>>, SettlementError> {
+        let mut missing: BTreeMap<Party, Vec<MissingReadings>> = BTreeMap::new();
+        let mut full = 0_usize;
+        self.each_missing(now, |line| {
+            if parties.contains(&line.server) {
+                let own = missing.entry(line.server).or_default();
+                if own.len() < LINES_MAX {
+                    own.push(line);
+                    full = full.saturating_add(usize::from(own.len() == LINES_MAX));
+                }
+            }
+            full < parties.len()
+        })?;
+        Ok(missing)
+    }
+
+    /// Goes through missing readings, by slot and meter, until `goes_on` says no.
+    fn each_missing(
+        &self,
+        now: Timestamp,
+        mut goes_on: impl FnMut(MissingReadings) -> bool,
+    ) -> Result<(), SettlementError> {
         const DOING: &str = "look for contracts without readings";
         let mut select = self
             .connection()
@@ -128,7 +169,6 @@ impl Pipeline {
             )
             .doing(DOING)?;
         let mut found = select.query([minute_of(now)]).doing(DOING)?;
-        let mut missing = Vec::new();
         let mut slot: Option<DeliverySlot> = None;
         let mut meters: BTreeMap<MeterId, MarketId> = BTreeMap::new();
         while let Some(row) = found.next().doing(DOING)? {
@@ -137,12 +177,9 @@ impl Pipeline {
                 .map_err(|error| SettlementError::Damaged(error.to_string()))?;
             if let Some(slot) = slot
                 && slot != next
+                && !self.missing_in(slot, &std::mem::take(&mut meters), &mut goes_on)?
             {
-                self.missing_in(slot, &std::mem::take(&mut meters), of, &mut missing)?;
-                if missing.len() >= LINES_MAX {
-                    missing.truncate(LINES_MAX);
-                    return Ok(missing);
-                }
+                return Ok(());
             }
             slot = Some(next);
             let market = MarketId::new(row.get(4).doing(DOING)?);
@@ -151,19 +188,18 @@ impl Pipeline {
             }
         }
         if let Some(slot) = slot {
-            self.missing_in(slot, &meters, of, &mut missing)?;
+            self.missing_in(slot, &meters, &mut goes_on)?;
         }
-        missing.truncate(LINES_MAX);
-        Ok(missing)
+        Ok(())
     }
 
+    /// The missing readings of some meters in one slot; whether to go on.
     fn missing_in(
         &self,
         slot: DeliverySlot,
         meters: &BTreeMap<MeterId, MarketId>,
-        of: Option<Party>,
-        missing: &mut Vec<MissingReadings>,
-    ) -> Result<(), SettlementError> {
+        goes_on: &mut impl FnMut(MissingReadings) -> bool,
+    ) -> Result<bool, SettlementError> {
         let numbers: Vec<MeterId> = meters.keys().copied().collect();
         let blocks = intake::blocks(self.connection(), slot, &numbers)?;
         for (&meter, &market) in meters {
@@ -173,14 +209,14 @@ impl Pipeline {
             let covered = metering::cover(slot, own.iter().map(|(_, block)| block));
             let Some(known) = self.registry().meter(meter) else { continue };
             let server = self.registry().server_at(known, slot.start_minute());
+            let is_estimated = covered.is_complete;
             if (!covered.is_complete || covered.is_estimated)
-                && of.is_none_or(|party| party == server)
+                && !goes_on(MissingReadings { server, slot, market, meter, is_estimated })
             {
-                let is_estimated = covered.is_complete;
-                missing.push(MissingReadings { server, slot, market, meter, is_estimated });
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The documents after a number that a party signed, or all.

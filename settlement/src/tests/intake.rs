@@ -87,7 +87,7 @@ fn readings_that_cannot_be_are_refused_with_their_reason() {
         FileHead { format: Format::Nem12, revision: 1 },
         format!("100,{}", "9".repeat(2 << 20)).as_bytes(),
     );
-    assert_eq!(desk.refused(&line), Why::FileInvalid, "a line without end");
+    assert_eq!(desk.refused(&line), Why::TooLarge, "a line without end");
     assert_eq!(desk.dump(), before);
     desk.taken(&with("5000", "20000"));
 }
