@@ -260,13 +260,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let range = |key: &str, got, least, most| {
         within(got, least, most).map_err(|message| value(key, message))
     };
-    let shards = Shards::new(file.exchange.shards).ok_or_else(|| {
-        let got = file.exchange.shards;
-        value("exchange.shards", format!("is {got}, possible are 1 to {SHARDS_MAX}"))
-    })?;
-    let threads = u64::try_from(file.exchange.verifier_threads).unwrap_or(u64::MAX);
-    range("exchange.verifier_threads", threads, 1, 256)?;
-    range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
+    let shards =
+        shards(file.exchange.shards).map_err(|message| value("exchange.shards", message))?;
     let batch = batch(&file.exchange)
         .map_err(|(key, message)| value(&format!("exchange.{key}"), message))?;
     let sync = journal(&file.journal)
@@ -323,6 +318,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 
 type Refused = (&'static str, String);
 
+fn shards(got: u8) -> Result<Shards, String> {
+    Shards::new(got).ok_or_else(|| format!("is {got}, possible are 1 to {SHARDS_MAX}"))
+}
+
 /// The rules of settlement, as their own reader takes them.
 fn policy(table: &SettlementTable) -> Result<Policy, String> {
     let text = serde_json::to_string(&table.policy).map_err(|error| error.to_string())?;
@@ -344,10 +343,14 @@ fn within(got: u64, least: u64, most: u64) -> Result<(), String> {
     Err(format!("is {got}, possible are {least} to {most}"))
 }
 
-/// Checks what one sync may cover.
+/// Checks what the core loop is given, and says what one sync may cover.
 fn batch(table: &ExchangeTable) -> Result<BatchBounds, Refused> {
     let commands = u64::try_from(table.batch_commands).unwrap_or(u64::MAX);
     within(commands, 1, 32_768).map_err(|message| ("batch_commands", message))?;
+    let threads = u64::try_from(table.verifier_threads).unwrap_or(u64::MAX);
+    within(threads, 1, 256).map_err(|message| ("verifier_threads", message))?;
+    let ring = table.ring_commands.into();
+    within(ring, 256, 1 << 22).map_err(|message| ("ring_commands", message))?;
     within(table.batch_kib.into(), 1, 32_768).map_err(|message| ("batch_kib", message))?;
     within(table.batch_us.into(), 1, 1_000_000).map_err(|message| ("batch_us", message))?;
     Ok(BatchBounds {

@@ -215,8 +215,6 @@ pub struct Node {
     pub address: SocketAddr,
     /// The settlement pipeline.
     pub settlement: Settlement,
-    /// Asks parties for readings.
-    pub pull: Pull,
     /// By index; at least one.
     pub shards: Vec<Shard>,
     /// Room on the disk that orders may not take.
@@ -295,21 +293,17 @@ impl Node {
             pull_parts(&options, &keys, &authority)?,
             stopped,
         )?;
-        let (settlement, pull) = (worker.handle.clone(), worker.pull.clone());
+        let settlement = worker.handle.clone();
         for shard in &shards {
             shard.opened().await?;
         }
-        Ok(Self {
-            address,
-            settlement,
-            pull,
-            shards,
-            reserve,
-            gateway,
-            worker,
-            stop_cores,
-            stop_worker,
-        })
+        Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
+    }
+
+    /// What asks parties for readings.
+    #[must_use]
+    pub fn pull(&self) -> Pull {
+        self.worker.pull.clone()
     }
 
     /// How long certificates of open connections and revocation lists are still valid.
@@ -396,7 +390,7 @@ impl Node {
         };
         self.stop_worker.send_replace(true);
         self.gateway.say_goodbye().await;
-        drop((self.settlement, self.pull));
+        drop(self.settlement);
         let worker = self.worker;
         tokio::task::spawn_blocking(move || worker.join()).await.ok();
         for (snapshotter, last) in snapshotters {

@@ -12,7 +12,7 @@ use crate::{
     config::{self, Config},
     exit::Failure,
     node::{Layout, Node, NodeError, NodeOptions},
-    pull::Pull,
+    pull::{Pull, plan},
     registry::{self, Registry},
     settlement_worker::{Settlement, WorkerError},
     shard::Shard,
@@ -56,8 +56,6 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));
     let mut minutes = 0_u32;
-    let slot_minutes: Vec<u16> =
-        config.markets.iter().map(|market| market.definition.slot_minutes).collect();
     let mut looked = clock.now();
     let mut health = tokio::time::interval(Duration::from_secs(1));
     let mut status = tokio::time::interval(STATUS_PERIOD);
@@ -80,9 +78,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                 let now = clock.now();
                 verify_markets(config, &node, minutes, now);
                 minutes = minutes.wrapping_add(1);
-                if node.pull.is_due(&slot_minutes, looked, now) {
-                    tokio::spawn(ask_for_readings(node.pull.clone()));
-                }
+                ask_after_slots(config, &node, looked, now);
                 looked = now;
             }
             _ = cycle.tick() => {
@@ -130,6 +126,15 @@ fn verify_markets(config: &Config, node: &Node, minutes: u32, now: types::Timest
     }
 }
 
+/// Asks for readings when a slot has ended a while ago, since one instant and at another.
+fn ask_after_slots(config: &Config, node: &Node, since: types::Timestamp, now: types::Timestamp) {
+    let minutes = config.markets.iter().map(|market| market.definition.slot_minutes);
+    let minutes: Vec<u16> = minutes.collect();
+    if plan::is_due(&config.pull, &minutes, since, now) {
+        tokio::spawn(ask_for_readings(node.pull()));
+    }
+}
+
 /// What a line about one shard begins with, where there are several.
 fn prefix(shards: Shards, shard: ShardId) -> String {
     if shards == Shards::ONE { String::new() } else { format!("shard {shard}: ") }
@@ -174,7 +179,7 @@ fn verify(
     market: Option<MarketId>,
     now: types::Timestamp,
 ) -> impl Future<Output = ()> + use<> {
-    let (settlement, pull) = (node.settlement.clone(), node.pull.clone());
+    let (settlement, pull) = (node.settlement.clone(), node.pull());
     async move {
         ask_for_readings(pull).await;
         cycle(settlement, market, now).await;

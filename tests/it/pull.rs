@@ -98,7 +98,7 @@ impl Setting {
 
     /// Begins a round.
     fn round(&self) -> JoinHandle<()> {
-        let pull = self.venue.node.pull.clone();
+        let pull = self.venue.node.pull();
         tokio::spawn(async move { pull.round().await.unwrap() })
     }
 

@@ -9,7 +9,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
 };
-use types::{Party, Timestamp};
+use types::Party;
 
 use super::{
     Parts,
@@ -252,12 +252,6 @@ impl Pull {
             }
         }
         Ok(())
-    }
-
-    /// Whether a round is due after the end of a slot, since one instant and at another.
-    #[must_use]
-    pub fn is_due(&self, slot_minutes: &[u16], since: Timestamp, now: Timestamp) -> bool {
-        plan::is_due(&self.shared.options, slot_minutes, since, now)
     }
 }
 
