@@ -93,6 +93,26 @@ fn readings_that_cannot_be_are_refused_with_their_reason() {
 }
 
 #[test]
+fn what_is_missing_is_told_by_who_has_to_send_it() {
+    let (mut desk, _) = desk();
+    let retailer = |number| Party { role: Role::Retailer, number };
+    let both = [retailer(1), retailer(2)].into();
+    let missing = desk.pipeline.missing_of_each(&both, later()).unwrap();
+    let lines = missing.iter().map(|(party, lines)| (party.number, lines[0].meter.get()));
+    assert_eq!(lines.collect::<Vec<_>>(), [(1, 1), (2, 7)]);
+    for party in both {
+        let own = desk.pipeline.missing_readings(Some(party), later()).unwrap();
+        assert_eq!(missing[&party], own);
+        let alone = desk.pipeline.missing_of_each(&[party].into(), later()).unwrap();
+        assert_eq!(alone.into_iter().collect::<Vec<_>>(), [(party, own)], "nobody else's");
+    }
+    desk.taken(&file(1, 0, &[(1, 5_000, 0)]));
+    let left = desk.pipeline.missing_of_each(&[retailer(1)].into(), later()).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(desk.pipeline.missing_of_each(&[].into(), later()).unwrap().is_empty());
+}
+
+#[test]
 fn a_refusal_that_may_change_is_not_remembered() {
     let (mut desk, _) = desk();
     let document = file(1, 0, &[(1, 5_000, 0)]);
