@@ -118,7 +118,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Books that readers of market data see at most, 3.3 KiB each: what is open, and half as much again,
+    /// Books that readers of market data see at most, 2.7 KiB each: what is open, and half as much again,
     /// so that a place is found quickly and a horizon that was longer at the last start does not matter.
     #[must_use]
     pub fn books_shown(&self) -> u32 {
