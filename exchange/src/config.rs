@@ -553,7 +553,7 @@ mod tests {
         assert_eq!((config.slots_open_max, config.books_shown()), (5_760, 8_640));
         let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
         assert_eq!((config.slots_open_max, config.books_shown()), (4, 1_024));
-        let refused = lead(122_896).unwrap_err().to_string();
+        let refused = lead(122_895).unwrap_err().to_string();
         assert!(refused.contains("8193 slots open at once, 8192 are possible"), "{refused}");
     }
 
