@@ -112,6 +112,14 @@ impl Book {
         self.blocks.clear();
     }
 
+    /// Gives the tables of meters and owners back. They grow again with what trades.
+    pub(crate) fn release(&mut self) {
+        self.used = Vec::new();
+        self.open_by_meter = Vec::new();
+        self.open_by_owner = Vec::new();
+        self.executions = Vec::new();
+    }
+
     #[inline(always)]
     pub(crate) const fn ladder(&self, side: Side) -> &Ladder {
         of(&self.ladders, side)

@@ -15,7 +15,9 @@ pub struct Limits {
     /// Most meters. 131,072 × (8 bytes of used capacity + 8 of open orders) = 2 MiB for each open
     /// slot.
     pub meters_max: u32,
-    /// Most slots open at the same time: 1,024 is ten days of 96 quarter hours and 64 to spare.
+    /// Most slots open at the same time: 8,192 is 60 days of 96 quarter hours and 2,432 to spare. An open
+    /// slot takes 48 bytes for each price level, and what `meters_max` says once meters trade in it: above
+    /// 1,024 books that is given back when the slot closes.
     pub slots_max: u32,
     /// Most markets. 64 × about 300 bytes = 19 KiB.
     pub markets_max: u16,
@@ -69,7 +71,7 @@ pub(crate) const METER_PLACES_MAX: usize = 64;
 pub(crate) const METERS_MAX: u32 = 1 << 26;
 
 impl Default for Limits {
-    /// One market area of a large city: 2^20 open orders, 2^17 meters, 1,024 slots, 64 markets,
+    /// One market area of a large city: 2^20 open orders, 2^17 meters, 8,192 slots, 64 markets,
     /// 1,024 parties, 2^16 offers of contracts with 2^12 of a platform, shard 0. 16 MiB of platforms' numbers at the start + 2 MiB per slot with 131,072 active
     /// meters (96 slots: 192 MiB) + 64 bytes per accepted order.
     fn default() -> Self {
@@ -77,7 +79,7 @@ impl Default for Limits {
             orders_max: 1 << 20,
             book_orders_max: 300_000,
             meters_max: 1 << 17,
-            slots_max: 1_024,
+            slots_max: 8_192,
             markets_max: 64,
             parties_max: 1_024,
             offers_max: 1 << 16,

@@ -8,6 +8,10 @@ use crate::{
     registry::Market,
 };
 
+/// Up to so many books keep their tables from one slot to the next, so that opening one allocates
+/// nothing: ten days of quarter hours.
+const BOOKS_WARM_MAX: usize = 1_024;
+
 /// A slot that has been opened at some time. Slots are never forgotten: 64 bytes each, of which a
 /// market of quarter hours makes 96 a day.
 #[derive(Debug, Clone, Copy)]
@@ -136,11 +140,15 @@ impl Slots {
         Ok(())
     }
 
-    /// Closes a slot; its book, empty by now, waits for the next one.
+    /// Closes a slot; its book, empty by now, waits for the next one. Of many books each waits long, and
+    /// not with the tables of a slot that was traded: the next slot is the furthest away.
     pub(crate) fn close(&mut self, index: u32) {
         let slot = self.slot_mut(index);
         slot.phase = Phase::Closed;
         let book = core::mem::replace(&mut slot.book, NONE);
+        if self.books.len() > BOOKS_WARM_MAX {
+            self.book_mut(book).release();
+        }
         self.books_free.push(book);
     }
 

@@ -20,10 +20,13 @@ use types::{
 };
 
 use self::controls::ControlsTable;
-use crate::{core_loop::BatchBounds, journal_options, schedule::ScheduledMarket};
+use crate::{
+    core_loop::BatchBounds, journal_options, pull::PullOptions, schedule::ScheduledMarket,
+};
 
 mod controls;
 mod gateway_limits;
+mod pull;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";
@@ -94,6 +97,8 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// How the journal makes batches durable; `None` for what is fastest where it lies.
     pub sync: Option<SyncMethod>,
+    /// Most slots that are open at once, of all markets.
+    pub slots_open_max: u32,
     /// The markets.
     pub markets: Vec<ScheduledMarket>,
     /// Controls of the markets that state some.
@@ -108,6 +113,18 @@ pub struct Config {
     pub verify_every_minutes: u32,
     /// Minutes between cycles of markets that have a rhythm of their own.
     pub verify_market_minutes: Vec<(MarketId, u32)>,
+    /// How parties are asked for readings.
+    pub pull: PullOptions,
+}
+
+impl Config {
+    /// Books that readers of market data see at most, 2.7 KiB each: what is open, and half as much again,
+    /// so that a place is found quickly and a horizon that was longer at the last start does not matter.
+    #[must_use]
+    pub fn books_shown(&self) -> u32 {
+        let half = self.slots_open_max.div_ceil(2);
+        self.slots_open_max.saturating_add(half).max(1_024)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +138,8 @@ struct File {
     #[serde(default)]
     credit: Vec<controls::CreditTable>,
     settlement: SettlementTable,
+    #[serde(default)]
+    pull: pull::PullTable,
 }
 
 #[derive(Debug, Deserialize)]
@@ -241,19 +260,16 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let range = |key: &str, got, least, most| {
         within(got, least, most).map_err(|message| value(key, message))
     };
-    let shards = Shards::new(file.exchange.shards).ok_or_else(|| {
-        let got = file.exchange.shards;
-        value("exchange.shards", format!("is {got}, possible are 1 to {SHARDS_MAX}"))
-    })?;
-    let threads = u64::try_from(file.exchange.verifier_threads).unwrap_or(u64::MAX);
-    range("exchange.verifier_threads", threads, 1, 256)?;
-    range("exchange.ring_commands", file.exchange.ring_commands.into(), 256, 1 << 22)?;
+    let shards =
+        shards(file.exchange.shards).map_err(|message| value("exchange.shards", message))?;
     let batch = batch(&file.exchange)
         .map_err(|(key, message)| value(&format!("exchange.{key}"), message))?;
     let sync = journal(&file.journal)
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
     let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
+    let pull =
+        file.pull.check().map_err(|(key, message)| value(&format!("pull.{key}"), message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
     let mut markets = Vec::new();
@@ -269,7 +285,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         }
         markets.push(market);
     }
-    check_together(&markets).map_err(|message| value("markets", message))?;
+    let slots_open_max = check_together(&markets).map_err(|message| value("markets", message))?;
     let credit = controls::credit(&file.credit, &markets)
         .map_err(|(index, key, message)| value(&format!("credit[{index}].{key}"), message))?;
     let policy = policy(&file.settlement).map_err(|message| value("settlement.policy", message))?;
@@ -288,6 +304,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         keep_segments: usize::try_from(file.journal.keep_segments).ok().and_then(NonZeroUsize::new),
         reserve_bytes: file.journal.reserve_mib.saturating_mul(1 << 20),
         sync,
+        slots_open_max,
         markets,
         controls,
         credit,
@@ -295,10 +312,15 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
         verify_market_minutes,
+        pull,
     })
 }
 
 type Refused = (&'static str, String);
+
+fn shards(got: u8) -> Result<Shards, String> {
+    Shards::new(got).ok_or_else(|| format!("is {got}, possible are 1 to {SHARDS_MAX}"))
+}
 
 /// The rules of settlement, as their own reader takes them.
 fn policy(table: &SettlementTable) -> Result<Policy, String> {
@@ -321,10 +343,14 @@ fn within(got: u64, least: u64, most: u64) -> Result<(), String> {
     Err(format!("is {got}, possible are {least} to {most}"))
 }
 
-/// Checks what one sync may cover.
+/// Checks what the core loop is given, and says what one sync may cover.
 fn batch(table: &ExchangeTable) -> Result<BatchBounds, Refused> {
     let commands = u64::try_from(table.batch_commands).unwrap_or(u64::MAX);
     within(commands, 1, 32_768).map_err(|message| ("batch_commands", message))?;
+    let threads = u64::try_from(table.verifier_threads).unwrap_or(u64::MAX);
+    within(threads, 1, 256).map_err(|message| ("verifier_threads", message))?;
+    let ring = table.ring_commands.into();
+    within(ring, 256, 1 << 22).map_err(|message| ("ring_commands", message))?;
     within(table.batch_kib.into(), 1, 32_768).map_err(|message| ("batch_kib", message))?;
     within(table.batch_us.into(), 1, 1_000_000).map_err(|message| ("batch_us", message))?;
     Ok(BatchBounds {
@@ -395,8 +421,8 @@ fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
 }
 
 /// What no market can say alone: there is one, numbers are unique, and all slots that are open at
-/// once fit.
-fn check_together(markets: &[ScheduledMarket]) -> Result<(), String> {
+/// once fit. Says how many these are.
+fn check_together(markets: &[ScheduledMarket]) -> Result<u32, String> {
     if markets.is_empty() {
         return Err("has no entry, at least one `[[markets]]` is needed".to_owned());
     }
@@ -414,7 +440,7 @@ fn check_together(markets: &[ScheduledMarket]) -> Result<(), String> {
     if open > most {
         return Err(format!("would have {open} slots open at once, {most} are possible"));
     }
-    Ok(())
+    Ok(open)
 }
 
 /// Currency per kWh, exact to a millionth.
@@ -518,6 +544,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn quarter_hours_of_sixty_days_can_be_open() {
+        let lead = |minutes: u32| {
+            with("opening_lead_minutes = 60 ", &format!("opening_lead_minutes = {minutes} "))
+        };
+        let config = lead(86_400).unwrap();
+        assert_eq!((config.slots_open_max, config.books_shown()), (5_760, 8_640));
+        let config = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap();
+        assert_eq!((config.slots_open_max, config.books_shown()), (4, 1_024));
+        let refused = lead(122_895).unwrap_err().to_string();
+        assert!(refused.contains("8193 slots open at once, 8192 are possible"), "{refused}");
+    }
+
+    #[test]
+    fn pulling_is_bounded() {
+        let at_first = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap().pull;
+        assert_eq!(at_first, crate::pull::plan::tests::OPTIONS, "as in the template's comments");
+        let with_pull =
+            |lines: &str| with("\n[settlement]\n", &format!("\n[pull]\n{lines}\n[settlement]\n"));
+        assert_eq!(with_pull("retries = 0\nround_ms = 10000").unwrap().pull.retries, 0);
+        for (lines, mend) in [
+            ("parallel = 0", "pull.parallel` is 0, possible are 1 to 64"),
+            ("page_readings = 10001", "1 to 10000"),
+            ("request_ms = 99", "100 to 600000"),
+            ("request_ms = 5000\nround_ms = 4999", "pull.round_ms` is 4999, possible are 5000 to"),
+            ("answer_mib = 65", "1 to 64"),
+            ("rest_after = 0", "1 to 100"),
+            ("retry = 1", "did you mean `retries`?"),
+        ] {
+            let refused = with_pull(lines).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{lines}: {refused}");
+        }
+    }
+
     /// The template with controls of its market and whatever else follows.
     fn with_controls(lines: &str) -> Result<Config, ConfigError> {
         with("\n[settlement]\n", &format!("\n[markets.controls]\n{lines}\n\n[settlement]\n"))
@@ -572,6 +632,8 @@ mod tests {
         assert_eq!(config.controls, [MarketControls::standard(MarketId::new(1))]);
         assert_eq!(config.credit.len(), 1);
         assert_eq!(config.markets[0].call_extension_minutes, 5);
+        assert_eq!(config.pull, crate::pull::plan::tests::OPTIONS);
+        assert!(text.contains("\nanswer_mib = 16"), "{text}");
     }
 
     #[test]

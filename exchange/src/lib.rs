@@ -24,6 +24,7 @@ pub mod node;
 pub mod output;
 mod priority;
 pub mod progress;
+pub mod pull;
 pub mod questions;
 mod recorded_trades;
 mod registrations;

@@ -18,6 +18,7 @@ use gateway::{
     Incoming, Validity, authority, client::Connector, identity, quic, tls::TlsError,
 };
 use journal::JournalError;
+use rustls_pki_types::CertificateDer;
 use settlement::{Pipeline, Settings, SettlementError};
 use tokio::sync::{mpsc, watch};
 use types::{
@@ -29,6 +30,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feed, market_data,
+    pull::{self, Pull},
     recorded_trades::RecordedTrades,
     registry::{self, Registry},
     reserve::Reserve,
@@ -293,6 +295,7 @@ impl Node {
             connector,
             data_receiver,
             rings,
+            pull_parts(&options, &keys, &authority)?,
             stopped,
         )?;
         let settlement = worker.handle.clone();
@@ -300,6 +303,12 @@ impl Node {
             shard.opened().await?;
         }
         Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
+    }
+
+    /// What asks parties for readings.
+    #[must_use]
+    pub fn pull(&self) -> Pull {
+        self.worker.pull.clone()
     }
 
     /// How long certificates of open connections and revocation lists are still valid.
@@ -405,6 +414,19 @@ fn own_connector(keys: &Path, address: SocketAddr) -> Result<Connector, Identity
         identity: Identity::load(keys, &authority::file_name(SETTLEMENT))?,
         authority: identity::load_certificates(&keys.join("ca.crt"))?,
     })
+}
+
+/// Whom to ask for readings, and how. The exchange shows the certificate of its settlement.
+fn pull_parts(
+    options: &NodeOptions<'_>,
+    keys: &Path,
+    authority: &[CertificateDer<'static>],
+) -> Result<pull::Parts, NodeError> {
+    let identity = Identity::load(keys, &authority::file_name(SETTLEMENT))?;
+    let seed = seeds::Seeds::beside(&options.clock).and_then(|mut seeds| seeds.draw());
+    let seed = seed.map_err(NodeError::Seeds)?;
+    let endpoints = (options.layout.root(), options.registry.endpoints.as_slice());
+    Ok(pull::Parts::load(options.config.pull, endpoints, &identity, authority, seed)?)
 }
 
 /// Gives settlement some time for what is durable of the shards that stopped.

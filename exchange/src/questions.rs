@@ -13,7 +13,7 @@ use wire::{
     field::Field,
 };
 
-use crate::declaration;
+use crate::{declaration, pull::PullRow};
 
 /// Longest wait for news, in seconds: connections are kept alive meanwhile, but an answer that comes
 /// now and then shows that both sides are still there.
@@ -196,6 +196,9 @@ pub struct Status {
     pub markets: Vec<StatusRow>,
     /// The newest first.
     pub cycles: Vec<CycleRow>,
+    /// The last pull of each party that has an endpoint.
+    #[serde(default)]
+    pub pulls: Vec<PullRow>,
 }
 
 /// How long an answer may wait for news, if it may at all.
@@ -211,19 +214,21 @@ pub fn wait_of(kind: RequestKind, body: &[u8]) -> Option<Duration> {
         | RequestKind::Verify
         | RequestKind::VerifyStatus
         | RequestKind::Documents
+        | RequestKind::Pulls
         | RequestKind::SetTrading => 0,
     };
     let seconds = seconds.min(WAIT_SECONDS_MAX);
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// Takes a document or answers a question.
+/// Takes a document or answers a question; `pulls` are the last ones.
 ///
 /// # Errors
 /// When the pipeline fails; what is wrong with a request is in the answer.
 pub fn answer(
     pipeline: &mut Pipeline,
     now: Timestamp,
+    pulls: &[PullRow],
     question: &Question,
 ) -> Result<Reply, SettlementError> {
     let Question { party, kind, body } = question;
@@ -259,9 +264,10 @@ pub fn answer(
         | RequestKind::Notices
         | RequestKind::Verify
         | RequestKind::VerifyStatus
+        | RequestKind::Pulls
         | RequestKind::Documents => match whole::<SinceQuery>(body) {
             None => Ok(refused(RejectReason::MalformedMessage)),
-            Some(query) => since(pipeline, now, (*kind, party, of), query),
+            Some(query) => since(pipeline, now, (*kind, party, of), pulls, query),
         },
     }
 }
@@ -270,6 +276,7 @@ fn since(
     pipeline: &mut Pipeline,
     now: Timestamp,
     (kind, party, of): (RequestKind, Party, Option<Party>),
+    pulls: &[PullRow],
     query: SinceQuery,
 ) -> Result<Reply, SettlementError> {
     match kind {
@@ -300,8 +307,14 @@ fn since(
             let status = Status {
                 markets: markets.iter().map(status_row).collect(),
                 cycles: pipeline.cycles(CYCLES_MAX)?.iter().map(cycle_row).collect(),
+                pulls: pulls.to_vec(),
             };
             Ok(told(&status, false))
+        }
+        RequestKind::Pulls => {
+            let own = pulls.iter().filter(|row| of.is_none_or(|party| row.is_of(party)));
+            let own: Vec<_> = own.collect();
+            Ok(told(&own, own.is_empty()))
         }
         RequestKind::Document
         | RequestKind::P2pEnergy

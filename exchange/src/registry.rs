@@ -13,6 +13,8 @@ use types::{
     PublicKey, RetailerId, Role, UtilityId,
 };
 
+use crate::pull::{Endpoint, Url};
+
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "registry.toml";
 
@@ -52,6 +54,9 @@ pub struct Registry {
     pub parties: Vec<PartyRegistration>,
     /// Meters, numbered from 1 without gaps.
     pub meters: Vec<MeterRegistration>,
+    /// Where retailers and utilities answer the exchange's questions for readings. They may change
+    /// from one start to the next.
+    pub endpoints: Vec<Endpoint>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -70,6 +75,10 @@ struct PartyLine {
     number: u16,
     code: String,
     key: String,
+    /// `https://host[:port][/path]`, where the exchange asks it for readings.
+    endpoint: Option<String>,
+    /// File with the certificate that the endpoint shows, or its authority's, from the data directory.
+    endpoint_trust: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,6 +113,8 @@ impl Registry {
                 malformed(format!("party `{}` has a bad role, code or key", line.code))
             })?;
             registry.parties.push(party);
+            let own = endpoint(line, party.party).map_err(malformed)?;
+            registry.endpoints.extend(own);
         }
         for line in &file.meters {
             let meter = meter(line)
@@ -128,6 +139,8 @@ impl Registry {
                 party.code, party.key
             )
             .ok();
+            let own = self.endpoints.iter().find(|endpoint| endpoint.party == party.party);
+            text.push_str(&own.map_or_else(String::new, endpoint_lines));
         }
         for meter in &self.meters {
             writeln!(
@@ -162,6 +175,34 @@ fn party(line: &PartyLine) -> Option<PartyRegistration> {
         code: Code::new(&line.code).ok()?,
         key: key(&line.key)?,
     })
+}
+
+/// Where a party is asked for readings, if it is.
+fn endpoint(line: &PartyLine, party: Party) -> Result<Option<Endpoint>, String> {
+    let code = &line.code;
+    let Some(url) = &line.endpoint else {
+        return match line.endpoint_trust {
+            None => Ok(None),
+            Some(_) => Err(format!("party `{code}` has an `endpoint_trust` and no `endpoint`")),
+        };
+    };
+    if !matches!(party.role, Role::Retailer | Role::Utility) {
+        return Err(format!(
+            "party `{code}` has an `endpoint`; only retailers and utilities have readings"
+        ));
+    }
+    let url = Url::parse(url).ok_or_else(|| {
+        format!("party `{code}`: `endpoint` is `{url}`, possible is https://HOST[:PORT][/PATH]")
+    })?;
+    Ok(Some(Endpoint { party, url, trust: line.endpoint_trust.clone() }))
+}
+
+/// The lines of an endpoint.
+fn endpoint_lines(endpoint: &Endpoint) -> String {
+    let trust = endpoint.trust.as_ref().map_or_else(String::new, |file| {
+        format!("endpoint_trust = {}\n", toml::Value::from(file.to_string_lossy().into_owned()))
+    });
+    format!("endpoint = \"{}\"\n{trust}", endpoint.url)
 }
 
 fn meter(line: &MeterLine) -> Option<MeterRegistration> {
@@ -215,6 +256,11 @@ mod tests {
                 key: PublicKey::new([0xab; 32]),
             }],
             meters: vec![meter, owned],
+            endpoints: vec![Endpoint {
+                party: Party { role: Role::Utility, number: 2 },
+                url: Url::parse("https://[::1]:8443/p2p").unwrap(),
+                trust: Some(PathBuf::from("a \"b\".pem")),
+            }],
         };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
@@ -224,5 +270,19 @@ mod tests {
         assert_eq!(text.matches("owner = ").count(), 1, "nobody is the default: {text}");
         fs::write(&path, "[[parties]]\nrole = \"king\"\nnumber=1\ncode=\"K\"\nkey=\"00\"").unwrap();
         assert!(Registry::load(&path).unwrap_err().to_string().contains("party `K`"));
+        for (role, lines, mend) in [
+            ("retailer", "endpoint = \"http://a\"", "https://HOST"),
+            ("platform", "endpoint = \"https://a\"", "only retailers and utilities"),
+            ("retailer", "endpoint_trust = \"a.pem\"", "no `endpoint`"),
+            ("retailer", "endpint = \"https://a\"", "endpint"),
+        ] {
+            let key = "ab".repeat(32);
+            let party = format!(
+                "[[parties]]\nrole = \"{role}\"\nnumber = 1\ncode = \"P\"\nkey = \"{key}\"\n"
+            );
+            fs::write(&path, format!("{party}{lines}\n")).unwrap();
+            let refused = Registry::load(&path).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{lines}: {refused}");
+        }
     }
 }

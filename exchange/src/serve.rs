@@ -12,6 +12,7 @@ use crate::{
     config::{self, Config},
     exit::Failure,
     node::{Layout, Node, NodeError, NodeOptions},
+    pull::{Pull, plan},
     registry::{self, Registry},
     settlement_worker::{Settlement, WorkerError},
     shard::Shard,
@@ -55,6 +56,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));
     let mut minutes = 0_u32;
+    let mut looked = clock.now();
     let mut health = tokio::time::interval(Duration::from_secs(1));
     let mut status = tokio::time::interval(STATUS_PERIOD);
     let failed = loop {
@@ -73,11 +75,14 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                 log_validity(node.validity());
             }
             _ = minute.tick() => {
-                verify_markets(config, &node.settlement, minutes, clock.now());
+                let now = clock.now();
+                verify_markets(config, &node, minutes, now);
                 minutes = minutes.wrapping_add(1);
+                ask_after_slots(config, &node, looked, now);
+                looked = now;
             }
             _ = cycle.tick() => {
-                tokio::spawn(verify(node.settlement.clone(), None, clock.now()));
+                tokio::spawn(verify(&node, None, clock.now()));
             }
         }
     };
@@ -113,11 +118,20 @@ fn log_recovery(prefix: &str, shard: &Shard) {
 }
 
 /// Markets with a rhythm of their own, besides the cycles of all.
-fn verify_markets(config: &Config, settlement: &Settlement, minutes: u32, now: types::Timestamp) {
+fn verify_markets(config: &Config, node: &Node, minutes: u32, now: types::Timestamp) {
     for &(market, every) in &config.verify_market_minutes {
         if minutes.checked_rem(every) == Some(0) {
-            tokio::spawn(verify(settlement.clone(), Some(market), now));
+            tokio::spawn(verify(node, Some(market), now));
         }
+    }
+}
+
+/// Asks for readings when a slot has ended a while ago, since one instant and at another.
+fn ask_after_slots(config: &Config, node: &Node, since: types::Timestamp, now: types::Timestamp) {
+    let minutes = config.markets.iter().map(|market| market.definition.slot_minutes);
+    let minutes: Vec<u16> = minutes.collect();
+    if plan::is_due(&config.pull, &minutes, since, now) {
+        tokio::spawn(ask_for_readings(node.pull()));
     }
 }
 
@@ -151,9 +165,28 @@ fn log_validity(validity: Validity) {
     tracing::info!("{connections} connections; revocation lists end in {lists_days} days{first}");
 }
 
-/// One verification cycle and a checkpoint. A failure is logged; the next cycle tries again, and a
-/// pipeline that has died is noticed by the health check.
-async fn verify(settlement: Settlement, market: Option<MarketId>, now: types::Timestamp) {
+/// Asks parties for what is missing from them. A pipeline that has died is noticed by the health check.
+async fn ask_for_readings(pull: Pull) {
+    if let Err(error) = pull.round().await {
+        tracing::error!("asking for readings: {}", Failure::runtime(error).message());
+    }
+}
+
+/// One verification cycle and a checkpoint, after asking for what is missing. A failure is logged; the
+/// next cycle tries again, and a pipeline that has died is noticed by the health check.
+fn verify(
+    node: &Node,
+    market: Option<MarketId>,
+    now: types::Timestamp,
+) -> impl Future<Output = ()> + use<> {
+    let (settlement, pull) = (node.settlement.clone(), node.pull());
+    async move {
+        ask_for_readings(pull).await;
+        cycle(settlement, market, now).await;
+    }
+}
+
+async fn cycle(settlement: Settlement, market: Option<MarketId>, now: types::Timestamp) {
     let verified = async {
         let summary = match market {
             None => settlement.verify(now).await?,

@@ -1,6 +1,10 @@
 //! The settlement pipeline in its own thread, fed by the trade feed over QUIC like any subscriber.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Duration,
+};
 
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError};
 use gateway::{
@@ -8,16 +12,19 @@ use gateway::{
     client::{ClientError, Connector, FeedBatch, FeedClient},
 };
 use settlement::{
-    Captured, Checkpoint, DepositOutcome, Pipeline, SettlementError, Summary, VerificationSummary,
+    Captured, Checkpoint, DepositOutcome, MissingReadings, Pipeline, SettlementError, Summary,
+    VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{MarketId, MeterId, Money, Seq, ShardId, Timestamp};
+use types::{MarketId, MeterId, Money, Party, Role, Seq, ShardId, Timestamp};
+use wire::data::{Answer, RequestKind};
 
 use crate::{
     clock::Clock,
     exit::Failure,
     grid_outbox::GridOutbox,
     priority,
+    pull::{self, Pull, PullRows},
     questions::{self, Question, Reply},
 };
 
@@ -41,6 +48,7 @@ enum Work {
         oneshot::Sender<Result<Vec<DepositOutcome>, SettlementError>>,
     ),
     Poll(Question, oneshot::Sender<Reply>),
+    Missing(Timestamp, BTreeSet<Party>, oneshot::Sender<Result<Missing, SettlementError>>),
     Verify(
         Timestamp,
         Option<MarketId>,
@@ -56,6 +64,9 @@ pub struct Settlement {
     work: Sender<Work>,
     captured: watch::Receiver<Captures>,
 }
+
+/// The readings that are missing, by who signs them.
+pub type Missing = BTreeMap<Party, Vec<MissingReadings>>;
 
 /// How far the feed of each shard is captured.
 pub type Captures = BTreeMap<ShardId, Seq>;
@@ -79,6 +90,8 @@ pub enum WorkerError {
 pub struct SettlementWorker {
     /// The way to it.
     pub handle: Settlement,
+    /// Asks for readings that are missing.
+    pub pull: Pull,
     thread: thread::JoinHandle<()>,
 }
 
@@ -96,18 +109,21 @@ impl SettlementWorker {
         feed: Connector,
         data: mpsc::Receiver<DataRequest>,
         rings: Vec<(ShardId, Ingress)>,
+        pull: pull::Parts,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
         let (work, queue) = channel::bounded(WORK_MAX);
         let captured = captured_sender.subscribe();
         let shards: Vec<_> = captured.borrow().keys().copied().collect();
         let (news, told) = watch::channel(0_u64);
+        let rows = Pull::rows_at_first(&pull);
+        let (pulls, clock_of_pull) = (rows.subscribe(), clock.clone());
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || {
                 priority::SETTLEMENT.apply();
                 let outbox = GridOutbox::new(rings);
-                run(pipeline, &clock, &queue, outbox, (&captured_sender, &news));
+                run((pipeline, outbox), &clock, &queue, &pulls, (&captured_sender, &news));
             })
             .map_err(WorkerError::Thread)?;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
@@ -115,8 +131,9 @@ impl SettlementWorker {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
         }
-        tokio::spawn(forward_data(data, work, told, stop));
-        Ok(Self { handle, thread })
+        let pull = Pull::new(pull, handle.clone(), clock_of_pull, rows, stop.clone());
+        tokio::spawn(forward_data(data, work, told, pull.clone(), stop));
+        Ok(Self { handle, pull, thread })
     }
 
     /// Whether the thread still runs.
@@ -127,7 +144,7 @@ impl SettlementWorker {
 
     /// Waits until the thread has done what was asked and ended. All handles must be gone.
     pub fn join(self) {
-        drop(self.handle);
+        drop((self.handle, self.pull));
         if self.thread.join().is_err() {
             tracing::error!("the settlement thread panicked");
         }
@@ -179,6 +196,33 @@ impl Settlement {
         self.ask(|answer| Work::Verify(now, Some(market), answer)).await
     }
 
+    /// The readings of some parties' meters that contracts of ended slots still need.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn missing_of_each(
+        &self,
+        now: Timestamp,
+        of: BTreeSet<Party>,
+    ) -> Result<Missing, WorkerError> {
+        self.ask(|answer| Work::Missing(now, of, answer)).await
+    }
+
+    /// Takes a document that a party gave, as from its own connection: how many of its statements
+    /// count, and 0 or why it was refused.
+    ///
+    /// # Errors
+    /// When the pipeline has stopped.
+    pub async fn ingest(&self, from: Party, body: Vec<u8>) -> Result<(u32, u16), WorkerError> {
+        let question = Question { party: from, kind: RequestKind::Document, body };
+        let (answer, answered) = oneshot::channel();
+        hand_over(&self.work, Work::Poll(question, answer)).await?;
+        match answered.await.map_err(|_| WorkerError::Stopped)?.result {
+            Answer::Receipt(receipt) => Ok((receipt.accepted, receipt.reason)),
+            Answer::QueryResult(result) => Ok((0, result.reason)),
+        }
+    }
+
     /// Signs the ledger as it stands.
     ///
     /// # Errors
@@ -219,10 +263,10 @@ async fn hand_over(queue: &Sender<Work>, mut work: Work) -> Result<(), WorkerErr
 
 /// The thread: one piece of work after the other, until nobody can ask any more or it fails.
 fn run(
-    mut pipeline: Pipeline,
+    (mut pipeline, mut outbox): (Pipeline, GridOutbox),
     clock: &Clock,
     queue: &Receiver<Work>,
-    mut outbox: GridOutbox,
+    pulls: &PullRows,
     (captured, news): (&watch::Sender<Captures>, &watch::Sender<u64>),
 ) {
     let mut waiting = None;
@@ -239,14 +283,16 @@ fn run(
                     waiting = next;
                     capture(&mut pipeline, shard, batch, captured).map(|_| ())
                 }
-                Work::Data(request) => answer_data(&mut pipeline, clock.now(), request),
+                Work::Data(request) => answer_data(&mut pipeline, clock.now(), pulls, request),
                 Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
                 Work::Poll(question, answer) => {
-                    questions::answer(&mut pipeline, clock.now(), &question).map(|reply| {
+                    let now = clock.now();
+                    questions::answer(&mut pipeline, now, &pulls.borrow(), &question).map(|reply| {
                         // The asker may have gone.
                         answer.send(reply).ok();
                     })
                 }
+                Work::Missing(now, of, answer) => reply(answer, pipeline.missing_of_each(&of, now)),
                 Work::Verify(now, market, answer) => {
                     let verified = questions::verify(&mut pipeline, now, market);
                     reply(answer, verified)
@@ -331,11 +377,12 @@ fn reply<T>(
 fn answer_data(
     pipeline: &mut Pipeline,
     now: Timestamp,
+    pulls: &PullRows,
     request: DataRequest,
 ) -> Result<(), SettlementError> {
     let DataRequest { party, kind, body, answer } = request;
     let Reply { result, text, .. } =
-        questions::answer(pipeline, now, &Question { party, kind, body })?;
+        questions::answer(pipeline, now, &pulls.borrow(), &Question { party, kind, body })?;
     // The asker may have gone; the document is in all the same.
     answer.send((result, text)).ok();
     Ok(())
@@ -391,6 +438,7 @@ async fn forward_data(
     mut data: mpsc::Receiver<DataRequest>,
     work: Sender<Work>,
     news: watch::Receiver<u64>,
+    pull: Pull,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -401,9 +449,19 @@ async fn forward_data(
         let Some(request) = request else { return };
         if let Some(wait) = questions::wait_of(request.kind, &request.body) {
             tokio::spawn(wait_for_news(request, wait, work.clone(), news.clone(), stop.clone()));
+        } else if request.kind == RequestKind::Verify && request.party.role == Role::Operator {
+            tokio::spawn(pull_first(request, pull.clone(), work.clone()));
         } else if hand_over(&work, Work::Data(request)).await.is_err() {
             return;
         }
+    }
+}
+
+/// Who wants a cycle wants it over everything that is to be had.
+async fn pull_first(request: DataRequest, pull: Pull, work: Sender<Work>) {
+    if pull.round().await.is_ok() {
+        // Without a pipeline the asker's stream ends unanswered.
+        hand_over(&work, Work::Data(request)).await.ok();
     }
 }
 

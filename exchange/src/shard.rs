@@ -290,7 +290,7 @@ impl Opened {
         let (ingress, receiver) = Ingress::new(config.ring_commands);
         let sessions = Arc::new(Sessions::after(recovered.last_seq));
         let (progress_writer, progress) = ProgressWriter::start_at(recovered.last_seq);
-        let (market_data, market) = MarketData::new(Limits::default().slots_max);
+        let (market_data, market) = MarketData::new(config.books_shown());
         let core_loop = CoreLoop {
             market_data,
             ingress: receiver,

@@ -5,6 +5,7 @@ pub mod cast;
 pub mod day;
 pub mod https;
 pub mod line;
+pub mod meter_server;
 pub mod model;
 pub mod mutation;
 pub mod platform;

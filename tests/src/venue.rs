@@ -14,6 +14,7 @@ use exchange::{
     exit::Failure,
     init,
     node::{self, Layout, Node, NodeError, NodeOptions},
+    pull::Endpoint,
     registry::Registry,
     shard::{self, Shard},
 };
@@ -91,6 +92,11 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    /// Where parties are asked for readings from the next start on, as the registry would say.
+    pub fn set_endpoints(&mut self, endpoints: Vec<Endpoint>) {
+        self.registry.endpoints = endpoints;
+    }
+
     /// Starts it again over the same files.
     ///
     /// # Panics
@@ -145,6 +151,18 @@ impl Venue {
     /// When it does not start.
     pub async fn open_for_two_days(config_text: &str) -> Self {
         Self::open_days(config_text, &[DATE, NEXT_DATE]).await
+    }
+
+    /// As [`Venue::open_with`], with the slots of so many days from a date (`YYYY-MM-DD`) on, whose
+    /// first noon is the venue's.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn open_from(config_text: &str, date: &str, days: usize) -> Self {
+        let next = |date: &String| calendar::next_date(date).ok();
+        let dates: Vec<_> = std::iter::successors(Some(date.to_owned()), next).take(days).collect();
+        let dates: Vec<_> = dates.iter().map(String::as_str).collect();
+        Self::open_days(config_text, &dates).await
     }
 
     async fn open_days(config_text: &str, dates: &[&str]) -> Self {

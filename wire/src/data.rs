@@ -39,11 +39,13 @@ pub enum RequestKind {
     Documents = 8,
     /// The body is a [`TradingControl`]: an operator suspends, kills, or lets trade again.
     SetTrading = 9,
+    /// How did the exchange last ask for readings: the asker, or all? The body is a [`SinceQuery`].
+    Pulls = 60,
 }
 
 impl RequestKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Document,
         Self::P2pEnergy,
         Self::MissingReadings,
@@ -53,6 +55,7 @@ impl RequestKind {
         Self::VerifyStatus,
         Self::Documents,
         Self::SetTrading,
+        Self::Pulls,
     ];
 
     /// The code in request heads.

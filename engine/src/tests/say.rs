@@ -1,7 +1,10 @@
 //! Events as text.
 
 use types::{
-        AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated, DelegationRevoked, Energy, Event, GridLimitSet, MassCancelled, MeterDelegated, Money, OfferState, OrderRestated, Phase, PlaceNoted, Price, Scope, Timestamp, TradeSide, TradingControl, CreditRelease, GridRefused,
+    AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded,
+    ContractOffered, ContractRestated, CreditRelease, DelegationRevoked, Energy, Event,
+    GridLimitSet, GridRefused, MassCancelled, MeterDelegated, Money, OfferState, OrderRestated,
+    Phase, PlaceNoted, Price, Scope, Timestamp, TradeSide, TradingControl,
 };
 
 /// One line for an event of a command of this time.

@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     exit::Failure,
     output,
+    pull::PullRow,
     questions::{DocumentRow, MissingRow},
 };
 
@@ -68,6 +69,9 @@ pub enum Command {
         /// The readings that verification waits for
         #[arg(long)]
         missing: bool,
+        /// When and how the exchange last asked the party for readings, with what result
+        #[arg(long, conflicts_with = "missing")]
+        pulls: bool,
         /// Only documents with a larger number
         #[arg(long, default_value_t = 0)]
         after: u64,
@@ -117,10 +121,13 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             }
             push(access, &documents, output.output)
         }
-        Command::Status { access, missing, after, wait, output } => {
+        Command::Status { access, missing, pulls, after, wait, output } => {
             let query = SinceQuery { after: *after, wait_seconds: *wait, ..SinceQuery::default() };
             if *missing {
                 let rows: Vec<MissingRow> = access.since(RequestKind::MissingReadings, query)?;
+                output::print_rows(&rows, output.output)
+            } else if *pulls {
+                let rows: Vec<PullRow> = access.since(RequestKind::Pulls, query)?;
                 output::print_rows(&rows, output.output)
             } else {
                 let rows: Vec<DocumentRow> = access.since(RequestKind::Documents, query)?;

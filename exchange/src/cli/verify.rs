@@ -98,7 +98,11 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let status: Status = access.since(RequestKind::VerifyStatus, SinceQuery::default())?;
             if output.output == Format::Human {
                 output::print_rows(&status.markets, Format::Human)?;
-                return output::print_rows(&status.cycles, Format::Human);
+                output::print_rows(&status.cycles, Format::Human)?;
+                if status.pulls.is_empty() {
+                    return Ok(());
+                }
+                return output::print_rows(&status.pulls, Format::Human);
             }
             let markets = status.markets.into_iter().map(Line::of_market);
             let lines: Vec<_> =

@@ -178,7 +178,7 @@ pub fn parse(kind: DocumentKind, body: &[u8]) -> Result<Document, DocumentReject
     match kind {
         DocumentKind::Unknown => Err(DocumentReject::Malformed),
         DocumentKind::MeterReadings => {
-            let text = serde_json::from_slice(body).map_err(|_| DocumentReject::Malformed)?;
+            let text = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
             meter_file(text).map(Document::MeterReadings)
         }
         DocumentKind::Curtailment => {
@@ -287,6 +287,28 @@ fn meter_file(text: MeterFileText) -> Result<MeterFile, DocumentReject> {
     })
 }
 
+/// Why readings cannot be read. A register in another unit (`injected_kwh`, `withdrawn_w`, or a `unit`)
+/// has a reason of its own: it is what their sender has to look for.
+fn unreadable(body: &[u8]) -> DocumentReject {
+    let is_register = |key: &str| {
+        let unit = key.strip_prefix("injected").or_else(|| key.strip_prefix("withdrawn"));
+        key == "unit" || unit.is_some_and(|unit| unit != "_wh")
+    };
+    let has_other_unit = |interval: &serde_json::Value| {
+        let readings = interval.get("readings").and_then(serde_json::Value::as_array);
+        let objects = readings.into_iter().flatten().filter_map(serde_json::Value::as_object);
+        objects.flat_map(serde_json::Map::keys).any(|key| is_register(key))
+    };
+    let Ok(file) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return DocumentReject::Malformed;
+    };
+    let intervals = file.get("intervals").and_then(serde_json::Value::as_array);
+    let is_other = file.get("unit").is_some()
+        || has_other_unit(&file)
+        || intervals.into_iter().flatten().any(has_other_unit);
+    if is_other { DocumentReject::WrongUnit } else { DocumentReject::Malformed }
+}
+
 fn reading(text: &ReadingText) -> Result<Reading, DocumentReject> {
     let metered =
         Metered { injected: energy(text.injected_wh)?, withdrawn: energy(text.withdrawn_wh)? };
@@ -372,6 +394,14 @@ mod tests {
         assert_eq!(refused(fraction), Why::Malformed);
         let key_twice = r#"{"meter":1,"meter":1,"injected_wh":1,"withdrawn_wh":0}"#;
         assert_eq!(refused(key_twice), Why::Malformed);
+        let kilo = r#"{"meter":1,"injected_kwh":0.1,"withdrawn_kwh":0}"#;
+        assert_eq!(refused(kilo), Why::WrongUnit);
+        let watts = r#"{"meter":1,"injected_wh":1,"withdrawn_wh":0,"withdrawn_w":4}"#;
+        assert_eq!(refused(watts), Why::WrongUnit);
+        let named = r#"{"meter":1,"injected_wh":1,"withdrawn_wh":0,"unit":"Wh"}"#;
+        assert_eq!(refused(named), Why::WrongUnit);
+        let other_key = r#"{"meter":1,"injected_wh":1,"withdrawn_wh":0,"import":4}"#;
+        assert_eq!(refused(other_key), Why::Malformed);
         let huge = r#"{"meter":1,"injected_wh":10000000001,"withdrawn_wh":0}"#;
         assert_eq!(refused(huge), Why::OutOfRange);
         let fine = r#"{"meter":1,"injected_wh":1,"withdrawn_wh":0}"#;

@@ -1,6 +1,6 @@
 //! What verification still waits for, from whom, and what it did: cycles and documents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
 use types::{DeliverySlot, Digest, MarketId, MeterId, Party, Role, Timestamp};
@@ -22,6 +22,8 @@ pub struct MissingReadings {
     pub server: Party,
     /// When.
     pub slot: DeliverySlot,
+    /// Whose contracts need it; of several markets the first.
+    pub market: MarketId,
     /// Of which meter.
     pub meter: MeterId,
     /// There are readings, but an estimate among them.
@@ -116,68 +118,105 @@ impl Pipeline {
         of: Option<Party>,
         now: Timestamp,
     ) -> Result<Vec<MissingReadings>, SettlementError> {
+        let mut missing = Vec::new();
+        self.each_missing(now, |line| {
+            if missing.len() < LINES_MAX && of.is_none_or(|party| party == line.server) {
+                missing.push(line);
+            }
+            missing.len() < LINES_MAX
+        })?;
+        Ok(missing)
+    }
+
+    /// [`Pipeline::missing_readings`] of each of some parties, in one pass: whoever misses much leaves
+    /// room for the others. Who misses nothing is not in it.
+    ///
+    /// # Errors
+    /// When the database refuses or a row cannot be.
+    pub fn missing_of_each(
+        &self,
+        parties: &BTreeSet<Party>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Party, Vec<MissingReadings>>, SettlementError> {
+        let mut missing: BTreeMap<Party, Vec<MissingReadings>> = BTreeMap::new();
+        let mut full = 0_usize;
+        self.each_missing(now, |line| {
+            if parties.contains(&line.server) {
+                let own = missing.entry(line.server).or_default();
+                if own.len() < LINES_MAX {
+                    own.push(line);
+                    full = full.saturating_add(usize::from(own.len() == LINES_MAX));
+                }
+            }
+            full < parties.len()
+        })?;
+        Ok(missing)
+    }
+
+    /// Goes through missing readings, by slot and meter, until `goes_on` says no.
+    fn each_missing(
+        &self,
+        now: Timestamp,
+        mut goes_on: impl FnMut(MissingReadings) -> bool,
+    ) -> Result<(), SettlementError> {
         const DOING: &str = "look for contracts without readings";
         let mut select = self
             .connection()
             .prepare_cached(
-                "SELECT start_minute, minutes, buyer, seller FROM contracts
+                "SELECT start_minute, minutes, buyer, seller, market FROM contracts
                  WHERE (state = 0 OR provisional = 1) AND start_minute + minutes <= ?1
-                 ORDER BY start_minute, minutes",
+                 ORDER BY start_minute, minutes, market",
             )
             .doing(DOING)?;
         let mut found = select.query([minute_of(now)]).doing(DOING)?;
-        let mut missing = Vec::new();
         let mut slot: Option<DeliverySlot> = None;
-        let mut meters: BTreeSet<MeterId> = BTreeSet::new();
+        let mut meters: BTreeMap<MeterId, MarketId> = BTreeMap::new();
         while let Some(row) = found.next().doing(DOING)? {
             let (start, minutes) = (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
             let next = DeliverySlot::new(start, minutes)
                 .map_err(|error| SettlementError::Damaged(error.to_string()))?;
             if let Some(slot) = slot
                 && slot != next
+                && !self.missing_in(slot, &std::mem::take(&mut meters), &mut goes_on)?
             {
-                self.missing_in(slot, &std::mem::take(&mut meters), of, &mut missing)?;
-                if missing.len() >= LINES_MAX {
-                    missing.truncate(LINES_MAX);
-                    return Ok(missing);
-                }
+                return Ok(());
             }
             slot = Some(next);
+            let market = MarketId::new(row.get(4).doing(DOING)?);
             for column in [2, 3] {
-                meters.insert(MeterId::new(row.get(column).doing(DOING)?));
+                meters.entry(MeterId::new(row.get(column).doing(DOING)?)).or_insert(market);
             }
         }
         if let Some(slot) = slot {
-            self.missing_in(slot, &meters, of, &mut missing)?;
+            self.missing_in(slot, &meters, &mut goes_on)?;
         }
-        missing.truncate(LINES_MAX);
-        Ok(missing)
+        Ok(())
     }
 
+    /// The missing readings of some meters in one slot; whether to go on.
     fn missing_in(
         &self,
         slot: DeliverySlot,
-        meters: &BTreeSet<MeterId>,
-        of: Option<Party>,
-        missing: &mut Vec<MissingReadings>,
-    ) -> Result<(), SettlementError> {
-        let meters: Vec<MeterId> = meters.iter().copied().collect();
-        let blocks = intake::blocks(self.connection(), slot, &meters)?;
-        for meter in meters {
+        meters: &BTreeMap<MeterId, MarketId>,
+        goes_on: &mut impl FnMut(MissingReadings) -> bool,
+    ) -> Result<bool, SettlementError> {
+        let numbers: Vec<MeterId> = meters.keys().copied().collect();
+        let blocks = intake::blocks(self.connection(), slot, &numbers)?;
+        for (&meter, &market) in meters {
             let from = blocks.partition_point(|(known, _)| *known < meter);
             let to = blocks.partition_point(|(known, _)| *known <= meter);
             let own = blocks.get(from..to).unwrap_or_default();
             let covered = metering::cover(slot, own.iter().map(|(_, block)| block));
             let Some(known) = self.registry().meter(meter) else { continue };
             let server = self.registry().server_at(known, slot.start_minute());
+            let is_estimated = covered.is_complete;
             if (!covered.is_complete || covered.is_estimated)
-                && of.is_none_or(|party| party == server)
+                && !goes_on(MissingReadings { server, slot, market, meter, is_estimated })
             {
-                let is_estimated = covered.is_complete;
-                missing.push(MissingReadings { server, slot, meter, is_estimated });
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The documents after a number that a party signed, or all.

@@ -2,8 +2,10 @@
 
 use types::{Party, Role};
 
-use super::fixture::{Desk, Feed, curtailment, file, file_body, key, later};
-use crate::{DocumentKind, DocumentReject, State, seal};
+use super::fixture::{Desk, Feed, curtailment, file, file_body, key, later, slot};
+use crate::{
+    DocumentKind, DocumentReject, FileHead, State, metering::formats::Format, seal, seal_file,
+};
 
 fn desk() -> (Desk, types::TradeId) {
     let mut feed = Feed::new();
@@ -47,6 +49,67 @@ fn only_the_serving_retailer_and_utility_may_speak() {
     market["minutes"] = 120.into();
     let long = seal(retailer(1), &key(Role::Retailer, 1), market.to_string().as_bytes());
     assert_eq!(desk.refused(&long), DocumentReject::Misaligned);
+}
+
+/// What no meter can have moved, or nobody can know yet: nothing moves, and none of it is kept.
+#[test]
+fn readings_that_cannot_be_are_refused_with_their_reason() {
+    use DocumentReject as Why;
+    let (mut desk, _) = desk();
+    let retailer = Party { role: Role::Retailer, number: 1 };
+    let before = desk.dump();
+    let body = String::from_utf8(file_body(1, 0, &[(1, 5_000, 0)])).unwrap();
+    let start = slot(0).start().to_string();
+    let with = |from: &str, to: &str| {
+        let changed = body.replace(from, to);
+        assert_ne!(changed, body, "{from}");
+        seal(retailer, &key(Role::Retailer, 1), changed.as_bytes())
+    };
+    for (from, to, reason) in [
+        // 10 kW: 10 kWh in an hour, and twice that is plausible.
+        ("5000", "20001", Why::Implausible),
+        ("5000", "-1", Why::NegativeOrMissing),
+        ("5000", "null", Why::NegativeOrMissing),
+        ("injected_wh", "injected_kwh", Why::WrongUnit),
+        ("withdrawn_wh", "withdrawn_w", Why::WrongUnit),
+        (&start, "2099-01-01T00:00:00Z", Why::Future),
+        (&start, &start.replace(":00Z", ":01Z"), Why::Misaligned),
+        (&start, &start.replace("00:00Z", "07:00Z"), Why::Misaligned),
+        (&start, "yesterday", Why::Malformed),
+        ("\"revision\":1", "\"revision\":0", Why::Malformed),
+        ("meter_readings", "meter_reading", Why::Malformed),
+    ] {
+        assert_eq!(desk.refused(&with(from, to)), reason, "{from} → {to}");
+    }
+    let line = seal_file(
+        retailer,
+        &key(Role::Retailer, 1),
+        FileHead { format: Format::Nem12, revision: 1 },
+        format!("100,{}", "9".repeat(2 << 20)).as_bytes(),
+    );
+    assert_eq!(desk.refused(&line), Why::TooLarge, "a line without end");
+    assert_eq!(desk.dump(), before);
+    desk.taken(&with("5000", "20000"));
+}
+
+#[test]
+fn what_is_missing_is_told_by_who_has_to_send_it() {
+    let (mut desk, _) = desk();
+    let retailer = |number| Party { role: Role::Retailer, number };
+    let both = [retailer(1), retailer(2)].into();
+    let missing = desk.pipeline.missing_of_each(&both, later()).unwrap();
+    let lines = missing.iter().map(|(party, lines)| (party.number, lines[0].meter.get()));
+    assert_eq!(lines.collect::<Vec<_>>(), [(1, 1), (2, 7)]);
+    for party in both {
+        let own = desk.pipeline.missing_readings(Some(party), later()).unwrap();
+        assert_eq!(missing[&party], own);
+        let alone = desk.pipeline.missing_of_each(&[party].into(), later()).unwrap();
+        assert_eq!(alone.into_iter().collect::<Vec<_>>(), [(party, own)], "nobody else's");
+    }
+    desk.taken(&file(1, 0, &[(1, 5_000, 0)]));
+    let left = desk.pipeline.missing_of_each(&[retailer(1)].into(), later()).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(desk.pipeline.missing_of_each(&[].into(), later()).unwrap().is_empty());
 }
 
 #[test]
