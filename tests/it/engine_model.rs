@@ -16,8 +16,7 @@ use tests::model::{
     history::{History, limits},
 };
 use types::{
-    AmendmentTerms, CancelReason, Command, Event, FIRST_VERSION, ListKind, NewOrder, OrderId,
-    OrderKind, Phase, PriceRule, RejectReason, Request, Sequenced, SlotKey, Trade,
+        AmendmentTerms, CancelReason, Command, Event, FIRST_VERSION, ListKind, NewOrder, OrderId, OrderKind, Phase, PriceRule, RejectReason, Request, Sequenced, SlotKey, Trade, GridLimitSet,
 };
 
 const SEED: u64 = 20_260_401;
@@ -242,9 +241,7 @@ impl Coverage {
             Event::DelegationRevoked(_) => "revoked".to_owned(),
             Event::PlaceNoted(noted) if noted.cancelled > 0 => "orders go with a place".to_owned(),
             Event::PlaceNoted(_) => "place noted".to_owned(),
-            Event::GridLimitSet(set) if set.cancelled > 0 => "orders go for a limit".to_owned(),
-            Event::GridLimitSet(set) if set.above().wh() > 0 => "trades above a limit".to_owned(),
-            Event::GridLimitSet(_) => "limit set".to_owned(),
+            Event::GridLimitSet(set) => limit_set(set),
             Event::GridRefused(refused) => reject(refused.reason),
             Event::CommandRejected(rejected) => reject(rejected.reason),
         };
@@ -324,6 +321,14 @@ fn cancel(reason: CancelReason) -> String {
 
 fn request(request: Request) -> String {
     format!("refused to {request:?}")
+}
+
+fn limit_set(set: &GridLimitSet) -> String {
+    match (set.cancelled, set.above().wh()) {
+        (0, 0) => "limit set".to_owned(),
+        (0, _) => "trades above a limit".to_owned(),
+        _ => "orders go for a limit".to_owned(),
+    }
 }
 
 fn reject(reason: RejectReason) -> String {

@@ -132,13 +132,10 @@ impl Options {
     }
 }
 
-/// Takes what an event tells of the order.
-fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestamp, event: &Event) {
-    if let Event::OrderAccepted(accepted) = event
-        && options.wants(accepted)
-    {
-        *story = Some(Story {
-            accepted: *accepted,
+impl Story {
+    const fn begun(accepted: OrderAccepted, time: Timestamp, seq: Seq) -> Self {
+        Self {
+            accepted,
             accepted_at: time,
             limit: accepted.limit,
             leaves: accepted.quantity,
@@ -147,7 +144,16 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
             reason: "",
             changed_at: time,
             seq,
-        });
+        }
+    }
+}
+
+/// Takes what an event tells of the order.
+fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestamp, event: &Event) {
+    if let Event::OrderAccepted(accepted) = event
+        && options.wants(accepted)
+    {
+        *story = Some(Story::begun(*accepted, time, seq));
         return;
     }
     let Some(story) = story else { return };
