@@ -30,6 +30,7 @@ pub mod metering;
 pub mod outcome;
 pub mod pipeline;
 pub mod policy;
+pub mod rails;
 pub mod registry;
 pub mod rehearse;
 pub mod store;

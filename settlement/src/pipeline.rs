@@ -16,8 +16,12 @@ mod deposits;
 mod enforcing;
 mod grid;
 mod ingesting;
+mod instructing;
 mod missing;
 mod paying;
+mod paying_out;
+mod rail_events;
+mod reconciling;
 mod verification;
 
 use std::{
@@ -36,9 +40,11 @@ pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
+pub use instructing::{Errand, Pace, Task};
 pub use grid::{Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLine};
 pub use missing::{CycleLine, DocumentLine, MarketStatus, MissingReadings};
 pub use paying::PaymentOutcome;
+pub use reconciling::{Break, BreakKind, Reconciliation};
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 
 use crate::{
