@@ -40,10 +40,11 @@ pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
-pub use instructing::{Errand, Pace, Task};
 pub use grid::{Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLine};
+pub use instructing::{Errand, Pace, Task};
 pub use missing::{CycleLine, DocumentLine, MarketStatus, MissingReadings};
 pub use paying::PaymentOutcome;
+pub use paying_out::PayOutSummary;
 pub use reconciling::{Break, BreakKind, Reconciliation};
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 

@@ -208,7 +208,8 @@ impl Work<'_> {
             // A rail cannot change a block. One that is too large is captured in part.
             Cover::ByRail if energy.is_zero() && held > 0 => {
                 let block = debts::block(self.connection, agreement.id)?;
-                let to = blocking::source(block.is_some_and(|b| b.is_deposited), payer, self.policy);
+                let to =
+                    blocking::source(block.is_some_and(|b| b.is_deposited), payer, self.policy);
                 let leg = Leg::new(LegKind::BlockRelease, of(AccountKind::Escrow), to, held);
                 self.post_once(agreement.id, &[leg])?;
                 self.set_hold(agreement.id, 0, 0)

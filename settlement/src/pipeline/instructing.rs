@@ -118,11 +118,8 @@ impl Pipeline {
             let Some(mut found) = rails::instruction(work.connection, id)? else { return Ok(()) };
             let is_accepted = *answer == Answer::Accepted;
             if found.state.is_open() {
-                found.next = if is_accepted {
-                    pace.query(now)
-                } else {
-                    pace.retry(now, found.attempts, id)
-                };
+                found.next =
+                    if is_accepted { pace.query(now) } else { pace.retry(now, found.attempts, id) };
             }
             let next = found.state.answered(answer);
             found.state = next.unwrap_or(found.state);
@@ -436,7 +433,7 @@ impl Work<'_> {
     }
 
     /// What a clearing house still misses of a contract's hold.
-    fn uncovered(&self, contract: TradeId) -> Result<i64, SettlementError> {
+    pub(super) fn uncovered(&self, contract: TradeId) -> Result<i64, SettlementError> {
         self.connection
             .prepare_cached("SELECT uncovered FROM contracts WHERE trade = ?1 AND state = 0")
             .and_then(|mut select| {

@@ -5,7 +5,7 @@ use types::{MeterId, Money, Timestamp};
 
 use super::{
     BlockOutcome, BlockRequest, DepositOutcome, PaymentOutcome, Pipeline, Work,
-    agreement::Agreement, minute_of,
+    agreement::Agreement, collecting, minute_of,
 };
 use crate::{
     books::{
@@ -13,16 +13,14 @@ use crate::{
         posting::pay_out_number,
     },
     error::SettlementError,
-    mechanism::{Leg, LegKind},
+    mechanism::{Leg, LegKind, clearing_house},
     policy::Mechanism,
     rails::{
         Event, EventAnswer, Instruction, InstructionId, InstructionKind, InstructionState, News,
-        Outcome,
-        event::REFERENCE_MAX,
-        statement,
+        Outcome, event::REFERENCE_MAX, statement,
     },
     store::{
-        debts::{self, Blocked},
+        debts::{self, Blocked, Of},
         rails::{self, KeptEvent},
     },
 };
@@ -234,8 +232,7 @@ impl Work<'_> {
         let amount = done.amount.minor();
         if self.policy.mechanism == Mechanism::ClearingHouse {
             self.post_for(done, &Leg::new(LegKind::Deposit, Account::EXTERNAL, available, amount))?;
-            self.cover(payer)?;
-            return self.draw_for_debts(payer);
+            return self.use_called(agreement, payer, amount);
         }
         let used = self.pay_in(agreement, amount)?;
         let rest = amount.saturating_sub(used);
@@ -244,6 +241,27 @@ impl Work<'_> {
             self.ask_refund((agreement.id, payer), rest, now)?;
         }
         self.ask_payment(agreement.id, now)
+    }
+
+    /// Cash that was called for a contract covers that contract first, or pays its debts.
+    fn use_called(
+        &mut self,
+        agreement: &Agreement,
+        payer: MeterId,
+        amount: i64,
+    ) -> Result<(), SettlementError> {
+        let uncovered = self.uncovered(agreement.id)?;
+        let part = uncovered.min(amount);
+        if part > 0 {
+            self.post_once(agreement.id, &[clearing_house::hold(payer, part)])?;
+            let escrowed = agreement.escrowed.saturating_add(part);
+            self.set_hold(agreement.id, escrowed, uncovered.saturating_sub(part))?;
+        }
+        let open = debts::open(self.connection, Of::Contract(agreement.id))?;
+        let own: Vec<_> = open.into_iter().filter(collecting::is_for_energy).collect();
+        self.draw(payer, &own)?;
+        self.cover(payer)?;
+        self.draw_for_debts(payer)
     }
 
     /// Posts a leg under an instruction's own number, so that it can be posted only once.

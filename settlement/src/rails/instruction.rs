@@ -57,7 +57,8 @@ impl InstructionId {
     /// From its 16 digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_plain =
+            text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let number = u64::from_str_radix(text, 16).ok().filter(|_| is_plain)?;
         Some(Self(number.cast_signed()))
     }

@@ -77,7 +77,9 @@ impl Signer {
                 }
                 None => String::new(),
             },
-            Self::Ed25519(key) => format!("ed25519={}", STANDARD.encode(key.sign(&text).to_bytes())),
+            Self::Ed25519(key) => {
+                format!("ed25519={}", STANDARD.encode(key.sign(&text).to_bytes()))
+            }
         };
         Sealed { timestamp, number: number.to_owned(), body, signature }
     }

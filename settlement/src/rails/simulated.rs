@@ -144,8 +144,7 @@ impl SimulatedRail {
         let amount = Money::from_minor(sent.amount);
         let news = News::Of { instruction: id, outcome, amount };
         let event = Event { id: format!("{id}-{}", outcome.name()), at, news };
-        let blocked =
-            if kind == InstructionKind::Block && is_settled { sent.amount } else { 0 };
+        let blocked = if kind == InstructionKind::Block && is_settled { sent.amount } else { 0 };
         if blocked > 0 {
             self.ends.insert((until, id));
         }

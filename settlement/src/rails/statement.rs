@@ -214,7 +214,8 @@ impl Page {
         self.open("TxsSummry")?;
         for (name, sign) in [("TtlCdtNtries", 1), ("TtlDbtNtries", -1)] {
             let of = lines.iter().filter(|line| line.minor.signum() == sign);
-            let sum = of.clone().map(|line| line.minor.saturating_abs()).fold(0, i64::saturating_add);
+            let sum =
+                of.clone().map(|line| line.minor.saturating_abs()).fold(0, i64::saturating_add);
             self.open(name)?;
             self.text("NbOfNtries", &of.count().to_string())?;
             self.text("Sum", &bill::decimal(sum, self.currency))?;
@@ -290,15 +291,13 @@ struct Draft {
 impl Draft {
     fn minor(&self, currency: Currency) -> Result<i64, StatementError> {
         let minor = bill::minor(&self.amount, currency).filter(|minor| *minor >= 0);
-        let minor = minor.ok_or_else(|| StatementError::Xml(format!("amount `{}`", self.amount)))?;
+        let minor =
+            minor.ok_or_else(|| StatementError::Xml(format!("amount `{}`", self.amount)))?;
         Ok(if self.is_debit { minor.saturating_neg() } else { minor })
     }
 }
 
-fn read_xml(
-    text: &str,
-    currency: Currency,
-) -> Result<(i64, Vec<StatementLine>), StatementError> {
+fn read_xml(text: &str, currency: Currency) -> Result<(i64, Vec<StatementLine>), StatementError> {
     let unreadable = |error: &dyn core::fmt::Display| StatementError::Xml(error.to_string());
     let mut reader = Reader::from_str(text);
     reader.config_mut().trim_text(true);
@@ -412,14 +411,31 @@ mod tests {
         let order = |text: &str, names: &[&str]| {
             let mut from = 0;
             for name in names {
-                let found = text[from..].find(&format!("<{name}")).unwrap_or_else(|| panic!("{name}"));
+                let found =
+                    text[from..].find(&format!("<{name}")).unwrap_or_else(|| panic!("{name}"));
                 from += found + 1;
             }
         };
         order(
             &xml,
-            &["Document", "BkToCstmrStmt", "GrpHdr", "MsgId", "CreDtTm", "Stmt", "Id", "CreDtTm",
-              "FrToDt", "Acct", "Bal", "Bal", "TxsSummry", "TtlCdtNtries", "TtlDbtNtries", "Ntry"],
+            &[
+                "Document",
+                "BkToCstmrStmt",
+                "GrpHdr",
+                "MsgId",
+                "CreDtTm",
+                "Stmt",
+                "Id",
+                "CreDtTm",
+                "FrToDt",
+                "Acct",
+                "Bal",
+                "Bal",
+                "TxsSummry",
+                "TtlCdtNtries",
+                "TtlDbtNtries",
+                "Ntry",
+            ],
         );
         let (_, entry) = xml.split_once("<Ntry>").unwrap();
         order(

@@ -114,7 +114,11 @@ pub fn update(connection: &Connection, changed: &Instruction) -> Result<(), Sett
 ///
 /// # Errors
 /// When SQLite refuses.
-pub fn set_day(connection: &Connection, id: InstructionId, day: i64) -> Result<(), SettlementError> {
+pub fn set_day(
+    connection: &Connection,
+    id: InstructionId,
+    day: i64,
+) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET day = ?2 WHERE instruction = ?1")
         .and_then(|mut update| update.execute(params![id.number(), day]))
@@ -338,9 +342,7 @@ pub fn put_booking(
     day: i64,
 ) -> Result<(), SettlementError> {
     connection
-        .prepare_cached(
-            "INSERT INTO rail_bookings (transfer, reference, day) VALUES (?1, ?2, ?3)",
-        )
+        .prepare_cached("INSERT INTO rail_bookings (transfer, reference, day) VALUES (?1, ?2, ?3)")
         .and_then(|mut put| put.execute(params![transfer, reference, day]))
         .doing("write a booking")?;
     Ok(())

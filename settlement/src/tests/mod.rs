@@ -11,4 +11,5 @@ mod kills;
 mod laws;
 mod ledger;
 mod meter_files;
+mod rails;
 mod shards;
