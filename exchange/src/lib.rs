@@ -24,6 +24,7 @@ pub mod output;
 mod priority;
 pub mod progress;
 pub mod questions;
+pub mod rails;
 mod registrations;
 pub mod registry;
 pub mod reserve;

@@ -29,6 +29,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feed, market_data,
+    rails::{self, RailError},
     registry::{self, Registry},
     reserve::Reserve,
     resume, seeds,
@@ -118,6 +119,9 @@ pub enum NodeError {
     /// The settlement thread.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The payment rail.
+    #[error("the payment rail")]
+    Rail(#[from] RailError),
     /// A certificate or key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -217,6 +221,8 @@ pub struct Node {
     pub shards: Vec<Shard>,
     /// Room on the disk that orders may not take.
     pub reserve: Arc<Reserve>,
+    /// Where events of payment rails arrive, if one is used.
+    pub rail_address: Option<SocketAddr>,
     gateway: Gateway,
     worker: SettlementWorker,
     stop_cores: Arc<AtomicBool>,
@@ -288,13 +294,32 @@ impl Node {
             clock.clone(),
             connector,
             data_receiver,
-            stopped,
+            stopped.clone(),
         )?;
         let settlement = worker.handle.clone();
+        let rail_address = match &config.rails {
+            None => None,
+            Some(options) => {
+                let (handle, clock) = (settlement.clone(), clock.clone());
+                let currency = config.policy.currency;
+                let started = rails::start((layout, options), currency, handle, clock, stopped);
+                Some(started.await?)
+            }
+        };
         for shard in &shards {
             shard.opened().await?;
         }
-        Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
+        Ok(Self {
+            address,
+            settlement,
+            shards,
+            reserve,
+            rail_address,
+            gateway,
+            worker,
+            stop_cores,
+            stop_worker,
+        })
     }
 
     /// How long certificates of open connections and revocation lists are still valid.

@@ -43,9 +43,13 @@ enum Work {
         Option<MarketId>,
         oneshot::Sender<Result<VerificationSummary, SettlementError>>,
     ),
+    Rail(RailWork),
     Checkpoint(oneshot::Sender<Result<Checkpoint, SettlementError>>),
     Summary(oneshot::Sender<Result<Summary, SettlementError>>),
 }
+
+/// What the task of a payment rail does with the pipeline. It gives its own answer.
+type RailWork = Box<dyn FnOnce(&mut Pipeline, Timestamp) -> Result<(), SettlementError> + Send>;
 
 /// Asks the pipeline from any task.
 #[derive(Debug, Clone)]
@@ -181,6 +185,20 @@ impl Settlement {
         self.ask(Work::Checkpoint).await
     }
 
+    /// Does something with what is asked of payment rails and what they tell.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn rail<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Pipeline, Timestamp) -> Result<T, SettlementError> + Send + 'static,
+    ) -> Result<T, WorkerError> {
+        self.ask(|answer| {
+            Work::Rail(Box::new(move |pipeline, now| reply(answer, work(pipeline, now))))
+        })
+        .await
+    }
+
     /// Counts and balances.
     ///
     /// # Errors
@@ -238,6 +256,7 @@ fn run(
                 let verified = questions::verify(&mut pipeline, now, market);
                 reply(answer, verified)
             }
+            Work::Rail(work) => work(&mut pipeline, clock.now()),
             Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
             Work::Summary(answer) => reply(answer, pipeline.summary()),
         };

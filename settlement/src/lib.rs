@@ -51,9 +51,9 @@ pub use outcome::State;
 pub use pipeline::{
     AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Break,
     BreakKind, Captured, CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, Errand,
-    LeafProof, MarketStatus, MissingReadings, Notice, NoticeKind, Pace, PayOutSummary,
-    PaymentOutcome, Pipeline, Reconciliation, ScheduleAnswer, ScheduleFilter, ScheduleLine,
-    Settings, Summary, Task, TransferLine, VerificationSummary,
+    ExplainedLeg, Explanation, LeafProof, MarketStatus, MissingReadings, Notice, NoticeKind, Pace,
+    PayOutSummary, PaymentOutcome, Pipeline, Reconciliation, ScheduleAnswer, ScheduleFilter,
+    ScheduleLine, Settings, Summary, Task, TransferLine, VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};

@@ -167,6 +167,7 @@ impl Work<'_> {
                     let expires = kept.expires.min(last);
                     debts::put_block(self.connection, contract, Blocked { expires, ..kept })?;
                 }
+                rails::set_lapsed(self.connection, block.id, last)?;
                 Ok(EventAnswer::Taken)
             }
             InstructionState::Declined | InstructionState::Expired | InstructionState::Dropped => {

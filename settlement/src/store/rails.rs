@@ -441,14 +441,18 @@ pub fn totals(
     .collect()
 }
 
-/// Releases that the rail did not carry out, with what is still blocked.
+/// Releases that the rail did not carry out, with what is still blocked: until the rail says that the
+/// block's time is over.
 ///
 /// # Errors
 /// When SQLite refuses.
 pub fn releases_declined(
     connection: &Connection,
 ) -> Result<Vec<(InstructionId, i64)>, SettlementError> {
-    let filter = "kind = 3 AND state = 6 ORDER BY instruction";
+    let filter = "kind = 3 AND state = 6 AND NOT EXISTS (
+        SELECT 1 FROM rail_instructions b
+        WHERE b.instruction = rail_instructions.block AND b.lapsed IS NOT NULL
+    ) ORDER BY instruction";
     let found = list(connection, filter, [])?;
     Ok(found.into_iter().map(|one| (one.id, one.amount.minor())).collect())
 }

@@ -213,7 +213,9 @@ fn check_reconciled(world: &World) {
     for day in first..first + 12 {
         let statement = world.rail.statement_of(day);
         let found = world.pipeline.reconcile(&statement).unwrap();
-        assert_eq!(found.breaks, [], "day {day}");
+        // What a rail does not give free is no difference of money, and stays one until it expires.
+        let is_other = |one: &&crate::Break| one.kind != crate::BreakKind::StillBlocked;
+        assert_eq!(found.breaks.iter().find(is_other), None, "day {day}");
         assert_eq!(world.pipeline.rail_statement(day).unwrap(), statement);
         moved += found.agreed;
     }
