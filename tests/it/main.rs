@@ -28,6 +28,7 @@ mod order_kinds;
 mod order_refusals;
 mod order_states;
 mod python;
+mod rails;
 mod replay;
 mod replay_network;
 mod secrets;

@@ -11,6 +11,7 @@ use settlement::rails::{
     Instruction, InstructionId, InstructionState, Signer, bill, simulated::Chances,
 };
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
@@ -256,14 +257,17 @@ fn simulate(options: &SimulateOptions) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
         let (stop, stopped) = watch::channel(false);
-        let bound = |address| tracing::info!("the simulated rail is called on http://{address}");
-        let mut running = Box::pin(simulator::run(listen, simulation, bound, stopped));
+        let listener = TcpListener::bind(listen).await.map_err(Failure::runtime)?;
+        let address = listener.local_addr().map_err(Failure::runtime)?;
+        tracing::info!("the simulated rail is called on http://{address}");
+        let mut running = Box::pin(simulator::run(listener, simulation, stopped));
         tokio::select! {
-            ended = &mut running => return ended.map_err(Failure::runtime),
+            () = &mut running => return Ok(()),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         stop.send_replace(true);
-        running.await.map_err(Failure::runtime)
+        running.await;
+        Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! `gridcross rail simulate`: a payment rail that misbehaves on purpose, as a process of its own.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -79,29 +79,18 @@ impl Counter {
     }
 }
 
-/// Binds, and runs until told to stop. `bound` is given the address.
-///
-/// # Errors
-/// When the address is taken.
-pub async fn run(
-    listen: SocketAddr,
-    simulation: Simulation,
-    bound: impl FnOnce(SocketAddr),
-    stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+/// Runs until told to stop.
+pub async fn run(listener: TcpListener, simulation: Simulation, stop: watch::Receiver<bool>) {
     let Simulation { chances, currency, hold_days, secret, events, exchange, clock, ahead_s } =
         simulation;
     let rail = SimulatedRail::new(chances, currency, hold_days);
     let desk = Arc::new(SimulatedDesk::new(rail, events));
     let requests = Arc::new(Signer::Hmac(secret));
     let counter = Counter { desk, requests, currency, clock, ahead_s };
-    let listener = TcpListener::bind(listen).await?;
-    bound(listener.local_addr()?);
     if let Some(exchange) = exchange {
         tokio::spawn(tell(counter.clone(), exchange, stop.clone()));
     }
     http::serve(listener, None, router(counter), stop).await;
-    Ok(())
 }
 
 fn router(counter: Counter) -> Router {
