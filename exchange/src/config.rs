@@ -279,8 +279,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let credit = controls::credit(&file.credit, &markets)
         .map_err(|(index, key, message)| value(&format!("credit[{index}].{key}"), message))?;
     let policy = policy(&file.settlement).map_err(|message| value("settlement.policy", message))?;
-    let rails = rails::check(file.rails.as_ref(), &policy)
-        .map_err(|(key, message)| value(&format!("rails{key}"), message))?;
     Ok(Config {
         shards,
         listen: file.exchange.listen,
@@ -299,8 +297,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         markets,
         controls,
         credit,
+        rails: rails::check(path, file.rails.as_ref(), &policy)?,
         policy,
-        rails,
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
         verify_market_minutes,

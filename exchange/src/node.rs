@@ -14,8 +14,8 @@ use std::{
 
 use engine::Engine;
 use gateway::{
-    ClientVerifier, Directory, Gateway, GatewayError, GatewayOptions, Identity, IdentityError,
-    Incoming, Validity, authority, client::Connector, identity, quic, tls::TlsError,
+    ClientVerifier, DataRequest, Directory, Gateway, GatewayError, GatewayOptions, Identity,
+    IdentityError, Incoming, Validity, authority, client::Connector, identity, quic, tls::TlsError,
 };
 use journal::JournalError;
 use settlement::{Pipeline, Settings, SettlementError};
@@ -221,8 +221,6 @@ pub struct Node {
     pub shards: Vec<Shard>,
     /// Room on the disk that orders may not take.
     pub reserve: Arc<Reserve>,
-    /// Where events of payment rails arrive, if one is used.
-    pub rail_address: Option<SocketAddr>,
     gateway: Gateway,
     worker: SettlementWorker,
     stop_cores: Arc<AtomicBool>,
@@ -288,38 +286,13 @@ impl Node {
         tokio::spawn(market_data::serve(markets, market_receiver));
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
-        let worker = SettlementWorker::start(
-            pipeline,
-            captured_sender,
-            clock.clone(),
-            connector,
-            data_receiver,
-            stopped.clone(),
-        )?;
+        let ways = (connector, data_receiver);
+        let worker = start_settlement(&options, pipeline, captured_sender, ways, stopped).await?;
         let settlement = worker.handle.clone();
-        let rail_address = match &config.rails {
-            None => None,
-            Some(options) => {
-                let (handle, clock) = (settlement.clone(), clock.clone());
-                let currency = config.policy.currency;
-                let started = rails::start((layout, options), currency, handle, clock, stopped);
-                Some(started.await?)
-            }
-        };
         for shard in &shards {
             shard.opened().await?;
         }
-        Ok(Self {
-            address,
-            settlement,
-            shards,
-            reserve,
-            rail_address,
-            gateway,
-            worker,
-            stop_cores,
-            stop_worker,
-        })
+        Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
     }
 
     /// How long certificates of open connections and revocation lists are still valid.
@@ -332,6 +305,12 @@ impl Node {
     #[must_use]
     pub fn https_address(&self) -> Option<SocketAddr> {
         self.gateway.https_address()
+    }
+
+    /// Where events of payment rails arrive, if one is used.
+    #[must_use]
+    pub const fn rail_address(&self) -> Option<SocketAddr> {
+        self.worker.rail_address
     }
 
     /// Waits until every shard has done what was due at an instant.
@@ -415,6 +394,25 @@ impl Node {
         captured?;
         failed.map_or(Ok(engines), Err)
     }
+}
+
+/// The settlement pipeline with what feeds it, and its payment rail.
+async fn start_settlement(
+    options: &NodeOptions<'_>,
+    pipeline: Pipeline,
+    captured: watch::Sender<Captures>,
+    (feed, data): (Connector, mpsc::Receiver<DataRequest>),
+    stopped: watch::Receiver<bool>,
+) -> Result<SettlementWorker, NodeError> {
+    let NodeOptions { layout, config, clock, .. } = options;
+    let (stop, clock) = (stopped.clone(), clock.clone());
+    let mut worker = SettlementWorker::start(pipeline, captured, clock.clone(), feed, data, stop)?;
+    if let Some(rail) = &config.rails {
+        let (handle, currency) = (worker.handle.clone(), config.policy.currency);
+        let started = rails::start((layout, rail), currency, handle, clock, stopped).await?;
+        worker.rail_address = Some(started);
+    }
+    Ok(worker)
 }
 
 /// How settlement reaches its own exchange.

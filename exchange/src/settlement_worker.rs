@@ -1,6 +1,6 @@
 //! The settlement pipeline in its own thread, fed by the trade feed over QUIC like any subscriber.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, thread, time::Duration};
 
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use gateway::{
@@ -80,6 +80,8 @@ pub enum WorkerError {
 pub struct SettlementWorker {
     /// The way to it.
     pub handle: Settlement,
+    /// Where events of payment rails arrive, if one is used.
+    pub rail_address: Option<SocketAddr>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -114,7 +116,7 @@ impl SettlementWorker {
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
         }
         tokio::spawn(forward_data(data, work, told, stop));
-        Ok(Self { handle, thread })
+        Ok(Self { handle, rail_address: None, thread })
     }
 
     /// Whether the thread still runs.

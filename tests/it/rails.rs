@@ -96,7 +96,7 @@ impl Drop for Rail {
 
 /// Where a venue is told events.
 fn events_of(venue: &Venue) -> Endpoint {
-    let port = venue.node.rail_address.unwrap().port();
+    let port = venue.node.rail_address().unwrap().port();
     let authority = identity::load_certificates(&venue.layout.keys().join("ca.crt")).unwrap();
     Endpoint::parse(&format!("https://localhost:{port}"), Some(&authority)).unwrap()
 }
@@ -235,6 +235,13 @@ fn commands(venue: &Venue) {
     let legs = json(program(venue, &["settle", "explain", "1", "--output", "json"]));
     let energy = legs.as_array().unwrap().iter().find(|leg| leg["leg"] == "energy_owed").unwrap();
     assert!(energy["inputs"].as_str().unwrap().contains("Wh settled at 0.1"), "{energy}");
+    // What was told before has the same answer.
+    let events = format!("https://localhost:{}", venue.node.rail_address().unwrap().port());
+    let number = bills[0]["instruction"].as_str().unwrap();
+    let words = ["rail", "replay", "--instruction", number, "--exchange", &events];
+    let told = program(venue, &[&words[..], &["--output", "csv"]].concat());
+    // The program's clock is not the venue's, the rail's is.
+    assert!(told.stdout.ends_with(",taken\n"), "{told:?}");
     assert_eq!(program(venue, &["settle", "explain", "999"]).code, Some(1));
     let status = program(venue, &["settle", "status", "--output", "csv"]);
     assert!(status.stdout.contains("instructions,bill,settled,10,19,"), "{status:?}");

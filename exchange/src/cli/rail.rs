@@ -1,14 +1,19 @@
 //! `gridcross rail`: instructions to payment rails, the account at the rail, and a rail to try out.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand, ValueEnum};
 use gateway::identity;
+use hyper::Method;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde::Serialize;
 use settlement::rails::{
-    Instruction, InstructionId, InstructionState, Signer, bill, simulated::Chances,
+    Answer, Instruction, InstructionId, InstructionState, PaymentRail as _, Signer, bill,
+    message::MESSAGE_BYTES_MAX, simulated::Chances,
 };
 use tokio::{
     net::TcpListener,
@@ -20,7 +25,7 @@ use types::{Currency, TradeId};
 use super::{OutputOptions, accounts, connect::block_on, reconcile::day};
 use crate::{
     clock::Clock,
-    exit::Failure,
+    exit::{Failure, Kind},
     output,
     rails::{
         self,
@@ -61,6 +66,21 @@ pub enum Command {
         /// The form
         #[arg(long, value_enum, default_value = "csv")]
         format: Form,
+    },
+    /// Ask the rail about instructions, and tell the running exchange what it says, event by event
+    Replay {
+        /// The directory of the exchange
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// Only this instruction [default: every open one]
+        #[arg(long, value_parser = instruction)]
+        instruction: Option<InstructionId>,
+        /// Where the exchange takes events [default: https://localhost and the port of `rails.listen`]
+        #[arg(long)]
+        exchange: Option<String>,
+        /// How it is printed
+        #[command(flatten)]
+        output: OutputOptions,
     },
     /// A rail that misbehaves on purpose, in a process of its own
     Simulate(Box<SimulateOptions>),
@@ -199,8 +219,74 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 }
             }
         }
+        Command::Replay { data_dir, instruction, exchange, output } => {
+            replay(data_dir, *instruction, exchange.as_deref(), output.output)
+        }
         Command::Simulate(options) => simulate(options),
     }
+}
+
+/// What became of an event that was told again.
+#[derive(Debug, Serialize)]
+struct ReplayLine {
+    instruction: String,
+    event: String,
+    answer: String,
+}
+
+fn replay(
+    data_dir: &Path,
+    instruction: Option<InstructionId>,
+    exchange: Option<&str>,
+    format: output::Format,
+) -> Result<(), Failure> {
+    let (layout, config, pipeline) = accounts::open(data_dir)?;
+    let Some(options) = &config.rails else {
+        return Err(Failure::usage("there is no `[rails]` in the configuration"));
+    };
+    let ids = match instruction {
+        Some(id) => vec![id],
+        None => {
+            let open = InstructionState::Unknown;
+            let found = pages(|after| pipeline.rail_instructions(after, open, PAGE));
+            found.map_err(Failure::runtime)?.iter().map(|one| one.id).collect()
+        }
+    };
+    let currency = config.policy.currency;
+    let rail = rails::rail(&layout, options, Clock::System, currency).map_err(Failure::config)?;
+    let authority = identity::load_certificates(&layout.keys().join("ca.crt"));
+    let authority = authority.map_err(Failure::config)?;
+    let own = format!("https://localhost:{}", options.listen.port());
+    let exchange = Endpoint::parse(exchange.unwrap_or(&own), Some(&authority));
+    let exchange = exchange.map_err(Failure::config)?;
+    let limits = (MESSAGE_BYTES_MAX, options.deadline);
+    let lines = block_on(async {
+        let mut lines = Vec::new();
+        for id in ids {
+            let (answer, events) = rail.query(id).await;
+            if answer == Answer::Unknown {
+                return Err(Failure::unreachable(format!("the rail does not answer about {id}")));
+            }
+            for sealed in events {
+                let told = exchange.call((Method::POST, rails::EVENTS), &sealed, limits).await;
+                let (_, body) = told.map_err(|error| Failure::new(Kind::Unreachable, &error))?;
+                let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                let answer = said.get("answer").and_then(serde_json::Value::as_str);
+                lines.push(ReplayLine {
+                    instruction: id.to_string(),
+                    event: sealed.number,
+                    answer: answer.unwrap_or("unreadable").to_owned(),
+                });
+            }
+        }
+        Ok(lines)
+    })?;
+    output::print_rows(&lines, format)
+}
+
+/// An instruction's number on the command line.
+fn instruction(text: &str) -> Result<InstructionId, String> {
+    InstructionId::parse(text).ok_or_else(|| "a number has 16 hexadecimal digits".to_owned())
 }
 
 /// All pages, one behind the other.

@@ -1,13 +1,17 @@
 //! The payment rail: the table `[rails]`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use settlement::{Pace, Policy};
 use types::PublicKey;
 
-use super::{Refused, within};
+use super::{ConfigError, Refused, within};
 use crate::rails::{
     RailOptions,
     http::{Endpoint, EndpointError},
@@ -65,11 +69,20 @@ const fn default_query_s() -> u32 {
     60
 }
 
-/// The rail, if the policy uses one too.
+/// The rail, if the policy uses one too; `path` is for messages.
 pub(super) fn check(
+    path: &Path,
     table: Option<&RailsTable>,
     policy: &Policy,
-) -> Result<Option<RailOptions>, Refused> {
+) -> Result<Option<RailOptions>, ConfigError> {
+    options(table, policy).map_err(|(key, message)| ConfigError::Value {
+        path: path.to_owned(),
+        key: format!("rails{key}"),
+        message,
+    })
+}
+
+fn options(table: Option<&RailsTable>, policy: &Policy) -> Result<Option<RailOptions>, Refused> {
     let Some(table) = table else {
         return match policy.rail {
             None => Ok(None),

@@ -26,6 +26,9 @@ use self::{
 };
 use crate::{clock::Clock, node::Layout, settlement_worker::Settlement};
 
+/// Where the exchange takes events.
+pub const EVENTS: &str = "/v1/rail/events";
+
 /// How a payment rail is used: the table `[rails]`, checked.
 #[derive(Debug, Clone)]
 pub struct RailOptions {

@@ -22,9 +22,9 @@ use tokio::{net::TcpListener, sync::watch};
 use types::{Currency, MeterId, Money};
 
 use super::{
+    EVENTS,
     adapter::{INSTRUCTIONS, STATEMENT},
     http::{self, Endpoint},
-    webhooks::PATH,
 };
 use crate::clock::Clock;
 
@@ -190,7 +190,7 @@ async fn tell(counter: Counter, exchange: Endpoint, mut stop: watch::Receiver<bo
             let sealed = counter.desk.seal_again(&sealed);
             let limits = (MESSAGE_BYTES_MAX, DEADLINE);
             let told = tokio::select! {
-                told = exchange.call((Method::POST, PATH), &sealed, limits) => told,
+                told = exchange.call((Method::POST, EVENTS), &sealed, limits) => told,
                 _ = stop.wait_for(|&stop| stop) => return,
             };
             match told {

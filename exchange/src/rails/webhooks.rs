@@ -12,11 +12,8 @@ use axum::{
 };
 use settlement::rails::{Event, EventAnswer, PaymentRail as _, message::MESSAGE_BYTES_MAX, seal};
 
-use super::{adapter::HttpRail, http};
+use super::{EVENTS, adapter::HttpRail, http};
 use crate::settlement_worker::Settlement;
-
-/// Where events go.
-pub(super) const PATH: &str = "/v1/rail/events";
 
 /// What every request needs.
 #[derive(Debug, Clone)]
@@ -27,7 +24,7 @@ pub(super) struct Events {
 }
 
 pub(super) fn router(events: Events) -> Router {
-    Router::new().route(PATH, post(take)).with_state(events)
+    Router::new().route(EVENTS, post(take)).with_state(events)
 }
 
 async fn take(State(events): State<Events>, request: Request<Body>) -> Response {

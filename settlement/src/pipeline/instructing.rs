@@ -8,7 +8,7 @@ use super::{DAY_MINUTES, Pipeline, Work, agreement::Agreement, blocking, collect
 use crate::{
     books::accounts::{Account, AccountKind, Owner},
     capture::{self, Contract},
-    error::{Doing as _, SettlementError, fit},
+    error::{Doing as _, SettlementError},
     mechanism::{self, BlockState, Cover, Leg, LegKind},
     outcome::State,
     policy::Mechanism,
@@ -176,29 +176,6 @@ impl Pipeline {
         &self,
     ) -> Result<Vec<(InstructionKind, InstructionState, u64, i64)>, SettlementError> {
         rails::totals(self.connection())
-    }
-
-    /// Makes instructions due now that wait for an answer: all, or one. Returns how many.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub fn rail_replay(
-        &mut self,
-        id: Option<InstructionId>,
-        now: Timestamp,
-    ) -> Result<u64, SettlementError> {
-        self.transact(|work| {
-            let row = params![id.map(InstructionId::number), now.ns()];
-            let changed = work
-                .connection
-                .prepare_cached(
-                    "UPDATE rail_instructions SET next = ?2
-                     WHERE state BETWEEN 2 AND 4 AND next > ?2 AND (?1 IS NULL OR instruction = ?1)",
-                )
-                .and_then(|mut update| update.execute(row))
-                .doing("write instructions")?;
-            fit(changed, "a count")
-        })
     }
 }
 
@@ -504,7 +481,12 @@ impl Work<'_> {
                 let leg = Leg::new(LegKind::PayOutReturned, Account::LEAVING, to, amount);
                 self.post_for(failed, &leg)
             }
-            // Who does not pay is for enforcement; a rail that does not give a block free, for people.
+            (InstructionKind::Collect | InstructionKind::Bill, Some(contract)) => {
+                // Who does not pay is for enforcement; another amount is another question.
+                let open = self.open_bill(contract)?.map_or(0, |(_, open)| open);
+                if open == amount { Ok(()) } else { self.ask_payment(contract, now) }
+            }
+            // A rail that does not give a block free is for people.
             (
                 InstructionKind::Block
                 | InstructionKind::Capture

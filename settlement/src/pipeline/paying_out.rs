@@ -10,8 +10,11 @@ use crate::{
     mechanism::{Leg, LegKind},
     outcome::State,
     rails::{Instruction, InstructionId, InstructionKind, InstructionState, statement},
-    store::rails,
+    store::{self, rails},
 };
+
+/// The day of the last run, which is the only one of that day.
+const PAID_OUT: &str = "paid_out";
 
 /// What a pay-out run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,8 +35,8 @@ const NOT_FINAL: &str = "
     UNION SELECT trade FROM rail_instructions WHERE kind = ?3 AND state <= 4";
 
 impl Pipeline {
-    /// Writes a pay-out for everybody who has earned something that is final by now: at most one for
-    /// each in a day. Without `finality_days` in the policy nothing is ever final, and nothing is
+    /// Writes a pay-out for everybody who has earned something that is final by now: one run a
+    /// day. Without `finality_days` in the policy nothing is ever final, and nothing is
     /// paid out.
     ///
     /// # Errors
@@ -47,8 +50,13 @@ impl Pipeline {
         let Ok(today) = u16::try_from(statement::day_of(now)) else {
             return Ok(PayOutSummary::default());
         };
+        let day = today.to_le_bytes();
+        if store::meta(self.connection(), PAID_OUT)?.as_deref() == Some(&day[..]) {
+            return Ok(PayOutSummary::default());
+        }
         self.transact(|work| {
             let mut summary = PayOutSummary::default();
+            store::set_meta(work.connection, PAID_OUT, &day)?;
             for (account, minor) in work.payable(final_until)? {
                 if work.pay_out(account, minor, today, now)? {
                     summary.written = summary.written.saturating_add(1);

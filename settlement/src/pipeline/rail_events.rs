@@ -233,7 +233,8 @@ impl Work<'_> {
         let amount = done.amount.minor();
         if self.policy.mechanism == Mechanism::ClearingHouse {
             self.post_for(done, &Leg::new(LegKind::Deposit, Account::EXTERNAL, available, amount))?;
-            return self.use_called(agreement, payer, amount);
+            self.use_called(agreement, payer, amount)?;
+            return self.ask_payment(agreement.id, now);
         }
         let used = self.pay_in(agreement, amount)?;
         let rest = amount.saturating_sub(used);

@@ -268,7 +268,10 @@ fn what_is_earned_leaves_only_when_it_is_final() {
         early.settle();
         let minute = 60_000_000_000;
         let final_at = slot(0).end().plus_ns(3 * 24 * HOUR_NS);
-        assert_eq!(early.pipeline.pay_out(final_at.plus_ns(-minute)).unwrap().written, 0);
+        assert_eq!(
+            early.pipeline.pay_out(final_at.plus_ns(-24 * HOUR_NS - minute)).unwrap().written,
+            0
+        );
         let fee = if mechanism == Mechanism::SellerBiller { 0 } else { 8 };
         let run = early.pipeline.pay_out(final_at).unwrap();
         assert_eq!((run.written, run.minor), (1 + u64::from(fee > 0), 500), "{mechanism:?}");
@@ -432,7 +435,7 @@ fn every_difference_of_a_statement_is_a_break() {
     extra.reference = "deposit-1".to_owned();
     bad.lines.push(extra);
     let found = world.pipeline.reconcile(&bad).unwrap();
-    assert_eq!(found.agreed as usize, good.lines.len() - 2);
+    assert_eq!(found.agreed, u64::try_from(good.lines.len()).unwrap() - 2);
     let mut kinds: Vec<_> = found.breaks.iter().map(|one| one.kind.name()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["missing_here", "missing_on_statement", "other_amount"]);
