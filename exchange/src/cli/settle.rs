@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 use settlement::{State, rails::bill};
-use types::{MarketId, TradeId};
-use wire::data::{RequestKind, SinceQuery};
+use types::TradeId;
 
-use super::{OutputOptions, accounts, data_port::Access};
+use super::{OutputOptions, accounts, verify::CycleOptions};
 use crate::{
     exit::Failure,
     output::{self, Format},
-    questions::CycleRow,
 };
 
 /// What is asked of settlement.
@@ -28,17 +26,7 @@ pub enum Command {
         output: OutputOptions,
     },
     /// Verify and settle now what has changed, and do what is due
-    Run {
-        /// As whom: an operator
-        #[command(flatten)]
-        access: Access,
-        /// Only this market
-        #[arg(long, default_value_t = 0)]
-        market: u16,
-        /// How it is printed
-        #[command(flatten)]
-        output: OutputOptions,
-    },
+    Run(CycleOptions),
     /// Every leg of a contract, with the rule and the inputs that made it
     Explain {
         /// The contract's number
@@ -82,11 +70,7 @@ struct LegLine {
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Status { data_dir, output } => status(data_dir, output.output),
-        Command::Run { access, market, output } => {
-            let query = SinceQuery { market: MarketId::new(*market), ..SinceQuery::default() };
-            let row: CycleRow = access.since(RequestKind::Verify, query)?;
-            output::print_rows(&[row], output.output)
-        }
+        Command::Run(options) => options.run(),
         Command::Explain { contract, data_dir, output } => {
             explain(TradeId::new(*contract), data_dir, output.output)
         }
