@@ -360,6 +360,12 @@ impl Work<'_> {
         changed.attempts = due.attempts.saturating_add(1);
         changed.next = pace.retry(now, changed.attempts, due.id);
         let is_written = due.state == InstructionState::Written;
+        if due.kind == InstructionKind::Refund && self.has_open_capture(&due)? {
+            // What has not come cannot go back.
+            let waits = Instruction { next: pace.query(now), ..due };
+            rails::update(self.connection, &waits)?;
+            return Ok(None);
+        }
         let stored = rails::body(self.connection, due.id)?;
         let submission = match stored.as_deref().map(Submission::read) {
             Some(Ok((submission, ..))) => submission,
@@ -383,6 +389,13 @@ impl Work<'_> {
         rails::update(self.connection, &changed)?;
         let task = if is_written { Task::Submit } else { Task::Query };
         Ok(Some(Errand { id: due.id, kind: due.kind, task, submission }))
+    }
+
+    fn has_open_capture(&self, refund: &Instruction) -> Result<bool, SettlementError> {
+        let Some(contract) = refund.contract else { return Ok(false) };
+        let asked = rails::of_contract(self.connection, contract)?;
+        let captures = |one: &Instruction| one.kind == InstructionKind::Capture;
+        Ok(asked.iter().any(|one| captures(one) && one.state.is_open()))
     }
 
     /// How much an instruction asks for that was never sent, as things stand now.
@@ -471,16 +484,7 @@ impl Work<'_> {
                 let Some(agreement) = self.agreement(contract)? else { return Ok(()) };
                 self.lose_block(&agreement, failed, now)
             }
-            (InstructionKind::PayOut | InstructionKind::Refund, _) => {
-                let kind = if failed.contract.is_some() {
-                    AccountKind::Available
-                } else {
-                    AccountKind::Earned
-                };
-                let to = Account { owner: failed.owner, kind };
-                let leg = Leg::new(LegKind::PayOutReturned, Account::LEAVING, to, amount);
-                self.post_for(failed, &leg)
-            }
+            (InstructionKind::PayOut | InstructionKind::Refund, _) => self.return_money(failed),
             (InstructionKind::Collect | InstructionKind::Bill, Some(contract)) => {
                 // Who does not pay is for enforcement; another amount is another question.
                 let open = self.open_bill(contract)?.map_or(0, |(_, open)| open);
@@ -498,6 +502,17 @@ impl Work<'_> {
         }
     }
 
+    /// What was to go out goes back to where it came from.
+    fn return_money(&mut self, failed: &Instruction) -> Result<(), SettlementError> {
+        let kind = match failed.contract {
+            Some(_) => AccountKind::Available,
+            None => AccountKind::Earned,
+        };
+        let to = Account { owner: failed.owner, kind };
+        let minor = failed.amount.minor();
+        self.post_for(failed, &Leg::new(LegKind::PayOutReturned, Account::LEAVING, to, minor))
+    }
+
     /// What was to be captured never came: the contract is settled without it, and the payer owes.
     fn lose_block(
         &mut self,
@@ -507,6 +522,15 @@ impl Work<'_> {
     ) -> Result<(), SettlementError> {
         let amount = failed.amount.minor();
         let payer = self.parties_of(agreement)?.payer();
+        // Refunds have waited for the capture, so none was sent.
+        for mut refund in rails::of_contract(self.connection, agreement.id)? {
+            let is_refund = refund.kind == InstructionKind::Refund;
+            if is_refund && refund.state == InstructionState::Written {
+                refund.state = InstructionState::Dropped;
+                rails::update(self.connection, &refund)?;
+                self.return_money(&refund)?;
+            }
+        }
         let from = Account::of_meter(payer, AccountKind::Escrow);
         let leg = Leg::new(LegKind::BlockLost, from, Account::ARRIVING, amount);
         self.post_for(failed, &leg)?;

@@ -25,13 +25,14 @@ pub struct PayOutSummary {
     pub minor: i64,
 }
 
-/// Contracts whose transfers may still be taken back: before finality, provisional, disputed, or paid
-/// with money that the rail has not sent yet.
+/// Contracts whose transfers may still be taken back or used: before finality, provisional, disputed,
+/// with debts that what was earned may pay, or paid with money that the rail has not sent yet.
 const NOT_FINAL: &str = "
     SELECT trade FROM contracts
     WHERE start_minute > ?1 - 1440 AND start_minute + minutes > ?1
     UNION SELECT trade FROM contracts WHERE provisional = 1
     UNION SELECT trade FROM contracts WHERE state = ?2
+    UNION SELECT trade FROM debts
     UNION SELECT trade FROM rail_instructions WHERE kind = ?3 AND state <= 4";
 
 impl Pipeline {

@@ -347,6 +347,41 @@ fn a_capture_that_is_declined_becomes_an_invoice() {
 }
 
 #[test]
+fn a_refund_waits_for_what_is_captured() {
+    for is_captured in [true, false] {
+        let (mut world, contract) = blocked();
+        deliver(&mut world, 800);
+        let sent = world.pipeline.rail_errands(world.now, 9, PACE).unwrap();
+        assert_eq!(sent.len(), 2, "a capture and a release");
+        let corrected = file(2, 0, &[(1, 600, 0)]);
+        assert_eq!(world.pipeline.ingest(world.now, &corrected).unwrap().result, Ok(()));
+        world.pipeline.verify(world.now).unwrap();
+        assert_eq!(world.balance(Account::LEAVING), 100);
+        let refund = of(contract, InstructionKind::Refund);
+        let later = world.now.plus_ns(HOUR_NS);
+        let due = world.pipeline.rail_errands(later, 9, PACE).unwrap();
+        assert!(due.iter().all(|errand| errand.id != refund), "{due:?}");
+        let (capture, now) = (of(contract, InstructionKind::Capture), world.now);
+        let outcome = if is_captured { DONE } else { Outcome::Declined };
+        let told = event(capture, "c", outcome, 400, now);
+        assert_eq!(hear(&mut world, &told), EventAnswer::Taken);
+        assert_eq!(world.balance(Account::ARRIVING), 0);
+        let later = later.plus_ns(HOUR_NS);
+        let due = world.pipeline.rail_errands(later, 9, PACE).unwrap();
+        assert_eq!(due.iter().any(|errand| errand.id == refund), is_captured);
+        let owes = Account::of_meter(MeterId::new(7), AccountKind::Owes);
+        if is_captured {
+            let paid = event(refund, "f", DONE, 100, now);
+            assert_eq!(hear(&mut world, &paid), EventAnswer::Taken);
+            assert_eq!((world.balance(Account::EXTERNAL), world.balance(owes)), (-300, 0));
+        } else {
+            // All of it is owed, and nothing is on its way.
+            assert_eq!((world.balance(Account::LEAVING), world.balance(owes)), (0, -300));
+        }
+    }
+}
+
+#[test]
 fn a_block_that_comes_too_late_is_given_back() {
     let mut world = World::new(Mechanism::Block, Chances::default());
     let mut feed = Feed::new();
