@@ -233,7 +233,7 @@ impl Node {
     /// # Errors
     /// When a file is missing or damaged, another process holds them, or the address is taken.
     pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
-        let NodeOptions { layout, config, clock, .. } = &options;
+        let NodeOptions { layout, config, .. } = &options;
         let keys = layout.keys();
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
         check_journals(layout, config.shards)?;
