@@ -101,7 +101,7 @@ fn events_of(venue: &Venue) -> Endpoint {
     Endpoint::parse(&format!("https://localhost:{port}"), Some(&authority)).unwrap()
 }
 
-/// Ten trades of 2 kWh at noon for 0.10 each, captured.
+/// Ten trades of 200 Wh at noon for 0.10 a kWh, captured.
 async fn trade(venue: &Venue) {
     venue.clock_to(-29).await;
     let mut first = Platform::log_on(venue, 1).await;
@@ -197,8 +197,8 @@ async fn a_rail_at_its_worst_and_a_restart_leave_the_books_of_a_good_one() {
     }
     assert_eq!(ends[0], ends[1]);
     let outside = ends[0].iter().find(|(account, _)| *account == Account::EXTERNAL).unwrap();
-    // 1.9 of 2 kWh at 0.10.
-    assert_eq!(outside.1, -19);
+    // Ten times 190 of 200 Wh at 0.10, each rounded to a cent.
+    assert_eq!(outside.1, -20);
 }
 
 /// What operators see of it afterwards.
@@ -231,7 +231,7 @@ fn commands(venue: &Venue) {
     let whole = program(venue, &[&words[..], &[path.to_str().unwrap()]].concat());
     assert_eq!(whole.code, Some(0), "{whole:?}");
     let earned = ["accounts", "--kind", "earned", "--owner", "meter/1", "--output", "json"];
-    assert_eq!(json(program(venue, &earned))[0]["amount"], "0.19");
+    assert_eq!(json(program(venue, &earned))[0]["amount"], "0.20");
     let legs = json(program(venue, &["settle", "explain", "1", "--output", "json"]));
     let energy = legs.as_array().unwrap().iter().find(|leg| leg["leg"] == "energy_owed").unwrap();
     assert!(energy["inputs"].as_str().unwrap().contains("Wh settled at 0.1"), "{energy}");
@@ -244,7 +244,7 @@ fn commands(venue: &Venue) {
     assert!(told.stdout.ends_with(",taken\n"), "{told:?}");
     assert_eq!(program(venue, &["settle", "explain", "999"]).code, Some(1));
     let status = program(venue, &["settle", "status", "--output", "csv"]);
-    assert!(status.stdout.contains("instructions,bill,settled,10,19,"), "{status:?}");
+    assert!(status.stdout.contains("instructions,bill,settled,10,20,"), "{status:?}");
     let bad_day = program(venue, &["reconcile", "--day", "2026-13-01"]);
     assert_eq!(bad_day.code, Some(2));
 }
