@@ -18,6 +18,9 @@ pub const LINES_MAX: usize = 1_000_000;
 /// Largest statement that is read, in bytes.
 pub const STATEMENT_BYTES_MAX: u64 = 256 << 20;
 
+/// Longest name of an account in the XML form.
+const ACCOUNT_CHARS_MAX: usize = 34;
+
 /// Header of the CSV form.
 const HEADER: &str = "reference,value_time,amount_minor,currency";
 
@@ -139,7 +142,8 @@ impl Statement {
         page.text("FrDtTm", &Timestamp::from_seconds(self.day * DAY_S).to_string())?;
         page.text("ToDtTm", &end.to_string())?;
         page.close("FrToDt")?;
-        page.account(account)?;
+        let account: String = account.chars().take(ACCOUNT_CHARS_MAX).collect();
+        page.account(&account)?;
         page.balance("OPBD", self.opening, &date)?;
         page.balance("CLBD", self.closing(), &date)?;
         page.summary(&self.lines)?;
