@@ -21,12 +21,14 @@ use types::{
 
 use self::controls::ControlsTable;
 use crate::{
-    core_loop::BatchBounds, journal_options, pull::PullOptions, schedule::ScheduledMarket,
+    core_loop::BatchBounds, journal_options, pull::PullOptions, rails::RailOptions,
+    schedule::ScheduledMarket,
 };
 
 mod controls;
 mod gateway_limits;
 mod pull;
+mod rails;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";
@@ -107,6 +109,8 @@ pub struct Config {
     pub credit: Vec<CreditLimit>,
     /// How contracts are settled.
     pub policy: Policy,
+    /// The payment rail, if one is used.
+    pub rails: Option<RailOptions>,
     /// First line of the ledger's checkpoints.
     pub ledger_origin: String,
     /// Minutes between verification cycles.
@@ -140,6 +144,7 @@ struct File {
     settlement: SettlementTable,
     #[serde(default)]
     pull: pull::PullTable,
+    rails: Option<rails::RailsTable>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -308,6 +313,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         markets,
         controls,
         credit,
+        rails: rails::check(path, file.rails.as_ref(), &policy)?,
         policy,
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
@@ -576,6 +582,38 @@ mod tests {
             let refused = with_pull(lines).unwrap_err().to_string();
             assert!(refused.contains(mend), "{lines}: {refused}");
         }
+    }
+
+    /// The template with a payment rail, and something replaced in its table.
+    fn with_rails(from: &str, to: &str) -> Result<Config, ConfigError> {
+        let lines = "\n[settlement.policy.rail]\n\n[rails]\nurl = \"http://127.0.0.1:9400\"\n\
+                     listen = \"127.0.0.1:0\"\nsecret_file = \"keys/rail.secret\"\n";
+        let text = init::CONFIG_TEMPLATE.to_owned() + &lines.replace(from, to);
+        parse(Path::new("g.toml"), &text)
+    }
+
+    #[test]
+    fn a_payment_rail_has_a_rule_and_an_address_or_neither() {
+        assert!(parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap().rails.is_none());
+        let rails = with_rails("", "").unwrap().rails.unwrap();
+        assert_eq!((rails.window_s, rails.in_flight, rails.pace.retry_min_s), (300, 8, 5));
+        assert_eq!(rails.deadline, Duration::from_secs(5));
+        for (from, to, mend) in [
+            ("[settlement.policy.rail]\n", "", "settlement.policy"),
+            ("[rails]\nurl", "[rails]\nunknown = 1\nurl", "unknown field"),
+            ("http://127", "http://10", "rails.url"),
+            ("listen", "window_s = 9\nlisten", "rails.window_s` is 9, possible are 10 to 86400"),
+            ("listen", "in_flight = 65\nlisten", "rails.in_flight"),
+            ("listen", "deadline_ms = 1\nlisten", "rails.deadline_ms"),
+            ("listen", "retry_min_s = 9\nretry_max_s = 8\nlisten", "rails.retry_max_s"),
+            ("listen", "event_key = \"AAAA\"\nlisten", "rails.event_key"),
+        ] {
+            let refused = with_rails(from, to).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{to}: {refused}");
+        }
+        let text = init::CONFIG_TEMPLATE.to_owned() + "\n[settlement.policy.rail]\n";
+        let refused = parse(Path::new("g.toml"), &text).unwrap_err().to_string();
+        assert!(refused.contains("`rails`"), "{refused}");
     }
 
     /// The template with controls of its market and whatever else follows.

@@ -5,7 +5,7 @@ use std::{error::Error, fmt::Write as _, process::ExitCode};
 use gateway::GatewayError;
 use journal::JournalError;
 
-use crate::node::NodeError;
+use crate::{node::NodeError, rails::RailError};
 
 /// What kind of failure; the value is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,9 @@ impl Failure {
             | NodeError::UnknownPlatform { .. }
             | NodeError::OtherShards { .. }
             | NodeError::Calendar(_) => Self::new(Kind::Config, &error),
+            NodeError::Rail(RailError::Bind { .. }) => Self::new(Kind::Runtime, &error)
+                .hint("choose another `rails.listen` in gridcross.toml, or stop what uses it"),
+            NodeError::Rail(_) => Self::new(Kind::Config, &error),
             NodeError::Journal(JournalError::BatchTooLarge { .. }) => {
                 Self::new(Kind::Runtime, &error)
                     .hint("raise `segment_mib` in gridcross.toml and start again")

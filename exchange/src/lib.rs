@@ -26,6 +26,7 @@ mod priority;
 pub mod progress;
 pub mod pull;
 pub mod questions;
+pub mod rails;
 mod recorded_trades;
 mod registrations;
 pub mod registry;

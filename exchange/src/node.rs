@@ -31,11 +31,12 @@ use crate::{
     config::Config,
     feed, market_data,
     pull::{self, Pull},
+    rails::{self, RailError},
     recorded_trades::RecordedTrades,
     registry::{self, Registry},
     reserve::Reserve,
     resume, seeds,
-    settlement_worker::{Captures, Settlement, SettlementWorker, WorkerError},
+    settlement_worker::{Captures, Settlement, SettlementWorker, Ways, WorkerError},
     shard::{self, Ready, Shard},
 };
 
@@ -121,6 +122,9 @@ pub enum NodeError {
     /// The settlement thread.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The payment rail.
+    #[error("the payment rail")]
+    Rail(#[from] RailError),
     /// A certificate or key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -232,7 +236,7 @@ impl Node {
     /// # Errors
     /// When a file is missing or damaged, another process holds them, or the address is taken.
     pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
-        let NodeOptions { layout, config, clock, .. } = &options;
+        let NodeOptions { layout, config, .. } = &options;
         let keys = layout.keys();
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
         check_journals(layout, config.shards)?;
@@ -288,16 +292,9 @@ impl Node {
         tokio::spawn(market_data::serve(markets, market_receiver));
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
-        let worker = SettlementWorker::start(
-            pipeline,
-            captured_sender,
-            clock.clone(),
-            connector,
-            data_receiver,
-            rings,
-            pull_parts(&options, &keys, &authority)?,
-            stopped,
-        )?;
+        let pull = pull_parts(&options, &keys, &authority)?;
+        let ways = Ways { feed: connector, data: data_receiver, rings, pull };
+        let worker = start_settlement(&options, pipeline, captured_sender, ways, stopped).await?;
         let settlement = worker.handle.clone();
         for shard in &shards {
             shard.opened().await?;
@@ -321,6 +318,12 @@ impl Node {
     #[must_use]
     pub fn https_address(&self) -> Option<SocketAddr> {
         self.gateway.https_address()
+    }
+
+    /// Where events of payment rails arrive, if one is used.
+    #[must_use]
+    pub const fn rail_address(&self) -> Option<SocketAddr> {
+        self.worker.rail_address
     }
 
     /// Waits until every shard has done what was due at an instant.
@@ -404,6 +407,25 @@ impl Node {
         captured?;
         failed.map_or(Ok(engines), Err)
     }
+}
+
+/// The settlement pipeline with what feeds it, and its payment rail.
+async fn start_settlement(
+    options: &NodeOptions<'_>,
+    pipeline: Pipeline,
+    captured: watch::Sender<Captures>,
+    ways: Ways,
+    stopped: watch::Receiver<bool>,
+) -> Result<SettlementWorker, NodeError> {
+    let NodeOptions { layout, config, clock, .. } = options;
+    let (stop, clock) = (stopped.clone(), clock.clone());
+    let mut worker = SettlementWorker::start(pipeline, captured, clock.clone(), ways, stop)?;
+    if let Some(rail) = &config.rails {
+        let (handle, currency) = (worker.handle.clone(), config.policy.currency);
+        let started = rails::start((layout, rail), currency, handle, clock, stopped).await?;
+        worker.rail_address = Some(started);
+    }
+    Ok(worker)
 }
 
 /// How settlement reaches its own exchange.

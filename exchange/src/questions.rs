@@ -334,6 +334,7 @@ pub fn verify(
 ) -> Result<VerificationSummary, SettlementError> {
     let summary = pipeline.verify_market(now, market)?;
     pipeline.enforce(now)?;
+    pipeline.pay_out(now)?;
     Ok(summary)
 }
 

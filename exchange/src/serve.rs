@@ -52,6 +52,9 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     if let Some(address) = node.https_address() {
         tracing::info!("order entry over HTTPS on https://{address}");
     }
+    if let Some(address) = node.rail_address() {
+        tracing::info!("events of payment rails on https://{address}");
+    }
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     thread,
     time::Duration,
 };
@@ -12,7 +13,7 @@ use gateway::{
     client::{ClientError, Connector, FeedBatch, FeedClient},
 };
 use settlement::{
-    Captured, Checkpoint, DepositOutcome, MissingReadings, Pipeline, SettlementError, Summary,
+    Checkpoint, DepositOutcome, MissingReadings, Pipeline, SettlementError, Summary,
     VerificationSummary,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -54,9 +55,13 @@ enum Work {
         Option<MarketId>,
         oneshot::Sender<Result<VerificationSummary, SettlementError>>,
     ),
+    Rail(RailWork),
     Checkpoint(oneshot::Sender<Result<Checkpoint, SettlementError>>),
     Summary(oneshot::Sender<Result<Summary, SettlementError>>),
 }
+
+/// What the task of a payment rail does with the pipeline. It gives its own answer.
+type RailWork = Box<dyn FnOnce(&mut Pipeline, Timestamp) -> Result<(), SettlementError> + Send>;
 
 /// Asks the pipeline from any task.
 #[derive(Debug, Clone)]
@@ -85,6 +90,18 @@ pub enum WorkerError {
     Thread(#[source] std::io::Error),
 }
 
+/// How settlement and the rest of the exchange reach each other.
+pub struct Ways {
+    /// Where the feeds are.
+    pub feed: Connector,
+    /// Documents and questions that arrive.
+    pub data: mpsc::Receiver<DataRequest>,
+    /// The ring of each shard's core loop.
+    pub rings: Vec<(ShardId, Ingress)>,
+    /// Whom to ask for readings.
+    pub pull: pull::Parts,
+}
+
 /// A running pipeline.
 #[derive(Debug)]
 pub struct SettlementWorker {
@@ -92,48 +109,48 @@ pub struct SettlementWorker {
     pub handle: Settlement,
     /// Asks for readings that are missing.
     pub pull: Pull,
+    /// Where events of payment rails arrive, if one is used.
+    pub rail_address: Option<SocketAddr>,
     thread: thread::JoinHandle<()>,
 }
 
 impl SettlementWorker {
     /// Starts the thread, a subscription to the feed of every shard and the data port, on the current
-    /// tokio runtime. `captured_sender` holds what the pipeline has captured of every shard; `rings` lead
-    /// to their core loops.
+    /// tokio runtime. `captured` holds what the pipeline has captured of every shard.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(
         pipeline: Pipeline,
-        captured_sender: watch::Sender<Captures>,
+        captured: watch::Sender<Captures>,
         clock: Clock,
-        feed: Connector,
-        data: mpsc::Receiver<DataRequest>,
-        rings: Vec<(ShardId, Ingress)>,
-        pull: pull::Parts,
+        ways: Ways,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
+        let Ways { feed, data, rings, pull } = ways;
         let (work, queue) = channel::bounded(WORK_MAX);
-        let captured = captured_sender.subscribe();
-        let shards: Vec<_> = captured.borrow().keys().copied().collect();
+        let captures = captured.subscribe();
+        let shards: Vec<_> = captures.borrow().keys().copied().collect();
         let (news, told) = watch::channel(0_u64);
         let rows = Pull::rows_at_first(&pull);
-        let (pulls, clock_of_pull) = (rows.subscribe(), clock.clone());
+        let (pulls, outbox) = (rows.subscribe(), GridOutbox::new(rings));
+        let desk = Desk { pipeline, clock: clock.clone(), outbox, pulls, captured, news };
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || {
                 priority::SETTLEMENT.apply();
-                let outbox = GridOutbox::new(rings);
-                run((pipeline, outbox), &clock, &queue, &pulls, (&captured_sender, &news));
+                desk.run(&queue);
             })
             .map_err(WorkerError::Thread)?;
+        let captured = captures;
         let handle = Settlement { work: work.clone(), captured: captured.clone() };
         for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
         }
-        let pull = Pull::new(pull, handle.clone(), clock_of_pull, rows, stop.clone());
+        let pull = Pull::new(pull, handle.clone(), clock, rows, stop.clone());
         tokio::spawn(forward_data(data, work, told, pull.clone(), stop));
-        Ok(Self { handle, pull, thread })
+        Ok(Self { handle, pull, rail_address: None, thread })
     }
 
     /// Whether the thread still runs.
@@ -231,6 +248,20 @@ impl Settlement {
         self.ask(Work::Checkpoint).await
     }
 
+    /// Does something with what is asked of payment rails and what they tell.
+    ///
+    /// # Errors
+    /// When the pipeline fails or has stopped.
+    pub async fn rail<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Pipeline, Timestamp) -> Result<T, SettlementError> + Send + 'static,
+    ) -> Result<T, WorkerError> {
+        self.ask(|answer| {
+            Work::Rail(Box::new(move |pipeline, now| reply(answer, work(pipeline, now))))
+        })
+        .await
+    }
+
     /// Counts and balances.
     ///
     /// # Errors
@@ -261,51 +292,80 @@ async fn hand_over(queue: &Sender<Work>, mut work: Work) -> Result<(), WorkerErr
     }
 }
 
-/// The thread: one piece of work after the other, until nobody can ask any more or it fails.
-fn run(
-    (mut pipeline, mut outbox): (Pipeline, GridOutbox),
-    clock: &Clock,
-    queue: &Receiver<Work>,
-    pulls: &PullRows,
-    (captured, news): (&watch::Sender<Captures>, &watch::Sender<u64>),
-) {
-    let mut waiting = None;
-    loop {
-        // What the exchange had not answered when the last process ended is sent first.
-        let next = outbox.send(&pipeline).map(|sent| next_work(waiting.take(), queue, sent));
-        let outcome = match next {
-            Err(error) => Err(error),
-            Ok(Next::Over) => return,
-            Ok(Next::SendAgain) => continue,
-            Ok(Next::Work(work)) => match work {
-                Work::Capture(shard, batch) => {
+/// What the thread works with.
+struct Desk {
+    pipeline: Pipeline,
+    clock: Clock,
+    outbox: GridOutbox,
+    pulls: PullRows,
+    captured: watch::Sender<Captures>,
+    news: watch::Sender<u64>,
+}
+
+impl Desk {
+    /// The thread: one piece of work after the other, until nobody can ask any more or it fails.
+    fn run(mut self, queue: &Receiver<Work>) {
+        let mut waiting = None;
+        loop {
+            // What the exchange had not answered when the last process ended is sent first.
+            let sent = self.outbox.send(&self.pipeline);
+            let done = match sent.map(|sent| next_work(waiting.take(), queue, sent)) {
+                Ok(Next::Over) => return,
+                Ok(Next::SendAgain) => continue,
+                Ok(Next::Work(Work::Capture(shard, batch))) => {
                     let (batch, next) = gather(shard, batch, queue);
                     waiting = next;
-                    capture(&mut pipeline, shard, batch, captured).map(|_| ())
+                    self.capture(shard, &batch)
                 }
-                Work::Data(request) => answer_data(&mut pipeline, clock.now(), pulls, request),
-                Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
-                Work::Poll(question, answer) => {
-                    let now = clock.now();
-                    questions::answer(&mut pipeline, now, &pulls.borrow(), &question).map(|reply| {
-                        // The asker may have gone.
-                        answer.send(reply).ok();
-                    })
-                }
-                Work::Missing(now, of, answer) => reply(answer, pipeline.missing_of_each(&of, now)),
-                Work::Verify(now, market, answer) => {
-                    let verified = questions::verify(&mut pipeline, now, market);
-                    reply(answer, verified)
-                }
-                Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
-                Work::Summary(answer) => reply(answer, pipeline.summary()),
-            },
-        };
-        news.send_modify(|count| *count = count.wrapping_add(1));
-        if let Err(error) = outcome {
-            tracing::error!("settlement stops: {}", Failure::runtime(error).message());
-            return;
+                Ok(Next::Work(work)) => self.carry_out(work),
+                Err(error) => Err(error),
+            };
+            self.news.send_modify(|count| *count = count.wrapping_add(1));
+            if let Err(error) = done {
+                tracing::error!("settlement stops: {}", Failure::runtime(error).message());
+                return;
+            }
         }
+    }
+
+    fn carry_out(&mut self, work: Work) -> Result<(), SettlementError> {
+        let (pipeline, now) = (&mut self.pipeline, self.clock.now());
+        match work {
+            Work::Capture(shard, batch) => self.capture(shard, &batch),
+            Work::Data(request) => {
+                let DataRequest { party, kind, body, answer } = request;
+                let Reply { result, text, .. } = self.answer(&Question { party, kind, body })?;
+                // The asker may have gone; the document is in all the same.
+                answer.send((result, text)).ok();
+                Ok(())
+            }
+            Work::Poll(question, answer) => {
+                let reply = self.answer(&question)?;
+                // The asker may have gone.
+                answer.send(reply).ok();
+                Ok(())
+            }
+            Work::Deposits(deposits, answer) => reply(answer, pipeline.deposits(&deposits)),
+            Work::Missing(at, of, answer) => reply(answer, pipeline.missing_of_each(&of, at)),
+            Work::Verify(at, market, answer) => {
+                reply(answer, questions::verify(pipeline, at, market))
+            }
+            Work::Rail(work) => work(pipeline, now),
+            Work::Checkpoint(answer) => reply(answer, pipeline.checkpoint()),
+            Work::Summary(answer) => reply(answer, pipeline.summary()),
+        }
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Reply, SettlementError> {
+        questions::answer(&mut self.pipeline, self.clock.now(), &self.pulls.borrow(), question)
+    }
+
+    fn capture(&mut self, shard: ShardId, batch: &FeedBatch) -> Result<(), SettlementError> {
+        let done = self.pipeline.capture_from(shard, batch.through, &batch.items)?;
+        self.captured.send_modify(|captured| {
+            captured.insert(shard, done.cursor);
+        });
+        Ok(())
     }
 }
 
@@ -351,19 +411,6 @@ fn gather(
     (batch, None)
 }
 
-fn capture(
-    pipeline: &mut Pipeline,
-    shard: ShardId,
-    batch: FeedBatch,
-    captured: &watch::Sender<Captures>,
-) -> Result<Captured, SettlementError> {
-    let done = pipeline.capture_from(shard, batch.through, &batch.items)?;
-    captured.send_modify(|captured| {
-        captured.insert(shard, done.cursor);
-    });
-    Ok(done)
-}
-
 /// Gives the asker its answer, good or bad.
 fn reply<T>(
     answer: oneshot::Sender<Result<T, SettlementError>>,
@@ -371,20 +418,6 @@ fn reply<T>(
 ) -> Result<(), SettlementError> {
     // The asker may have gone; what was done is done.
     answer.send(result).ok();
-    Ok(())
-}
-
-fn answer_data(
-    pipeline: &mut Pipeline,
-    now: Timestamp,
-    pulls: &PullRows,
-    request: DataRequest,
-) -> Result<(), SettlementError> {
-    let DataRequest { party, kind, body, answer } = request;
-    let Reply { result, text, .. } =
-        questions::answer(pipeline, now, &pulls.borrow(), &Question { party, kind, body })?;
-    // The asker may have gone; the document is in all the same.
-    answer.send((result, text)).ok();
     Ok(())
 }
 

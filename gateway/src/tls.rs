@@ -74,6 +74,36 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
+/// The server's side over TCP for callers that seal what they send and show no certificate: events of
+/// payment rails.
+///
+/// # Errors
+/// When the identity cannot be used.
+pub fn server_without_clients(identity: &Identity) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    config.alpn_protocols = vec![crate::https::HTTP1.to_vec()];
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// Their side: trusts only the authority, shows no certificate.
+///
+/// # Errors
+/// When the authority cannot be used.
+pub fn client_without_certificate(
+    authority: &[CertificateDer<'static>],
+) -> Result<ClientConfig, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(roots(authority)?)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![crate::https::HTTP1.to_vec()];
+    Ok(config)
+}
+
 /// A client's side over QUIC: trusts only the authority, shows its own certificate.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ pub mod metering;
 pub mod outcome;
 pub mod pipeline;
 pub mod policy;
+pub mod rails;
 pub mod registry;
 pub mod rehearse;
 pub mod store;
@@ -48,10 +49,11 @@ pub use metering::{
 };
 pub use outcome::State;
 pub use pipeline::{
-    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Captured,
-    CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, LeafProof, LimitNotice,
-    MarketStatus, MissingReadings, Notice, NoticeKind, PaymentOutcome, Pipeline, ScheduleAnswer,
-    ScheduleFilter, ScheduleLimit, ScheduleLine, Settings, Summary, TransferLine,
+    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Break,
+    BreakKind, Captured, CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, Errand,
+    ExplainedLeg, Explanation, LeafProof, LimitNotice, MarketStatus, MissingReadings, Notice,
+    NoticeKind, Pace, PayOutSummary, PaymentOutcome, Pipeline, Reconciliation, ScheduleAnswer,
+    ScheduleFilter, ScheduleLimit, ScheduleLine, Settings, Summary, Task, TransferLine,
     VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};

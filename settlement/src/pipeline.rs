@@ -14,12 +14,17 @@ mod checkpointing;
 mod collecting;
 mod deposits;
 mod enforcing;
+mod explaining;
 mod grid;
 mod grid_limits;
 mod ingesting;
+mod instructing;
 mod missing;
 mod outbox;
 mod paying;
+mod paying_out;
+mod rail_events;
+mod reconciling;
 mod verification;
 
 use std::{
@@ -38,11 +43,15 @@ pub use capturing::Captured;
 pub use checkpointing::LeafProof;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
+pub use explaining::{ExplainedLeg, Explanation};
 pub use grid::{
     LimitNotice, Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLimit, ScheduleLine,
 };
+pub use instructing::{Errand, Pace, Task};
 pub use missing::{CycleLine, DocumentLine, MarketStatus, MissingReadings};
 pub use paying::PaymentOutcome;
+pub use paying_out::PayOutSummary;
+pub use reconciling::{Break, BreakKind, Reconciliation};
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 
 use crate::{

@@ -82,6 +82,15 @@ pub struct BlockRule {
     pub lead_days: Option<u32>,
 }
 
+/// Money moves over a payment rail: instructions are written, and its events are what moves it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RailRule {
+    /// Of a clearing house: days before delivery at which cash is called for what is not covered;
+    /// never, if there are none.
+    pub call_lead_days: Option<u32>,
+}
+
 /// What a meter is taken to have moved when its readings never came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,6 +253,8 @@ pub struct Policy {
     pub platform_fee: Fraction,
     /// The payment rail's terms, for [`Mechanism::Block`].
     pub block: Option<BlockRule>,
+    /// Whether and how a payment rail is used; without it nothing is asked of any.
+    pub rail: Option<RailRule>,
     /// What happens to who does not pay.
     pub enforcement: Option<Enforcement>,
     /// Days after delivery through which an outcome may still change by itself.
@@ -288,6 +299,7 @@ impl Policy {
             modification_penalty: Fraction::ZERO,
             platform_fee: Fraction::ZERO,
             block: None,
+            rail: None,
             enforcement: None,
             finality_days: None,
             provisional: None,
@@ -343,6 +355,7 @@ pub(crate) struct PolicyDocument {
     #[serde(default)]
     platform_fee: Written,
     block: Option<BlockRule>,
+    rail: Option<RailRule>,
     enforcement: Option<EnforcementDocument>,
     finality_days: Option<u32>,
     provisional: Option<ProvisionalRule>,
@@ -389,6 +402,10 @@ impl PolicyDocument {
         if i128::from(platform_fee.ppm()) > MILLION {
             return Err(bad("platform_fee", "more than all"));
         }
+        let calls = self.rail.is_some_and(|rule| rule.call_lead_days.is_some());
+        if calls && self.mechanism != Mechanism::ClearingHouse {
+            return Err(bad("rail", "only a clearing house calls cash before delivery"));
+        }
         if self.mechanism == Mechanism::Block && self.block.is_none() {
             return Err(bad("block", "the mechanism `block` needs it"));
         }
@@ -410,6 +427,7 @@ impl PolicyDocument {
             modification_penalty: fraction("modification_penalty", self.modification_penalty)?,
             platform_fee,
             block: self.block,
+            rail: self.rail,
             enforcement: self.enforcement.map(enforcement).transpose()?,
             finality_days: self.finality_days,
             provisional: self.provisional,
@@ -427,6 +445,7 @@ impl PolicyDocument {
         });
         let fields = [
             ("block", block.into_iter().flatten().flatten().max()),
+            ("rail", self.rail.and_then(|rule| rule.call_lead_days)),
             ("enforcement", ladder.into_iter().flatten().flatten().max()),
             ("finality_days", self.finality_days),
             ("provisional", self.provisional.map(|rule| rule.after_hours.div_ceil(24))),

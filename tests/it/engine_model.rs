@@ -16,7 +16,8 @@ use tests::model::{
     history::{History, limits},
 };
 use types::{
-        AmendmentTerms, CancelReason, Command, Event, FIRST_VERSION, ListKind, NewOrder, OrderId, OrderKind, Phase, PriceRule, RejectReason, Request, Sequenced, SlotKey, Trade, GridLimitSet,
+    AmendmentTerms, CancelReason, Command, Event, FIRST_VERSION, GridLimitSet, ListKind, NewOrder,
+    OrderId, OrderKind, Phase, PriceRule, RejectReason, Request, Sequenced, SlotKey, Trade,
 };
 
 const SEED: u64 = 20_260_401;

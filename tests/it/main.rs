@@ -32,6 +32,7 @@ mod order_refusals;
 mod order_states;
 mod pull;
 mod python;
+mod rails;
 mod replay;
 mod replay_network;
 mod secrets;

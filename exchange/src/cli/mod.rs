@@ -1,5 +1,6 @@
 //! The command line: what each command takes, and which module carries it out.
 
+pub mod accounts;
 pub mod bench;
 pub mod book;
 pub mod ca;
@@ -16,7 +17,10 @@ pub mod order;
 mod order_members;
 mod order_report;
 mod order_status;
+pub mod rail;
+pub mod reconcile;
 pub mod replay;
+pub mod settle;
 pub mod verify;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
@@ -38,6 +42,7 @@ Examples:
   gridcross contract show 1 --data-dir exchange --file contract-1.json
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
+  gridcross settle explain 1 --data-dir day       every leg of a contract, with the rule behind it
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
 5 objective missed, 6 unreachable or unauthenticated.";
@@ -91,6 +96,16 @@ enum Command {
     /// Look at books
     #[command(subcommand)]
     Book(book::Command),
+    /// Balances of the books, party by party
+    Accounts(accounts::Options),
+    /// Settlement: where it stands, a cycle now, and how a contract's money came about
+    #[command(subcommand)]
+    Settle(settle::Command),
+    /// Payment rails: instructions, what the books say of a day, and a rail to try out
+    #[command(subcommand)]
+    Rail(rail::Command),
+    /// Compare the books, the instructions and the rail's statement of a day
+    Reconcile(reconcile::Options),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -148,6 +163,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
         Command::Ca(command) => ca::run(&command),
         Command::Replay(command) => replay::run(&command),
+        Command::Accounts(options) => accounts::run(&options),
+        Command::Settle(command) => settle::run(&command),
+        Command::Rail(command) => rail::run(&command),
+        Command::Reconcile(options) => reconcile::run(&options),
         Command::Declare(command) => declare::run(&command),
         Command::Order(command) => order::run(&command),
         Command::Contract(command) => contract::run(&command),

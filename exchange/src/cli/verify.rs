@@ -1,6 +1,6 @@
 //! `gridcross verify`: verification cycles on demand, and where they stand.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use types::MarketId;
 use wire::data::{RequestKind, SinceQuery};
@@ -16,17 +16,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Verify now what has changed, and tell what came of it
-    Run {
-        /// As whom: an operator
-        #[command(flatten)]
-        access: Access,
-        /// Only this market
-        #[arg(long, default_value_t = 0)]
-        market: u16,
-        /// How it is printed
-        #[command(flatten)]
-        output: OutputOptions,
-    },
+    Run(CycleOptions),
     /// What waits for readings, what is provisional, and the last cycles
     Status {
         /// As whom: an operator
@@ -36,6 +26,33 @@ pub enum Command {
         #[command(flatten)]
         output: OutputOptions,
     },
+}
+
+/// A cycle on demand.
+#[derive(Debug, Args)]
+pub struct CycleOptions {
+    /// As whom: an operator
+    #[command(flatten)]
+    access: Access,
+    /// Only this market
+    #[arg(long, default_value_t = 0)]
+    market: u16,
+    /// How it is printed
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+impl CycleOptions {
+    /// Runs the cycle.
+    ///
+    /// # Errors
+    /// As the data port says.
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let market = MarketId::new(self.market);
+        let query = SinceQuery { market, ..SinceQuery::default() };
+        let row: CycleRow = self.access.since(RequestKind::Verify, query)?;
+        output::print_rows(&[row], self.output.output)
+    }
 }
 
 /// A line about a market or a cycle, for formats with one table.
@@ -88,12 +105,7 @@ impl Line {
 /// As the data port says.
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Run { access, market, output } => {
-            let market = MarketId::new(*market);
-            let query = SinceQuery { market, ..SinceQuery::default() };
-            let row: CycleRow = access.since(RequestKind::Verify, query)?;
-            output::print_rows(&[row], output.output)
-        }
+        Command::Run(options) => options.run(),
         Command::Status { access, output } => {
             let status: Status = access.since(RequestKind::VerifyStatus, SinceQuery::default())?;
             if output.output == Format::Human {

@@ -23,7 +23,8 @@ pub enum Owner {
 }
 
 impl Owner {
-    const fn parts(self) -> (u8, u32) {
+    /// Role and number, as they stand in account numbers.
+    pub(crate) const fn parts(self) -> (u8, u32) {
         match self {
             Self::Meter(meter) => (1, meter.get()),
             Self::Retailer(retailer) => (2, widen(retailer.get())),
@@ -33,7 +34,8 @@ impl Owner {
         }
     }
 
-    fn from_parts(role: u8, number: u32) -> Option<Self> {
+    /// The owner of a role and number, if there can be one.
+    pub(crate) fn from_parts(role: u8, number: u32) -> Option<Self> {
         let small = u16::try_from(number);
         match role {
             1 => Some(Self::Meter(MeterId::new(number))),
@@ -94,11 +96,15 @@ pub enum AccountKind {
     Rounding = 8,
     /// Passing through between retailers. Zero after every transaction.
     Clearing = 9,
+    /// Minus what a payment rail has promised and not paid yet: blocks and captures. Never positive.
+    Arriving = 10,
+    /// On its way out, until the payment rail has paid it. Never negative.
+    Leaving = 11,
 }
 
 impl AccountKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Available,
         Self::Escrow,
         Self::Earned,
@@ -108,6 +114,8 @@ impl AccountKind {
         Self::External,
         Self::Rounding,
         Self::Clearing,
+        Self::Arriving,
+        Self::Leaving,
     ];
 
     /// The code in account numbers.
@@ -130,6 +138,8 @@ impl AccountKind {
             Self::External => "external",
             Self::Rounding => "rounding",
             Self::Clearing => "clearing",
+            Self::Arriving => "arriving",
+            Self::Leaving => "leaving",
         }
     }
 
@@ -137,8 +147,13 @@ impl AccountKind {
     #[must_use]
     pub const fn allows(self, balance: i64) -> bool {
         match self {
-            Self::Available | Self::Escrow | Self::Earned | Self::Owed | Self::Pool => balance >= 0,
-            Self::Owes | Self::External => balance <= 0,
+            Self::Available
+            | Self::Escrow
+            | Self::Earned
+            | Self::Owed
+            | Self::Pool
+            | Self::Leaving => balance >= 0,
+            Self::Owes | Self::External | Self::Arriving => balance <= 0,
             Self::Rounding | Self::Clearing => balance == 0,
         }
     }
@@ -158,6 +173,10 @@ impl Account {
     pub const EXTERNAL: Self = Self { owner: Owner::Exchange, kind: AccountKind::External };
     /// Where pooled penalties go.
     pub const POOL: Self = Self { owner: Owner::Exchange, kind: AccountKind::Pool };
+    /// What payment rails have promised.
+    pub const ARRIVING: Self = Self { owner: Owner::Exchange, kind: AccountKind::Arriving };
+    /// What payment rails are asked to pay out.
+    pub const LEAVING: Self = Self { owner: Owner::Exchange, kind: AccountKind::Leaving };
     /// What rounding would leave over, were it not zero.
     pub const ROUNDING: Self = Self { owner: Owner::Exchange, kind: AccountKind::Rounding };
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use types::{ShardId, TradeId};
 
-use super::accounts::Account;
+use super::accounts::{Account, Owner};
 use crate::{
     capture::{SHARD_TRADES_MAX, TRADE_BITS},
     error::{Doing as _, SettlementError},
@@ -30,12 +30,21 @@ pub const fn deposit_number(reference: i64) -> i64 {
     !reference
 }
 
+/// The number of a transfer of a pay-out: below those of deposits, whose references end before 2^62.
+#[must_use]
+pub fn pay_out_number(owner: Owner, day: u16, code: u8) -> i64 {
+    let (role, number) = owner.parts();
+    let owner = (i64::from(role) << 32) | i64::from(number);
+    !((1 << 62) | (owner << 24) | (i64::from(day) << 8) | i64::from(code))
+}
+
 /// Transfers and balances of one transaction. Balances are read once, kept here, and written by
 /// [`Posting::finish`].
 #[derive(Debug)]
 pub struct Posting<'c> {
     connection: &'c Connection,
     balances: BTreeMap<i64, Balance>,
+    outside: Vec<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +57,7 @@ impl<'c> Posting<'c> {
     /// Nothing read or posted yet.
     #[must_use]
     pub const fn new(connection: &'c Connection) -> Self {
-        Self { connection, balances: BTreeMap::new() }
+        Self { connection, balances: BTreeMap::new(), outside: Vec::new() }
     }
 
     /// The balance of an account, with everything posted so far.
@@ -64,8 +73,7 @@ impl<'c> Posting<'c> {
     /// # Errors
     /// When SQLite refuses, or the same leg of the same run is there already.
     pub fn post(&mut self, contract: TradeId, run: u16, leg: &Leg) -> Result<(), SettlementError> {
-        let id = transfer_number(contract, run, leg.kind.code());
-        self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
+        self.post_numbered(transfer_number(contract, run, leg.kind.code()), leg)
     }
 
     /// Posts a deposit.
@@ -73,8 +81,21 @@ impl<'c> Posting<'c> {
     /// # Errors
     /// As [`Posting::post`].
     pub fn post_deposit(&mut self, reference: i64, leg: &Leg) -> Result<(), SettlementError> {
-        let id = deposit_number(reference);
+        self.post_numbered(deposit_number(reference), leg)
+    }
+
+    /// Posts a leg under a number of its own.
+    ///
+    /// # Errors
+    /// As [`Posting::post`].
+    pub fn post_numbered(&mut self, id: i64, leg: &Leg) -> Result<(), SettlementError> {
         self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
+    }
+
+    /// The transfers posted so far between the world and the books.
+    #[must_use]
+    pub fn outside(&self) -> &[i64] {
+        &self.outside
     }
 
     /// Posts the opposite of every leg of the runs `undone` as part of `run`, and returns what was
@@ -163,6 +184,9 @@ impl<'c> Posting<'c> {
             )
             .and_then(|mut insert| insert.execute(params![id, debit, credit, amount]))
             .doing("write a transfer")?;
+        if [debit, credit].contains(&Account::EXTERNAL.number()) {
+            self.outside.push(id);
+        }
         self.move_by(debit, amount.checked_neg())?;
         self.move_by(credit, Some(amount))
     }

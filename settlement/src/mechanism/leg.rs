@@ -123,6 +123,18 @@ kinds! {
     ModificationRecovered = 36, "modification_recovered", false;
     /// Other party is owed → requester owes: and is owed no more.
     ModificationForgotten = 37, "modification_forgotten", false;
+    /// The world → the rail's promises: the rail has paid what was captured.
+    Captured = 48, "captured", false;
+    /// Payer's escrow → the rail's promises: the rail did not pay what it had blocked.
+    BlockLost = 49, "block_lost", false;
+    /// The world → payer's available: more was paid than is owed by now.
+    Overpaid = 50, "overpaid", false;
+    /// Earnings, or payer's available → on its way out: the rail is asked to pay it.
+    PayOut = 51, "pay_out", false;
+    /// On its way out → the world: the rail has paid it.
+    PaidOut = 52, "paid_out", false;
+    /// On its way out → where it came from: the rail did not pay it.
+    PayOutReturned = 53, "pay_out_returned", false;
 }
 
 impl LegKind {
@@ -177,7 +189,13 @@ impl LegKind {
             | Self::FineCleared
             | Self::PenaltyRecovered
             | Self::ModificationRecovered
-            | Self::ModificationForgotten => None,
+            | Self::ModificationForgotten
+            | Self::Captured
+            | Self::BlockLost
+            | Self::Overpaid
+            | Self::PayOut
+            | Self::PaidOut
+            | Self::PayOutReturned => None,
         }
     }
 }

@@ -221,6 +221,9 @@ impl Work<'_> {
             state: if is_cancelled { State::Cancelled } else { agreement.state },
         };
         self.amend(agreement, &record)?;
+        if is_cancelled {
+            self.free_block((agreement.id, payer), agreement.escrowed, now)?;
+        }
         self.cover(payer)
     }
 
@@ -256,7 +259,8 @@ impl Work<'_> {
             // A rail cannot change a block. One that is too large is captured in part.
             Cover::ByRail if energy.is_zero() && held > 0 => {
                 let block = debts::block(self.connection, agreement.id)?;
-                let to = blocking::source(block.is_some_and(|b| b.is_deposited), payer);
+                let to =
+                    blocking::source(block.is_some_and(|b| b.is_deposited), payer, self.policy);
                 let leg = Leg::new(LegKind::BlockRelease, of(AccountKind::Escrow), to, held);
                 self.post_once(agreement.id, &[leg])?;
                 self.set_hold(agreement.id, 0, 0)

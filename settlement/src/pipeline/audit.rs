@@ -267,6 +267,14 @@ impl Pipeline {
         .transpose()
     }
 
+    /// How many contracts are in each state, and how many Wh of them are settled.
+    ///
+    /// # Errors
+    /// When the database refuses or a row cannot be.
+    pub fn contracts_by_state(&self) -> Result<BTreeMap<State, (u64, u64)>, SettlementError> {
+        self.state_totals()
+    }
+
     fn state_totals(&self) -> Result<BTreeMap<State, (u64, u64)>, SettlementError> {
         let rows: Vec<(u8, i64, i64)> = self
             .connection()

@@ -2,13 +2,13 @@
 
 use types::{MeterId, Money, Timestamp, TradeId};
 
-use super::{DAY_MINUTES, Pipeline, Work, minute_of};
+use super::{DAY_MINUTES, Pipeline, Work, agreement::Agreement, minute_of};
 use crate::{
     books::accounts::{Account, AccountKind},
     error::SettlementError,
     mechanism::{self, Cover, Leg, LegKind},
     outcome::State,
-    policy::BlockRule,
+    policy::{BlockRule, Policy},
     store::debts::{self, Blocked},
     tlog::leaf::AmendmentRecord,
 };
@@ -58,15 +58,21 @@ impl BlockOutcome {
     }
 }
 
-/// Where blocked money comes from, and goes when it is given free.
-pub(super) const fn source(is_deposited: bool, payer: MeterId) -> Account {
-    if is_deposited { Account::of_meter(payer, AccountKind::Available) } else { Account::EXTERNAL }
+/// Where blocked money comes from, and goes when it is given free: the payer's deposits, or the rail.
+pub(super) const fn source(is_deposited: bool, payer: MeterId, policy: &Policy) -> Account {
+    if is_deposited {
+        Account::of_meter(payer, AccountKind::Available)
+    } else if policy.rail.is_some() {
+        Account::ARRIVING
+    } else {
+        Account::EXTERNAL
+    }
 }
 
 /// When a block that is asked for at `asked` is placed, in minutes: a trade beyond the hold horizon
 /// asks for it late, that many days before delivery.
 #[must_use]
-fn placed(asked: i64, delivery: i64, rule: BlockRule) -> i64 {
+pub(super) fn placed(asked: i64, delivery: i64, rule: BlockRule) -> i64 {
     let days = |days: u32| i64::from(days).saturating_mul(DAY_MINUTES);
     match rule.lead_days {
         Some(lead) if asked.saturating_add(days(rule.hold_days)) < delivery => {
@@ -88,6 +94,19 @@ impl Pipeline {
 
 impl Work<'_> {
     fn block(&mut self, request: &BlockRequest) -> Result<BlockOutcome, SettlementError> {
+        let delivery = |agreement: &Agreement| minute_of(agreement.key.slot.end());
+        self.note_block(request, |agreement, rule| {
+            let life = i64::from(rule.hold_days).saturating_mul(DAY_MINUTES);
+            placed(minute_of(request.asked), delivery(agreement), rule).saturating_add(life)
+        })
+    }
+
+    /// As [`Pipeline::block`]; `expires` says until which minute it lives.
+    pub(super) fn note_block(
+        &mut self,
+        request: &BlockRequest,
+        expires: impl FnOnce(&Agreement, BlockRule) -> i64,
+    ) -> Result<BlockOutcome, SettlementError> {
         let Some(agreement) = self.agreement(request.contract)? else {
             return Ok(BlockOutcome::UnknownContract);
         };
@@ -107,7 +126,7 @@ impl Work<'_> {
         }
         let payer = self.parties_of(&agreement)?.payer();
         let amount = request.amount.minor();
-        let from = source(request.from_deposits, payer);
+        let from = source(request.from_deposits, payer, self.policy);
         if request.from_deposits && self.posting.balance(from)? < amount {
             self.cancel_unfunded(request.contract)?;
             return Ok(BlockOutcome::Cancelled);
@@ -115,10 +134,8 @@ impl Work<'_> {
         let to = Account::of_meter(payer, AccountKind::Escrow);
         self.post_once(agreement.id, &[Leg::new(LegKind::Block, from, to, amount)])?;
         self.add_hold(agreement.id, amount)?;
-        let delivery = minute_of(agreement.key.slot.end());
-        let life = i64::from(rule.hold_days).saturating_mul(DAY_MINUTES);
         let block = Blocked {
-            expires: placed(minute_of(request.asked), delivery, rule).saturating_add(life),
+            expires: expires(&agreement, rule),
             is_deposited: request.from_deposits,
             is_used: false,
         };

@@ -227,6 +227,7 @@ impl Work<'_> {
         }
         let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
         self.insert_contract(&contract, escrowed, due.saturating_sub(escrowed), leaf)?;
+        self.ask_cover(&contract, due.saturating_sub(escrowed))?;
         self.count(State::AwaitingMeterData, 1, 0);
         let meters = (contract.buy.meter, contract.sell.meter);
         let wh = signed(contract.energy.wh())?;

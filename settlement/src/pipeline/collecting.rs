@@ -241,18 +241,23 @@ impl Work<'_> {
         let open = debts::open(self.connection, Of::Debtor(payer))?;
         let owed: Vec<Debt> = open.into_iter().filter(is_for_energy).collect();
         for group in owed.chunk_by(|one, next| one.contract == next.contract) {
-            let total = group.iter().map(|debt| debt.open).fold(0, i64::saturating_add);
-            let free = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
-            let Some(id) = group.first().map(|debt| debt.contract) else { continue };
-            let Some(agreement) = self.agreement(id)? else { continue };
-            if total > free {
-                continue;
-            }
-            self.post_once(id, &[clearing_house::hold(payer, total)])?;
-            self.add_hold(id, total)?;
-            let parts: Vec<_> = group.iter().map(|debt| (*debt, debt.open)).collect();
-            self.collect(&agreement, &parts)?;
+            self.draw(payer, group)?;
         }
         Ok(())
+    }
+
+    /// Pays a contract's debts for energy from the payer's free money: whole, or not at all.
+    pub(super) fn draw(&mut self, payer: MeterId, group: &[Debt]) -> Result<(), SettlementError> {
+        let total = group.iter().map(|debt| debt.open).fold(0, i64::saturating_add);
+        let free = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
+        let Some(id) = group.first().map(|debt| debt.contract) else { return Ok(()) };
+        let Some(agreement) = self.agreement(id)? else { return Ok(()) };
+        if total > free {
+            return Ok(());
+        }
+        self.post_once(id, &[clearing_house::hold(payer, total)])?;
+        self.add_hold(id, total)?;
+        let parts: Vec<_> = group.iter().map(|debt| (*debt, debt.open)).collect();
+        self.collect(&agreement, &parts)
     }
 }

@@ -23,7 +23,7 @@ pub enum DepositOutcome {
     UnknownMeter,
     /// The amount is zero or negative.
     NotPositive,
-    /// The reference is beyond 2^63 − 1.
+    /// The reference is beyond 2^62 − 1.
     ReferenceOutOfRange,
 }
 
@@ -74,13 +74,15 @@ impl Pipeline {
 }
 
 impl Work<'_> {
-    fn deposit(
+    pub(super) fn deposit(
         &mut self,
         reference: u64,
         meter: MeterId,
         amount: Money,
     ) -> Result<DepositOutcome, SettlementError> {
-        let Ok(reference) = i64::try_from(reference) else {
+        // The numbers of transfers below belong to pay-outs.
+        let known = i64::try_from(reference).ok().filter(|&reference| reference < 1 << 62);
+        let Some(reference) = known else {
             return Ok(DepositOutcome::ReferenceOutOfRange);
         };
         if amount.minor() <= 0 {

@@ -90,11 +90,7 @@ impl Pipeline {
         party: MeterId,
         amount: Money,
     ) -> Result<PaymentOutcome, SettlementError> {
-        self.transact(|work| {
-            let mut content = party.get().to_le_bytes().to_vec();
-            content.extend(amount.minor().to_le_bytes());
-            work.once(RECOVERY, reference, amount, &content, |work| work.recover(party, amount))
-        })
+        self.transact(|work| work.recover_once(reference, party, amount))
     }
 }
 
@@ -124,6 +120,17 @@ impl Work<'_> {
             debts::put_instruction(self.connection, kind, reference, content)?;
         }
         Ok(outcome)
+    }
+
+    pub(super) fn recover_once(
+        &mut self,
+        reference: u64,
+        party: MeterId,
+        amount: Money,
+    ) -> Result<PaymentOutcome, SettlementError> {
+        let mut content = party.get().to_le_bytes().to_vec();
+        content.extend(amount.minor().to_le_bytes());
+        self.once(RECOVERY, reference, amount, &content, |work| work.recover(party, amount))
     }
 
     fn pay(&mut self, id: TradeId, amount: Money) -> Result<PaymentOutcome, SettlementError> {
@@ -198,6 +205,27 @@ impl Work<'_> {
             }
         }
         Ok(used)
+    }
+
+    /// Pays what is open for energy under a contract with up to `amount`, in the order of the legs.
+    /// Returns how much was used.
+    pub(super) fn pay_in(
+        &mut self,
+        agreement: &Agreement,
+        amount: i64,
+    ) -> Result<i64, SettlementError> {
+        let open = debts::open(self.connection, Of::Contract(agreement.id))?;
+        let mut left = amount;
+        let mut shares = Vec::new();
+        for debt in open.into_iter().filter(is_for_energy) {
+            let share = left.min(debt.open);
+            left = left.saturating_sub(share);
+            shares.push((debt, share));
+        }
+        if left < amount {
+            self.take_in(agreement, &shares)?;
+        }
+        Ok(amount.saturating_sub(left))
     }
 
     /// Money from outside pays debts: for energy it stays with the contract, like a hold; for

@@ -7,7 +7,7 @@
 use rusqlite::params;
 use types::{DeliverySlot, Energy, MarketId, MeterId, Price, Side, SlotKey, Timestamp, TradeId};
 
-use super::{DAY_MINUTES, Pipeline, Work, blocking, minute_of};
+use super::{DAY_MINUTES, Pipeline, Work, agreement::Agreement, blocking, minute_of};
 use crate::{
     allocation::{self, ALLOCATION_VERSION, Metered, Position, Share},
     books::{
@@ -350,7 +350,21 @@ impl Work<'_> {
                 (OutcomeRecord { settled, ..candidate }, candidate.run)
             }
         };
-        let leaf = self.ledger.append(&leaf::encode_outcome(&record))?;
+        self.write_outcome(row, &record, posted_run)?;
+        summary.changed = summary.changed.saturating_add(1);
+        summary.provisional = summary.provisional.saturating_add(u64::from(record.provisional));
+        summary.corrected = summary.corrected.saturating_add(u64::from(before.is_some()));
+        Ok(())
+    }
+
+    /// Appends an outcome and makes it the contract's state.
+    fn write_outcome(
+        &mut self,
+        row: &Row,
+        record: &OutcomeRecord,
+        posted_run: u16,
+    ) -> Result<(), SettlementError> {
+        let leaf = self.ledger.append(&leaf::encode_outcome(record))?;
         let settled_wh = signed(record.outcome.settled.wh())?;
         let state = record.outcome.state;
         let columns = params![
@@ -371,9 +385,6 @@ impl Work<'_> {
             .doing("write an outcome")?;
         self.count(row.state, -1, row.settled_wh.saturating_neg());
         self.count(state, 1, settled_wh);
-        summary.changed = summary.changed.saturating_add(1);
-        summary.provisional = summary.provisional.saturating_add(u64::from(record.provisional));
-        summary.corrected = summary.corrected.saturating_add(u64::from(before.is_some()));
         Ok(())
     }
 
@@ -450,6 +461,7 @@ impl Work<'_> {
             let claim = Claim { parties, due: record.due, penalty_to, fee };
             let settled = mechanism::rail(self.policy.mechanism).settle(&claim, funds, legs);
             self.use_block(row.id, funds.block, legs)?;
+            self.ask_capture((row.id, payer), funds.block, legs, now)?;
             self.pay_modification(&claim, &settled, (row.id, row.seller), legs)?;
             settled
         };
@@ -459,7 +471,29 @@ impl Work<'_> {
         }
         let once: Vec<Leg> = legs.iter().filter(|leg| !leg.kind.is_of_run()).copied().collect();
         self.post_once(row.id, &once)?;
+        self.ask_payment(row.id, now)?;
+        self.ask_refund((row.id, payer), settled.refund, now)?;
         Ok(settled)
+    }
+
+    /// Settles a contract once more on the outcome it has, without money that did not come.
+    pub(super) fn settle_anew(
+        &mut self,
+        agreement: &Agreement,
+        lost: i64,
+        now: Timestamp,
+    ) -> Result<(), SettlementError> {
+        let rows = self.contracts_of(agreement.key)?;
+        let Some(row) = rows.into_iter().find(|row| row.id == agreement.id) else { return Ok(()) };
+        let before = self.outcome_at(row.newest_leaf)?;
+        let row = Row { escrowed: row.escrowed.saturating_sub(lost), ..row };
+        self.add_hold(row.id, lost.saturating_neg())?;
+        let (what, previous) = ("the number of runs", row.newest_leaf);
+        let run = row.run.checked_add(1);
+        let run = run.ok_or(SettlementError::OutOfRange { what, contract: row.id })?;
+        let candidate = OutcomeRecord { run, previous, ..before };
+        let settled = self.repost(now, &row, &candidate, &mut Vec::new())?;
+        self.write_outcome(&row, &OutcomeRecord { settled, ..candidate }, run)
     }
 
     /// What a seller still owes for a modification is paid from what this run earned.
@@ -501,7 +535,7 @@ impl Work<'_> {
         } else {
             BlockState::Expired
         };
-        Ok((state, blocking::source(block.is_deposited, payer)))
+        Ok((state, blocking::source(block.is_deposited, payer, self.policy)))
     }
 
     /// Notes that a block is used up, and what of it was given free.

@@ -9,6 +9,7 @@ pub mod grid;
 pub mod intake;
 pub mod ledger;
 pub mod outbox;
+pub mod rails;
 
 use std::path::Path;
 
@@ -23,8 +24,8 @@ use crate::{
 /// The schema this program writes and reads.
 pub const SCHEMA_VERSION: i64 = 4;
 
-/// Prepared statements kept per connection; the pipeline has about a hundred.
-const STATEMENTS_MAX: usize = 128;
+/// Prepared statements kept per connection; the pipeline has about a hundred and thirty.
+const STATEMENTS_MAX: usize = 160;
 
 /// Opens or creates the database.
 ///
@@ -77,7 +78,8 @@ fn prepare(connection: Connection) -> Result<Connection, SettlementError> {
         .doing("read the schema version")?;
     if found == 0 {
         let schema = include_str!("schema.sql");
-        let script = format!("BEGIN;{schema}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;");
+        let rails = include_str!("rails.sql");
+        let script = format!("BEGIN;{schema}{rails}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;");
         connection.execute_batch(&script).doing("create the schema")?;
     } else if found != SCHEMA_VERSION {
         return Err(SettlementError::Schema { found, supported: SCHEMA_VERSION });

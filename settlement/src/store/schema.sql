@@ -1,4 +1,4 @@
--- Schema 3. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 4. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -152,7 +152,7 @@ CREATE TABLE accounts (
 ) STRICT;
 
 -- Append-only. id = shard * 2^59 + count * 2^24 + run * 2^8 + leg, of the contract shard * 2^48 + count;
--- of a deposit, -1 - reference.
+-- of a deposit, -1 - reference; of a pay-out, -1 - (2^62 + owner * 2^24 + day * 2^8 + leg).
 CREATE TABLE transfers (
     id INTEGER PRIMARY KEY,
     debit INTEGER NOT NULL,
@@ -167,7 +167,7 @@ CREATE VIEW transfer_details AS
 SELECT id,
     CASE WHEN id < 0 THEN NULL ELSE (id >> 59 << 48) | (id >> 24 & 34359738367) END AS contract,
     CASE WHEN id < 0 THEN NULL ELSE (id >> 8) & 65535 END AS run,
-    CASE WHEN id < 0 THEN 13 ELSE id & 127 END AS leg,
+    CASE WHEN id >= 0 THEN id & 127 WHEN ~id >= 4611686018427387904 THEN ~id & 127 ELSE 13 END AS leg,
     CASE WHEN id < 0 THEN 0 ELSE (id >> 7) & 1 END AS reversal,
     debit, credit, amount
 FROM transfers;

@@ -2,12 +2,16 @@
 
 use types::{MeterId, Money};
 
-use super::fixture::{Desk, Feed, file, later, settings, slot};
+use super::{
+    fixture::{Desk, Feed, file, later, settings, slot},
+    rails,
+};
 use crate::{
-    BlockRequest, Pipeline, Policy, Settings,
+    BlockRequest, Pace, Pipeline, Policy, Settings,
     books::accounts::Account,
     mechanism::LegKind,
     policy::{BlockRule, Fraction, Mechanism},
+    rails::{Event, EventAnswer, News, Outcome},
 };
 
 const DOCUMENT: &str = include_str!("../../../docs/settlement.md");
@@ -92,6 +96,50 @@ fn delivered(mechanism: Mechanism) -> Pipeline {
     pipeline.pay(1, contract, Money::from_minor(2_200)).unwrap();
     assert!(pipeline.audit().unwrap().is_clean());
     pipeline
+}
+
+#[test]
+fn the_worked_example_of_a_rail_is_what_happens() {
+    let policy = Policy {
+        provisional: None,
+        block: Some(BlockRule { hold_days: 7, lead_days: None }),
+        enforcement: None,
+        ..rails::policy(Mechanism::Block)
+    };
+    let mut pipeline = Pipeline::in_memory(Settings { policy, ..settings() }).unwrap();
+    let mut feed = Feed::new();
+    let contract = feed.trade(0, (1, 7), 5_000, 5_000_000);
+    pipeline.capture(feed.end(), &feed.items).unwrap();
+    let pace = Pace { retry_min_s: 1, retry_max_s: 1, query_s: 1 };
+    let now = slot(0).end();
+    let tell_all = |pipeline: &mut Pipeline, now| {
+        for errand in pipeline.rail_errands(now, 9, pace).unwrap() {
+            let until = Some(slot(90).end());
+            let (instruction, outcome) = (errand.id, Outcome::Settled { until });
+            let amount = Money::from_minor(errand.submission.amount);
+            let news = News::Of { instruction, outcome, amount };
+            let event = Event { id: errand.id.to_string(), at: now, news };
+            let body = event.to_body(rails::rupee());
+            assert_eq!(pipeline.rail_event(&event, &body, now).unwrap(), EventAnswer::Taken);
+        }
+    };
+    tell_all(&mut pipeline, slot(0).start());
+    for document in [file(1, 0, &[(1, 4_400, 0)]), file(1, 0, &[(7, 0, 5_200)])] {
+        assert_eq!(pipeline.ingest(now, &document).unwrap().result, Ok(()));
+    }
+    pipeline.verify(now).unwrap();
+    tell_all(&mut pipeline, now);
+    let later = slot(24 * 3).end();
+    assert_eq!(pipeline.pay_out(later).unwrap().minor, 2_200);
+    tell_all(&mut pipeline, later);
+    assert_eq!(documented("rails"), transfers(&pipeline));
+    assert!(pipeline.audit().unwrap().is_clean());
+    // Each leg has its rule, and what it was applied to.
+    let found = pipeline.explain(contract).unwrap().unwrap();
+    assert!(found.legs.iter().all(|leg| !leg.rule.is_empty()));
+    let energy = found.legs.iter().find(|leg| leg.leg == "energy").unwrap();
+    let inputs = "4400 Wh settled at 5 per kWh = 22.00; seller's share 4400 Wh, buyer's 5000 Wh";
+    assert_eq!(energy.inputs, inputs);
 }
 
 #[test]

@@ -30,11 +30,16 @@ fn count(event: TraceEvent<'_>) {
 }
 
 /// Fails at a statement, counted from 1.
-fn arm(pipeline: &mut Pipeline, statement: u32) {
+pub(super) fn arm(pipeline: &mut Pipeline, statement: u32) {
     LEFT.set(statement);
     let connection = pipeline.connection_mut();
     connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count)).unwrap();
     connection.progress_handler(1, Some(|| LEFT.get() == 0)).unwrap();
+}
+
+/// Fails no more.
+pub(super) fn disarm() {
+    LEFT.set(u32::MAX);
 }
 
 fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
@@ -141,7 +146,7 @@ fn a_failure_at_any_statement_and_a_restart_change_nothing() {
             let before = Desk::dump_of(&pipeline);
             arm(&mut pipeline, statement);
             let outcome = step(&mut pipeline, number);
-            LEFT.set(u32::MAX);
+            disarm();
             if outcome.is_ok() {
                 break;
             }

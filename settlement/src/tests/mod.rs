@@ -12,4 +12,5 @@ mod laws;
 mod ledger;
 mod meter_files;
 mod outbox;
+mod rails;
 mod shards;

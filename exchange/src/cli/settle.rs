@@ -1,0 +1,135 @@
+//! `gridcross settle`: where settlement stands, a cycle now, and how a contract's money came about.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde::Serialize;
+use settlement::{State, rails::bill};
+use types::TradeId;
+
+use super::{OutputOptions, accounts, verify::CycleOptions};
+use crate::{
+    exit::Failure,
+    output::{self, Format},
+};
+
+/// What is asked of settlement.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Contracts by state, and what is asked of the payment rail
+    Status {
+        /// The directory of the exchange
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// How it is printed
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// Verify and settle now what has changed, and do what is due
+    Run(CycleOptions),
+    /// Every leg of a contract, with the rule and the inputs that made it
+    Explain {
+        /// The contract's number
+        contract: u64,
+        /// The directory of the exchange
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// How it is printed
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+}
+
+/// How many there are of something, and their money or energy.
+#[derive(Debug, Serialize)]
+struct StatusLine {
+    what: &'static str,
+    name: String,
+    state: &'static str,
+    count: u64,
+    minor: Option<i64>,
+    settled_wh: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct LegLine {
+    run: u16,
+    leg: String,
+    debit: String,
+    credit: String,
+    minor: i64,
+    amount: String,
+    rule: &'static str,
+    inputs: String,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// When the books cannot be read, or as the data port says.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Status { data_dir, output } => status(data_dir, output.output),
+        Command::Run(options) => options.run(),
+        Command::Explain { contract, data_dir, output } => {
+            explain(TradeId::new(*contract), data_dir, output.output)
+        }
+    }
+}
+
+fn status(data_dir: &std::path::Path, format: Format) -> Result<(), Failure> {
+    let (_, _, pipeline) = accounts::open(data_dir)?;
+    let states = pipeline.contracts_by_state().map_err(Failure::runtime)?;
+    let of_state = |(state, (count, settled_wh)): (State, (u64, u64))| StatusLine {
+        what: "contracts",
+        name: String::new(),
+        state: state.name(),
+        count,
+        minor: None,
+        settled_wh: Some(settled_wh),
+    };
+    let mut lines: Vec<_> = states.into_iter().map(of_state).collect();
+    let totals = pipeline.rail_totals().map_err(Failure::runtime)?;
+    lines.extend(totals.into_iter().map(|(kind, state, count, minor)| StatusLine {
+        what: "instructions",
+        name: kind.name().to_owned(),
+        state: state.name(),
+        count,
+        minor: Some(minor),
+        settled_wh: None,
+    }));
+    output::print_rows(&lines, format)
+}
+
+fn explain(contract: TradeId, data_dir: &std::path::Path, format: Format) -> Result<(), Failure> {
+    let (_, config, pipeline) = accounts::open(data_dir)?;
+    let currency = config.policy.currency;
+    let found = pipeline.explain(contract).map_err(Failure::runtime)?;
+    let Some(found) = found else {
+        return Err(Failure::refused(format!("there is no contract {contract}")));
+    };
+    let lines: Vec<_> = found
+        .legs
+        .into_iter()
+        .map(|leg| LegLine {
+            run: leg.run,
+            leg: if leg.is_reversal {
+                format!("reversal of {}", leg.leg)
+            } else {
+                leg.leg.to_owned()
+            },
+            debit: leg.debit.to_string(),
+            credit: leg.credit.to_string(),
+            minor: leg.minor,
+            amount: bill::decimal(leg.minor, currency),
+            rule: leg.rule,
+            inputs: leg.inputs,
+        })
+        .collect();
+    if format == Format::Human {
+        let (state, energy) = (found.state.name(), found.energy.wh());
+        let run = found.outcome.map_or(0, |outcome| outcome.run);
+        output::print(&format!("contract {contract}: {energy} Wh, {state}, run {run}\n"))?;
+    }
+    output::print_rows(&lines, format)
+}

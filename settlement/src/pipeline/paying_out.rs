@@ -1,0 +1,138 @@
+//! Pay-outs: what was earned leaves once it can no longer be taken back.
+
+use rusqlite::params;
+use types::{Money, Timestamp};
+
+use super::{DAY_MINUTES, Pipeline, Work, minute_of};
+use crate::{
+    books::accounts::{Account, AccountKind},
+    error::{Doing as _, SettlementError},
+    mechanism::{Leg, LegKind},
+    outcome::State,
+    rails::{Instruction, InstructionId, InstructionKind, InstructionState, statement},
+    store::{self, rails},
+};
+
+/// The day of the last run, which is the only one of that day.
+const PAID_OUT: &str = "paid_out";
+
+/// What a pay-out run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PayOutSummary {
+    /// Instructions written.
+    pub written: u64,
+    /// Their amounts together, in minor units.
+    pub minor: i64,
+}
+
+/// Contracts whose transfers may still be taken back or used: before finality, provisional, disputed,
+/// with debts that what was earned may pay, or paid with money that the rail has not sent yet.
+const NOT_FINAL: &str = "
+    SELECT trade FROM contracts
+    WHERE start_minute > ?1 - 1440 AND start_minute + minutes > ?1
+    UNION SELECT trade FROM contracts WHERE provisional = 1
+    UNION SELECT trade FROM contracts WHERE state = ?2
+    UNION SELECT trade FROM debts
+    UNION SELECT trade FROM rail_instructions WHERE kind = ?3 AND state <= 4";
+
+impl Pipeline {
+    /// Writes a pay-out for everybody who has earned something that is final by now: one run a
+    /// day. Without `finality_days` in the policy nothing is ever final, and nothing is
+    /// paid out.
+    ///
+    /// # Errors
+    /// When stored data is damaged or the database refuses.
+    pub fn pay_out(&mut self, now: Timestamp) -> Result<PayOutSummary, SettlementError> {
+        let (Some(_), Some(days)) = (self.policy().rail, self.policy().finality_days) else {
+            return Ok(PayOutSummary::default());
+        };
+        let days = i64::from(days).saturating_add(1).saturating_mul(DAY_MINUTES);
+        let final_until = minute_of(now).saturating_sub(days);
+        let Ok(today) = u16::try_from(statement::day_of(now)) else {
+            return Ok(PayOutSummary::default());
+        };
+        let day = today.to_le_bytes();
+        if store::meta(self.connection(), PAID_OUT)?.as_deref() == Some(&day[..]) {
+            return Ok(PayOutSummary::default());
+        }
+        self.transact(|work| {
+            let mut summary = PayOutSummary::default();
+            store::set_meta(work.connection, PAID_OUT, &day)?;
+            for (account, minor) in work.payable(final_until)? {
+                if work.pay_out(account, minor, today, now)? {
+                    summary.written = summary.written.saturating_add(1);
+                    summary.minor = summary.minor.saturating_add(minor);
+                }
+            }
+            Ok(summary)
+        })
+    }
+}
+
+impl Work<'_> {
+    /// Earnings that stay, by account.
+    fn payable(&self, final_until: i64) -> Result<Vec<(Account, i64)>, SettlementError> {
+        const DOING: &str = "look for what can be paid out";
+        let sql = format!(
+            "WITH not_final AS ({NOT_FINAL}), ranges AS (
+                 SELECT (trade >> 48 << 59) | ((trade & 34359738367) << 24) AS first FROM not_final
+             ), moved AS (
+                 SELECT t.credit AS account, t.amount FROM ranges
+                 JOIN transfers t ON t.id BETWEEN first AND first | 16777215
+                 UNION ALL
+                 SELECT t.debit, -t.amount FROM ranges
+                 JOIN transfers t ON t.id BETWEEN first AND first | 16777215
+             ), kept AS (
+                 SELECT account, sum(amount) AS minor FROM moved WHERE account & 255 = ?4
+                 GROUP BY account
+             )
+             SELECT a.account, a.balance - max(coalesce(k.minor, 0), 0)
+             FROM accounts a LEFT JOIN kept k ON k.account = a.account
+             WHERE a.account & 255 = ?4 AND a.balance > 0 ORDER BY a.account"
+        );
+        let values = params![
+            final_until,
+            State::Disputed.code(),
+            InstructionKind::Capture.code(),
+            AccountKind::Earned.code()
+        ];
+        let mut select = self.connection.prepare_cached(&sql).doing(DOING)?;
+        let rows: Vec<(i64, i64)> = select
+            .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))
+            .and_then(Iterator::collect)
+            .doing(DOING)?;
+        let account = |(number, minor): (i64, i64)| {
+            let damaged = || SettlementError::Damaged(format!("account {number}"));
+            Account::from_number(number).ok_or_else(damaged).map(|account| (account, minor))
+        };
+        rows.into_iter().filter(|(_, minor)| *minor > 0).map(account).collect()
+    }
+
+    /// Whether a pay-out was written: not, if there was one on this day.
+    fn pay_out(
+        &mut self,
+        from: Account,
+        minor: i64,
+        today: u16,
+        now: Timestamp,
+    ) -> Result<bool, SettlementError> {
+        let id = InstructionId::of_pay_out(from.owner, today);
+        if rails::instruction(self.connection, id)?.is_some() {
+            return Ok(false);
+        }
+        let new = Instruction {
+            id,
+            kind: InstructionKind::PayOut,
+            contract: None,
+            owner: from.owner,
+            amount: Money::from_minor(minor),
+            of: None,
+            state: InstructionState::Written,
+            attempts: 0,
+            next: now,
+        };
+        rails::insert(self.connection, &new)?;
+        self.post_for(&new, &Leg::new(LegKind::PayOut, from, Account::LEAVING, minor))?;
+        Ok(true)
+    }
+}
