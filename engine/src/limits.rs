@@ -23,8 +23,9 @@ pub struct Limits {
     pub markets_max: u16,
     /// Most parties. 1,024 × 68 bytes = 68 KiB.
     pub parties_max: u16,
-    /// Most offers of contracts that are remembered, contracts with an open gate among them: 65,536 ×
+    /// Most offers of contracts and changes that are remembered, contracts with an open gate among them: 65,536 ×
     /// about 300 bytes = 19 MiB; and one command can end them all, 65,536 × 40 bytes of record = 2.5 MiB.
+    /// As many changed trades are known, 65,536 × about 100 bytes = 6 MiB.
     pub offers_max: u32,
     /// Most of them that a platform offered and that are no contracts.
     pub platform_offers_max: u32,

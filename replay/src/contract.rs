@@ -33,13 +33,19 @@ use crate::{
     members::{self, Members},
 };
 
-/// The version of the list and of what is signed of it.
+mod versions;
+
+pub use versions::Version;
+
+/// The version of a list without changes, and of what is signed of it.
 pub const VERSION: u8 = 1;
+/// The version of a list with changes of the contract behind it.
+pub const VERSION_CHANGED: u8 = 2;
 /// Precedes what the exchange signs. 24 bytes.
 pub const MATCH_TAG: &[u8; 24] = b"gridcross match v1\0\0\0\0\0\0";
-/// Longest list that is read: two frames of 65,536 bytes for each side, and 8 KiB for the rest. The members
-/// of an aggregate order are less, 625 pages × 152 bytes.
-pub const LIST_BYTES_MAX: usize = (4 << 16) + (8 << 10);
+/// Longest list that is read: two frames of 65,536 bytes for each side, 256 changes of 496 bytes, and 8 KiB
+/// for the rest. The members of an aggregate order are less, 625 pages × 152 bytes.
+pub const LIST_BYTES_MAX: usize = (4 << 16) + versions::CHANGES_MAX * 496 + (8 << 10);
 
 /// Where a contract comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +99,7 @@ pub enum ContractError {
 }
 
 /// A contract whose evidence is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Where it comes from.
     pub origin: Origin,
@@ -103,22 +109,37 @@ pub struct Verified {
     pub trade: Trade,
     /// How many signatures of meters and platforms were checked.
     pub signatures: usize,
+    /// Every version there was, the first one first.
+    pub versions: Vec<Version>,
 }
 
-/// The bytes that the exchange signs of a list of messages.
+impl Verified {
+    /// The version of its list.
+    #[must_use]
+    pub const fn list_version(&self) -> u8 {
+        if self.versions.len() > 1 { VERSION_CHANGED } else { VERSION }
+    }
+}
+
+/// The bytes that the exchange signs of a list of messages of a version.
 #[must_use]
-pub fn signed_bytes(messages: &[u8]) -> Vec<u8> {
+pub fn signed_bytes(version: u8, messages: &[u8]) -> Vec<u8> {
     let mut bytes = MATCH_TAG.to_vec();
-    bytes.extend_from_slice(&[VERSION, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend_from_slice(&[version, 0, 0, 0, 0, 0, 0, 0]);
     bytes.extend_from_slice(&Sha256::digest(messages));
     bytes
 }
 
 /// Whether the exchange's key signed a list.
 #[must_use]
-pub fn is_signed(key: &VerifyingKey, messages: &[u8], signature: &Signature) -> bool {
+pub fn is_signed(
+    key: &VerifyingKey,
+    version: u8,
+    messages: &[u8],
+    signature: &Signature,
+) -> bool {
     let key = PublicKey::new(key.to_bytes());
-    verifies(&key, &signed_bytes(messages), signature)
+    verifies(&key, &signed_bytes(version, messages), signature)
 }
 
 /// Collects the evidence of a contract from the journal of its shard.
@@ -156,7 +177,9 @@ pub fn gather(journal: &Path, contract: TradeId) -> Result<Vec<u8>, GatherError>
             ControlFlow::Break(())
         }
     })?;
-    gathering.list()
+    let mut list = gathering.list()?;
+    list.extend_from_slice(&versions::gather(journal, contract)?);
+    Ok(list)
 }
 
 /// A signed statement about an order, in the bytes of its messages.
@@ -401,12 +424,17 @@ pub fn verify(messages: &[u8]) -> Result<Verified, ContractError> {
         reading.order(&at, Side::Buy)?;
         reading.order(&at, Side::Sell)?;
     }
-    if !reading.rest.is_empty() {
-        return Err(ContractError::Malformed);
+    let first = messages.get(..messages.len().saturating_sub(reading.rest.len()));
+    let mut versions = vec![Version::first(&at, first.unwrap_or_default())];
+    while let Some(now) = versions.last()
+        && !reading.rest.is_empty()
+    {
+        let next = reading.change(&trade, now)?;
+        versions.push(next);
     }
     let origin = if trade.is_negotiated() { Origin::Negotiated } else { Origin::Book };
     let signatures = reading.signatures;
-    Ok(Verified { origin, place: at.place, trade, signatures })
+    Ok(Verified { origin, place: at.place, trade, signatures, versions })
 }
 
 /// Keys that the list names.

@@ -10,8 +10,7 @@ use ed25519_dalek::VerifyingKey;
 use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
-    Command, Digest, Event, KeyId, MeterId, NewAggregateOrder, Origin, PlatformId, PublicKey, Role,
-    Seq, Sequenced, Signature, SignedFrame,
+        Command, Digest, Event, KeyId, MeterId, NewAggregateOrder, Origin, PlatformId, PublicKey, Role, Seq, Sequenced, Signature, SignedFrame, AmendmentTerms, FIRST_VERSION, TradeId,
 };
 use wire::signing;
 
@@ -74,6 +73,14 @@ pub enum EvidenceError {
         /// Where the order is.
         seq: Seq,
     },
+    /// A change is of a trade that is not as the change says.
+    #[error("the change at sequence {seq} is not of trade {trade} as this journal has it")]
+    OtherTrade {
+        /// Where the change was agreed on.
+        seq: Seq,
+        /// Which trade.
+        trade: TradeId,
+    },
     /// An order that needs a signed frame stands in none.
     #[error("the order at sequence {seq} stands in no signed frame")]
     NoFrame {
@@ -127,8 +134,45 @@ pub fn verify_signatures(dir: &Path) -> Result<Evidence, EvidenceError> {
     })?;
     match found {
         Some(error) => Err(error),
-        None => checker.finish(),
+        None => {
+            check_changed_trades(dir, &checker.changes)?;
+            checker.finish()
+        }
     }
+}
+
+/// Compares the changes of trades with the trades of the journal. Without any, nothing is read again.
+fn check_changed_trades(
+    dir: &Path,
+    changes: &BTreeMap<TradeId, Vec<(Seq, AmendmentTerms)>>,
+) -> Result<(), EvidenceError> {
+    let mut made = BTreeMap::new();
+    if !changes.is_empty() {
+        journal::scan(dir, &mut |entry, _| {
+            for event in &entry.events {
+                if let Event::Trade(trade) = event
+                    && changes.contains_key(&trade.trade)
+                {
+                    made.insert(trade.trade, *trade);
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    for (&trade, changes) in changes {
+        let made = made.get(&trade);
+        let mut now = made.map(|made| (FIRST_VERSION, made.key, made.quantity));
+        for (seq, terms) in changes {
+            let said = Some((terms.version, terms.key, terms.quantity));
+            let parties = Some((terms.buyer, terms.seller, terms.price));
+            let of_trade = made.map(|made| (made.buy.meter, made.sell.meter, made.price));
+            if said != now || parties != of_trade {
+                return Err(EvidenceError::OtherTrade { seq: *seq, trade });
+            }
+            now = Some((terms.new_version(), terms.new_key(), terms.new_quantity));
+        }
+    }
+    Ok(())
 }
 
 /// Checks entry after entry.
@@ -139,6 +183,8 @@ struct Checker {
     members: Members,
     evidence: Evidence,
     bytes: Vec<u8>,
+    /// What was agreed on to change of each trade, in order.
+    changes: BTreeMap<TradeId, Vec<(Seq, AmendmentTerms)>>,
 }
 
 impl Checker {
@@ -179,6 +225,12 @@ impl Checker {
         }
         self.check_members(entry)?;
         self.keys.learn(entry);
+        for event in &entry.events {
+            if let Event::ContractAmended(amended) = event {
+                let changes = self.changes.entry(amended.terms.trade).or_default();
+                changes.push((seq, amended.terms));
+            }
+        }
         Ok(())
     }
 

@@ -129,10 +129,9 @@ async fn a_trade_of_the_book_is_changed_moved_and_cancelled() {
     let pipeline = tests::day::settlement(dir.path());
     let audit = pipeline.audit().unwrap();
     assert!(audit.is_clean(), "{audit:?}");
-    assert_eq!(
-        replay::evidence::verify_signatures(&dir.path().join("journal")).unwrap().contracts,
-        6
-    );
+    // Three changes with two signatures each, one offer sent again, one refused.
+    let evidence = replay::evidence::verify_signatures(&dir.path().join("journal")).unwrap();
+    assert_eq!(evidence.contracts, 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

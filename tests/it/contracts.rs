@@ -337,10 +337,38 @@ async fn people_agree_on_contracts_and_prove_them_anywhere() {
 
     let row = prove(&venue, 1, "negotiated", 2);
     assert_eq!((&row["buyer"], &row["seller"], &row["kwh"]), (&2.into(), &1.into(), &"0.5".into()));
+    change_by_hand(&venue, &first, &second).await;
     let missing = ["contract", "show", "9", "--data-dir", text(venue.layout.root())];
     let missing = beside(&missing.map(str::to_owned));
     assert_eq!(missing.code, Some(1), "{missing:?}");
     venue.close().await;
+}
+
+/// The first contract becomes smaller, and both versions are proved.
+async fn change_by_hand(venue: &Venue, first: &str, second: &str) {
+    venue.settled().await;
+    let noon = "2026-06-24T12:00+02:00";
+    let words = ["contract", "modify", "1", "--meter", "1", "--meter-key", first, "--with", "2"];
+    let now = ["--market", "1", "--at", noon, "--side", "sell", "--price", "0.11", "--of", "500Wh"];
+    let change = ["--quantity", "300Wh", "--reference", "1", "--expires", noon];
+    let words: Vec<_> = words.into_iter().chain(now).chain(change).collect();
+    let offered = rows(&beside(&line(venue, "platform-1", &words)));
+    assert_eq!((&offered[0]["offer"], &offered[0]["state"]), (&2.into(), &"open".into()));
+    let listed = rows(&beside(&line(venue, "platform-2", &["contract", "list"])));
+    assert_eq!((&listed[0]["what"], &listed[0]["changes"]), (&"change".into(), &1.into()));
+    assert_eq!((&listed[0]["kwh"], &listed[0]["new_kwh"]), (&"0.5".into(), &"0.3".into()));
+    let words = ["contract", "accept", "2", "--meter", "2", "--meter-key", second];
+    let agreed = rows(&beside(&line(venue, "platform-2", &words)));
+    assert_eq!((&agreed[0]["state"], &agreed[0]["contract"]), (&"agreed".into(), &1.into()));
+
+    let made = prove(venue, 1, "negotiated", 4);
+    assert_eq!((&made["version"], &made["kwh"]), (&1.into(), &"0.5".into()));
+    let key = made["exchange_key"].as_str().unwrap();
+    let versions = rows(&verify(&venue.layout.root().join("contract-1.json"), key));
+    let [made, changed] = &versions[..] else { panic!("{versions:?}") };
+    assert_eq!((&changed["version"], &changed["kwh"]), (&2.into(), &"0.3".into()));
+    assert_eq!((&made["asked_by"], &changed["asked_by"]), (&Value::Null, &"sell".into()));
+    assert_ne!(made["hash"], changed["hash"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use ed25519_dalek::{Signer as _, VerifyingKey};
 use gateway::identity;
-use replay::contract::{self, ContractError, GatherError, LIST_BYTES_MAX, VERSION, Verified};
+use replay::contract::{self, ContractError, GatherError, LIST_BYTES_MAX, VERSION, VERSION_CHANGED, Verified, Version};
 use serde::{Deserialize, Serialize};
 use types::{ShardId, Signature, TradeId};
 
@@ -63,10 +63,11 @@ struct File {
     signature: String,
 }
 
-/// A contract whose evidence is whole.
+/// A version of a contract whose evidence is whole.
 #[derive(Debug, Serialize)]
 struct Row {
     contract: u64,
+    version: u32,
     origin: &'static str,
     market: u16,
     slot: String,
@@ -79,7 +80,12 @@ struct Row {
     seller_platform: u16,
     seq: u64,
     traded: String,
+    /// Of all versions.
     signatures: usize,
+    /// Which side asked for the version.
+    asked_by: Option<&'static str>,
+    /// Of this version and all before it.
+    hash: String,
     exchange_key: String,
 }
 
@@ -99,9 +105,9 @@ pub(super) fn show(options: &ShowOptions) -> Result<(), Failure> {
     let signing = identity::load_signing_key(&layout.ledger_key()).map_err(Failure::config)?;
     let key = signing.verifying_key();
     if let Some(path) = &options.file {
-        let signature = signing.sign(&contract::signed_bytes(&messages));
+        let signature = signing.sign(&contract::signed_bytes(verified.list_version(), &messages));
         let file = File {
-            version: VERSION,
+            version: verified.list_version(),
             messages: hex(&messages),
             key: hex(key.as_bytes()),
             signature: hex(&signature.to_bytes()),
@@ -110,7 +116,7 @@ pub(super) fn show(options: &ShowOptions) -> Result<(), Failure> {
             Failure::refused(format!("cannot write `{}`: {error}", path.display()))
         })?;
     }
-    output::print_rows(&[row(&verified, &key)], options.output)
+    output::print_rows(&rows(&verified, &key), options.output)
 }
 
 /// Checks a file of evidence and prints the contract.
@@ -130,14 +136,14 @@ pub(super) fn verify(options: &VerifyOptions) -> Result<(), Failure> {
         Failure::refused(format!("cannot read `{}`: {error}", options.file.display()))
     })?;
     let verified = check(&bytes, &key)?;
-    output::print_rows(&[row(&verified, &key)], options.output)
+    output::print_rows(&rows(&verified, &key), options.output)
 }
 
 /// A file's contract, if everything about it holds.
 fn check(bytes: &[u8], key: &VerifyingKey) -> Result<Verified, Failure> {
     let malformed = || Failure::mismatch("the file is not evidence of a contract");
     let file: File = serde_json::from_slice(bytes).map_err(|_| malformed())?;
-    if file.version != VERSION {
+    if ![VERSION, VERSION_CHANGED].contains(&file.version) {
         let version = file.version;
         return Err(Failure::mismatch(format!("version {version} of the evidence is not known")));
     }
@@ -151,10 +157,11 @@ fn check(bytes: &[u8], key: &VerifyingKey) -> Result<Verified, Failure> {
         return Err(Failure::mismatch("the evidence is signed with another key")
             .hint("--key is the public key of the exchange that the contract was made at"));
     }
-    if !contract::is_signed(key, &messages, &Signature::new(signature)) {
+    if !contract::is_signed(key, file.version, &messages, &Signature::new(signature)) {
         return Err(Failure::mismatch("the signature of the exchange does not verify"));
     }
-    contract::verify(&messages).map_err(|error| mismatch(&error))
+    let verified = contract::verify(&messages).map_err(|error| mismatch(&error))?;
+    if verified.list_version() == file.version { Ok(verified) } else { Err(malformed()) }
 }
 
 impl File {
@@ -165,23 +172,31 @@ impl File {
     }
 }
 
-fn row(verified: &Verified, key: &VerifyingKey) -> Row {
-    let Verified { origin, place, trade, signatures } = verified;
+/// A row for each version.
+fn rows(verified: &Verified, key: &VerifyingKey) -> Vec<Row> {
+    verified.versions.iter().map(|version| row(verified, version, key)).collect()
+}
+
+fn row(verified: &Verified, version: &Version, key: &VerifyingKey) -> Row {
+    let Verified { origin, trade, signatures, .. } = verified;
     Row {
         contract: trade.trade.get(),
+        version: version.number,
         origin: origin.name(),
-        market: trade.key.market.get(),
-        slot: slot_text(trade.key),
-        minutes: trade.key.slot.minutes(),
+        market: version.key.market.get(),
+        slot: slot_text(version.key),
+        minutes: version.key.slot.minutes(),
         price: price_text(trade.price),
-        kwh: energy_text(trade.quantity),
+        kwh: energy_text(version.quantity),
         buyer: trade.buy.meter.get(),
         seller: trade.sell.meter.get(),
         buyer_platform: trade.buy.platform.get(),
         seller_platform: trade.sell.platform.get(),
-        seq: place.seq.get(),
-        traded: instant_text(place.time),
+        seq: version.place.seq.get(),
+        traded: instant_text(version.place.time),
         signatures: *signatures,
+        asked_by: version.asked_by.map(types::Side::name),
+        hash: hex(version.hash.as_bytes()),
         exchange_key: hex(key.as_bytes()),
     }
 }

@@ -136,6 +136,43 @@ impl Feed {
         TradeId::new(self.trades)
     }
 
+    /// Adds a change of a trade, which its seller asks for: where and how much it is, and is to be.
+    pub(super) fn amend(
+        &mut self,
+        (trade, version): (u64, u32),
+        (number, wh): (u32, u64),
+        (new_number, new_wh): (u32, u64),
+    ) {
+        let made = self.items.iter().find_map(|item| match item.event {
+            Event::Trade(made) if made.trade.get() == trade => Some(made),
+            _ => None,
+        });
+        let made = made.unwrap();
+        let origin = Origin { platform: made.buy.platform, session: SessionId::new(1) };
+        let terms = AmendmentTerms {
+            trade: made.trade,
+            version,
+            key: SlotKey { slot: slot(number), ..made.key },
+            buyer: made.buy.meter,
+            seller: made.sell.meter,
+            price: made.price,
+            quantity: Energy::from_wh(wh),
+            new_slot: slot(new_number),
+            new_quantity: Energy::from_wh(new_wh),
+            reference: 1,
+            expires: later(),
+        };
+        self.push(Event::ContractAmended(ContractAmended {
+            origin,
+            client_order: ClientOrderId::new(1),
+            offer: OfferId::new(1),
+            offerer: made.sell.platform,
+            offered_as: ClientOrderId::new(2),
+            offered_by: Side::Sell,
+            terms,
+        }));
+    }
+
     pub(super) fn end(&self) -> Seq {
         self.items.last().unwrap().seq
     }

@@ -64,27 +64,34 @@ fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
     let deposit = types::Money::from_minor(9_000);
     match number {
         0 => pipeline.capture(feed.end(), &feed.items).map(drop),
-        1 => pipeline.deposit(1, MeterId::new(7), deposit).map(drop),
-        2 => pipeline.ingest(later(), &sealed(UTILITY, &place.to_body())).map(drop),
-        3 => pipeline.ingest(later(), &codes(retailer, &[(1, "NMI1")])).map(drop),
-        4 => pipeline.ingest(later(), &sealed(UTILITY, &grid_limit.to_body())).map(drop),
-        5 => pipeline.ingest(later(), &sealed(UTILITY, &zone_cut.to_body())).map(drop),
-        6 => pipeline.ingest(later(), &curtailment(1, 0, 2, 700)).map(drop),
-        7 => pipeline.ingest(later(), &file(1, 0, &[(1, 4_000, 0), (2, 500, 0)])).map(drop),
-        8 => pipeline.ingest(later(), &file(1, 0, &[(7, 0, 8_000)])).map(drop),
+        // The second contract moves, the first becomes smaller, and that again has no effect.
+        1 => {
+            feed.amend((2, 1), (0, 3_000), (1, 2_500));
+            feed.amend((1, 1), (0, 5_000), (0, 4_500));
+            feed.amend((1, 1), (0, 5_000), (0, 4_000));
+            pipeline.capture(feed.end(), &feed.items).map(drop)
+        }
+        2 => pipeline.deposit(1, MeterId::new(7), deposit).map(drop),
+        3 => pipeline.ingest(later(), &sealed(UTILITY, &place.to_body())).map(drop),
+        4 => pipeline.ingest(later(), &codes(retailer, &[(1, "NMI1")])).map(drop),
+        5 => pipeline.ingest(later(), &sealed(UTILITY, &grid_limit.to_body())).map(drop),
+        6 => pipeline.ingest(later(), &sealed(UTILITY, &zone_cut.to_body())).map(drop),
+        7 => pipeline.ingest(later(), &curtailment(1, 0, 2, 700)).map(drop),
+        8 => pipeline.ingest(later(), &file(1, 0, &[(1, 4_000, 0), (2, 500, 0)])).map(drop),
+        9 => pipeline.ingest(later(), &file(1, 0, &[(7, 0, 8_000)])).map(drop),
         // A contradiction after readings that were written already.
-        9 => pipeline.ingest(later(), &file(1, 0, &[(3, 1, 0), (2, 9, 0)])).map(drop),
-        10 => pipeline.verify(later()).map(drop),
-        11 => pipeline.ingest(later(), &file(2, 0, &[(1, 4_500, 0)])).map(drop),
-        12 => pipeline.verify(later()).map(drop),
-        13 => pipeline.enforce(later()).map(drop),
+        10 => pipeline.ingest(later(), &file(1, 0, &[(3, 1, 0), (2, 9, 0)])).map(drop),
+        11 => pipeline.verify(later()).map(drop),
+        12 => pipeline.ingest(later(), &file(2, 0, &[(1, 4_500, 0)])).map(drop),
+        13 => pipeline.verify(later()).map(drop),
+        14 => pipeline.enforce(later()).map(drop),
         // The exchange answers; of one limit orders are left that have to go.
-        14 => answer(pipeline, &mut feed, true),
+        15 => answer(pipeline, &mut feed, true),
         _ => answer(pipeline, &mut feed, false),
     }
 }
 
-const STEPS: usize = 16;
+const STEPS: usize = 17;
 
 /// The feed brings answers to all that waits in the outbox, after what it brought before.
 fn answer(pipeline: &mut Pipeline, feed: &mut Feed, is_first: bool) -> Result<(), SettlementError> {
