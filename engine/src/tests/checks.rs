@@ -461,6 +461,15 @@ const WAYS: &[(RejectReason, &str)] = {
         (R::TermsDiffer, "open\noffer S1 to B1 1kWh @ 4.00\naccept %1 but 2kWh"),
         (R::SameParty, "open\noffer S1 to S1 1kWh @ 4.00"),
         (R::ReferenceTaken, "open\noffer S1 to B1 1kWh @ 4.00\noffer S1 to B1 2kWh @ 4.00"),
+        (R::MembersOutOfTurn, "list 7 S1 1kWh page 1"),
+        (R::MembersInvalid, "list 7"),
+        (R::MembersDiffer, "open\naggregate sell @ 4.00 S1 1kWh unlisted"),
+        (
+            R::AggregateSelfTrade,
+            "open\nuncross\ndelegate S1 to 1 number 1\naggregate sell @ 4.00 S1 1kWh\n\
+             buy S1 1kWh @ 3.00",
+        ),
+        (R::NotForAggregates, "open\naggregate sell @ 4.00 S1 1kWh fok"),
         (R::DelegationOutdated, "delegate S1 to 1 number 2\ndelegate S1 to 1 number 1"),
     ]
 };
