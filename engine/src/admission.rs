@@ -251,8 +251,7 @@ impl Engine {
     ) -> Result<Replacement, Refusal> {
         let Change { origin, replace, authority } = change;
         let row = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
-        let number = self.orders.number(replace.order);
-        let known = number.map(|number| (number, self.orders.get(number)));
+        let known = self.orders.number(replace.order).map(|n| (n, self.orders.get(n)));
         let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
         // With delegations, platforms may have orders of one meter: each changes its own.
         let of_other_platform = known.is_some_and(|(_, order)| order.platform != origin.platform);

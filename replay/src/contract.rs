@@ -132,12 +132,7 @@ pub fn signed_bytes(version: u8, messages: &[u8]) -> Vec<u8> {
 
 /// Whether the exchange's key signed a list.
 #[must_use]
-pub fn is_signed(
-    key: &VerifyingKey,
-    version: u8,
-    messages: &[u8],
-    signature: &Signature,
-) -> bool {
+pub fn is_signed(key: &VerifyingKey, version: u8, messages: &[u8], signature: &Signature) -> bool {
     let key = PublicKey::new(key.to_bytes());
     verifies(&key, &signed_bytes(version, messages), signature)
 }

@@ -10,7 +10,8 @@ use ed25519_dalek::VerifyingKey;
 use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
-        Command, Digest, Event, KeyId, MeterId, NewAggregateOrder, Origin, PlatformId, PublicKey, Role, Seq, Sequenced, Signature, SignedFrame, AmendmentTerms, FIRST_VERSION, TradeId,
+    AmendmentTerms, Command, Digest, Event, FIRST_VERSION, KeyId, MeterId, NewAggregateOrder,
+    Origin, PlatformId, PublicKey, Role, Seq, Sequenced, Signature, SignedFrame, TradeId,
 };
 use wire::signing;
 

@@ -354,27 +354,21 @@ fn what_an_aggregate_order_cannot_be() {
             listed 1 of 109
             rejected New not_for_aggregates
             listed 1 of 110
-            rejected New invalid_conditions
-            listed 1 of 111
-            rejected New invalid_conditions
-            listed 1 of 112
-            rejected New invalid_conditions
-            listed 1 of 113
             rejected New signature_expired
-            listed 1 of 114
+            listed 1 of 111
             rejected New price_not_on_tick
-            listed 1 of 115
+            listed 1 of 112
             rejected New price_outside_band
-            listed 1 of 116
+            listed 1 of 113
             rejected New slot_not_open
-            listed 2 of 117
+            listed 2 of 114
             accepted #1
             rejected Reduce not_for_aggregates
             rejected Hibernate not_for_aggregates
             rejected Activate not_for_aggregates
             rejected Replace not_for_aggregates
             rejected Cancel not_authorised
-            cancelled #1 2kWh Expired 117
+            cancelled #1 2kWh Expired 114
         "#]],
     );
 }

@@ -463,6 +463,15 @@ const WAYS: &[(RejectReason, &str)] = {
         (R::ReferenceTaken, "open\noffer S1 to B1 1kWh @ 4.00\noffer S1 to B1 2kWh @ 4.00"),
         (R::GridLimit, "open\nplace S1 Z1\nlimit Z1 sell 0kWh\nsell S1 1kWh @ 4.00"),
         (R::RevisionOutdated, "limit Z1 sell 1kWh rev 2\nlimit Z1 sell 1kWh"),
+        (R::MembersOutOfTurn, "list 7 S1 1kWh page 1"),
+        (R::MembersInvalid, "list 7"),
+        (R::MembersDiffer, "open\naggregate sell @ 4.00 S1 1kWh unlisted"),
+        (
+            R::AggregateSelfTrade,
+            "open\nuncross\ndelegate S1 to 1 number 1\naggregate sell @ 4.00 S1 1kWh\n\
+             buy S1 1kWh @ 3.00",
+        ),
+        (R::NotForAggregates, "open\naggregate sell @ 4.00 S1 1kWh fok"),
         (R::DelegationOutdated, "delegate S1 to 1 number 2\ndelegate S1 to 1 number 1"),
     ]
 };

@@ -6,7 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use ed25519_dalek::{Signer as _, VerifyingKey};
 use gateway::identity;
-use replay::contract::{self, ContractError, GatherError, LIST_BYTES_MAX, VERSION, VERSION_CHANGED, Verified, Version};
+use replay::contract::{
+    self, ContractError, GatherError, LIST_BYTES_MAX, VERSION, VERSION_CHANGED, Verified, Version,
+};
 use serde::{Deserialize, Serialize};
 use types::{ShardId, Signature, TradeId};
 

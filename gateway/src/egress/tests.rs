@@ -1,9 +1,10 @@
 //! What is told to whom.
 
 use types::{
-    ContractAgreed, ContractEnded, ContractOffered, OfferId, OfferState, Scope, SessionId,
+    ContractAgreed, ContractEnded, ContractOffered, MemberRefused, MembersListed, OfferId,
+    OfferState, Scope, SessionId,
 };
-use wire::outbound::ContractState;
+use wire::outbound::{ContractState, MembersReport};
 
 use super::*;
 
@@ -88,7 +89,7 @@ fn an_order_that_moves_is_told_to_who_asked() {
 
 #[test]
 fn the_end_of_an_order_expires_or_is_cancelled() {
-    for code in 0..10 {
+    for code in 0..11 {
         let reason = CancelReason::from_code(code).unwrap();
         let expected = match reason {
             CancelReason::GateClosed | CancelReason::Expired => ExecType::Expired,
@@ -100,6 +101,7 @@ fn the_end_of_an_order_expires_or_is_cancelled() {
             | CancelReason::Killed
             | CancelReason::NoLiquidity
             | CancelReason::List
+            | CancelReason::TradeLimit
             | CancelReason::GridLimit => ExecType::Cancelled,
         };
         let event = Event::OrderCancelled(OrderCancelled {
@@ -111,7 +113,7 @@ fn the_end_of_an_order_expires_or_is_cancelled() {
         });
         assert_eq!(reported(&event), (expected, 21, 4, 30, code.into()));
     }
-    assert_eq!(CancelReason::from_code(10), None, "every reason is tried");
+    assert_eq!(CancelReason::from_code(11), None, "every reason is tried");
 }
 
 #[test]
@@ -299,6 +301,26 @@ fn a_refused_request_about_a_contract_has_a_report_of_its_own() {
         };
         assert_eq!((report.state, report.reason, report.side), (state, 29, None));
         assert_eq!((report.client_order, report.offer.get()), (ID, 0));
+    }
+}
+
+#[test]
+fn pages_and_members_have_a_report_of_their_own() {
+    let client_order = ID;
+    let listed = MembersListed { origin: ORIGIN, client_order, page: 3, members: 60 };
+    let refused = MemberRefused { origin: ORIGIN, client_order, meter: MeterId::new(8) };
+    let (request, reason) = (Request::ListMembers, RejectReason::MembersInvalid);
+    let rejected = OrderRejected { origin: ORIGIN, client_order, request, reason };
+    let cases = [
+        (Event::MembersListed(listed), (3, 60, 0, 0)),
+        (Event::MemberRefused(refused), (0, 0, 8, 0)),
+        (Event::OrderRejected(rejected), (0, 0, 0, 38)),
+    ];
+    for (event, expected) in cases {
+        let Outbound::MembersReport(report) = told(&event) else { panic!("{event:?}") };
+        assert_eq!(report.client_order, ID);
+        let MembersReport { page, members, meter, reason, .. } = report;
+        assert_eq!((page, members, meter.get(), reason), expected, "{event:?}");
     }
 }
 

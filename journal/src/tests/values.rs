@@ -346,7 +346,11 @@ impl Source {
                 client_order: ClientOrderId::new(self.u64()),
                 key: self.key(),
                 side: self.side(),
-                time_in_force: self.time_in_force(),
+                time_in_force: self.pick(&[
+                    TimeInForce::UntilGate,
+                    TimeInForce::ImmediateOrCancel,
+                    TimeInForce::UntilTime,
+                ]),
                 limit: self.price(),
                 quantity: self.energy(),
                 valid_until: self.time(),

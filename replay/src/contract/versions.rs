@@ -81,7 +81,11 @@ pub(super) fn gather(journal: &Path, contract: TradeId) -> Result<Vec<u8>, Gathe
 
 impl Reading<'_> {
     /// The next change: of the newest version, signed by both meters, in time.
-    pub(super) fn change(&mut self, trade: &Trade, now: &Version) -> Result<Version, ContractError> {
+    pub(super) fn change(
+        &mut self,
+        trade: &Trade,
+        now: &Version,
+    ) -> Result<Version, ContractError> {
         let begin = self.rest;
         let Some(FeedMessage::ContractAmended(At { place, body })) = self.feed()? else {
             return Err(ContractError::Malformed);

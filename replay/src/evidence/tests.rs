@@ -194,7 +194,14 @@ fn check(commands: &[Command]) -> Result<Evidence, EvidenceError> {
 #[test]
 fn genuine_signatures_are_counted() {
     let found = check(&history()).unwrap();
-    let expected = Evidence { orders: 1, delegations: 2, contracts: 2, frames: 2, frame_orders: 4 };
+    let expected = Evidence {
+        orders: 1,
+        delegations: 2,
+        contracts: 2,
+        frames: 2,
+        frame_orders: 4,
+        ..Evidence::default()
+    };
     assert_eq!(found, expected);
     assert_eq!(found.signatures(), 7);
 }

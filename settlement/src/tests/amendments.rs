@@ -73,7 +73,10 @@ fn a_change_fits_the_hold_and_a_move_takes_the_schedule_along() {
     // Each leaf hashes the one before it; only that of a move says when.
     let leaf = |at| ledger::leaf(desk.pipeline.connection(), at).unwrap().unwrap();
     let (small_leaf, moved_leaf) = (leaf(small), leaf(moved));
-    assert_eq!((&small_leaf[..2], small_leaf.len()), (&[KIND_AMENDMENT, VERSION][..], AMENDMENT_BYTES));
+    assert_eq!(
+        (&small_leaf[..2], small_leaf.len()),
+        (&[KIND_AMENDMENT, VERSION][..], AMENDMENT_BYTES)
+    );
     let expected = (&[KIND_AMENDMENT, VERSION_MOVED][..], AMENDMENT_MOVED_BYTES);
     assert_eq!((&moved_leaf[..2], moved_leaf.len()), expected);
     assert_eq!(moved_leaf[14..22], small.to_le_bytes());

@@ -66,9 +66,7 @@ fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
         0 => pipeline.capture(feed.end(), &feed.items).map(drop),
         // The second contract moves, the first becomes smaller, and that again has no effect.
         1 => {
-            feed.amend((2, 1), (0, 3_000), (1, 2_500));
-            feed.amend((1, 1), (0, 5_000), (0, 4_500));
-            feed.amend((1, 1), (0, 5_000), (0, 4_000));
+            amend(&mut feed);
             pipeline.capture(feed.end(), &feed.items).map(drop)
         }
         2 => pipeline.deposit(1, MeterId::new(7), deposit).map(drop),
@@ -93,8 +91,15 @@ fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
 
 const STEPS: usize = 17;
 
+fn amend(feed: &mut Feed) {
+    feed.amend((2, 1), (0, 3_000), (1, 2_500));
+    feed.amend((1, 1), (0, 5_000), (0, 4_500));
+    feed.amend((1, 1), (0, 5_000), (0, 4_000));
+}
+
 /// The feed brings answers to all that waits in the outbox, after what it brought before.
 fn answer(pipeline: &mut Pipeline, feed: &mut Feed, is_first: bool) -> Result<(), SettlementError> {
+    amend(feed);
     let place = PlaceNote {
         number: 1,
         meter: MeterId::new(1),
