@@ -48,12 +48,12 @@ pub use metering::{
 };
 pub use outcome::State;
 pub use pipeline::{
-    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Captured,
-    CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, LeafProof, MarketStatus,
+    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Books,
+    Captured, CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, MarketStatus,
     MissingReadings, Notice, NoticeKind, PaymentOutcome, Pipeline, ScheduleAnswer, ScheduleFilter,
     ScheduleLine, Settings, Summary, TransferLine, VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};
 pub use rehearse::{RehearseError, rehearse};
-pub use tlog::note::Checkpoint;
+pub use tlog::{note::Checkpoint, proof::LeafProof};

@@ -12,6 +12,7 @@ mod blocking;
 mod capturing;
 mod checkpointing;
 mod collecting;
+mod comparing;
 mod deposits;
 mod enforcing;
 mod grid;
@@ -33,7 +34,7 @@ pub use amending::{Amendment, AmendmentOutcome, Answer};
 pub use audit::{AccountTotal, Audit, Summary, TransferLine};
 pub use blocking::{BlockOutcome, BlockRequest};
 pub use capturing::Captured;
-pub use checkpointing::LeafProof;
+pub use comparing::Books;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
 pub use grid::{Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLine};
@@ -42,7 +43,7 @@ pub use paying::PaymentOutcome;
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 
 use crate::{
-    books::posting::Posting,
+    books::posting::{Posting, Unlogged},
     error::{Doing as _, SettlementError, fit},
     outcome::State,
     policy::Policy,
@@ -98,6 +99,8 @@ pub struct Pipeline {
     registry: Registry,
     cursors: Cursors,
     frontier: Frontier,
+    /// Where salts of documents come from; never stored.
+    salts: [u8; 32],
     stopped: bool,
 }
 
@@ -129,6 +132,7 @@ struct Work<'c> {
     totals: BTreeMap<State, Total>,
     schedule: BTreeMap<ScheduleKey, ScheduleChange>,
     cursors: Cursors,
+    salts: &'c [u8; 32],
 }
 
 /// Changes of the number and energy of contracts in one state.
@@ -201,8 +205,15 @@ impl Pipeline {
             registry: Registry::default(),
             cursors: Cursors::new(),
             frontier: Frontier::default(),
+            salts: [0; 32],
             stopped: false,
         })
+    }
+
+    /// Draws salts of documents from this secret from now on. The caller draws it at random and keeps
+    /// it nowhere: then a document's hash in the ledger leads nowhere once its own salt is erased.
+    pub const fn salt_with(&mut self, secret: [u8; 32]) {
+        self.salts = secret;
     }
 
     /// Everything of the first shard up to here is captured.
@@ -306,12 +317,14 @@ impl Pipeline {
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
                 .doing("begin a transaction")?;
+        let unlogged = Unlogged::default();
         let mut desk = Work {
             connection: &transaction,
             policy: &self.policy,
             registry: &mut self.registry,
-            posting: Posting::new(&transaction),
-            ledger: Appender::new(&transaction, self.frontier.clone()),
+            posting: Posting::new(&transaction, unlogged.clone()),
+            ledger: Appender::new(&transaction, self.frontier.clone(), unlogged),
+            salts: &self.salts,
             totals: BTreeMap::new(),
             schedule: BTreeMap::new(),
             cursors: self.cursors.clone(),

@@ -1,6 +1,6 @@
 //! Checkpoints: the tree on disk, signed, and proofs under it.
 
-use types::{Digest, TradeId};
+use types::TradeId;
 
 use rusqlite::OptionalExtension as _;
 
@@ -14,6 +14,7 @@ use crate::{
     tlog::{
         Frontier, hash_leaf, inclusion_proof,
         note::{self, Checkpoint},
+        proof::LeafProof,
         root_of,
         tiles::{TILE_WIDTH, TileDirectory},
     },
@@ -21,19 +22,6 @@ use crate::{
 
 /// Leaves read and written at once: as many as one tile of level 1 covers.
 const CHUNK_LEAVES: u64 = TILE_WIDTH * TILE_WIDTH;
-
-/// A leaf with the proof that it is under the newest checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeafProof {
-    /// Its index.
-    pub index: u64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Hashes from the leaf's sibling up to the root's child.
-    pub path: Vec<Digest>,
-    /// The checkpoint.
-    pub checkpoint: Checkpoint,
-}
 
 impl Pipeline {
     /// Writes tiles and a signed checkpoint over everything appended so far. Without a new leaf,
@@ -53,7 +41,10 @@ impl Pipeline {
         if let Some(newest) = &before
             && newest.frontier.size() == size
         {
-            self.tiles(size)?.write_checkpoint(&newest.note)?;
+            let tiles = self.tiles(size)?;
+            if tiles.read_checkpoint()?.as_ref() != Some(&newest.note) {
+                tiles.write_checkpoint(&newest.note)?;
+            }
             return Ok(Checkpoint { size, root: newest.root, note: newest.note.clone() });
         }
         let start = before.map(|newest| newest.frontier).unwrap_or_default();

@@ -5,8 +5,13 @@ use types::Digest;
 
 use super::{set_meta, signed};
 use crate::{
+    books::posting::Unlogged,
     error::{Doing as _, SettlementError, fit},
-    tlog::{Frontier, hash_leaf},
+    tlog::{
+        Frontier,
+        facts::{TRANSFERS_MAX, encode_transfers},
+        hash_leaf,
+    },
 };
 
 /// Where the frontier is kept.
@@ -17,20 +22,39 @@ pub const FRONTIER: &str = "frontier";
 pub struct Appender<'c> {
     connection: &'c Connection,
     frontier: Frontier,
+    unlogged: Unlogged,
 }
 
 impl<'c> Appender<'c> {
-    /// Continues after `frontier`.
+    /// Continues after `frontier`. The transfers in `unlogged` become leaves before the next leaf, or
+    /// at the end.
     #[must_use]
-    pub const fn new(connection: &'c Connection, frontier: Frontier) -> Self {
-        Self { connection, frontier }
+    pub const fn new(connection: &'c Connection, frontier: Frontier, unlogged: Unlogged) -> Self {
+        Self { connection, frontier, unlogged }
     }
 
-    /// Appends a leaf and returns its index.
+    /// Appends a leaf, behind the transfers that were posted before it, and returns its index.
     ///
     /// # Errors
     /// When SQLite refuses.
     pub fn append(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
+        self.append_transfers()?;
+        self.append_one(bytes)
+    }
+
+    /// One leaf for each contract and run, wherever transactions end: so the tree does not depend on
+    /// how work was batched.
+    fn append_transfers(&mut self) -> Result<(), SettlementError> {
+        let transfers = self.unlogged.take();
+        for group in transfers.chunk_by(|one, next| one.group() == next.group()) {
+            for part in group.chunks(TRANSFERS_MAX) {
+                self.append_one(&encode_transfers(part))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append_one(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
         let index = self.frontier.size();
         self.connection
             .prepare_cached("INSERT INTO leaves (leaf, bytes) VALUES (?1, ?2)")
@@ -44,7 +68,8 @@ impl<'c> Appender<'c> {
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub fn finish(self) -> Result<Frontier, SettlementError> {
+    pub fn finish(mut self) -> Result<Frontier, SettlementError> {
+        self.append_transfers()?;
         set_meta(self.connection, FRONTIER, &self.frontier.to_bytes())?;
         Ok(self.frontier)
     }

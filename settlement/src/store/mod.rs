@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// Prepared statements kept per connection; the pipeline has about a hundred.
 const STATEMENTS_MAX: usize = 128;

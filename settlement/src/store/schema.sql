@@ -1,4 +1,4 @@
--- Schema 3. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 4. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -178,7 +178,8 @@ CREATE TABLE deposits (
     amount INTEGER NOT NULL
 ) STRICT;
 
--- Accepted documents and evidence of equivocation, as they were received.
+-- Accepted documents and evidence of equivocation, as they were received. leaf: of the ledger, with the
+-- hash of salt and bytes.
 CREATE TABLE documents (
     document INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,
@@ -188,7 +189,9 @@ CREATE TABLE documents (
     kind INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
     reject INTEGER NOT NULL,
-    bytes BLOB NOT NULL
+    bytes BLOB NOT NULL,
+    salt BLOB,
+    leaf INTEGER
 ) STRICT;
 
 CREATE TABLE readings (

@@ -1,5 +1,6 @@
 //! Tests of the whole pipeline.
 
+mod audit;
 mod cases;
 mod energy;
 mod example;
