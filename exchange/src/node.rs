@@ -236,7 +236,9 @@ impl Node {
         let markets = config.markets.iter().map(|market| &market.definition);
         let map = Arc::new(ShardMap::new(config.shards, markets).map_err(NodeError::Calendar)?);
         let settings = settlement_settings(layout, config)?;
-        let pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
+        let mut pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
+        let secret = seeds::Seeds::beside(clock).and_then(|mut seeds| seeds.secret());
+        pipeline.salt_with(secret.map_err(NodeError::Seeds)?);
         let directory = Arc::new(Directory::default());
         let mut ready = Vec::new();
         for opened in shard::open_all(layout, config, &pipeline, &map, &directory)? {

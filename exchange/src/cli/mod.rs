@@ -11,6 +11,7 @@ pub mod declare;
 pub mod dry_run;
 mod dry_run_book;
 pub mod grid;
+pub mod ledger;
 pub mod meter;
 pub mod order;
 mod order_report;
@@ -35,6 +36,7 @@ Examples:
   gridcross order new --data-dir exchange --meter 1 --market 1 --slot 2026-11-24T10:00+05:30 \
     --side buy --price 4.50 --quantity 2.5kWh
   gridcross contract show 1 --data-dir exchange --file contract-1.json
+  gridcross ledger prove trade/1 day --file one.tlog-proof     for `gridcross ledger verify`
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
 
@@ -90,6 +92,9 @@ enum Command {
     /// Look at books
     #[command(subcommand)]
     Book(book::Command),
+    /// Prove, verify, witness and audit the ledger
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -154,6 +159,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Meter(command) => meter::run(&command),
         Command::Grid(command) => grid::run(&command),
         Command::Verify(command) => verify::run(&command),
+        Command::Ledger(command) => ledger::run(&command),
         Command::DryRun(command) => dry_run::run(&command),
         Command::Bench(command) => bench::run(&command),
     }

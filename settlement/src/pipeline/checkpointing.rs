@@ -2,15 +2,10 @@
 
 use types::TradeId;
 
-use rusqlite::OptionalExtension as _;
-
 use super::Pipeline;
 use crate::{
-    error::{Doing as _, SettlementError, fit},
-    store::{
-        ledger::{self, SignedCheckpoint},
-        signed,
-    },
+    error::SettlementError,
+    store::ledger::{self, SignedCheckpoint},
     tlog::{
         Frontier, hash_leaf, inclusion_proof,
         note::{self, Checkpoint},
@@ -89,16 +84,7 @@ impl Pipeline {
     /// # Errors
     /// When the database refuses.
     pub fn leaves_of(&self, contract: TradeId) -> Result<Option<(u64, u64)>, SettlementError> {
-        let row: Option<(i64, i64)> = self
-            .connection()
-            .prepare_cached("SELECT leaf, newest_leaf FROM contracts WHERE trade = ?1")
-            .and_then(|mut select| {
-                let id = signed(contract.get()).unwrap_or(-1);
-                select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .doing("look for a contract")?;
-        row.map(|(own, newest)| Ok((fit(own, "a leaf index")?, fit(newest, "a leaf index")?)))
-            .transpose()
+        ledger::leaves_of(self.connection(), contract)
     }
 
     /// Checks that the directory promises nothing the database does not hold, and makes it say what

@@ -35,6 +35,24 @@ impl Books {
         Ok(Self { connection })
     }
 
+    /// The key of the ledger that the database belongs to.
+    ///
+    /// # Errors
+    /// When SQLite refuses, or there is none.
+    pub fn log(&self) -> Result<VerifierKey, SettlementError> {
+        let bytes = store::meta(&self.connection, super::LEDGER)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        VerifierKey::parse(&text).map_err(|error| SettlementError::Damaged(error.to_string()))
+    }
+
+    /// Indices of a contract's own leaf and of its newest, if there is the contract.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn leaves_of(&self, contract: TradeId) -> Result<Option<(u64, u64)>, SettlementError> {
+        ledger::leaves_of(&self.connection, contract)
+    }
+
     /// Sizes for which the database holds a signed checkpoint.
     ///
     /// # Errors

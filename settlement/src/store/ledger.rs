@@ -1,7 +1,7 @@
 //! Rows of the ledger: leaves and checkpoints.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use types::Digest;
+use types::{Digest, TradeId};
 
 use super::{set_meta, signed};
 use crate::{
@@ -118,6 +118,25 @@ pub fn leaf_count(connection: &Connection) -> Result<u64, SettlementError> {
         .query_row("SELECT coalesce(max(leaf) + 1, 0) FROM leaves", [], |row| row.get(0))
         .doing("count the leaves")?;
     fit(count, "the number of leaves")
+}
+
+/// The indices of a contract's own leaf and of its newest: its own until there is another.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn leaves_of(
+    connection: &Connection,
+    contract: TradeId,
+) -> Result<Option<(u64, u64)>, SettlementError> {
+    let row: Option<(i64, i64)> = connection
+        .prepare_cached("SELECT leaf, newest_leaf FROM contracts WHERE trade = ?1")
+        .and_then(|mut select| {
+            let id = signed(contract.get()).unwrap_or(-1);
+            select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .doing("look for a contract")?;
+    row.map(|(own, newest)| Ok((fit(own, "a leaf index")?, fit(newest, "a leaf index")?)))
+        .transpose()
 }
 
 /// A checkpoint as it was signed.

@@ -36,7 +36,8 @@ fn day() -> Desk {
     desk.pipeline.verify(later()).unwrap();
     desk.pipeline.checkpoint().unwrap();
     desk.taken(&file(2, 0, &[(1, 900, 0)]));
-    desk.taken(&file(1, 1, &[(1, 400, 0), (2, 900, 0), (7, 0, 1_000)]));
+    desk.taken(&file(1, 1, &[(1, 400, 0), (2, 900, 0)]));
+    desk.taken(&file(1, 1, &[(7, 0, 1_000)]));
     desk.pipeline.verify(later()).unwrap();
     desk.pipeline.checkpoint().unwrap();
     desk
@@ -79,7 +80,7 @@ fn balances_and_outcomes_are_rebuilt_from_leaves() {
     assert_eq!(walked.frontier.root(), desk.pipeline.ledger_head().1);
     assert_eq!(rebuilt.counts.contracts, 300);
     assert!(rebuilt.counts.outcomes > 200, "{:?}", rebuilt.counts);
-    assert_eq!(rebuilt.counts.documents, 4);
+    assert_eq!(rebuilt.counts.documents, 5);
     let stored = desk.pipeline.balances().unwrap();
     for (account, minor) in stored {
         let by_leaves = rebuilt.balances.get(&account.number()).copied().unwrap_or(0);
@@ -131,8 +132,7 @@ fn leaves(pipeline: &Pipeline) -> Vec<Vec<u8>> {
     crate::store::ledger::leaves(pipeline.connection(), 0, size).unwrap()
 }
 
-/// An exchange that signs what it should not have written: each leaf left out, repeated, swapped with
-/// its neighbour, and with each byte changed.
+/// An exchange that signs what it should not have written: a leaf left out, or repeated.
 #[test]
 fn a_signed_lie_is_found() {
     let honest = leaves(&day().pipeline);
@@ -141,10 +141,8 @@ fn a_signed_lie_is_found() {
     audit(folder.path(), None).unwrap();
     let rebuilt = |leaves: &[Vec<u8>]| {
         let mut rebuilt = Rebuilt::default();
-        let mut at = 0_u64;
-        for bytes in leaves {
+        for (bytes, at) in leaves.iter().zip(0_u64..) {
             rebuilt.apply(at, bytes)?;
-            at += 1;
         }
         rebuilt.finish().map(|()| rebuilt)
     };

@@ -91,6 +91,27 @@ impl TileDirectory {
         Ok(size)
     }
 
+    /// The bytes of a leaf.
+    ///
+    /// # Errors
+    /// When its bundle cannot be read or is damaged.
+    pub fn leaf(&mut self, index: u64) -> Result<Vec<u8>, SettlementError> {
+        let number = index.div_euclid(TILE_WIDTH);
+        let first = number.saturating_mul(TILE_WIDTH);
+        let width = self.size.saturating_sub(first).min(TILE_WIDTH);
+        let mut found = None;
+        for path in [width, TILE_WIDTH].map(|width| tile_path("entries", number, width)) {
+            found = found.or(self.read(&path)?);
+        }
+        let entries = found.as_deref().and_then(split_entries);
+        let place = usize::try_from(index.rem_euclid(TILE_WIDTH)).unwrap_or(usize::MAX);
+        entries
+            .and_then(|mut entries| (place < entries.len()).then(|| entries.swap_remove(place)))
+            .ok_or_else(|| {
+                SettlementError::Damaged(format!("leaf {index} is not in its bundle of entries"))
+            })
+    }
+
     /// Writes the checkpoint file, durably.
     ///
     /// # Errors
@@ -308,6 +329,19 @@ impl Nodes for TileDirectory {
         let missing = || SettlementError::Damaged(format!("tile `{}` is short", path.display()));
         Ok(fold(hashes.ok_or_else(missing)?))
     }
+}
+
+/// Leaves of a bundle of entries; `None` if the last one is cut.
+pub(super) fn split_entries(bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut rest = bundle;
+    let mut entries = Vec::with_capacity(256);
+    while !rest.is_empty() {
+        let (length, tail) = rest.split_first_chunk::<2>()?;
+        let (entry, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        entries.push(entry.to_vec());
+        rest = tail;
+    }
+    Some(entries)
 }
 
 /// The path of a tile, or of a bundle of entries, in the layout of C2SP tlog-tiles.

@@ -6,7 +6,7 @@ use types::Digest;
 
 use super::{
     Frontier, hash_leaf,
-    tiles::{TILE_WIDTH, fold, tile_path},
+    tiles::{TILE_WIDTH, fold, split_entries, tile_path},
 };
 
 /// Files of a log, by their paths in the layout of C2SP tlog-tiles.
@@ -106,15 +106,7 @@ impl<F: LogFiles> Walk<'_, F> {
             index: first,
             what: format!("`{}` {what}", tile_path("entries", number, width)),
         };
-        let mut rest = bytes.as_slice();
-        let mut entries = Vec::with_capacity(256);
-        while !rest.is_empty() {
-            let (length, tail) = rest.split_first_chunk::<2>().ok_or_else(|| mismatch("is cut"))?;
-            let length = usize::from(u16::from_be_bytes(*length));
-            let (entry, tail) = tail.split_at_checked(length).ok_or_else(|| mismatch("is cut"))?;
-            entries.push(entry.to_vec());
-            rest = tail;
-        }
+        let mut entries = split_entries(&bytes).ok_or_else(|| mismatch("is cut"))?;
         let wide = usize::try_from(width).unwrap_or(usize::MAX);
         if entries.len() < wide {
             return Err(mismatch("has too few leaves"));
