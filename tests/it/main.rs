@@ -19,6 +19,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod https;
+mod ledger;
 mod market_controls;
 mod market_data;
 mod market_view;

@@ -12,4 +12,6 @@ mod kills;
 mod laws;
 mod ledger;
 mod meter_files;
+mod peers;
 mod shards;
+mod tamper;

@@ -91,6 +91,7 @@ pub(super) fn run(options: &WitnessOptions) -> Result<(), Failure> {
         let listener = listener.map_err(Failure::runtime)?;
         let address = listener.local_addr().map_err(Failure::runtime)?;
         output::print(&format!("witness {own} http://{address}\n"))?;
+        tracing::info!("listening on http://{address} as {own}");
         let router = Router::new()
             .route("/add-checkpoint", post(add_checkpoint))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
