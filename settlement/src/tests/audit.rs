@@ -1,7 +1,11 @@
 //! A log that is read by somebody who believes nothing: rebuilt from its leaves, tampered with,
 //! compared with the books.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ed25519_dalek::SigningKey;
 
@@ -44,7 +48,7 @@ fn day() -> Desk {
 }
 
 /// Everything an auditor does with a directory.
-fn audit(ledger: &Path, books: Option<&Books>) -> Result<(Walked, Rebuilt), String> {
+pub(super) fn audit(ledger: &Path, books: Option<&Books>) -> Result<(Walked, Rebuilt), String> {
     let text = fs::read_to_string(ledger.join("checkpoint")).map_err(|error| error.to_string())?;
     let signed = note::open_by(&log_key(), &text).map_err(|error| error.to_string())?;
     let sizes = books.map_or_else(Vec::new, |books| books.checkpoint_sizes().unwrap());
@@ -69,6 +73,85 @@ fn audit(ledger: &Path, books: Option<&Books>) -> Result<(Walked, Rebuilt), Stri
 
 fn books(desk: &Desk) -> Books {
     Books::open(&desk.folder.path().join("settlement.db")).unwrap()
+}
+
+/// Every file below a folder, by its path there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(
+                    path.strip_prefix(folder).unwrap().to_owned(),
+                    fs::read(&path).unwrap(),
+                );
+            }
+        }
+    }
+    found
+}
+
+fn lay_out(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn copy_of_database(desk: &Desk, name: &str) -> Vec<u8> {
+    let path = desk.folder.path().join(name);
+    desk.pipeline.connection().execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
+    fs::read(path).unwrap()
+}
+
+/// A checkpoint writes tiles one by one, then its row, then its file. Wherever it stops, what is
+/// published holds, and the next start signs what this one would have.
+#[test]
+fn a_restart_at_any_point_of_a_checkpoint_gives_a_consistent_one() {
+    let mut desk = day();
+    let ledger = desk.folder.path().join("ledger");
+    // Across the end of a tile.
+    let more = |number| (number, types::MeterId::new(3), types::Money::from_minor(1));
+    desk.pipeline.deposits(&(1_000..1_420).map(more).collect::<Vec<_>>()).unwrap();
+    let (before, database_before) = (files(&ledger), copy_of_database(&desk, "before.db"));
+    let expected = desk.pipeline.checkpoint().unwrap();
+    let (after, database_after) = (files(&ledger), copy_of_database(&desk, "after.db"));
+    let checkpoint = PathBuf::from("checkpoint");
+    let is_new = |(name, bytes): &(&PathBuf, &Vec<u8>)| {
+        **name != checkpoint && before.get(*name) != Some(*bytes)
+    };
+    let written: Vec<_> = after.iter().filter(is_new).collect();
+    assert!(written.len() >= 6, "{written:?}");
+    let mut narrower_removed = after.clone();
+    narrower_removed.insert(checkpoint.clone(), before[&checkpoint].clone());
+    let mut stages = vec![
+        (narrower_removed.clone(), &database_before),
+        (narrower_removed, &database_after),
+        (after.clone(), &database_after),
+    ];
+    for count in 0..=written.len() {
+        let mut stage = before.clone();
+        stage.extend(
+            written[..count].iter().map(|(name, bytes)| ((*name).clone(), (*bytes).clone())),
+        );
+        stages.push((stage, &database_before));
+    }
+    for (number, (stage, database)) in stages.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, db) = (folder.path().join("ledger"), folder.path().join("settlement.db"));
+        lay_out(&place, &stage);
+        fs::write(&db, database).unwrap();
+        audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, as found: {error}"));
+        let mut pipeline = Pipeline::open(&db, &place, settings()).unwrap();
+        audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, opened: {error}"));
+        assert_eq!(pipeline.checkpoint().unwrap(), expected, "stage {number}");
+        audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, signed: {error}"));
+    }
 }
 
 #[test]
@@ -115,6 +198,26 @@ fn books_that_say_something_else_are_found() {
         let ledger = desk.folder.path().join("ledger");
         let error = audit(&ledger, Some(&books(&desk))).unwrap_err();
         assert!(error.contains(said), "{change}: {error}");
+    }
+}
+
+/// A law: the leaves of any history say what its books say.
+pub(super) fn check_leaves(pipeline: &Pipeline) {
+    let mut rebuilt = Rebuilt::default();
+    for (bytes, index) in leaves(pipeline).iter().zip(0..) {
+        rebuilt.apply(index, bytes).unwrap_or_else(|error| panic!("leaf {index}: {error}"));
+    }
+    rebuilt.finish().unwrap();
+    for (account, minor) in pipeline.balances().unwrap() {
+        let by_leaves = rebuilt.balances.remove(&account.number()).unwrap_or(0);
+        assert_eq!(by_leaves, minor, "{account}");
+    }
+    assert!(rebuilt.balances.values().all(|minor| *minor == 0), "{:?}", rebuilt.balances);
+    for (id, standing) in rebuilt.contracts {
+        let (state, version) = pipeline.standing(id).unwrap().unwrap();
+        assert_eq!((standing.state, standing.version), (state, version), "contract {id}");
+        assert_eq!(pipeline.leaves_of(id).unwrap(), Some((standing.leaf, standing.newest)));
+        assert_eq!(pipeline.enforcement_level(id).unwrap(), standing.level, "contract {id}");
     }
 }
 

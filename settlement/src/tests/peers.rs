@@ -4,7 +4,7 @@ use ct_merkle::{ConsistencyProof, InclusionProof, mem_backed_tree::MemoryBackedT
 use ed25519_dalek::SigningKey;
 use sha2::Sha256;
 use signed_note::{StandardVerifier, VerifierList};
-use tlog_tiles::{CheckpointText, Hash, Tile};
+use tlog_tiles::{Checkpoint, Hash, Tile};
 use types::Digest;
 
 use crate::tlog::{
@@ -74,7 +74,7 @@ fn notes_and_paths_are_those_of_others() {
     let parsed = signed_note::Note::from_bytes(checkpoint.note.as_bytes()).unwrap();
     let (verified, unverified) = parsed.verify(&known).unwrap();
     assert_eq!((verified.len(), unverified.len()), (1, 0));
-    let text = CheckpointText::from_bytes(parsed.text()).unwrap();
+    let text = Checkpoint::from_bytes(parsed.text()).unwrap();
     assert_eq!((text.origin(), text.size()), ("peer.example/log", 12));
     assert_eq!(text.hash().0, [3; 32]);
     let forged = checkpoint.note.replacen("\n12\n", "\n13\n", 1);

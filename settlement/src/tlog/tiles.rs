@@ -99,9 +99,9 @@ impl TileDirectory {
         let number = index.div_euclid(TILE_WIDTH);
         let first = number.saturating_mul(TILE_WIDTH);
         let width = self.size.saturating_sub(first).min(TILE_WIDTH);
-        let mut found = None;
-        for path in [width, TILE_WIDTH].map(|width| tile_path("entries", number, width)) {
-            found = found.or(self.read(&path)?);
+        let mut found = self.read(&tile_path("entries", number, width))?;
+        if found.is_none() {
+            found = self.read(&tile_path("entries", number, TILE_WIDTH))?;
         }
         let entries = found.as_deref().and_then(split_entries);
         let place = usize::try_from(index.rem_euclid(TILE_WIDTH)).unwrap_or(usize::MAX);

@@ -93,7 +93,12 @@ impl TrustOptions {
         let log = self.log.clone().or(of_directory);
         match (from_file, log) {
             (Some(policy), Some(log)) if policy.logs().next().is_none() => Ok(policy.and_log(log)),
-            (Some(policy), _) => Ok(policy),
+            (Some(policy), _) => match &self.log {
+                Some(log) if !policy.logs().any(|known| known == log) => {
+                    Err(Failure::usage("the policy names other logs than --log"))
+                }
+                Some(_) | None => Ok(policy),
+            },
             (None, Some(log)) => Ok(TrustPolicy::of_log(log)),
             (None, None) => Err(Failure::usage("--log or --policy says whose log it is")),
         }
