@@ -115,6 +115,8 @@ pub struct Config {
     pub ledger_origin: String,
     /// Minutes between verification cycles.
     pub verify_every_minutes: u32,
+    /// Between two checkpoints of the ledger while it grows.
+    pub checkpoint_every: Duration,
     /// Minutes between cycles of markets that have a rhythm of their own.
     pub verify_market_minutes: Vec<(MarketId, u32)>,
     /// How parties are asked for readings.
@@ -233,6 +235,8 @@ const fn default_call_extension_minutes() -> u32 {
 struct SettlementTable {
     ledger_origin: String,
     verify_every_minutes: u32,
+    #[serde(default = "checkpoint_ms")]
+    checkpoint_ms: u32,
     policy: toml::Table,
 }
 
@@ -277,6 +281,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         file.pull.check().map_err(|(key, message)| value(&format!("pull.{key}"), message))?;
     let every = file.settlement.verify_every_minutes;
     range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
+    let checkpoint_ms = file.settlement.checkpoint_ms;
+    range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
     let mut markets = Vec::new();
     let mut controls = Vec::new();
     let mut verify_market_minutes = Vec::new();
@@ -317,6 +323,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         policy,
         ledger_origin: file.settlement.ledger_origin,
         verify_every_minutes: every,
+        checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,
         pull,
     })
@@ -326,6 +333,11 @@ type Refused = (&'static str, String);
 
 fn shards(got: u8) -> Result<Shards, String> {
     Shards::new(got).ok_or_else(|| format!("is {got}, possible are 1 to {SHARDS_MAX}"))
+}
+
+/// Four a second, while there is something to sign.
+const fn checkpoint_ms() -> u32 {
+    250
 }
 
 /// The rules of settlement, as their own reader takes them.
@@ -505,6 +517,7 @@ mod tests {
         assert_eq!(config.shards, Shards::ONE);
         assert_eq!(config.reserve_bytes, 256 << 20);
         assert_eq!(config.keep_segments, None);
+        assert_eq!(config.checkpoint_every, Duration::from_millis(250));
         let some = with("# keep_segments = 0", "keep_segments = 4").unwrap();
         assert_eq!(some.keep_segments, NonZeroUsize::new(4));
         assert_eq!(with("# reserve_mib = 256", "reserve_mib = 0").unwrap().reserve_bytes, 0);
@@ -520,6 +533,7 @@ mod tests {
         );
         assert!(refused("tick = \"0.001\"", "tick = \"0.0000001\"").contains("markets[0].tick"));
         assert!(refused("segment_mib = 64", "segment_mib = 1").contains("64 to 1024"));
+        assert!(refused("# checkpoint_ms = 250", "checkpoint_ms = 49").contains("50 to 3600000"));
         assert!(refused("# reserve_mib = 256", "reserve_mib = 1048577").contains("0 to 1048576"));
         let lines = "snapshot_commands = 0\nkeep_segments = 4";
         assert!(refused("# keep_segments = 0", lines).contains("needs snapshots"));

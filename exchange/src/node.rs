@@ -245,6 +245,8 @@ impl Node {
         let settings = settlement_settings(layout, config)?;
         let mut pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
         pipeline.set_shards(ShardMap::clone(&map));
+        let secret = seeds::Seeds::beside(&options.clock).and_then(|mut seeds| seeds.secret());
+        pipeline.salt_with(secret.map_err(NodeError::Seeds)?);
         let directory = Arc::new(Directory::default());
         let mut ready = Vec::new();
         for opened in shard::open_all(layout, config, &pipeline, &map, &directory)? {

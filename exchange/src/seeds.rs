@@ -31,6 +31,19 @@ impl Seeds {
         }
     }
 
+    /// A secret of four seeds.
+    ///
+    /// # Errors
+    /// As [`Seeds::draw`].
+    pub fn secret(&mut self) -> io::Result<[u8; 32]> {
+        let mut secret = [0; 32];
+        let (parts, _) = secret.as_chunks_mut::<8>();
+        for part in parts {
+            *part = self.draw()?.to_le_bytes();
+        }
+        Ok(secret)
+    }
+
     /// The next seed: any number, each as likely as any other.
     ///
     /// # Errors

@@ -58,6 +58,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));
+    let mut signing = Signing::every(config.checkpoint_every);
     let mut minutes = 0_u32;
     let mut looked = clock.now();
     let mut health = tokio::time::interval(Duration::from_secs(1));
@@ -77,6 +78,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                 }
                 log_validity(node.validity());
             }
+            () = signing.due() => signing.begin(&node.settlement),
             _ = minute.tick() => {
                 let now = clock.now();
                 verify_markets(config, &node, minutes, now);
@@ -104,6 +106,36 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         );
     }
     Ok(())
+}
+
+/// Checkpoints of the ledger while it grows: never two at once, however long one takes.
+struct Signing {
+    interval: tokio::time::Interval,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Signing {
+    fn every(period: Duration) -> Self {
+        let mut interval = tokio::time::interval(period);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { interval, running: None }
+    }
+
+    async fn due(&mut self) {
+        self.interval.tick().await;
+    }
+
+    fn begin(&mut self, settlement: &Settlement) {
+        if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return;
+        }
+        let settlement = settlement.clone();
+        self.running = Some(tokio::spawn(async move {
+            if let Err(error) = settlement.checkpoint().await {
+                tracing::error!("checkpoint: {}", Failure::runtime(error).message());
+            }
+        }));
+    }
 }
 
 fn log_recovery(prefix: &str, shard: &Shard) {

@@ -49,9 +49,9 @@ pub use metering::{
 };
 pub use outcome::State;
 pub use pipeline::{
-    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Break,
-    BreakKind, Captured, CycleLine, DepositOutcome, DocumentLine, EnforcementSummary, Errand,
-    ExplainedLeg, Explanation, LeafProof, LimitNotice, MarketStatus, MissingReadings, Notice,
+    AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Books,
+    Break, BreakKind, Captured, CycleLine, DepositOutcome, DocumentLine, EnforcementSummary,
+    Errand, ExplainedLeg, Explanation, LimitNotice, MarketStatus, MissingReadings, Notice,
     NoticeKind, Pace, PayOutSummary, PaymentOutcome, Pipeline, Reconciliation, ScheduleAnswer,
     ScheduleFilter, ScheduleLimit, ScheduleLine, Settings, Summary, Task, TransferLine,
     VerificationSummary,
@@ -60,4 +60,4 @@ pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};
 pub use rehearse::{RehearseError, rehearse};
 pub use store::captured::CapturedTrades;
-pub use tlog::note::Checkpoint;
+pub use tlog::{note::Checkpoint, proof::LeafProof};

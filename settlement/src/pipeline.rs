@@ -12,6 +12,7 @@ mod blocking;
 mod capturing;
 mod checkpointing;
 mod collecting;
+mod comparing;
 mod deposits;
 mod enforcing;
 mod explaining;
@@ -40,7 +41,7 @@ pub use amending::{Amendment, AmendmentOutcome, Answer};
 pub use audit::{AccountTotal, Audit, Summary, TransferLine};
 pub use blocking::{BlockOutcome, BlockRequest};
 pub use capturing::Captured;
-pub use checkpointing::LeafProof;
+pub use comparing::Books;
 pub use deposits::DepositOutcome;
 pub use enforcing::EnforcementSummary;
 pub use explaining::{ExplainedLeg, Explanation};
@@ -55,7 +56,7 @@ pub use reconciling::{Break, BreakKind, Reconciliation};
 pub use verification::{CYCLE_CONTRACTS_MAX, VerificationSummary};
 
 use crate::{
-    books::posting::Posting,
+    books::posting::{Posting, Unlogged},
     error::{Doing as _, SettlementError, fit},
     outcome::State,
     policy::Policy,
@@ -112,6 +113,8 @@ pub struct Pipeline {
     shards: ShardMap,
     cursors: Cursors,
     frontier: Frontier,
+    /// Where salts of documents come from; never stored.
+    salts: [u8; 32],
     stopped: bool,
 }
 
@@ -146,6 +149,7 @@ struct Work<'c> {
     /// Where something new is known of a limit.
     limited: BTreeSet<ScheduleKey>,
     cursors: Cursors,
+    salts: &'c [u8; 32],
 }
 
 /// Changes of the number and energy of contracts in one state.
@@ -219,6 +223,7 @@ impl Pipeline {
             shards: ShardMap::one(),
             cursors: Cursors::new(),
             frontier: Frontier::default(),
+            salts: [0; 32],
             stopped: false,
         })
     }
@@ -226,6 +231,12 @@ impl Pipeline {
     /// Says which shard of the exchange has which slots: without it there is one, and it has all.
     pub fn set_shards(&mut self, shards: ShardMap) {
         self.shards = shards;
+    }
+
+    /// Draws salts of documents from this secret from now on. The caller draws it at random and keeps
+    /// it nowhere: then a document's hash in the ledger leads nowhere once its own salt is erased.
+    pub const fn salt_with(&mut self, secret: [u8; 32]) {
+        self.salts = secret;
     }
 
     /// Everything of the first shard up to here is captured.
@@ -329,13 +340,15 @@ impl Pipeline {
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
                 .doing("begin a transaction")?;
+        let unlogged = Unlogged::default();
         let mut desk = Work {
             connection: &transaction,
             policy: &self.policy,
             registry: &mut self.registry,
             shards: &self.shards,
-            posting: Posting::new(&transaction),
-            ledger: Appender::new(&transaction, self.frontier.clone()),
+            posting: Posting::new(&transaction, unlogged.clone()),
+            ledger: Appender::new(&transaction, self.frontier.clone(), unlogged),
+            salts: &self.salts,
             totals: BTreeMap::new(),
             schedule: BTreeMap::new(),
             limited: BTreeSet::new(),

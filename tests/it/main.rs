@@ -22,6 +22,7 @@ mod golden;
 mod horizon;
 mod hostile;
 mod https;
+mod ledger;
 mod market_controls;
 mod market_data;
 mod market_view;

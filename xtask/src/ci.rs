@@ -1,6 +1,7 @@
 //! The one door: every check a change must pass, in order, with a summary at the end.
 
 mod demo;
+mod ledger;
 mod python;
 mod release;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
         crash_kit_runs(repository, &mut steps);
         release::run(repository, &mut steps);
         python::run(repository, &mut steps);
+        ledger::run(repository, &mut steps);
     }
     dependencies(repository, &mut steps);
     steps.summarise()

@@ -12,6 +12,7 @@ pub mod declare;
 pub mod dry_run;
 mod dry_run_book;
 pub mod grid;
+pub mod ledger;
 pub mod meter;
 pub mod order;
 mod order_members;
@@ -40,6 +41,7 @@ Examples:
   gridcross order new --data-dir exchange --meter 1 --market 1 --slot 2026-11-24T10:00+05:30 \
     --side buy --price 4.50 --quantity 2.5kWh
   gridcross contract show 1 --data-dir exchange --file contract-1.json
+  gridcross ledger prove trade/1 day --file one.tlog-proof     for `gridcross ledger verify`
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
   gridcross settle explain 1 --data-dir day       every leg of a contract, with the rule behind it
@@ -106,6 +108,9 @@ enum Command {
     Rail(rail::Command),
     /// Compare the books, the instructions and the rail's statement of a day
     Reconcile(reconcile::Options),
+    /// Prove, verify, witness and audit the ledger
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
@@ -174,6 +179,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Meter(command) => meter::run(&command),
         Command::Grid(command) => grid::run(&command),
         Command::Verify(command) => verify::run(&command),
+        Command::Ledger(command) => ledger::run(&command),
         Command::DryRun(command) => dry_run::run(&command),
         Command::Bench(command) => bench::run(&command),
     }

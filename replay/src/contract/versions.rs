@@ -17,7 +17,7 @@ use wire::{
 use super::{ContractError, GatherError, Reading, encoded};
 
 /// Most changes of a contract in a list.
-pub const CHANGES_MAX: usize = 256;
+pub(super) const CHANGES_MAX: usize = 256;
 
 /// A contract as it was from a position on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

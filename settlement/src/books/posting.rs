@@ -1,7 +1,7 @@
 //! Writing transfers and balances, within one transaction.
 
-use core::ops::RangeInclusive;
-use std::collections::BTreeMap;
+use core::{cell::RefCell, ops::RangeInclusive};
+use std::{collections::BTreeMap, rc::Rc};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use types::{ShardId, TradeId};
@@ -11,6 +11,7 @@ use crate::{
     capture::{SHARD_TRADES_MAX, TRADE_BITS},
     error::{Doing as _, SettlementError},
     mechanism::{Leg, LegKind},
+    tlog::facts::Transfer,
 };
 
 /// The number of a transfer: the contract's shard and count, run and leg, one after the other. The
@@ -38,6 +39,24 @@ pub fn pay_out_number(owner: Owner, day: u16, code: u8) -> i64 {
     !((1 << 62) | (owner << 24) | (i64::from(day) << 8) | i64::from(code))
 }
 
+/// The contract in a transfer's number; a deposit has none.
+#[must_use]
+pub fn contract_of(id: i64) -> Option<TradeId> {
+    let id = u64::try_from(id).ok()?;
+    let shard = id >> 59;
+    Some(TradeId::new((shard << 48) | ((id >> 24) & SHARD_TRADES_MAX)))
+}
+
+/// The settlement run (or serial number) in a transfer's number.
+#[must_use]
+pub fn run_of(id: i64) -> u16 {
+    u16::try_from((id >> 8) & 0xffff).unwrap_or(0)
+}
+
+/// Transfers that were posted and are not in the ledger yet, in their order. Posting and ledger of a
+/// transaction share one, so that every transfer becomes part of a leaf, whoever posts it.
+pub type Unlogged = Rc<RefCell<Vec<Transfer>>>;
+
 /// Transfers and balances of one transaction. Balances are read once, kept here, and written by
 /// [`Posting::finish`].
 #[derive(Debug)]
@@ -45,6 +64,7 @@ pub struct Posting<'c> {
     connection: &'c Connection,
     balances: BTreeMap<i64, Balance>,
     outside: Vec<i64>,
+    unlogged: Unlogged,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +74,10 @@ struct Balance {
 }
 
 impl<'c> Posting<'c> {
-    /// Nothing read or posted yet.
+    /// Nothing read or posted yet. What is posted goes to `unlogged` too.
     #[must_use]
-    pub const fn new(connection: &'c Connection) -> Self {
-        Self { connection, balances: BTreeMap::new(), outside: Vec::new() }
+    pub const fn new(connection: &'c Connection, unlogged: Unlogged) -> Self {
+        Self { connection, balances: BTreeMap::new(), outside: Vec::new(), unlogged }
     }
 
     /// The balance of an account, with everything posted so far.
@@ -187,6 +207,7 @@ impl<'c> Posting<'c> {
         if [debit, credit].contains(&Account::EXTERNAL.number()) {
             self.outside.push(id);
         }
+        self.unlogged.borrow_mut().push(Transfer { id, debit, credit, minor: amount });
         self.move_by(debit, amount.checked_neg())?;
         self.move_by(credit, Some(amount))
     }
@@ -228,5 +249,10 @@ mod tests {
         assert_eq!(last, i64::MAX, "all bits are used, the sign is left to deposits");
         let before = transfer_number(trade(1, SHARD_TRADES_MAX), u16::MAX, u8::MAX);
         assert_eq!(transfer_number(trade(2, 0), 0, 0), before + 1);
+        for contract in [trade(0, 7), trade(15, SHARD_TRADES_MAX)] {
+            let number = transfer_number(contract, 300, 7);
+            assert_eq!((contract_of(number), run_of(number)), (Some(contract), 300));
+        }
+        assert_eq!(contract_of(deposit_number(4)), None);
     }
 }

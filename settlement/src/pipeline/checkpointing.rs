@@ -1,19 +1,15 @@
 //! Checkpoints: the tree on disk, signed, and proofs under it.
 
-use types::{Digest, TradeId};
-
-use rusqlite::OptionalExtension as _;
+use types::TradeId;
 
 use super::Pipeline;
 use crate::{
-    error::{Doing as _, SettlementError, fit},
-    store::{
-        ledger::{self, SignedCheckpoint},
-        signed,
-    },
+    error::SettlementError,
+    store::ledger::{self, SignedCheckpoint},
     tlog::{
         Frontier, hash_leaf, inclusion_proof,
         note::{self, Checkpoint},
+        proof::LeafProof,
         root_of,
         tiles::{TILE_WIDTH, TileDirectory},
     },
@@ -21,19 +17,6 @@ use crate::{
 
 /// Leaves read and written at once: as many as one tile of level 1 covers.
 const CHUNK_LEAVES: u64 = TILE_WIDTH * TILE_WIDTH;
-
-/// A leaf with the proof that it is under the newest checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeafProof {
-    /// Its index.
-    pub index: u64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Hashes from the leaf's sibling up to the root's child.
-    pub path: Vec<Digest>,
-    /// The checkpoint.
-    pub checkpoint: Checkpoint,
-}
 
 impl Pipeline {
     /// Writes tiles and a signed checkpoint over everything appended so far. Without a new leaf,
@@ -53,7 +36,10 @@ impl Pipeline {
         if let Some(newest) = &before
             && newest.frontier.size() == size
         {
-            self.tiles(size)?.write_checkpoint(&newest.note)?;
+            let tiles = self.tiles(size)?;
+            if tiles.read_checkpoint()?.as_ref() != Some(&newest.note) {
+                tiles.write_checkpoint(&newest.note)?;
+            }
             return Ok(Checkpoint { size, root: newest.root, note: newest.note.clone() });
         }
         let start = before.map(|newest| newest.frontier).unwrap_or_default();
@@ -98,16 +84,7 @@ impl Pipeline {
     /// # Errors
     /// When the database refuses.
     pub fn leaves_of(&self, contract: TradeId) -> Result<Option<(u64, u64)>, SettlementError> {
-        let row: Option<(i64, i64)> = self
-            .connection()
-            .prepare_cached("SELECT leaf, newest_leaf FROM contracts WHERE trade = ?1")
-            .and_then(|mut select| {
-                let id = signed(contract.get()).unwrap_or(-1);
-                select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-            })
-            .doing("look for a contract")?;
-        row.map(|(own, newest)| Ok((fit(own, "a leaf index")?, fit(newest, "a leaf index")?)))
-            .transpose()
+        ledger::leaves_of(self.connection(), contract)
     }
 
     /// Checks that the directory promises nothing the database does not hold, and makes it say what

@@ -6,12 +6,13 @@ use types::{DeliverySlot, Party, Timestamp};
 
 use super::{Pipeline, Work};
 use crate::{
-    error::{Doing as _, SettlementError},
+    error::{Doing as _, SettlementError, fit},
     metering::{
         self, Bounds, Curtailment, Document, DocumentKind, DocumentReject, Key, Opened, Receipt,
         Statement, Verdict, document, envelope, files,
     },
     store::intake,
+    tlog::facts::{self, DocumentRecord},
 };
 
 /// How the statements of a document relate to what is known.
@@ -238,9 +239,10 @@ impl Work<'_> {
         intake::put_document(self.connection, &arrival.receipt, from, arrival.bytes)
     }
 
-    /// Decides on a document by what its statements are, and writes the answer down.
+    /// Decides on a document by what its statements are, writes the answer down and puts a salted hash
+    /// of the document into the ledger.
     pub(super) fn answer(
-        &self,
+        &mut self,
         tally: &Tally,
         arrival: &Arrival<'_>,
         document: i64,
@@ -248,6 +250,17 @@ impl Work<'_> {
         let accepted = if tally.contradicts { 0 } else { tally.new };
         let answer = Receipt { accepted, result: tally.result(), ..arrival.receipt };
         intake::answer_document(self.connection, document, &answer)?;
+        let number = fit(document, "the number of a document")?;
+        let salt = facts::salt(self.salts, number, &answer.digest);
+        let leaf = self.ledger.append(&facts::encode_document(&DocumentRecord {
+            document: number,
+            signer: arrival.signer,
+            kind: answer.kind.code(),
+            accepted,
+            reject: answer.result.err().map_or(0, DocumentReject::code),
+            commitment: facts::commitment(&salt, arrival.bytes),
+        }))?;
+        intake::put_salt(self.connection, document, &salt, leaf)?;
         Ok(answer)
     }
 }

@@ -88,6 +88,25 @@ pub fn answer_document(
     Ok(())
 }
 
+/// Keeps what leads from a document to its leaf. Erasing the salt with the document's bytes leaves a
+/// leaf that leads nowhere.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn put_salt(
+    connection: &Connection,
+    document: i64,
+    salt: &[u8; 32],
+    leaf: u64,
+) -> Result<(), SettlementError> {
+    let row = params![document, salt.as_slice(), super::signed(leaf)?];
+    connection
+        .prepare_cached("UPDATE documents SET salt = ?2, leaf = ?3 WHERE document = ?1")
+        .and_then(|mut update| update.execute(row))
+        .doing("write the salt of a document")?;
+    Ok(())
+}
+
 /// A revision of a reading, and what it says.
 pub type Revision = (u32, (Metered, Quality));
 

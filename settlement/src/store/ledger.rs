@@ -1,12 +1,17 @@
 //! Rows of the ledger: leaves and checkpoints.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use types::Digest;
+use types::{Digest, TradeId};
 
 use super::{set_meta, signed};
 use crate::{
+    books::posting::Unlogged,
     error::{Doing as _, SettlementError, fit},
-    tlog::{Frontier, hash_leaf},
+    tlog::{
+        Frontier,
+        facts::{TRANSFERS_MAX, encode_transfers},
+        hash_leaf,
+    },
 };
 
 /// Where the frontier is kept.
@@ -17,20 +22,39 @@ pub const FRONTIER: &str = "frontier";
 pub struct Appender<'c> {
     connection: &'c Connection,
     frontier: Frontier,
+    unlogged: Unlogged,
 }
 
 impl<'c> Appender<'c> {
-    /// Continues after `frontier`.
+    /// Continues after `frontier`. The transfers in `unlogged` become leaves before the next leaf, or
+    /// at the end.
     #[must_use]
-    pub const fn new(connection: &'c Connection, frontier: Frontier) -> Self {
-        Self { connection, frontier }
+    pub const fn new(connection: &'c Connection, frontier: Frontier, unlogged: Unlogged) -> Self {
+        Self { connection, frontier, unlogged }
     }
 
-    /// Appends a leaf and returns its index.
+    /// Appends a leaf, behind the transfers that were posted before it, and returns its index.
     ///
     /// # Errors
     /// When SQLite refuses.
     pub fn append(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
+        self.append_transfers()?;
+        self.append_one(bytes)
+    }
+
+    /// One leaf for each contract and run, wherever transactions end: so the tree does not depend on
+    /// how work was batched.
+    fn append_transfers(&mut self) -> Result<(), SettlementError> {
+        let transfers = self.unlogged.take();
+        for group in transfers.chunk_by(|one, next| one.group() == next.group()) {
+            for part in group.chunks(TRANSFERS_MAX) {
+                self.append_one(&encode_transfers(part))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append_one(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
         let index = self.frontier.size();
         self.connection
             .prepare_cached("INSERT INTO leaves (leaf, bytes) VALUES (?1, ?2)")
@@ -44,7 +68,8 @@ impl<'c> Appender<'c> {
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub fn finish(self) -> Result<Frontier, SettlementError> {
+    pub fn finish(mut self) -> Result<Frontier, SettlementError> {
+        self.append_transfers()?;
         set_meta(self.connection, FRONTIER, &self.frontier.to_bytes())?;
         Ok(self.frontier)
     }
@@ -93,6 +118,25 @@ pub fn leaf_count(connection: &Connection) -> Result<u64, SettlementError> {
         .query_row("SELECT coalesce(max(leaf) + 1, 0) FROM leaves", [], |row| row.get(0))
         .doing("count the leaves")?;
     fit(count, "the number of leaves")
+}
+
+/// The indices of a contract's own leaf and of its newest: its own until there is another.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn leaves_of(
+    connection: &Connection,
+    contract: TradeId,
+) -> Result<Option<(u64, u64)>, SettlementError> {
+    let row: Option<(i64, i64)> = connection
+        .prepare_cached("SELECT leaf, newest_leaf FROM contracts WHERE trade = ?1")
+        .and_then(|mut select| {
+            let id = signed(contract.get()).unwrap_or(-1);
+            select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .doing("look for a contract")?;
+    row.map(|(own, newest)| Ok((fit(own, "a leaf index")?, fit(newest, "a leaf index")?)))
+        .transpose()
 }
 
 /// A checkpoint as it was signed.

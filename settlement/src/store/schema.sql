@@ -178,7 +178,8 @@ CREATE TABLE deposits (
     amount INTEGER NOT NULL
 ) STRICT;
 
--- Accepted documents and evidence of equivocation, as they were received.
+-- Accepted documents and evidence of equivocation, as they were received. leaf: of the ledger, with the
+-- hash of salt and bytes.
 CREATE TABLE documents (
     document INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE,
@@ -188,7 +189,9 @@ CREATE TABLE documents (
     kind INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
     reject INTEGER NOT NULL,
-    bytes BLOB NOT NULL
+    bytes BLOB NOT NULL,
+    salt BLOB,
+    leaf INTEGER
 ) STRICT;
 
 CREATE TABLE readings (

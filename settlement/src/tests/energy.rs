@@ -304,6 +304,7 @@ fn what_never_came_is_settled_by_rule_at_the_deadline_and_trued_up_whenever_it_c
         let record = pipeline.outcome_of(trade).unwrap().unwrap();
         assert_eq!((record.outcome.state, record.outcome.settled.wh()), (State::Disputed, 4_800));
         assert!(pipeline.audit().unwrap().is_clean());
+        super::audit::check_leaves(&pipeline);
         assert_eq!(pipeline.cycles(9).unwrap().len(), 4);
     }
 }

@@ -95,6 +95,7 @@ fn delivered(mechanism: Mechanism) -> Pipeline {
     pipeline.verify(slot(0).end()).unwrap();
     pipeline.pay(1, contract, Money::from_minor(2_200)).unwrap();
     assert!(pipeline.audit().unwrap().is_clean());
+    super::audit::check_leaves(&pipeline);
     pipeline
 }
 

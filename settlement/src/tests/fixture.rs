@@ -298,6 +298,7 @@ impl Desk {
     pub(super) fn check(&self) {
         let audit = self.pipeline.audit().unwrap();
         assert!(audit.is_clean(), "{audit:?}");
+        super::audit::check_leaves(&self.pipeline);
     }
 }
 

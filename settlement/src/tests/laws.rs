@@ -85,6 +85,7 @@ fn digest(pipeline: &Pipeline) -> impl PartialEq + core::fmt::Debug {
 fn check(pipeline: &Pipeline) {
     let audit = pipeline.audit().unwrap();
     assert!(audit.is_clean(), "{audit:?}");
+    super::audit::check_leaves(pipeline);
     let balances = pipeline.balances().unwrap();
     let sum = |kinds: &[&str]| -> i64 {
         let of = balances.iter().filter(|(account, _)| kinds.contains(&account.kind.name()));

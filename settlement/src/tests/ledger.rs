@@ -8,6 +8,9 @@ use crate::{
     tlog::{hash_leaf, leaf, note, verify_inclusion},
 };
 
+/// Leaves of [`settled`]: eight deposits, and each contract's hold and itself.
+const SETTLED: u64 = 8 + 300 * 2;
+
 fn settled() -> (Desk, Feed) {
     let mut feed = Feed::new();
     for _ in 0..300 {
@@ -23,16 +26,17 @@ fn settled() -> (Desk, Feed) {
 fn every_contract_and_outcome_has_a_proof_under_the_signed_checkpoint() {
     let (mut desk, _) = settled();
     let first = desk.pipeline.checkpoint().unwrap();
-    assert_eq!(first.size, 300);
+    assert_eq!(first.size, SETTLED);
     desk.taken(&file(1, 0, &[(1, 3_000, 0)]));
     desk.taken(&file(1, 0, &[(7, 0, 3_000)]));
     desk.pipeline.verify(later()).unwrap();
     assert!(matches!(
-        desk.pipeline.inclusion_proof(300),
-        Err(SettlementError::NoSuchLeaf { index: 300, size: 300 })
+        desk.pipeline.inclusion_proof(SETTLED),
+        Err(SettlementError::NoSuchLeaf { index: SETTLED, size: SETTLED })
     ));
     let second = desk.pipeline.checkpoint().unwrap();
-    assert_eq!(second.size, 600);
+    // Two documents; of each contract the transfers and the outcome.
+    assert_eq!(second.size, SETTLED + 2 + 300 * 2);
     assert_eq!(desk.pipeline.checkpoint().unwrap(), second);
     let key = SigningKey::from_bytes(&settings().ledger_key_seed).verifying_key();
     let file = std::fs::read_to_string(desk.folder.path().join("ledger/checkpoint")).unwrap();
@@ -66,14 +70,14 @@ fn lost_tiles_are_made_again_and_a_forged_checkpoint_is_refused() {
     let again = reopen(&desk).unwrap();
     assert_eq!(std::fs::read_to_string(ledger.join("checkpoint")).unwrap(), signed.note);
     assert!(again.inclusion_proof(17).is_ok());
-    let tile = ledger.join("tile/0/001.p/44");
+    let tile = ledger.join("tile/0/002.p/96");
     let mut bytes = std::fs::read(&tile).unwrap();
     bytes[5] ^= 1;
     std::fs::write(&tile, bytes).unwrap();
     let repaired = reopen(&desk).unwrap();
-    let proof = repaired.inclusion_proof(299).unwrap();
-    assert!(verify_inclusion(hash_leaf(&proof.bytes), 299, 300, &proof.path, &signed.root));
-    let forged = signed.note.replacen("\n300\n", "\n299\n", 1);
+    let proof = repaired.inclusion_proof(607).unwrap();
+    assert!(verify_inclusion(hash_leaf(&proof.bytes), 607, SETTLED, &proof.path, &signed.root));
+    let forged = signed.note.replacen("\n608\n", "\n607\n", 1);
     std::fs::write(ledger.join("checkpoint"), forged).unwrap();
     assert!(matches!(reopen(&desk), Err(SettlementError::Damaged(_))));
 }
@@ -91,7 +95,7 @@ fn an_old_copy_of_the_database_is_refused() {
     desk.pipeline.capture(feed.end(), &feed.items).unwrap();
     desk.pipeline.checkpoint().unwrap();
     let error = Pipeline::open(&old, &path.join("ledger"), settings()).unwrap_err();
-    assert!(matches!(error, SettlementError::RolledBack { promised: 301, stored: 300 }));
+    assert!(matches!(error, SettlementError::RolledBack { promised: 610, stored: 608 }));
 }
 
 #[test]

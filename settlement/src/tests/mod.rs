@@ -1,6 +1,7 @@
 //! Tests of the whole pipeline.
 
 mod amendments;
+mod audit;
 mod cases;
 mod energy;
 mod example;
@@ -13,5 +14,7 @@ mod laws;
 mod ledger;
 mod meter_files;
 mod outbox;
+mod peers;
 mod rails;
 mod shards;
+mod tamper;

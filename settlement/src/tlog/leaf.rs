@@ -327,83 +327,85 @@ pub fn encode_default(record: &DefaultRecord) -> Vec<u8> {
     out.bytes
 }
 
-struct Writer {
-    bytes: Vec<u8>,
+/// Writes a leaf's fields.
+pub(super) struct Writer {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Writer {
-    fn new(kind: u8, capacity: usize) -> Self {
+    pub(super) fn new(kind: u8, capacity: usize) -> Self {
         Self::of_version(kind, VERSION, capacity)
     }
 
-    fn of_version(kind: u8, version: u8, capacity: usize) -> Self {
+    pub(super) fn of_version(kind: u8, version: u8, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
         bytes.extend_from_slice(&[kind, version]);
         Self { bytes }
     }
 
-    fn u8(&mut self, value: u8) {
+    pub(super) fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }
 
-    fn u16(&mut self, value: u16) {
+    pub(super) fn u16(&mut self, value: u16) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    fn u32(&mut self, value: u32) {
+    pub(super) fn u32(&mut self, value: u32) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    fn u64(&mut self, value: u64) {
+    pub(super) fn u64(&mut self, value: u64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    fn i64(&mut self, value: i64) {
+    pub(super) fn i64(&mut self, value: i64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 }
 
-struct Reader<'a> {
+/// Reads a leaf's fields.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8], kind: u8) -> Option<Self> {
+    pub(super) fn new(bytes: &'a [u8], kind: u8) -> Option<Self> {
         Self::of_version(bytes, kind, VERSION)
     }
 
-    fn of_version(bytes: &'a [u8], kind: u8, version: u8) -> Option<Self> {
+    pub(super) fn of_version(bytes: &'a [u8], kind: u8, version: u8) -> Option<Self> {
         let bytes = bytes.strip_prefix(&[kind, version])?;
         Some(Self { bytes })
     }
 
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, tail) = self.bytes.split_first_chunk::<N>()?;
         self.bytes = tail;
         Some(*head)
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.take().map(u8::from_le_bytes)
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.take().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    pub(super) fn i64(&mut self) -> Option<i64> {
         self.take().map(i64::from_le_bytes)
     }
 
-    fn end(&self) -> Option<()> {
+    pub(super) fn end(&self) -> Option<()> {
         self.bytes.is_empty().then_some(())
     }
 }

@@ -1,13 +1,24 @@
 //! Stop 18 of an order's life: leaf, tree, signed checkpoint: final and provable.
 //!
 //! The tree is that of RFC 6962 over SHA-256. [`Frontier`] folds leaves into a root in constant
-//! memory, [`inclusion_proof`] and [`verify_inclusion`] show that a leaf is under a root, [`tiles`]
-//! keeps the hashes on disk in the layout of C2SP tlog-tiles, [`note`] signs checkpoints, and
-//! [`leaf`] lays out what is hashed.
+//! memory, [`inclusion_proof`] and [`verify_inclusion`] show that a leaf is under a root,
+//! [`consistency`] that a tree begins with an earlier one, [`tiles`] keeps the hashes on disk in the
+//! layout of C2SP tlog-tiles, [`note`] signs checkpoints, and [`leaf`] lays out what is hashed.
+//!
+//! What others need who believe nobody: [`proof`] is a proof as a file, [`trust`] whose signatures
+//! count, [`witness`] decides whether a checkpoint may be cosigned, [`walk`] reads a whole log, and
+//! [`rebuild`] makes contracts and balances from nothing but its leaves.
 
+pub mod consistency;
+pub mod facts;
 pub mod leaf;
 pub mod note;
+pub mod proof;
+pub mod rebuild;
 pub mod tiles;
+pub mod trust;
+pub mod walk;
+pub mod witness;
 
 use sha2::{Digest as _, Sha256};
 use types::Digest;
@@ -206,10 +217,11 @@ pub fn verify_inclusion(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
 
-    struct InMemory(Vec<Digest>);
+    /// A tree by its leaves' hashes.
+    pub(crate) struct InMemory(pub(crate) Vec<Digest>);
 
     impl Nodes for InMemory {
         type Error = core::convert::Infallible;
@@ -223,6 +235,11 @@ mod tests {
             Ok(hash_pair(&left, &right))
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::InMemory, *};
 
     /// RFC 6962, 2.1, as it is written there.
     fn by_definition(leaves: &[Digest]) -> Digest {

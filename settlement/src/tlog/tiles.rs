@@ -12,7 +12,7 @@ use std::{
 
 use types::Digest;
 
-use super::{Nodes, hash_leaf, hash_pair};
+use super::{Nodes, hash_leaf, hash_pair, walk::LogFiles};
 use crate::error::SettlementError;
 
 /// Hashes in a full tile.
@@ -85,9 +85,31 @@ impl TileDirectory {
             hashes.extend(parents);
         }
         self.sync(&files)?;
+        self.remove_narrower(&files)?;
         self.cached = None;
         self.size = size;
         Ok(size)
+    }
+
+    /// The bytes of a leaf.
+    ///
+    /// # Errors
+    /// When its bundle cannot be read or is damaged.
+    pub fn leaf(&mut self, index: u64) -> Result<Vec<u8>, SettlementError> {
+        let number = index.div_euclid(TILE_WIDTH);
+        let first = number.saturating_mul(TILE_WIDTH);
+        let width = self.size.saturating_sub(first).min(TILE_WIDTH);
+        let mut found = self.read(&tile_path("entries", number, width))?;
+        if found.is_none() {
+            found = self.read(&tile_path("entries", number, TILE_WIDTH))?;
+        }
+        let entries = found.as_deref().and_then(split_entries);
+        let place = usize::try_from(index.rem_euclid(TILE_WIDTH)).unwrap_or(usize::MAX);
+        entries
+            .and_then(|mut entries| (place < entries.len()).then(|| entries.swap_remove(place)))
+            .ok_or_else(|| {
+                SettlementError::Damaged(format!("leaf {index} is not in its bundle of entries"))
+            })
     }
 
     /// Writes the checkpoint file, durably.
@@ -179,34 +201,27 @@ impl TileDirectory {
         width: u64,
     ) -> Result<Vec<Digest>, SettlementError> {
         let path = self.path(&level.to_string(), number, width);
-        let bytes = read_bounded(&path).map_err(|source| SettlementError::File {
-            doing: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let full = self.path(&level.to_string(), number, TILE_WIDTH);
+        let (bytes, present) = match read_bounded(&path) {
+            // Narrower tiles are removed when there is a full one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && full != path => {
+                (read_bounded(&full), TILE_WIDTH)
+            }
+            bytes => (bytes, width),
+        };
+        let failed = |source| SettlementError::File { doing: "read", path: path.clone(), source };
+        let bytes = bytes.map_err(failed)?;
         let (hashes, rest) = bytes.as_chunks::<32>();
-        if !rest.is_empty() || u64::try_from(hashes.len()).ok() != Some(width) {
+        if !rest.is_empty() || u64::try_from(hashes.len()).ok() != Some(present) {
             let message = format!("tile `{}` has the wrong length", path.display());
             return Err(SettlementError::Damaged(message));
         }
-        Ok(hashes.iter().copied().map(Digest::new).collect())
+        let wanted = usize::try_from(width).unwrap_or(usize::MAX);
+        Ok(hashes.iter().take(wanted).copied().map(Digest::new).collect())
     }
 
     fn path(&self, level: &str, number: u64, width: u64) -> PathBuf {
-        let mut path = self.root.join("tile").join(level);
-        let mut groups = vec![format!("{:03}", number.rem_euclid(1_000))];
-        let mut rest = number.div_euclid(1_000);
-        while rest > 0 {
-            groups.push(format!("x{:03}", rest.rem_euclid(1_000)));
-            rest = rest.div_euclid(1_000);
-        }
-        let last = groups.first().cloned().unwrap_or_default();
-        path.extend(groups.iter().skip(1).rev());
-        if width < TILE_WIDTH {
-            path.join(format!("{last}.p")).join(width.to_string())
-        } else {
-            path.join(last)
-        }
+        self.root.join(tile_path(level, number, width))
     }
 
     fn write_file(
@@ -239,6 +254,22 @@ impl TileDirectory {
         fs::rename(&temporary, path).map_err(failed)
     }
 
+    /// Removes what a full tile replaces, once that is durable.
+    fn remove_narrower(&self, files: &[PathBuf]) -> Result<(), SettlementError> {
+        let is_full =
+            |path: &&PathBuf| path.parent().is_some_and(|folder| folder.extension().is_none());
+        for path in files.iter().filter(is_full) {
+            let narrower = path.with_extension("p");
+            match fs::remove_dir_all(&narrower) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(SettlementError::File { doing: "remove", path: narrower, source });
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     fn sync(&self, files: &[PathBuf]) -> Result<(), SettlementError> {
         if files.is_empty() {
             return Ok(());
@@ -259,6 +290,19 @@ impl TileDirectory {
             }
         }
         Ok(())
+    }
+}
+
+impl LogFiles for TileDirectory {
+    type Error = SettlementError;
+
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, SettlementError> {
+        let path = self.root.join(path);
+        match read_bounded(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SettlementError::File { doing: "read", path, source }),
+        }
     }
 }
 
@@ -287,8 +331,37 @@ impl Nodes for TileDirectory {
     }
 }
 
+/// Leaves of a bundle of entries; `None` if the last one is cut.
+pub(super) fn split_entries(bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut rest = bundle;
+    let mut entries = Vec::with_capacity(256);
+    while !rest.is_empty() {
+        let (length, tail) = rest.split_first_chunk::<2>()?;
+        let (entry, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        entries.push(entry.to_vec());
+        rest = tail;
+    }
+    Some(entries)
+}
+
+/// The path of a tile, or of a bundle of entries, in the layout of C2SP tlog-tiles.
+#[must_use]
+pub fn tile_path(level: &str, number: u64, width: u64) -> String {
+    let mut groups = format!("{:03}", number.rem_euclid(1_000));
+    let mut rest = number.div_euclid(1_000);
+    while rest > 0 {
+        groups = format!("x{:03}/{groups}", rest.rem_euclid(1_000));
+        rest = rest.div_euclid(1_000);
+    }
+    if width < TILE_WIDTH {
+        format!("tile/{level}/{groups}.p/{width}")
+    } else {
+        format!("tile/{level}/{groups}")
+    }
+}
+
 /// The root of a complete subtree.
-fn fold(hashes: &[Digest]) -> Digest {
+pub(super) fn fold(hashes: &[Digest]) -> Digest {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
         let (pairs, _) = level.as_chunks::<2>();
@@ -346,13 +419,16 @@ mod tests {
         }
         assert!(folder.path().join("tile/2/000.p/1").exists());
         assert!(folder.path().join("tile/entries/257.p/208").exists());
+        assert!(!folder.path().join("tile/entries/001.p").exists(), "the full tile replaced it");
+        let mut earlier = TileDirectory::new(folder.path(), 300);
+        let mut frontier = Frontier::default();
+        leaves[..300].iter().for_each(|leaf| frontier.push(hash_leaf(leaf)));
+        assert_eq!(root_of(&mut earlier, 300).unwrap(), frontier.root(), "from full tiles");
     }
 
     #[test]
     fn paths_are_grouped_by_three_digits() {
-        let tiles = TileDirectory::new(Path::new(""), 0);
-        let path = tiles.path("0", 1_234_067, 256);
-        assert_eq!(path, Path::new("tile/0/x001/x234/067"));
-        assert_eq!(tiles.path("1", 5, 17), Path::new("tile/1/005.p/17"));
+        assert_eq!(tile_path("0", 1_234_067, 256), "tile/0/x001/x234/067");
+        assert_eq!(tile_path("1", 5, 17), "tile/1/005.p/17");
     }
 }

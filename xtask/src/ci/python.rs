@@ -19,7 +19,7 @@ pub(super) fn run(repository: &Repository, steps: &mut Steps) {
 }
 
 /// An interpreter that has the client and a type checker.
-fn environment(repository: &Repository) -> Result<PathBuf, String> {
+pub(super) fn environment(repository: &Repository) -> Result<PathBuf, String> {
     let folder = repository.root().join("target/python");
     let python = folder.join("bin/python");
     if !python.exists() {
