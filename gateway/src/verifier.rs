@@ -16,8 +16,9 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, AcceptContract, Command, ContractTerms, Digest, MeterId, OfferContract, Origin,
-    PlatformId, RejectReason, RevokeDelegation, ShardId, ShardMap, Side, Signature,
+    About, AcceptContract, Command, ContractTerms, Digest, MeterId, NewAggregateOrder,
+    OfferContract, Origin, PlatformId, RejectReason, RevokeDelegation, ShardId, ShardMap, Side,
+    Signature,
 };
 use wire::signing;
 
@@ -440,13 +441,7 @@ pub fn check(
             let side = (*accepted_by, origin.platform);
             check_contract((terms, side, signature), directory, signed_bytes)
         }
-        // Whether each member lets the platform do this is the engine's to say; so is whether they are known.
-        Command::NewAggregateOrder(new) => {
-            let platform = new.origin.platform;
-            let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
-            signing::aggregate(platform, &new.order, signed_bytes);
-            verify(key, signed_bytes, &new.signature)
-        }
+        Command::NewAggregateOrder(new) => check_aggregate(new, directory, signed_bytes),
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
@@ -475,6 +470,19 @@ pub fn check(
         | Command::ReleaseCredit(_)
         | Command::PassTime => Ok(()),
     }
+}
+
+/// Whether a platform signed an aggregate order. Whether its members are known and let the platform do this is
+/// the engine's to say.
+fn check_aggregate(
+    new: &NewAggregateOrder,
+    directory: &Directory,
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    let platform = new.origin.platform;
+    let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
+    signing::aggregate(platform, &new.order, signed_bytes);
+    verify(key, signed_bytes, &new.signature)
 }
 
 /// Whether the meter of a side of a contract signed its terms, and the platform may speak for it.

@@ -2,13 +2,16 @@
 
 use types::{
     CancelReason, ContractAgreed, ContractEnded, ContractOffered, ContractRestated,
-    DelegationRevoked, Energy, Event, MassCancelled, MeterDelegated, Money, OfferState,
-    OrderRestated, Phase, Price, Scope, Timestamp, TradeSide, TradingControl,
+    DelegationRevoked, Energy, Event, MassCancelled, MembersListed, MeterDelegated, Money,
+    OfferState, OrderMoved, OrderRestated, Phase, Price, Scope, Timestamp, TradeSide,
+    TradingControl,
 };
 
 /// One line for an event of a command of this time.
 pub(super) fn event(event: &Event, now: Timestamp) -> String {
     match event {
+        Event::MembersListed(listed) => members_listed(listed),
+        Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
         Event::MeterDelegated(delegated) => delegation(delegated),
         Event::DelegationRevoked(revoked) => revocation(revoked),
         Event::ContractOffered(offered) => contract_offered(offered),
@@ -49,12 +52,8 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             cancelled.reason,
             cancelled.client_order
         ),
-        Event::OrderHibernated(moved) => {
-            format!("hibernated #{} {}", moved.order, energy(moved.leaves))
-        }
-        Event::OrderActivated(moved) => {
-            format!("activated #{} {}", moved.order, energy(moved.leaves))
-        }
+        Event::OrderHibernated(moved) => order_moved("hibernated", moved),
+        Event::OrderActivated(moved) => order_moved("activated", moved),
         Event::MassCancelled(done) => mass_cancelled(done),
         Event::OrderRejected(rejected) => {
             format!("rejected {:?} {}", rejected.request, rejected.reason.name())
@@ -74,10 +73,6 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::CreditReleased(released) => {
             format!("platform {} owes {} less", released.platform, money(released.amount))
         }
-        Event::MembersListed(listed) => {
-            format!("listed {} of {}", listed.members, listed.client_order)
-        }
-        Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
         Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
     }
 }
@@ -86,6 +81,14 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
 pub(super) fn is_expiry(event: &Event) -> bool {
     matches!(event, Event::OrderCancelled(cancelled) if cancelled.reason == CancelReason::Expired)
         || matches!(event, Event::ContractEnded(ended) if ended.state == OfferState::Expired)
+}
+
+fn order_moved(how: &str, moved: &OrderMoved) -> String {
+    format!("{how} #{} {}", moved.order, energy(moved.leaves))
+}
+
+fn members_listed(listed: &MembersListed) -> String {
+    format!("listed {} of {}", listed.members, listed.client_order)
 }
 
 fn mass_cancelled(done: &MassCancelled) -> String {

@@ -132,22 +132,27 @@ impl Options {
     }
 }
 
+/// An order that was just accepted.
+const fn begun(accepted: &OrderAccepted, time: Timestamp, seq: Seq) -> Story {
+    Story {
+        accepted: *accepted,
+        accepted_at: time,
+        limit: accepted.limit,
+        leaves: accepted.quantity,
+        filled: Energy::ZERO,
+        state: "open",
+        reason: "",
+        changed_at: time,
+        seq,
+    }
+}
+
 /// Takes what an event tells of the order.
 fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestamp, event: &Event) {
     if let Event::OrderAccepted(accepted) = event
         && options.wants(accepted)
     {
-        *story = Some(Story {
-            accepted: *accepted,
-            accepted_at: time,
-            limit: accepted.limit,
-            leaves: accepted.quantity,
-            filled: Energy::ZERO,
-            state: "open",
-            reason: "",
-            changed_at: time,
-            seq,
-        });
+        *story = Some(begun(accepted, time, seq));
         return;
     }
     let Some(story) = story else { return };
