@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
     About, AcceptAmendment, AcceptContract, Command, Digest, Energy, FIRST_VERSION, MeterId,
-    OfferAmendment, OfferContract, Origin, PlatformId, Price, RejectReason, RevokeDelegation,
-    ShardId, ShardMap, Signature, SlotKey, TradeId,
+    NewAggregateOrder, OfferAmendment, OfferContract, Origin, PlatformId, Price, RejectReason,
+    RevokeDelegation, ShardId, ShardMap, Signature, SlotKey, TradeId,
 };
 use wire::signing;
 
@@ -480,13 +480,7 @@ pub fn check(
             let parties = (terms.meter(*accepted_by), terms.meter(accepted_by.opposite()));
             check_contract(directory, origin.platform, parties, (signed_bytes, signature))
         }
-        // Whether each member lets the platform do this is the engine's to say; so is whether they are known.
-        Command::NewAggregateOrder(new) => {
-            let platform = new.origin.platform;
-            let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
-            signing::aggregate(platform, &new.order, signed_bytes);
-            verify(key, signed_bytes, &new.signature)
-        }
+        Command::NewAggregateOrder(new) => check_aggregate(new, directory, signed_bytes),
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
@@ -517,6 +511,19 @@ pub fn check(
         | Command::SetGridLimit(_)
         | Command::PassTime => Ok(()),
     }
+}
+
+/// Whether a platform signed an aggregate order. Whether its members are known and let the platform do this is
+/// the engine's to say.
+fn check_aggregate(
+    new: &NewAggregateOrder,
+    directory: &Directory,
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    let platform = new.origin.platform;
+    let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
+    signing::aggregate(platform, &new.order, signed_bytes);
+    verify(key, signed_bytes, &new.signature)
 }
 
 /// Whether the first of both parties of a contract or change signed it, and the platform may speak for it.

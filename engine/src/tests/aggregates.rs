@@ -274,13 +274,7 @@ fn each_member_is_checked_as_an_order_would_be() {
          resume meter S2
          sell S2 11kWh @ 5.00
          aggregate sell @ 4.00 S1 1kWh S2 9.01kWh
-         aggregate sell @ 4.00 S1 12kWh S2 9kWh
-         controls value 4.00
-         aggregate sell @ 4.00 S3 1kWh B3 1.01kWh
-         aggregate sell @ 4.00 S3 1kWh B3 1kWh
-         controls smallest 1kWh executions 1
-         aggregate sell @ 1.00 S4 0.5kWh B4 0.49kWh
-         aggregate sell @ 1.00 S4 0.5kWh B4 0.5kWh",
+         aggregate sell @ 4.00 S1 12kWh S2 9kWh",
         &expect![[r#"
             listed 2 of 109
             for S5:
@@ -319,17 +313,31 @@ fn each_member_is_checked_as_an_order_would_be() {
             rejected New capacity_exceeded
             listed 2 of 122
             accepted #2
+        "#]],
+    );
+}
+
+#[test]
+fn value_and_executions_count_for_each_member_the_smallest_quantity_for_all() {
+    check_delegated(
+        "controls value 4.00
+         aggregate sell @ 4.00 S3 1kWh B3 1.01kWh
+         aggregate sell @ 4.00 S3 1kWh B3 1kWh
+         controls smallest 1kWh executions 1
+         aggregate sell @ 1.00 S4 0.5kWh B4 0.49kWh
+         aggregate sell @ 1.00 S4 0.5kWh B4 0.5kWh",
+        &expect![[r#"
             controls set
-            listed 2 of 123
+            listed 2 of 109
             for B3:
             rejected New value_above_maximum
-            listed 2 of 124
-            accepted #3
+            listed 2 of 110
+            accepted #1
             controls set
-            listed 2 of 125
+            listed 2 of 111
             rejected New quantity_below_minimum
-            listed 2 of 126
-            accepted #4
+            listed 2 of 112
+            accepted #2
         "#]],
     );
 }

@@ -3,13 +3,16 @@
 use types::{
     AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded,
     ContractOffered, ContractRestated, CreditRelease, DelegationRevoked, Energy, Event,
-    GridLimitSet, GridRefused, MassCancelled, MeterDelegated, Money, OfferState, OrderRestated,
-    Phase, PlaceNoted, Price, Scope, Timestamp, TradeSide, TradingControl,
+    GridLimitSet, GridRefused, MassCancelled, MembersListed, MeterDelegated, Money, OfferState,
+    OrderMoved, OrderRestated, Phase, PlaceNoted, Price, Scope, Timestamp, TradeSide,
+    TradingControl,
 };
 
 /// One line for an event of a command of this time.
 pub(super) fn event(event: &Event, now: Timestamp) -> String {
     match event {
+        Event::MembersListed(listed) => members_listed(listed),
+        Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
         Event::MeterDelegated(delegated) => delegation(delegated),
         Event::DelegationRevoked(revoked) => revocation(revoked),
         Event::ContractOffered(offered) => contract_offered(offered),
@@ -52,12 +55,8 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             cancelled.reason,
             cancelled.client_order
         ),
-        Event::OrderHibernated(moved) => {
-            format!("hibernated #{} {}", moved.order, energy(moved.leaves))
-        }
-        Event::OrderActivated(moved) => {
-            format!("activated #{} {}", moved.order, energy(moved.leaves))
-        }
+        Event::OrderHibernated(moved) => order_moved("hibernated", moved),
+        Event::OrderActivated(moved) => order_moved("activated", moved),
         Event::MassCancelled(done) => mass_cancelled(done),
         Event::OrderRejected(rejected) => {
             format!("rejected {:?} {}", rejected.request, rejected.reason.name())
@@ -119,6 +118,14 @@ fn grid_limit(set: &GridLimitSet) -> String {
         energy(*used),
         energy(set.above()),
     )
+}
+
+fn order_moved(how: &str, moved: &OrderMoved) -> String {
+    format!("{how} #{} {}", moved.order, energy(moved.leaves))
+}
+
+fn members_listed(listed: &MembersListed) -> String {
+    format!("listed {} of {}", listed.members, listed.client_order)
 }
 
 fn mass_cancelled(done: &MassCancelled) -> String {
