@@ -202,7 +202,7 @@ fn two_checkpoints_are_of_one_log_or_not() {
     let newest = dir.join("ledger/checkpoint");
     let size = rows(&["checkpoint", text(dir)])["size"].as_u64().unwrap();
     let earlier = folder.path().join("earlier");
-    let root = root_of(&mut TileDirectory::new(&dir.join("ledger"), 100), 100).unwrap();
+    let root = root_of(&mut TileDirectory::new(&dir.join("ledger"), size), 100).unwrap();
     for (root, code) in [(root, 0), (types::Digest::new([1; 32]), 4)] {
         let signed = note::sign("gridcross.local/ledger", &signing, 100, root);
         fs::write(&earlier, signed.note).unwrap();

@@ -126,7 +126,8 @@ fn a_restart_at_any_point_of_a_checkpoint_gives_a_consistent_one() {
         **name != checkpoint && before.get(*name) != Some(*bytes)
     };
     let written: Vec<_> = after.iter().filter(is_new).collect();
-    assert!(written.len() >= 6, "{written:?}");
+    let names: Vec<_> = written.iter().map(|(name, _)| name).collect();
+    assert!(names.len() >= 4, "{names:?}");
     let mut narrower_removed = after.clone();
     narrower_removed.insert(checkpoint.clone(), before[&checkpoint].clone());
     let mut stages = vec![

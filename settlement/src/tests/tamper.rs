@@ -185,7 +185,7 @@ fn every_mutation_of_a_request_is_refused_by_a_witness() {
         let old = u64::try_from(1 + dice.below(599)).unwrap();
         let mut tiles = log.tiles();
         let proof = consistency_proof(&mut tiles, old, SIZE).unwrap();
-        let root = root_of(&mut TileDirectory::new(log.folder.path(), old), old).unwrap();
+        let root = root_of(&mut tiles, old).unwrap();
         let last = Cosigned { size: old, root };
         let text = Request::text(old, &proof, &note);
         assert!(round % 100 > 0 || judged(&text, &last).is_ok(), "{old}");

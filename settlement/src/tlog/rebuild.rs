@@ -200,9 +200,11 @@ impl Rebuilt {
         self.counts.amendments = self.counts.amendments.saturating_add(1);
         let id = record.contract;
         let standing = self.standing(id)?;
+        // What nobody asked for, a cancellation without money, is no new version.
+        let asked = u32::from(record.requester.is_some());
         let follows = record.previous == standing.newest
             && record.previous_hash == standing.newest_hash
-            && Some(record.version) == standing.version.checked_add(1);
+            && record.version == standing.version.saturating_add(asked);
         if !follows || standing.outcome.is_some() {
             return Err(format!("contract {id}: version {} follows no leaf", record.version));
         }
