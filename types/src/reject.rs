@@ -161,15 +161,15 @@ reasons! {
     InvalidList = 60, "invalid_list", false;
     /// The order belongs to a block or basket, and that can only be cancelled whole.
     PartOfList = 61, "part_of_list", false;
+
+    /// Open orders and trades at the meter's place on the grid, in the slot and direction, would exceed
+    /// what its utility allows there.
+    GridLimit = 66, "grid_limit", true;
     /// A member of an aggregate order, or its owner, has an open order on the other side of the slot; or the
     /// meter of an order is so the member of an open aggregate order.
     AggregateSelfTrade = 67, "aggregate_self_trade", true;
     /// Not possible for an aggregate order: it is a limit order that is not fill-or-kill, and only cancelled.
     NotForAggregates = 68, "not_for_aggregates", false;
-
-    /// Open orders and trades at the meter's place on the grid, in the slot and direction, would exceed
-    /// what its utility allows there.
-    GridLimit = 66, "grid_limit", true;
 
     /// The market definition or its controls do not fit together.
     InvalidMarket = 70, "invalid_market", false;

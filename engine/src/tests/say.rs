@@ -74,10 +74,6 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             format!("platform {} may owe {}", set.platform, money(set.limit))
         }
         Event::CreditReleased(released) => credit_released(released),
-        Event::MembersListed(listed) => {
-            format!("listed {} of {}", listed.members, listed.client_order)
-        }
-        Event::MemberRefused(refused) => format!("for {}:", meter_name(refused.meter.get())),
         Event::PlaceNoted(noted) => place_noted(noted),
         Event::GridLimitSet(set) => grid_limit(set),
         Event::GridRefused(refused) => grid_refused(refused),
