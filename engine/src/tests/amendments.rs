@@ -371,9 +371,9 @@ fn what_a_platform_owes_follows() {
             rejected Accept invalid_credit
             rejected Offer amendment_open
             ended %4 withdrawn 117
-            offered %5 S1 to B1 of 2: trade 1 2kWh to 0.25kWh
-            rejected Accept invalid_credit
-            platform 2 owes 0.01 less
+            offered %5 S1 to B1 of 2: trade 1 2kWh to 1.75kWh
+            amended %5 to version 4 (118 and 119): trade 1 2kWh to 1.75kWh
+            refused invalid_credit
         "#]],
     );
 }
