@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 use types::{
-    Command, DeliverySlot, MeterId, OfferAmendment, Origin, SessionId, Side, Signature, SlotKey,
+    AmendmentTerms, Command, DeliverySlot, MeterId, OfferAmendment, Origin, SessionId, Side,
+    Signature, SlotKey, TradeId,
 };
 
 use super::{
@@ -20,7 +21,12 @@ impl Stage {
         let (key, expires) = (words.key(), self.valid_until(words));
         let number: usize = words.next().parse().unwrap();
         let own = words::meter_number(words.next());
-        let mut terms = self.traded[number - 1];
+        // One that was never made is said to be like the first.
+        let made = self.traded.get(number - 1).copied();
+        let mut terms = made.unwrap_or_else(|| AmendmentTerms {
+            trade: TradeId::new(u64::try_from(number).unwrap()),
+            ..self.traded[0]
+        });
         let offered_by = if terms.buyer == MeterId::new(own) { Side::Buy } else { Side::Sell };
         terms.reference = words.option("ref").map_or(1, |word| word.parse().unwrap());
         terms.expires = expires;

@@ -462,6 +462,10 @@ const WAYS: &[(RejectReason, &str)] = {
         (R::SameParty, "open\noffer S1 to S1 1kWh @ 4.00"),
         (R::ReferenceTaken, "open\noffer S1 to B1 1kWh @ 4.00\noffer S1 to B1 2kWh @ 4.00"),
         (
+            R::UnknownTrade,
+            "open\nuncross\nsell S1 4kWh @ 4.00\nbuy B1 4kWh @ 4.00\nchange 2 S1 to 3kWh",
+        ),
+        (
             R::StaleVersion,
             "open\nuncross\nsell S1 4kWh @ 4.00\nbuy B1 4kWh @ 4.00\n\
              change 1 S1 version 2 to 3kWh",
@@ -493,10 +497,9 @@ const WAYS: &[(RejectReason, &str)] = {
 #[test]
 fn there_is_a_way_to_every_code_of_an_engine() {
     let ways: BTreeSet<RejectReason> = WAYS.iter().map(|&(reason, _)| reason).collect();
-    // The others are of sessions, signatures and what is on record, which never reach an engine.
+    // The others are of sessions and signatures, which never reach an engine.
     let all = RejectReason::ALL.iter().filter(|reason| reason.code() >= 20);
-    let of_the_edge = [RejectReason::SignatureInvalid, RejectReason::UnknownTrade];
-    let engine = all.copied().filter(|reason| !of_the_edge.contains(reason));
+    let engine = all.copied().filter(|&reason| reason != RejectReason::SignatureInvalid);
     assert_eq!(ways, engine.collect());
     for (reason, lines) in WAYS {
         let said = script::run(&lines.replace("SIX", &"sell S1 1kWh @ 4.00\n".repeat(6)));

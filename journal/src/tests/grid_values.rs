@@ -37,19 +37,19 @@ impl Source {
 
     pub(super) fn grid_command(&mut self, kind: u64) -> Command {
         match kind {
-            30 => Command::NotePlace(self.note()),
+            34 => Command::NotePlace(self.note()),
             _ => Command::SetGridLimit(self.grid_limit()),
         }
     }
 
     pub(super) fn grid_event(&mut self, kind: u64) -> Event {
         match kind {
-            28 => Event::PlaceNoted(PlaceNoted {
+            32 => Event::PlaceNoted(PlaceNoted {
                 note: self.note(),
                 cancelled: self.u32(),
                 complete: self.bool(),
             }),
-            29 => Event::GridLimitSet(GridLimitSet {
+            33 => Event::GridLimitSet(GridLimitSet {
                 limit: self.grid_limit(),
                 used: self.energy(),
                 cancelled: self.u32(),

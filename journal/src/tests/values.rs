@@ -332,7 +332,7 @@ impl Source {
     }
 
     fn aggregate_command(&mut self, kind: u64) -> Command {
-        if kind == 30 {
+        if kind == 32 {
             return Command::AggregateMembers(MembersPage {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
@@ -455,8 +455,8 @@ impl Source {
             }),
             28 => Command::ValidateOrder(self.new_order()),
             29 => Command::AskOrder(self.order_request()),
-            30 | 31 => self.grid_command(kind),
-            30 | 31 => self.aggregate_command(kind),
+            32 | 33 => self.aggregate_command(kind),
+            34 | 35 => self.grid_command(kind),
             _ => self.contract_command(kind),
         }
     }
@@ -580,13 +580,13 @@ impl Source {
 
     fn contract_event(&mut self, kind: u64) -> Event {
         match kind {
-            28 => Event::MembersListed(MembersListed {
+            30 => Event::MembersListed(MembersListed {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
                 page: self.u16(),
                 members: self.u16(),
             }),
-            29 => Event::MemberRefused(MemberRefused {
+            31 => Event::MemberRefused(MemberRefused {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
                 meter: MeterId::new(self.u32()),
@@ -712,7 +712,7 @@ impl Source {
                 origin: self.origin(),
                 client_order: ClientOrderId::new(self.u64()),
             }),
-            28..=30 => self.grid_event(kind),
+            32..=34 => self.grid_event(kind),
             _ => self.contract_event(kind),
         }
     }

@@ -1,11 +1,11 @@
 //! Changes of trades that the feed tells: books, schedules, notices, and the chain of versions.
 
-use expect_test::expect;
 use types::{Energy, Party, Role, Side, Timestamp, TradeId};
 
-use super::fixture::{Desk, Feed, file, later, slot};
+use super::fixture::{Desk, Feed, file, later, settings, slot};
 use crate::{
-    Amendment, Answer, NoticeKind, State,
+    Amendment, Answer, NoticeKind, Policy, State,
+    policy::Fraction,
     store::ledger,
     tlog::{
         hash_leaf,
@@ -105,13 +105,19 @@ fn a_change_fits_the_hold_and_a_move_takes_the_schedule_along() {
 
 #[test]
 fn a_cancellation_gives_everything_back_and_costs_the_requester() {
-    let (mut desk, mut feed) = desk();
+    let (desk, mut feed) = desk();
+    let modification_penalty = Fraction::from_ppm(20_000).unwrap();
+    let mut desk = desk.with_rules(Policy { modification_penalty, ..settings().policy });
     feed.amend((1, 1), (0, 5_000), (0, 0));
     desk.pipeline.capture(feed.end(), &feed.items).unwrap();
     let (_, wh, state, version, held, _) = contract(&desk);
     assert_eq!((wh, state, version, held), (0, State::Cancelled.code(), 2, 0));
     assert_eq!(scheduled(&desk), []);
-    expect![[""]].assert_eq(&desk.balances());
+    // 2 % of 25.00 from who asked, the seller or the buyer, to the other.
+    let balances = desk.balances();
+    let lines: Vec<&str> =
+        balances.lines().filter(|line| !line.ends_with("available 10000")).collect();
+    assert_eq!(lines, ["meter/1:available 9950", "meter/7:earned 50", "exchange:external -80000"]);
     desk.check();
 }
 

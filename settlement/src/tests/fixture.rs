@@ -221,7 +221,7 @@ impl Desk {
     /// A pipeline that knows nobody.
     pub(super) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pipeline = open(&folder);
+        let pipeline = open(&folder, settings());
         Self { folder, pipeline }
     }
 
@@ -236,7 +236,14 @@ impl Desk {
     /// Closes the pipeline and opens it again.
     pub(super) fn restart(self) -> Self {
         drop(self.pipeline);
-        let pipeline = open(&self.folder);
+        let pipeline = open(&self.folder, settings());
+        Self { folder: self.folder, pipeline }
+    }
+
+    /// Closes the pipeline and opens it again with other rules.
+    pub(super) fn with_rules(self, policy: Policy) -> Self {
+        drop(self.pipeline);
+        let pipeline = open(&self.folder, Settings { policy, ..settings() });
         Self { folder: self.folder, pipeline }
     }
 
@@ -302,7 +309,7 @@ impl Desk {
     }
 }
 
-fn open(folder: &TempDir) -> Pipeline {
+fn open(folder: &TempDir, settings: Settings) -> Pipeline {
     let db = folder.path().join("settlement.db");
-    Pipeline::open(&db, &folder.path().join("ledger"), settings()).unwrap()
+    Pipeline::open(&db, &folder.path().join("ledger"), settings).unwrap()
 }
