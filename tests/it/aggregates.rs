@@ -165,7 +165,7 @@ async fn members_of_aggregate_orders_have_contracts_with_one_another() {
     first.unread().await;
     assert_eq!(told(&first.reduce(rest, 10).await), "reduce rejected not_for_aggregates");
     assert_eq!(told(&first.hibernate(rest).await), "hibernate rejected not_for_aggregates");
-    assert_eq!(told(&first.cancel(rest).await), "cancelled requested leaves 50");
+    assert_eq!(told(&first.cancel(rest).await), "cancelled 50 requested");
 
     let dir = venue.stop().await;
     let (journal, books) = (dir.path().join("journal"), dir.path().join("settlement.db"));
@@ -345,7 +345,7 @@ async fn people_send_an_order_for_the_members_of_a_file() {
     let placed = rows(&place());
     assert_eq!(
         (&placed[0]["report"], &placed[0]["quantity_kwh"]),
-        (&"new".into(), &"0.5".into()),
+        (&"accepted".into(), &"0.5".into()),
         "{placed:?}"
     );
 

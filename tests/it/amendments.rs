@@ -64,8 +64,15 @@ fn next(terms: AmendmentTerms, wh: u64) -> AmendmentTerms {
 }
 
 async fn offer(platform: &mut Platform, side: Side, terms: AmendmentTerms) -> String {
-    let (key, number) = (cast::meter_key(terms.meter(side)), platform.next_id());
-    told(&platform.ask(offer_amendment(&key, number, side, terms)).await)
+    let key = cast::meter_key(terms.meter(side));
+    loop {
+        let number = platform.next_id();
+        let answer = told(&platform.ask(offer_amendment(&key, number, side, terms)).await);
+        // A platform may know of its trade before settlement does.
+        if answer != "turned away unknown_trade" || terms.trade.get() != 1 {
+            return answer;
+        }
+    }
 }
 
 async fn invitation(platform: &mut Platform) -> AmendmentInvitation {

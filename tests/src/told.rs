@@ -100,7 +100,8 @@ pub fn blotter(dir: &Path, platform: u16) -> Vec<Line> {
     let file = dir.join("blotter").join(format!("platform-{platform}.csv"));
     let text = fs::read_to_string(file).expect("a blotter");
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let lines = whole.lines().skip(1).map(|line| {
+    let orders = whole.lines().skip(1).filter(|line| !line.starts_with("contract"));
+    let lines = orders.map(|line| {
         let (kind, numbers) = line.split_once(',').expect("a line");
         let numbers: Vec<i128> = numbers.split(',').map(|n| n.parse().expect("numbers")).collect();
         (kind.to_owned(), numbers.try_into().expect("six numbers"))

@@ -51,6 +51,10 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     }
     bytes.credit(&mut engine)?;
     bytes.lists(&mut engine)?;
+    if tables.has(Tables::AGGREGATES) {
+        bytes.aggregates(&mut engine)?;
+    }
+    bytes.check_aggregates(&engine)?;
     if tables.has(Tables::OFFERS) {
         bytes.contracts(&mut engine)?;
     }
@@ -58,10 +62,6 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
         bytes.changes(&mut engine)?;
         bytes.amended(&mut engine)?;
     }
-    if tables.has(Tables::AGGREGATES) {
-        bytes.aggregates(&mut engine)?;
-    }
-    bytes.check_aggregates(&engine)?;
     if tables.has(Tables::GRID) {
         bytes.grid(&mut engine)?;
     }

@@ -51,6 +51,10 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
         bytes.i128(account.owed);
     });
     bytes.list(engine.lists.in_order().iter(), Bytes::order_list);
+    if tables.has(Tables::AGGREGATES) {
+        bytes.list(engine.aggregates.lists.iter(), Bytes::member_list);
+        bytes.list(engine.aggregates.iter(), Bytes::aggregate);
+    }
     if tables.has(Tables::OFFERS) {
         bytes.u64(engine.contracts.made);
         bytes.list(engine.offered_contracts(), Bytes::contract);
@@ -58,10 +62,6 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     if tables.has(Tables::CHANGES) {
         bytes.list(engine.offered_changes(), Bytes::change);
         bytes.list(engine.amended.iter(), Bytes::amended);
-    }
-    if tables.has(Tables::AGGREGATES) {
-        bytes.list(engine.aggregates.lists.iter(), Bytes::member_list);
-        bytes.list(engine.aggregates.iter(), Bytes::aggregate);
     }
     if tables.has(Tables::GRID) {
         bytes.grid(engine);

@@ -141,9 +141,11 @@ impl OrderState {
     }
 
     fn take(&mut self, report: &ExecutionReport, change: Change, is_first: bool) {
-        // A report that names the meter is about the order itself, and its number is the order's.
-        if report.meter.get() != 0 {
-            self.meter = Some(report.meter);
+        // A report that names the side is about the order itself, and its number is the order's. A
+        // fill names the meter that filled: of an aggregate order, a member.
+        if report.side.is_some() {
+            let known = self.meter.filter(|_| change == Change::Fill);
+            self.meter = known.or(Some(report.meter));
             self.client_order = Some(report.client_order);
         }
         self.side = report.side.or(self.side);

@@ -120,6 +120,9 @@ impl Model {
         let capacity = u64::from(power.w()) * u64::from(key.slot.minutes()) / 60;
         let most = i128::from(capacity.min(WH_MAX));
         refuse_if(used + i128::from(more) > most, RejectReason::CapacityExceeded)?;
+        if more == 0 {
+            return Ok(());
+        }
         self.check_grid(meter.meter, side, key.slot, more)
     }
 

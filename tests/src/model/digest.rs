@@ -128,9 +128,9 @@ impl Model {
         self.list_orders(&mut listing);
         self.list_delegations(&mut listing);
         self.list_offers(&mut listing);
-        self.list_wires(&mut listing);
-        self.list_aggregates(&mut listing);
         self.list_changes(&mut listing);
+        self.list_aggregates(&mut listing);
+        self.list_wires(&mut listing);
         listing.0
     }
 
