@@ -8,6 +8,7 @@
 
 pub mod history;
 pub mod machine;
+pub mod no_trades;
 pub mod report;
 pub mod threads;
 

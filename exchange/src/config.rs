@@ -277,11 +277,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
     let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
-    let pull =
-        file.pull.check().map_err(|(key, message)| value(&format!("pull.{key}"), message))?;
-    let every = file.settlement.verify_every_minutes;
-    range("settlement.verify_every_minutes", every.into(), 1, 10_080)?;
-    let checkpoint_ms = file.settlement.checkpoint_ms;
+    let pull = file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?;
+    let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
+    range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
     let mut markets = Vec::new();
     let mut controls = Vec::new();
@@ -322,7 +320,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         rails: rails::check(path, file.rails.as_ref(), &policy)?,
         policy,
         ledger_origin: file.settlement.ledger_origin,
-        verify_every_minutes: every,
+        verify_every_minutes,
         checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,
         pull,

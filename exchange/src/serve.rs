@@ -48,13 +48,7 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
     };
     let node = Node::start(options).await.map_err(Failure::node)?;
     node.shards.iter().for_each(|shard| log_recovery(&prefix(config.shards, shard.id), shard));
-    tracing::info!("listening on {}", node.address);
-    if let Some(address) = node.https_address() {
-        tracing::info!("order entry over HTTPS on https://{address}");
-    }
-    if let Some(address) = node.rail_address() {
-        tracing::info!("events of payment rails on https://{address}");
-    }
+    log_addresses(&node);
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));
@@ -106,6 +100,16 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         );
     }
     Ok(())
+}
+
+fn log_addresses(node: &Node) {
+    tracing::info!("listening on {}", node.address);
+    if let Some(address) = node.https_address() {
+        tracing::info!("order entry over HTTPS on https://{address}");
+    }
+    if let Some(address) = node.rail_address() {
+        tracing::info!("events of payment rails on https://{address}");
+    }
 }
 
 /// Checkpoints of the ledger while it grows: never two at once, however long one takes.

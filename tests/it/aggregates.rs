@@ -88,11 +88,12 @@ async fn send(platform: &mut Platform, messages: &[Inbound]) -> (Vec<String>, Ou
     let mut words = Vec::new();
     loop {
         let message = platform.next().await;
-        match &message {
-            Outbound::MembersReport(_) => words.push(told(&message)),
-            // Of an order before it.
-            Outbound::ExecutionReport(report) if report.exec_type == ExecType::Trade => {}
-            _ => return (words, message),
+        // A fill is of an order before it.
+        let is_fill = matches!(&message, Outbound::ExecutionReport(report) if report.exec_type == ExecType::Trade);
+        if matches!(&message, Outbound::MembersReport(_)) {
+            words.push(told(&message));
+        } else if !is_fill {
+            return (words, message);
         }
     }
 }

@@ -114,9 +114,12 @@ async fn a_trade_of_the_book_is_changed_moved_and_cancelled() {
     let feed = venue.feed(Seq::ZERO, venue.durable()).await;
     let changes: Vec<_> = feed
         .iter()
-        .filter_map(|item| match item.event {
-            Event::ContractAmended(amended) => Some(amended.terms),
-            _ => None,
+        .filter_map(|item| {
+            if let Event::ContractAmended(amended) = item.event {
+                Some(amended.terms)
+            } else {
+                None
+            }
         })
         .collect();
     assert_eq!(changes, [smaller, moved, cancelled]);

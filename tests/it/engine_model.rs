@@ -173,6 +173,7 @@ impl Coverage {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     fn note_event(&mut self, event: &Event, entering: Option<OrderId>) {
         let name = match event {
             Event::MarketDefined(_) => "market defined".to_owned(),

@@ -270,7 +270,8 @@ fn a_trace_passes_every_stop() {
     let words = text_of(accepted);
     let order = words.split(" order=").nth(1).unwrap().split(' ').next().unwrap();
     let of_order = replay_json(&["trace", text(&day.dir), "--order", order]);
-    let is_there = |row: &Value| row["trade"].to_string() == trade && row["stop"] == 12;
+    let number: u64 = trade.parse().unwrap();
+    let is_there = |row: &Value| row["trade"] == number && row["stop"] == 12;
     assert!(of_order.as_array().unwrap().iter().any(is_there), "its trade is told too");
     let human = run(["replay", "trace", text(&day.dir), "--order", order]).stdout;
     assert!(human.starts_with("sequence ") && human.contains("\n   1 gateway/"), "{human}");

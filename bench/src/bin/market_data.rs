@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bench::no_trades::NoTrades;
 use bench::{
     Failure,
     history::History,
@@ -199,6 +200,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         ports: vec![ShardPort { sessions: Arc::new(Sessions::after(opened)), ingress, durable }],
         incoming: Incoming { feed, market: subscribers, data: documents, resume },
         storage_low: Arc::default(),
+        trades: Arc::new(NoTrades),
     };
     let options = GatewayOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bench::no_trades::NoTrades;
 use bench::{
     Failure,
     market::{Market, Setup},
@@ -120,6 +121,7 @@ impl Edge {
             storage_low: Arc::new(AtomicBool::new(false)),
             open_requests_max: u32::MAX,
             unverified_max: u32::MAX,
+            trades: Arc::new(NoTrades),
         };
         Ok(Self { admission, receiver, drained: Vec::new() })
     }

@@ -89,7 +89,7 @@ fn an_order_that_moves_is_told_to_who_asked() {
 
 #[test]
 fn the_end_of_an_order_expires_or_is_cancelled() {
-    for code in 0..11 {
+    for code in 0..12 {
         let reason = CancelReason::from_code(code).unwrap();
         let expected = match reason {
             CancelReason::GateClosed | CancelReason::Expired => ExecType::Expired,
@@ -113,7 +113,7 @@ fn the_end_of_an_order_expires_or_is_cancelled() {
         });
         assert_eq!(reported(&event), (expected, 21, 4, 30, code.into()));
     }
-    assert_eq!(CancelReason::from_code(11), None, "every reason is tried");
+    assert_eq!(CancelReason::from_code(12), None, "every reason is tried");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Layouts of version 1. Integers are little-endian; `zero` is reserved and holds zero bytes.
 //! Fields are in falling order of alignment, so there is no padding.
 
+use super::layouts::layouts;
 use rkyv::{Archive, Archived};
 
 use crate::format::Fill;
@@ -41,33 +42,6 @@ impl<const N: usize> Field for [u8; N] {
 
 /// The longest is that of the acceptance of a change.
 pub(super) const LAYOUT_BYTES_MAX: usize = 168;
-
-/// Declares layouts with their size, which is also the sum of their fields.
-macro_rules! layouts {
-    ($($(#[$doc:meta])* $name:ident[$bytes:literal] { $($field:ident: $kind:ty,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Archive)]
-        pub(super) struct $name {
-            $(pub(super) $field: $kind,)*
-        }
-
-        impl Layout for $name {
-            type Bytes = [u8; $bytes];
-            const BYTES: usize = $bytes;
-
-            #[inline]
-            fn put(&self, area: &mut [u8; $bytes]) {
-                let mut area = Fill(area);
-                $(self.$field.put(&mut area);)*
-            }
-        }
-
-        const _: () = assert!($bytes <= LAYOUT_BYTES_MAX, "no layout is longer than the longest");
-        const _: () = assert!(size_of::<Archived<$name>>() == $bytes, "size is pinned");
-        const _: () = assert!(0 $(+ size_of::<$kind>())* == $bytes, "no padding");
-        const _: () = assert!($bytes % 8 == 0, "the next record is aligned");
-    )*};
-}
 
 layouts! {
     /// A market.

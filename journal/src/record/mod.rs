@@ -6,6 +6,7 @@
 
 mod convert;
 mod layout;
+mod layouts;
 
 use rkyv::{
     Archive, Archived, Portable, api::low::LowValidator, bytecheck::CheckBytes, rancor::Failure,

@@ -143,9 +143,9 @@ impl Feed {
         (number, wh): (u32, u64),
         (new_number, new_wh): (u32, u64),
     ) {
-        let made = self.items.iter().find_map(|item| match item.event {
-            Event::Trade(made) if made.trade.get() == trade => Some(made),
-            _ => None,
+        let made = self.items.iter().find_map(|item| {
+            if let Event::Trade(made) = item.event { Some(made) } else { None }
+                .filter(|made| made.trade.get() == trade)
         });
         let made = made.unwrap();
         let origin = Origin { platform: made.buy.platform, session: SessionId::new(1) };

@@ -214,10 +214,11 @@ fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// A ledger or database that cannot be read, or is not what it says.
 fn damage(error: &SettlementError) -> Failure {
-    match error {
+    let is_mismatch = matches!(
+        error,
         SettlementError::Damaged(_)
-        | SettlementError::RolledBack { .. }
-        | SettlementError::NoSuchLeaf { .. } => Failure::new(Kind::Mismatch, error),
-        _ => Failure::new(Kind::Runtime, error),
-    }
+            | SettlementError::RolledBack { .. }
+            | SettlementError::NoSuchLeaf { .. }
+    );
+    Failure::new(if is_mismatch { Kind::Mismatch } else { Kind::Runtime }, error)
 }

@@ -205,6 +205,7 @@ impl Plan {
         (request.origin.platform, number, ask)
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     fn ask(
         &mut self,
         command: &Command,

@@ -183,6 +183,7 @@ impl History {
 
     /// Learns from the events of the last command which slots are open and how they stand, and
     /// which orders there are to cancel and change.
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub fn observe(&mut self, events: &[Event]) {
         for event in events {
             match event {
