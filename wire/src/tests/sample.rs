@@ -379,6 +379,7 @@ fn execution_report() -> ExecutionReport {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each kind")]
 pub(super) fn outbound() -> Vec<Outbound> {
     vec![
         Outbound::SessionAccepted(SessionAccepted {

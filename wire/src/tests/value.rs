@@ -350,6 +350,7 @@ prop_compose! {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each kind")]
 pub(super) fn inbound() -> impl Strategy<Value = Inbound> {
     prop_oneof![
         logon(),
