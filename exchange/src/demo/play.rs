@@ -252,7 +252,12 @@ impl Day96<'_> {
             .map(|line| (u64::from(line.meter.get()), line.meter, DEPOSIT))
             .collect();
         self.node.settlement.deposits(deposits).await?;
-        self.desks.place(first.start_minute(), &self.actuals.day.households).await?;
+        let households = &self.actuals.day.households;
+        let placed = self.shard.durable().get().saturating_add(u64::try_from(households.len())?);
+        self.desks.place(first.start_minute(), households).await?;
+        // Each place is a command of its own, and has its position before the first order's.
+        let mut progress = self.shard.progress();
+        progress.wait_for(|progress| progress.durable.get() >= placed).await?;
         Ok(())
     }
 
