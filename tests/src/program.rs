@@ -35,8 +35,8 @@ fn profile_dir() -> PathBuf {
     deps.parent().expect("the directory of the profile").to_owned()
 }
 
-/// The program, built on first use with the profile of the tests, and together with them: so it
-/// shares every library that they are built from.
+/// The program, built on first use with the profile of the tests, and together with the workspace: so it
+/// shares every library that the tests of a whole check are built from.
 fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -55,8 +55,7 @@ fn binary() -> &'static Path {
             cargo.env_remove(name);
         }
         let status = cargo
-            .args(["build", "--quiet", "--package", "exchange", "--bin", "gridcross"])
-            .args(["--package", "tests", "--test", "it"])
+            .args(["build", "--quiet", "--workspace", "--bin", "gridcross", "--test", "it"])
             .args(["--profile", profile, "--target-dir"])
             .arg(target_dir())
             .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -81,8 +81,13 @@ fn crash_kit_runs(repository: &Repository, steps: &mut Steps) {
     }
 }
 
-/// Nextest does not run documentation tests, so they get a step of their own.
+/// Builds first, with the program that some tests run: else the first of them would build it while
+/// others, which have deadlines, run beside it. Nextest does not run documentation tests, so they get a
+/// step of their own.
 fn tests(repository: &Repository, steps: &mut Steps) {
+    steps.run("build", || {
+        cargo(repository, &["build", "--workspace", "--bin", "gridcross", "--tests"])
+    });
     if has_subcommand(repository, "nextest") {
         steps.run("tests", || {
             cargo(repository, &["nextest", "run", "--workspace", "--no-fail-fast"])

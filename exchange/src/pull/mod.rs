@@ -1,9 +1,9 @@
 //! The exchange asks retailers and utilities for readings that verification waits for.
 //!
 //! [`plan`] decides, without a clock: when a round is due, which party is asked, how long it waits and
-//! rests. [`paper`] is what is said: pages of missing readings, and the signed documents in an answer.
-//! [`call`] is one request over HTTPS, and [`round`] all of them, side by side. What is answered goes
-//! the way of pushed documents into the pipeline.
+//! rests. `paper` is what is said: pages of missing readings, and the signed documents in an answer.
+//! `call` is one request over HTTPS, and `round` all of them, side by side. What is answered goes the way
+//! of pushed documents into the pipeline.
 
 mod call;
 mod paper;
