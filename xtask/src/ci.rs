@@ -4,6 +4,7 @@ mod demo;
 mod ledger;
 mod python;
 mod release;
+mod slowest;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -24,9 +25,10 @@ pub(crate) enum Extent {
     Quick,
 }
 
-/// Runs every step, whatever became of the ones before; fails if one failed.
-pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
-    let mut steps = Steps::default();
+/// Runs every step, whatever became of the ones before; fails if one failed. With words, only the steps
+/// whose names contain one of them.
+pub(crate) fn run(repository: &Repository, extent: Extent, words: &[&str]) -> ExitCode {
+    let mut steps = Steps { words: words.to_vec(), slowest: None, finished: Vec::new() };
     steps.run("format", || cargo(repository, &["fmt", "--all", "--check"]));
     steps.run("clippy", || {
         cargo(repository, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
@@ -64,7 +66,7 @@ fn loom(repository: &Repository) -> Outcome {
 }
 
 /// The short forms of the journal's crash kit. What this machine lacks is said, and is not a pass.
-fn crash_kit_runs(repository: &Repository, steps: &mut Steps) {
+fn crash_kit_runs(repository: &Repository, steps: &mut Steps<'_>) {
     for run in &crash_kit::RUNS {
         steps.run(run.name, || {
             let mut command = crash_kit::command(repository, run.short);
@@ -84,14 +86,16 @@ fn crash_kit_runs(repository: &Repository, steps: &mut Steps) {
 /// Builds first, with the program that some tests run: else the first of them would build it while
 /// others, which have deadlines, run beside it. Nextest does not run documentation tests, so they get a
 /// step of their own.
-fn tests(repository: &Repository, steps: &mut Steps) {
+fn tests(repository: &Repository, steps: &mut Steps<'_>) {
     steps.run("build", || {
         cargo(repository, &["build", "--workspace", "--bin", "gridcross", "--tests"])
     });
     if has_subcommand(repository, "nextest") {
         steps.run("tests", || {
-            cargo(repository, &["nextest", "run", "--workspace", "--no-fail-fast"])
+            let packages = ["nextest", "run", "--profile", "ci", "--workspace", "--no-fail-fast"];
+            cargo(repository, &packages)
         });
+        steps.slowest = slowest::list(repository);
         steps.run("doc tests", || cargo(repository, &["test", "--doc", "--workspace"]));
     } else {
         steps.run("tests", || cargo(repository, &["test", "--workspace", "--no-fail-fast"]));
@@ -99,7 +103,7 @@ fn tests(repository: &Repository, steps: &mut Steps) {
 }
 
 /// What default builds leave out, linted and tested in builds of its own.
-fn features(repository: &Repository, steps: &mut Steps) {
+fn features(repository: &Repository, steps: &mut Steps<'_>) {
     steps.run("features: clippy", || {
         let packages = ["clippy", "-p", "replay", "-p", "exchange", "--all-targets"];
         let with = ["--features", "exchange/dbn,exchange/parquet", "--", "-D", "warnings"];
@@ -123,7 +127,7 @@ fn readme(repository: &Repository) -> Result<(), String> {
 
 /// Licences and sources of dependencies, then known vulnerabilities: both need a tool of their own, the
 /// second also a database from the network.
-fn dependencies(repository: &Repository, steps: &mut Steps) {
+fn dependencies(repository: &Repository, steps: &mut Steps<'_>) {
     let has_deny = has_subcommand(repository, "deny");
     steps.run("licences", || {
         if has_deny {
@@ -222,14 +226,20 @@ struct Step {
 }
 
 /// The steps that have run, in order.
-#[derive(Default)]
-struct Steps {
+struct Steps<'a> {
+    /// What a step's name contains to be run; without words every step is.
+    words: Vec<&'a str>,
+    /// The slowest tests, a line each.
+    slowest: Option<String>,
     finished: Vec<Step>,
 }
 
-impl Steps {
+impl Steps<'_> {
     /// Runs one step under its own heading.
     fn run(&mut self, name: &'static str, work: impl FnOnce() -> Outcome) {
+        if !self.words.is_empty() && !self.words.iter().any(|&word| name.contains(word)) {
+            return;
+        }
         println!("\n== {name}");
         let start = Instant::now();
         let outcome = work();
@@ -241,8 +251,11 @@ impl Steps {
         self.finished.push(step);
     }
 
-    /// Prints the table, the reasons, and last the count.
+    /// Prints the slowest tests, the table, the reasons, and last the count.
     fn summarise(&self) -> ExitCode {
+        if let Some(tests) = &self.slowest {
+            println!("\n== slowest tests\n{tests}");
+        }
         print!("\n== summary\n{}", self.summary());
         let has_failed =
             self.finished.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)));
@@ -297,6 +310,8 @@ mod tests {
     fn the_summary_ends_with_the_count() {
         let step = |name, outcome| Step { name, outcome, elapsed: Duration::from_millis(1_500) };
         let steps = Steps {
+            words: Vec::new(),
+            slowest: None,
             finished: vec![
                 step("format", Outcome::Passed),
                 step("tests", Outcome::Failed("exit status: 100".to_owned())),

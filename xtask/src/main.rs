@@ -17,6 +17,8 @@ usage: cargo xtask <task>
 tasks:
   ci           every check a change must pass: format, clippy, docs, tests, tidy, the README's commands
   ci --quick   the same without the release build and what runs on it
+  ci --only WORD...
+               only the steps whose names contain one of these words: ci --only tests ledger
   long NAME    the long form of a check: model (1e8 commands), prices (1e6 random books per property);
                of the journal: lying-disk (1e5 crashes), crash (1e4 kills), cuts (every bit of 256 KiB),
                machine-crash (2,000), syscalls, full-disk
@@ -29,8 +31,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let task: fn(&Repository) -> ExitCode = match *arguments {
-        ["ci"] => |repository| ci::run(repository, Extent::Full),
-        ["ci", "--quick"] => |repository| ci::run(repository, Extent::Quick),
+        ["ci"] => |repository| ci::run(repository, Extent::Full, &[]),
+        ["ci", "--quick"] => |repository| ci::run(repository, Extent::Quick, &[]),
+        ["ci", "--only", ref words @ ..] if !words.is_empty() => {
+            return with_repository(|repository| ci::run(repository, Extent::Full, words));
+        }
         ["tidy"] => tidy::run,
         ["long", name] => return with_repository(|repository| long::run(repository, name)),
         ["help" | "--help" | "-h"] => {

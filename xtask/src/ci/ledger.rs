@@ -16,7 +16,7 @@ const GO_SUMDB: &str = "src/golang.org/x/mod/sumdb/tlog";
 const EXIT_NOT_PROVEN: i32 = 4;
 
 /// Proofs of trades of the demo: each program must take them, and none with a bit flipped.
-pub(super) fn run(repository: &Repository, steps: &mut Steps) {
+pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
     let folder = repository.root().join("target/ledger-proofs");
     let mut made = Err("no proofs were made".to_owned());
     steps.run("ledger proofs", || {

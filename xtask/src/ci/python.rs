@@ -11,7 +11,7 @@ const CLIENT: &str = "clients/python";
 
 /// Installs the client into an environment of its own and runs its tests. Without Python or its packages
 /// the step is skipped and says so.
-pub(super) fn run(repository: &Repository, steps: &mut Steps) {
+pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
     steps.run("python client", || match environment(repository) {
         Ok(python) => check(repository, &python),
         Err(reason) => Outcome::Skipped(reason),

@@ -12,7 +12,7 @@ use crate::repository::Repository;
 const EXIT_DAMAGED: [i32; 2] = [1, 4];
 
 /// Runs the steps in a folder of their own, which stays for inspection if one of them fails.
-pub(super) fn run(repository: &Repository, steps: &mut Steps) {
+pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
     let folder = match Scratch::new(repository) {
         Ok(folder) => folder,
         Err(error) => return steps.run("demo", || Outcome::Failed(error)),
