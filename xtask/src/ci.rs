@@ -95,7 +95,7 @@ fn tests(repository: &Repository, steps: &mut Steps<'_>) {
             let packages = ["nextest", "run", "--profile", "ci", "--workspace", "--no-fail-fast"];
             cargo(repository, &packages)
         });
-        steps.slowest = slowest::list(repository);
+        steps.slowest = steps.selects("tests").then(|| slowest::list(repository)).flatten();
         steps.run("doc tests", || cargo(repository, &["test", "--doc", "--workspace"]));
     } else {
         steps.run("tests", || cargo(repository, &["test", "--workspace", "--no-fail-fast"]));
@@ -235,9 +235,14 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
+    /// Whether a step of this name is to run.
+    fn selects(&self, name: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|&word| name.contains(word))
+    }
+
     /// Runs one step under its own heading.
     fn run(&mut self, name: &'static str, work: impl FnOnce() -> Outcome) {
-        if !self.words.is_empty() && !self.words.iter().any(|&word| name.contains(word)) {
+        if !self.selects(name) {
             return;
         }
         println!("\n== {name}");
