@@ -3,7 +3,6 @@
 //! Pending contracts are part of the answer; what a retailer may not bill is the settled energy.
 //! Prices are for the parties: the platforms of both meters, the operator and settlement itself.
 
-use rusqlite::params;
 use types::{
     DeliverySlot, Energy, MarketId, MeterId, Party, PlatformId, Price, Role, Side, SlotKey,
     Timestamp, TradeId,
@@ -14,6 +13,7 @@ use crate::{
     outcome::State,
     pipeline::Pipeline,
     registry::Registry,
+    store::database::{DatabaseError, Row, params},
 };
 
 /// Most rows of one answer: a year of quarter hours with two contracts each is 70,080.
@@ -146,7 +146,7 @@ fn is_party(asker: Party, meter: MeterId, counterparty: MeterId, registry: &Regi
     }
 }
 
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<P2pEnergy, SettlementError>> {
+fn read_row(row: Row<'_>) -> Result<Result<P2pEnergy, SettlementError>, DatabaseError> {
     let (trade, energy, settled): (i64, i64, i64) = (row.get(0)?, row.get(9)?, row.get(10)?);
     let (start, minutes): (u32, u16) = (row.get(2)?, row.get(3)?);
     let (side, state): (u8, u8) = (row.get(4)?, row.get(7)?);

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 
 use types::{MarketId, MeterId, Seq, ShardId, TradeId};
 
-use crate::policy::PolicyError;
+use crate::{policy::PolicyError, store::database::DatabaseError};
 
 /// Why the pipeline could not do what it was asked. Nothing of the call was kept.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +15,8 @@ pub enum SettlementError {
     Store {
         /// What was being done.
         doing: &'static str,
-        /// What SQLite said.
-        source: rusqlite::Error,
+        /// What it said.
+        source: DatabaseError,
     },
     /// The ledger directory refused.
     #[error("cannot {doing} `{}`", path.display())]
@@ -158,7 +158,7 @@ pub(crate) trait Doing<T> {
     fn doing(self, doing: &'static str) -> Result<T, SettlementError>;
 }
 
-impl<T> Doing<T> for Result<T, rusqlite::Error> {
+impl<T> Doing<T> for Result<T, DatabaseError> {
     fn doing(self, doing: &'static str) -> Result<T, SettlementError> {
         self.map_err(|source| SettlementError::Store { doing, source })
     }

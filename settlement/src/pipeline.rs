@@ -34,7 +34,6 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use types::{Digest, Seq, ShardId, ShardMap, Timestamp, shard::SHARDS_MAX};
 
 pub use amending::{Amendment, AmendmentOutcome, Answer};
@@ -61,6 +60,7 @@ use crate::{
     outcome::State,
     policy::Policy,
     registry::Registry,
+    store::database::{Connection, params},
     store::{
         self,
         grid::{ScheduleChange, ScheduleKey},
@@ -337,9 +337,7 @@ impl Pipeline {
         &mut self,
         work: impl FnOnce(&mut Work<'_>) -> Result<R, SettlementError>,
     ) -> Result<R, SettlementError> {
-        let transaction =
-            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
-                .doing("begin a transaction")?;
+        let transaction = self.connection.begin().doing("begin a transaction")?;
         let unlogged = Unlogged::default();
         let mut desk = Work {
             connection: &transaction,

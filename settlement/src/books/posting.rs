@@ -3,7 +3,6 @@
 use core::{cell::RefCell, ops::RangeInclusive};
 use std::{collections::BTreeMap, rc::Rc};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use types::{ShardId, TradeId};
 
 use super::accounts::{Account, Owner};
@@ -11,6 +10,7 @@ use crate::{
     capture::{SHARD_TRADES_MAX, TRADE_BITS},
     error::{Doing as _, SettlementError},
     mechanism::{Leg, LegKind},
+    store::database::{Connection, OptionalExtension as _, params},
     tlog::facts::Transfer,
 };
 
@@ -83,7 +83,7 @@ impl<'c> Posting<'c> {
     /// The balance of an account, with everything posted so far.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// When the database refuses.
     pub fn balance(&mut self, account: Account) -> Result<i64, SettlementError> {
         self.load(account.number()).map(|balance| balance.minor)
     }
@@ -91,7 +91,7 @@ impl<'c> Posting<'c> {
     /// Posts a leg of a run.
     ///
     /// # Errors
-    /// When SQLite refuses, or the same leg of the same run is there already.
+    /// When the database refuses, or the same leg of the same run is there already.
     pub fn post(&mut self, contract: TradeId, run: u16, leg: &Leg) -> Result<(), SettlementError> {
         self.post_numbered(transfer_number(contract, run, leg.kind.code()), leg)
     }
@@ -170,7 +170,7 @@ impl<'c> Posting<'c> {
     /// Writes the balances that changed, after checking that each is on its side of zero.
     ///
     /// # Errors
-    /// When SQLite refuses, or an account is overdrawn.
+    /// When the database refuses, or an account is overdrawn.
     pub fn finish(self) -> Result<(), SettlementError> {
         let mut put = self
             .connection

@@ -1,6 +1,5 @@
 //! A contract as instructions and debts see it, and the small writes they share.
 
-use rusqlite::{OptionalExtension as _, params};
 use types::{DeliverySlot, Energy, MarketId, MeterId, Price, SlotKey, TradeId};
 
 use super::Work;
@@ -8,6 +7,7 @@ use crate::{
     error::{Doing as _, SettlementError, fit},
     mechanism::{Leg, Parties},
     outcome::State,
+    store::database::{OptionalExtension as _, params},
     store::signed,
 };
 

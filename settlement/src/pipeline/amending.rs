@@ -1,6 +1,5 @@
 //! Modifications: one party asks, the other answers, and the new version hashes the old one.
 
-use rusqlite::params;
 use types::{ContractAmended, DeliverySlot, Energy, MeterId, Price, Side, Timestamp, TradeId};
 use wire::FeedItem;
 
@@ -14,6 +13,7 @@ use crate::{
     error::{Doing as _, SettlementError},
     mechanism::{self, Cover, Leg, LegKind, clearing_house},
     outcome::State,
+    store::database::params,
     store::{
         self,
         debts::{self, Debt, Known},

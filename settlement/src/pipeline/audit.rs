@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::OptionalExtension as _;
 use types::{Digest, TradeId};
 
 use super::Pipeline;
@@ -11,6 +10,7 @@ use crate::{
     error::{Doing as _, SettlementError, fit},
     outcome::State,
     store,
+    store::database::OptionalExtension as _,
     tlog::leaf::{self, KIND_AMENDMENT, KIND_CONTRACT, OutcomeRecord},
 };
 

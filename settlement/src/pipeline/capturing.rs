@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::params;
 use types::{Event, MarketDefinition, Seq, ShardId, Side, SlotKey, Trade};
 use wire::FeedItem;
 
@@ -14,6 +13,7 @@ use crate::{
     mechanism::{self, Cover, clearing_house},
     outcome::State,
     registry::{Market, Meter, Signer},
+    store::database::params,
     store::{self, signed},
     tlog::leaf,
 };

@@ -3,7 +3,6 @@
 //! A collection is a run of its own: when a correction takes the settlement back, it takes the
 //! collections back too, and the money is the payer's again, to pay what is due then.
 
-use rusqlite::params;
 use types::{MeterId, Timestamp, TradeId};
 
 use super::{Work, agreement::Agreement, minute_of};
@@ -14,6 +13,7 @@ use crate::{
     },
     error::{Doing as _, SettlementError},
     mechanism::{self, Leg, LegKind, clearing_house},
+    store::database::params,
     store::{
         debts::{self, Debt, Of},
         signed,

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rusqlite::Connection;
 use types::{Digest, TradeId};
 
 use crate::{
     error::{Doing as _, SettlementError, fit},
+    store::database::Connection,
     store::{self, ledger},
     tlog::{
         note::{Note, VerifierKey},
@@ -31,14 +31,14 @@ impl Books {
     /// When there is none of this version.
     pub fn open(db: &Path) -> Result<Self, SettlementError> {
         let connection = store::open_read_only(db)?;
-        connection.execute_batch("BEGIN").doing("begin to read")?;
+        connection.begin_reading().doing("begin to read")?;
         Ok(Self { connection })
     }
 
     /// The key of the ledger that the database belongs to.
     ///
     /// # Errors
-    /// When SQLite refuses, or there is none.
+    /// When the database refuses, or there is none.
     pub fn log(&self) -> Result<VerifierKey, SettlementError> {
         let bytes = store::meta(&self.connection, super::LEDGER)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -48,7 +48,7 @@ impl Books {
     /// Indices of a contract's own leaf and of its newest, if there is the contract.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// When the database refuses.
     pub fn leaves_of(&self, contract: TradeId) -> Result<Option<(u64, u64)>, SettlementError> {
         ledger::leaves_of(&self.connection, contract)
     }
@@ -56,21 +56,20 @@ impl Books {
     /// Sizes for which the database holds a signed checkpoint.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// When the database refuses.
     pub fn checkpoint_sizes(&self) -> Result<Vec<u64>, SettlementError> {
         let mut select = self
             .connection
-            .prepare("SELECT size FROM checkpoints ORDER BY size")
+            .prepare_cached("SELECT size FROM checkpoints ORDER BY size")
             .doing("read the checkpoints")?;
-        let rows =
-            select.query_map([], |row| row.get::<_, i64>(0)).doing("read the checkpoints")?;
+        let rows = select.query_map([], |row| row.get::<i64>(0)).doing("read the checkpoints")?;
         rows.map(|row| fit(row.doing("read the checkpoints")?, "a size")).collect()
     }
 
     /// Leaves that are stored after the log's newest checkpoint, and are not signed yet.
     ///
     /// # Errors
-    /// When SQLite refuses, or the database holds fewer leaves than were signed.
+    /// When the database refuses, or the database holds fewer leaves than were signed.
     pub fn unsigned(&self, signed: u64) -> Result<Vec<Vec<u8>>, SettlementError> {
         let stored = ledger::leaf_count(&self.connection)?;
         if stored < signed {
@@ -83,7 +82,7 @@ impl Books {
     /// with what the leaves say. The first thing that differs, if there is one.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// When the database refuses.
     pub fn first_difference(
         &self,
         log: &VerifierKey,
@@ -106,7 +105,7 @@ impl Books {
     ) -> Result<Option<String>, SettlementError> {
         let mut select = self
             .connection
-            .prepare("SELECT size, root, note FROM checkpoints ORDER BY size")
+            .prepare_cached("SELECT size, root, note FROM checkpoints ORDER BY size")
             .doing("read the checkpoints")?;
         let mut rows = select.query([]).doing("read the checkpoints")?;
         while let Some(row) = rows.next().doing("read the checkpoints")? {
@@ -129,7 +128,7 @@ impl Books {
     fn balances(&self, rebuilt: &BTreeMap<i64, i64>) -> Result<Option<String>, SettlementError> {
         let mut select = self
             .connection
-            .prepare("SELECT account, balance FROM accounts")
+            .prepare_cached("SELECT account, balance FROM accounts")
             .doing("read the balances")?;
         let rows = select
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -157,7 +156,7 @@ impl Books {
     ) -> Result<Option<String>, SettlementError> {
         let mut select = self
             .connection
-            .prepare(
+            .prepare_cached(
                 "SELECT trade, state, version, energy, settled, provisional, leaf, newest_leaf
                  FROM contracts",
             )

@@ -1,6 +1,5 @@
 //! Deposits of collateral.
 
-use rusqlite::{OptionalExtension as _, params};
 use types::{MeterId, Money, TradeId};
 
 use super::{Pipeline, Work};
@@ -8,6 +7,7 @@ use crate::{
     books::accounts::{Account, AccountKind},
     error::{Doing as _, SettlementError, fit},
     mechanism::{Leg, LegKind, clearing_house},
+    store::database::{OptionalExtension as _, Row, params},
 };
 
 /// What became of a deposit.
@@ -124,7 +124,7 @@ impl Work<'_> {
                  ORDER BY trade",
             )
             .and_then(|mut select| {
-                let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let columns = |row: Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
                 select.query_map([payer.get()], columns)?.collect()
             })
             .doing("look for uncovered contracts")?;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Row, params};
 use types::{
     DeliverySlot, Energy, MeterId, Party, RejectReason, Role, Seq, ShardId, Side, Timestamp,
     TradeId, UtilityId,
@@ -24,6 +23,7 @@ use crate::{
     outcome::State,
     policy::Method,
     registry::{Place, PlaceName},
+    store::database::{Row, params},
     store::{
         grid::{self as rows, ScheduleKey},
         intake,
@@ -238,7 +238,7 @@ impl Work<'_> {
             if state.is_some_and(State::is_cancelled) {
                 continue;
             }
-            own.push((slot_of(start, minutes)?, side, row.get::<_, i64>(3).doing(DOING)?));
+            own.push((slot_of(start, minutes)?, side, row.get::<i64>(3).doing(DOING)?));
         }
         let place_of = |registry: &crate::registry::Registry, slot: DeliverySlot| {
             registry.place_at(&known, slot.start_minute())
@@ -397,8 +397,8 @@ impl Work<'_> {
             if state.is_some_and(State::is_cancelled) || !is_there(&place) {
                 continue;
             }
-            let trade = TradeId::new(fit(row.get::<_, i64>(0).doing(DOING)?, "a trade number")?);
-            let wh = fit(row.get::<_, i64>(1).doing(DOING)?, "an energy")?;
+            let trade = TradeId::new(fit(row.get::<i64>(0).doing(DOING)?, "a trade number")?);
+            let wh = fit(row.get::<i64>(1).doing(DOING)?, "an energy")?;
             exposed.push(Exposed { trade, meter, energy: Energy::from_wh(wh) });
         }
         Ok(exposed)
@@ -500,7 +500,7 @@ impl Pipeline {
         while let Some(row) = found.next().doing(DOING)? {
             let (start, minutes) = (row.get(2).doing(DOING)?, row.get(3).doing(DOING)?);
             let wh = |column: usize| -> Result<u64, SettlementError> {
-                fit(row.get::<_, i64>(column).doing(DOING)?, "a scheduled energy")
+                fit(row.get::<i64>(column).doing(DOING)?, "a scheduled energy")
             };
             let (zone, feeder): (String, String) =
                 (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
@@ -545,7 +545,7 @@ impl Pipeline {
         let mut found = select.query([after]).doing(DOING)?;
         let mut notices = Vec::new();
         while let Some(row) = found.next().doing(DOING)? {
-            let notice = if row.get::<_, i64>(1).doing(DOING)? == 0 {
+            let notice = if row.get::<i64>(1).doing(DOING)? == 0 {
                 self.limit_notice(row, party)?
             } else {
                 self.contract_notice(row, party)?
@@ -561,12 +561,12 @@ impl Pipeline {
     /// What a party is told of a contract, if it is concerned.
     fn contract_notice(
         &self,
-        row: &Row<'_>,
+        row: Row<'_>,
         party: Party,
     ) -> Result<Option<Notice>, SettlementError> {
         const DOING: &str = "read a notice";
         let number = |column: usize| -> Result<u64, SettlementError> {
-            fit(row.get::<_, i64>(column).doing(DOING)?, "a notice")
+            fit(row.get::<i64>(column).doing(DOING)?, "a notice")
         };
         let buyer = MeterId::new(row.get(5).doing(DOING)?);
         let seller = MeterId::new(row.get(6).doing(DOING)?);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Row, params};
 use types::{Energy, MeterId, Party, RejectReason, Role, Seq, ShardId, Side, TradeId};
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Doing as _, SettlementError, fit},
+    store::database::{Row, params},
     store::grid::{name_of, name_text},
 };
 
@@ -81,7 +81,7 @@ impl Pipeline {
             let (zone, feeder): (String, String) =
                 (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
             let slot = (row.get(2).doing(DOING)?, row.get(3).doing(DOING)?);
-            let energy = fit(row.get::<_, i64>(5).doing(DOING)?, "a limit")?;
+            let energy = fit(row.get::<i64>(5).doing(DOING)?, "a limit")?;
             let (side, since): (u8, i64) = (row.get(4).doing(DOING)?, row.get(6).doing(DOING)?);
             let place = limits.places.entry(zone).or_default().entry(feeder).or_default();
             place.insert((slot, side), (energy, since > 0));
@@ -112,7 +112,7 @@ impl Pipeline {
         let mut found = select.query(params![filter.utility.get(), zone, from, to]).doing(DOING)?;
         while let Some(row) = found.next().doing(DOING)? {
             let wh = |column: usize| -> Result<u64, SettlementError> {
-                fit(row.get::<_, i64>(column).doing(DOING)?, "a scheduled energy")
+                fit(row.get::<i64>(column).doing(DOING)?, "a scheduled energy")
             };
             let slot = (row.get(1).doing(DOING)?, row.get(2).doing(DOING)?);
             let zone = row.get(0).doing(DOING)?;
@@ -124,7 +124,7 @@ impl Pipeline {
     /// What a party is told of a limit: the utility of its own, operators of all.
     pub(super) fn limit_notice(
         &self,
-        notice: &Row<'_>,
+        notice: Row<'_>,
         party: Party,
     ) -> Result<Option<Notice>, SettlementError> {
         const DOING: &str = "read a notice of a limit";
@@ -140,7 +140,7 @@ impl Pipeline {
         let damaged = || SettlementError::Damaged(format!("the limit of document {document}"));
         let row = found.next().doing(DOING)?.ok_or_else(damaged)?;
         let number = |column: usize| -> Result<u64, SettlementError> {
-            fit(row.get::<_, i64>(column).doing(DOING)?, "a notice of a limit")
+            fit(row.get::<i64>(column).doing(DOING)?, "a notice of a limit")
         };
         let concerns = match party.role {
             Role::Utility => u64::from(party.number) == number(0)?,
@@ -150,7 +150,7 @@ impl Pipeline {
         if !concerns {
             return Ok(None);
         }
-        let zone = name_of(&row.get::<_, String>(1).doing(DOING)?)?;
+        let zone = name_of(&row.get::<String>(1).doing(DOING)?)?;
         let shard = ShardId::new(row.get(7).doing(DOING)?).ok_or_else(damaged)?;
         let since = match number(8)? {
             0 => {
@@ -160,7 +160,7 @@ impl Pipeline {
             since => Ok((shard, Seq::new(since))),
         };
         Ok(Some(Notice {
-            number: fit(notice.get::<_, i64>(0).doing(DOING)?, "a notice")?,
+            number: fit(notice.get::<i64>(0).doing(DOING)?, "a notice")?,
             kind: NoticeKind::Limit,
             contract: TradeId::new(0),
             slot: slot_of(row.get(4).doing(DOING)?, row.get(5).doing(DOING)?)?,
@@ -170,7 +170,7 @@ impl Pipeline {
             allowed: Energy::from_wh(number(6)?),
             limit: Some(LimitNotice {
                 zone: zone.ok_or_else(damaged)?,
-                feeder: name_of(&row.get::<_, String>(2).doing(DOING)?)?,
+                feeder: name_of(&row.get::<String>(2).doing(DOING)?)?,
                 since,
             }),
         }))

@@ -1,7 +1,6 @@
 //! Instructions to payment rails: written with what causes them, handed out when they are due, and
 //! brought further by what the rail answers.
 
-use rusqlite::params;
 use types::{Money, Timestamp, TradeId};
 
 use super::{DAY_MINUTES, Pipeline, Work, agreement::Agreement, blocking, collecting, minute_of};
@@ -18,6 +17,7 @@ use crate::{
         message::Submission,
         statement,
     },
+    store::database::params,
     store::{
         debts::{self, Blocked, Of},
         rails, signed,

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::params;
 use types::{DeliverySlot, Digest, MarketId, MeterId, Party, Role, Timestamp};
 
 use super::{Pipeline, VerificationSummary, Work, minute_of};
 use crate::{
     error::{Doing as _, SettlementError, fit},
     metering::{self, DocumentKind, DocumentReject},
+    store::database::params,
     store::intake,
 };
 
@@ -98,8 +98,8 @@ impl Work<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO cycles
-                 (at, market, slots, examined, changed, corrected, awaiting, provisional)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (cycle, at, market, slots, examined, changed, corrected, awaiting, provisional)
+                 VALUES ((SELECT coalesce(max(cycle), 0) + 1 FROM cycles), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )
             .and_then(|mut insert| insert.execute(row))
             .doing("write a cycle")?;
@@ -244,7 +244,7 @@ impl Pipeline {
         let mut found = select.query(params![after, role, number, limit]).doing(DOING)?;
         let mut lines = Vec::new();
         while let Some(row) = found.next().doing(DOING)? {
-            let number = fit(row.get::<_, i64>(0).doing(DOING)?, "a document's number")?;
+            let number = fit(row.get::<i64>(0).doing(DOING)?, "a document's number")?;
             let damaged = || SettlementError::Damaged(format!("document {number}"));
             let role = Role::from_code(row.get(3).doing(DOING)?).ok_or_else(damaged)?;
             let kind = DocumentKind::from_code(row.get(5).doing(DOING)?).ok_or_else(damaged)?;
@@ -282,7 +282,7 @@ impl Pipeline {
         let mut lines = Vec::new();
         while let Some(row) = found.next().doing(DOING)? {
             let number = |column: usize| -> Result<u64, SettlementError> {
-                fit(row.get::<_, i64>(column).doing(DOING)?, "a number of a cycle")
+                fit(row.get::<i64>(column).doing(DOING)?, "a number of a cycle")
             };
             let market: u16 = row.get(2).doing(DOING)?;
             lines.push(CycleLine {
@@ -331,7 +331,7 @@ impl Pipeline {
         let mut lines = Vec::new();
         while let Some(row) = found.next().doing(DOING)? {
             let number = |column: usize| -> Result<u64, SettlementError> {
-                fit(row.get::<_, i64>(column).doing(DOING)?, "a count")
+                fit(row.get::<i64>(column).doing(DOING)?, "a count")
             };
             let deadline: Option<i64> = row.get(4).doing(DOING)?;
             lines.push(MarketStatus {

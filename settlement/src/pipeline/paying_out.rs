@@ -1,6 +1,5 @@
 //! Pay-outs: what was earned leaves once it can no longer be taken back.
 
-use rusqlite::params;
 use types::{Money, Timestamp};
 
 use super::{DAY_MINUTES, Pipeline, Work, minute_of};
@@ -10,6 +9,7 @@ use crate::{
     mechanism::{Leg, LegKind},
     outcome::State,
     rails::{Instruction, InstructionId, InstructionKind, InstructionState, statement},
+    store::database::params,
     store::{self, rails},
 };
 

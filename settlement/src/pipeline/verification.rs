@@ -4,7 +4,6 @@
 //! whose outcome comes out the same is left alone; otherwise its transfers are reversed and posted
 //! anew as the next run, and a leaf supersedes the one before.
 
-use rusqlite::params;
 use types::{DeliverySlot, Energy, MarketId, MeterId, Price, Side, SlotKey, Timestamp, TradeId};
 
 use super::{DAY_MINUTES, Pipeline, Work, agreement::Agreement, blocking, minute_of};
@@ -19,6 +18,7 @@ use crate::{
     metering,
     outcome::{self, Excess, Outcome, State, Verified},
     policy::{Missing, PenaltyTo, Policy, ShortfallPenalty},
+    store::database::{DatabaseError, params},
     store::{
         self,
         debts::{self, Blocked, Of},
@@ -121,7 +121,8 @@ impl Pipeline {
                  ORDER BY start_minute, market, minutes LIMIT ?2",
             )
             .and_then(|mut select| {
-                let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let columns =
+                    |row: store::database::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
                 let market = market.map(MarketId::get);
                 select.query_map(params![minute, CYCLE_SLOTS_MAX, market], columns)?.collect()
             })
@@ -666,7 +667,7 @@ fn attribute_excess(group: &Group, rows: &mut [Row]) {
     }
 }
 
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Row, SettlementError>> {
+fn read_row(row: store::database::Row<'_>) -> Result<Result<Row, SettlementError>, DatabaseError> {
     let numbers: (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(10)?);
     let state: u8 = row.get(6)?;
     let partial = Row {

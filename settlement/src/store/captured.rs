@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _};
 use types::TradeId;
 
 use super::{open_read_only, signed};
 use crate::{
     capture::Contract,
     error::{Doing as _, SettlementError},
+    store::database::{Connection, OptionalExtension as _},
     tlog::leaf,
 };
 
@@ -22,7 +22,7 @@ impl CapturedTrades {
     /// Opens the database of a pipeline.
     ///
     /// # Errors
-    /// When there is none of this version, or SQLite refuses.
+    /// When there is none of this version, or the database refuses.
     pub fn open(path: &Path) -> Result<Self, SettlementError> {
         Ok(Self { connection: open_read_only(path)? })
     }

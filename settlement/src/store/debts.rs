@@ -1,6 +1,5 @@
 //! Rows of what is owed: debts, arrears, blocks at payment rails, instructions.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use types::{MeterId, TradeId};
 
 use super::signed;
@@ -8,6 +7,7 @@ use crate::{
     books::accounts::Account,
     error::{Doing as _, SettlementError, fit},
     mechanism::LegKind,
+    store::database::{Connection, OptionalExtension as _, Row, params},
 };
 
 /// An open debt.
@@ -62,7 +62,7 @@ pub enum Of {
 /// Open debts in order of contract and leg.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn open(connection: &Connection, of: Of) -> Result<Vec<Debt>, SettlementError> {
     const DOING: &str = "read debts";
     const COLUMNS: &str = "SELECT trade, leg, debtor, creditor, open FROM debts WHERE";
@@ -76,7 +76,7 @@ pub fn open(connection: &Connection, of: Of) -> Result<Vec<Debt>, SettlementErro
     let rows = select
         .query_map([key], |row| {
             let numbers: [i64; 3] = [row.get(0)?, row.get(3)?, row.get(4)?];
-            Ok((numbers, row.get::<_, u8>(1)?, row.get::<_, u32>(2)?))
+            Ok((numbers, row.get::<u8>(1)?, row.get::<u32>(2)?))
         })
         .doing(DOING)?;
     rows.map(|row| {
@@ -96,7 +96,7 @@ pub fn open(connection: &Connection, of: Of) -> Result<Vec<Debt>, SettlementErro
 /// Sets what is open; nothing open is no row.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> {
     const DOING: &str = "write a debt";
     if debt.open <= 0 {
@@ -127,7 +127,7 @@ pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> 
 /// Forgets the debt of a run that was taken back.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn forget(
     connection: &Connection,
     contract: TradeId,
@@ -146,7 +146,7 @@ pub fn forget(
 /// minute, that nothing is open.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn note_since(
     connection: &Connection,
     contract: TradeId,
@@ -172,7 +172,7 @@ pub fn note_since(
 /// Everybody who owes something, the longest first.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError> {
     const DOING: &str = "read arrears";
     let mut select = connection
@@ -184,7 +184,7 @@ pub fn arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError>
     let rows = select
         .query_map([], |row| {
             let key: (i64, u32) = (row.get(0)?, row.get(1)?);
-            Ok((key, row.get(2)?, row.get(3)?, row.get(4)?, row.get::<_, u8>(5)?))
+            Ok((key, row.get(2)?, row.get(3)?, row.get(4)?, row.get::<u8>(5)?))
         })
         .doing(DOING)?;
     rows.map(|row| {
@@ -204,7 +204,7 @@ pub fn arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError>
 /// Keeps how far enforcement has gone.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_level(connection: &Connection, arrears: &Arrears) -> Result<(), SettlementError> {
     let row = params![
         signed(arrears.contract.get())?,
@@ -226,7 +226,7 @@ pub fn put_level(connection: &Connection, arrears: &Arrears) -> Result<(), Settl
 /// Whether a debtor defaulted between two minutes: from the first, before the second.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn defaulted_between(
     connection: &Connection,
     debtor: MeterId,
@@ -247,7 +247,7 @@ pub fn defaulted_between(
 /// The highest enforcement level reached under a contract.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn level(connection: &Connection, contract: TradeId) -> Result<u8, SettlementError> {
     let key = signed(contract.get())?;
     connection
@@ -270,7 +270,7 @@ pub struct Blocked {
 /// The block of a contract.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn block(
     connection: &Connection,
     contract: TradeId,
@@ -279,7 +279,7 @@ pub fn block(
     connection
         .prepare_cached("SELECT expires, deposited, used FROM blocks WHERE trade = ?1")
         .and_then(|mut select| {
-            let columns = |row: &rusqlite::Row<'_>| {
+            let columns = |row: Row<'_>| {
                 Ok(Blocked {
                     expires: row.get(0)?,
                     is_deposited: row.get(1)?,
@@ -294,7 +294,7 @@ pub fn block(
 /// Keeps the block of a contract.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_block(
     connection: &Connection,
     contract: TradeId,
@@ -326,7 +326,7 @@ pub enum Known {
 /// Looks for an instruction of this kind and reference.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn instruction(
     connection: &Connection,
     kind: u8,
@@ -349,7 +349,7 @@ pub fn instruction(
 /// Keeps an instruction that was carried out.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_instruction(
     connection: &Connection,
     kind: u8,

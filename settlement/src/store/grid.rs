@@ -1,6 +1,5 @@
 //! Rows of what utilities say of their wires, of the schedule, and of what both sides are told.
 
-use rusqlite::{Connection, Row, params};
 use types::{DeliverySlot, Energy, MeterId, Party, Role, Side, TradeId, UtilityId};
 
 use super::signed;
@@ -8,6 +7,7 @@ use crate::{
     error::{Doing as _, SettlementError, fit},
     metering::{GridLimit, ZoneCurtailment},
     registry::{MeterCode, MeterPoint, Place, PlaceName, Registry},
+    store::database::{Connection, Row, params},
 };
 
 /// Key of the number of the last transaction that changed the schedule.
@@ -34,7 +34,7 @@ pub fn name_of(text: &str) -> Result<Option<PlaceName>, SettlementError> {
 /// Every known revision of what is said of a meter from a moment on.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn points(
     connection: &Connection,
     meter: MeterId,
@@ -55,7 +55,7 @@ pub fn points(
     Ok(points)
 }
 
-fn read_point(row: &Row<'_>, first: usize) -> Result<MeterPoint, SettlementError> {
+fn read_point(row: Row<'_>, first: usize) -> Result<MeterPoint, SettlementError> {
     const DOING: &str = "read a meter's points";
     let at = |offset: usize| first.saturating_add(offset);
     let zone: String = row.get(at(1)).doing(DOING)?;
@@ -73,7 +73,7 @@ fn read_point(row: &Row<'_>, first: usize) -> Result<MeterPoint, SettlementError
 /// Keeps what is said of a meter.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_point(
     connection: &Connection,
     (meter, revision, document): (MeterId, u32, i64),
@@ -103,14 +103,14 @@ pub fn put_point(
 /// The newest of what is said of every meter and moment, into the registry.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn read_points(
     connection: &Connection,
     registry: &mut Registry,
 ) -> Result<(), SettlementError> {
     const DOING: &str = "read the meters' points";
     let mut select = connection
-        .prepare(
+        .prepare_cached(
             "SELECT meter, from_minute, zone, feeder, role, number FROM meter_points
              ORDER BY meter, from_minute, revision",
         )
@@ -125,7 +125,7 @@ pub fn read_points(
 /// Keeps a meter's name in files of a signer; known names stay.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_code(
     connection: &Connection,
     signer: Party,
@@ -146,11 +146,12 @@ pub fn put_code(
 /// Every name of a meter in files, into the registry.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn read_codes(connection: &Connection, registry: &mut Registry) -> Result<(), SettlementError> {
     const DOING: &str = "read the meters' names";
-    let mut select =
-        connection.prepare("SELECT role, number, code, meter FROM meter_codes").doing(DOING)?;
+    let mut select = connection
+        .prepare_cached("SELECT role, number, code, meter FROM meter_codes")
+        .doing(DOING)?;
     let mut rows = select.query([]).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
         let code: String = row.get(2).doing(DOING)?;
@@ -167,7 +168,7 @@ pub fn read_codes(connection: &Connection, registry: &mut Registry) -> Result<()
 /// Every known revision of a curtailment of a place: cap and code of the reason.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn zone_curtailments(
     connection: &Connection,
     utility: UtilityId,
@@ -192,7 +193,7 @@ pub fn zone_curtailments(
     let mut rows = select.query(key).doing(DOING)?;
     let mut known = Vec::new();
     while let Some(row) = rows.next().doing(DOING)? {
-        let cap = fit(row.get::<_, i64>(1).doing(DOING)?, "a cap")?;
+        let cap = fit(row.get::<i64>(1).doing(DOING)?, "a cap")?;
         let reason = row.get(2).doing(DOING)?;
         known.push((row.get(0).doing(DOING)?, (Energy::from_wh(cap), reason)));
     }
@@ -203,7 +204,7 @@ pub fn zone_curtailments(
 /// longer count.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_zone_curtailment(
     connection: &Connection,
     utility: UtilityId,
@@ -243,18 +244,19 @@ pub fn put_zone_curtailment(
     ];
     connection
         .prepare_cached(
-            "INSERT INTO zone_curtailments (utility, zone, feeder, side, start_minute, minutes,
-             revision, cap, reason, newest, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO zone_curtailments (source, utility, zone, feeder, side, start_minute,
+             minutes, revision, cap, reason, newest, document)
+             VALUES ((SELECT coalesce(max(source), 0) + 1 FROM zone_curtailments),
+             ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING source",
         )
-        .and_then(|mut insert| insert.insert(row))
+        .and_then(|mut insert| insert.query_row(row, |row| row.get(0)))
         .doing(DOING)
 }
 
 /// Keeps what a curtailment of a place leaves a meter.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_curtailed_meter(
     connection: &Connection,
     slot: DeliverySlot,
@@ -275,7 +277,7 @@ pub fn put_curtailed_meter(
 /// Every known revision of a limit.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn limits(
     connection: &Connection,
     utility: UtilityId,
@@ -299,7 +301,7 @@ pub fn limits(
     let mut rows = select.query(key).doing(DOING)?;
     let mut known = Vec::new();
     while let Some(row) = rows.next().doing(DOING)? {
-        let energy = fit(row.get::<_, i64>(1).doing(DOING)?, "a limit")?;
+        let energy = fit(row.get::<i64>(1).doing(DOING)?, "a limit")?;
         known.push((row.get(0).doing(DOING)?, Energy::from_wh(energy)));
     }
     Ok(known)
@@ -308,7 +310,7 @@ pub fn limits(
 /// Keeps a limit.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_limit(
     connection: &Connection,
     utility: UtilityId,
@@ -359,7 +361,7 @@ pub struct ScheduleChange {
 /// Adds a change to the schedule, under the number of its transaction.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn add_to_schedule(
     connection: &Connection,
     key: &ScheduleKey,
@@ -393,7 +395,7 @@ pub fn add_to_schedule(
 /// Lets a place appear in the schedule, and all feeders of a zone, as what has changed.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn touch_schedule(
     connection: &Connection,
     key: &ScheduleKey,
@@ -418,7 +420,7 @@ pub fn touch_schedule(
 /// The number of the last transaction that changed the schedule.
 ///
 /// # Errors
-/// When SQLite refuses or it is none.
+/// When the database refuses or it is none.
 pub fn schedule_serial(connection: &Connection) -> Result<i64, SettlementError> {
     match super::meta(connection, SCHEDULE)? {
         None => Ok(0),
@@ -429,7 +431,7 @@ pub fn schedule_serial(connection: &Connection) -> Result<i64, SettlementError> 
 /// Writes it down.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn set_schedule_serial(connection: &Connection, serial: i64) -> Result<(), SettlementError> {
     super::set_meta(connection, SCHEDULE, &serial.to_le_bytes())
 }
@@ -437,7 +439,7 @@ pub fn set_schedule_serial(connection: &Connection, serial: i64) -> Result<(), S
 /// Writes down what both sides of a contract are to be told.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_notice(
     connection: &Connection,
     trade: TradeId,
@@ -447,7 +449,8 @@ pub fn put_notice(
     let row = params![signed(trade.get())?, side.code(), signed(allowed.wh())?, document];
     connection
         .prepare_cached(
-            "INSERT INTO notices (trade, side, allowed, document) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO notices (notice, trade, side, allowed, document)
+             VALUES ((SELECT coalesce(max(notice), 0) + 1 FROM notices), ?1, ?2, ?3, ?4)",
         )
         .and_then(|mut insert| insert.execute(row))
         .doing("write a notice")?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use types::{DeliverySlot, Digest, Energy, MeterId, Party, Side, Timestamp};
 
 use crate::{
@@ -11,12 +10,13 @@ use crate::{
     metering::{
         Block, CurtailmentReason, DocumentKind, DocumentReject, Key, Quality, Receipt, Statement,
     },
+    store::database::{Connection, OptionalExtension as _, Row, params},
 };
 
 /// The answer given to a document of this digest before.
 ///
 /// # Errors
-/// When SQLite refuses or the row cannot be.
+/// When the database refuses or the row cannot be.
 pub fn receipt(
     connection: &Connection,
     digest: &Digest,
@@ -24,7 +24,7 @@ pub fn receipt(
     let row: Option<(u8, u32, u16)> = connection
         .prepare_cached("SELECT kind, accepted, reject FROM documents WHERE digest = ?1")
         .and_then(|mut select| {
-            let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let columns = |row: Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             select.query_row([digest.as_bytes()], columns).optional()
         })
         .doing("look for a document")?;
@@ -43,7 +43,7 @@ pub fn receipt(
 /// Keeps a document with the answer to it and returns its number.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_document(
     connection: &Connection,
     receipt: &Receipt,
@@ -64,17 +64,18 @@ pub fn put_document(
     connection
         .prepare_cached(
             "INSERT INTO documents
-             (digest, received, kind, accepted, reject, bytes, signer_role, signer)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (document, digest, received, kind, accepted, reject, bytes, signer_role, signer)
+             VALUES ((SELECT coalesce(max(document), 0) + 1 FROM documents),
+             ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING document",
         )
-        .and_then(|mut insert| insert.insert(row))
+        .and_then(|mut insert| insert.query_row(row, |row| row.get(0)))
         .doing("write a document")
 }
 
 /// Writes the final answer to a document that is kept.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn answer_document(
     connection: &Connection,
     document: i64,
@@ -92,7 +93,7 @@ pub fn answer_document(
 /// leaf that leads nowhere.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_salt(
     connection: &Connection,
     document: i64,
@@ -113,7 +114,7 @@ pub type Revision = (u32, (Metered, Quality));
 /// Every known revision of a reading.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, SettlementError> {
     let mut select = connection
         .prepare_cached(
@@ -123,7 +124,7 @@ pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, Sett
         .doing("read readings")?;
     let rows = select
         .query_map(params![key.slot.start_minute(), key.meter.get(), key.slot.minutes()], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?, row.get(3)?))
         })
         .doing("read readings")?;
     rows.map(|row| {
@@ -136,7 +137,7 @@ pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, Sett
 /// Keeps a reading.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_reading(
     connection: &Connection,
     revision: u32,
@@ -171,7 +172,7 @@ pub type Cap = (Energy, u8);
 /// Every known revision of a curtailment.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn curtailments(connection: &Connection, key: Key) -> Result<Vec<(u32, Cap)>, SettlementError> {
     let mut select = connection
         .prepare_cached(
@@ -181,7 +182,7 @@ pub fn curtailments(connection: &Connection, key: Key) -> Result<Vec<(u32, Cap)>
         .doing("read curtailments")?;
     let rows = select
         .query_map(params![key.slot.start_minute(), key.meter.get(), key.slot.minutes()], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get::<i64>(1)?, row.get(2)?))
         })
         .doing("read curtailments")?;
     rows.map(|row| {
@@ -194,7 +195,7 @@ pub fn curtailments(connection: &Connection, key: Key) -> Result<Vec<(u32, Cap)>
 /// Keeps a curtailment.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_curtailment(
     connection: &Connection,
     key: Key,
@@ -234,7 +235,7 @@ pub const fn reason_code(reason: CurtailmentReason) -> u8 {
 /// Marks every slot that overlaps `span` as changed.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn touch_slots(connection: &Connection, span: DeliverySlot) -> Result<(), SettlementError> {
     let start = span.start_minute();
     let end = start.saturating_add(u32::from(span.minutes()));
@@ -254,7 +255,7 @@ pub fn touch_slots(connection: &Connection, span: DeliverySlot) -> Result<(), Se
 /// answer is in order of meters.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn blocks(
     connection: &Connection,
     slot: DeliverySlot,
@@ -302,7 +303,7 @@ pub type Caps = BTreeMap<(MeterId, u8), Energy>;
 /// The newest caps for exactly this slot: of meters, and what zones and feeders leave them.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn caps(connection: &Connection, slot: DeliverySlot) -> Result<Caps, SettlementError> {
     const DOING: &str = "read the curtailments of a slot";
     let mut caps = Caps::new();
@@ -315,7 +316,7 @@ pub fn caps(connection: &Connection, slot: DeliverySlot) -> Result<Caps, Settlem
     let mut rows = select.query(params![slot.start_minute(), slot.minutes()]).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
         let meter = MeterId::new(row.get(0).doing(DOING)?);
-        let cap = Energy::from_wh(fit(row.get::<_, i64>(1).doing(DOING)?, "a cap")?);
+        let cap = Energy::from_wh(fit(row.get::<i64>(1).doing(DOING)?, "a cap")?);
         for side in [Side::Buy, Side::Sell] {
             caps.insert((meter, side.code()), cap);
         }
@@ -330,7 +331,7 @@ pub fn caps(connection: &Connection, slot: DeliverySlot) -> Result<Caps, Settlem
     let mut rows = select.query(params![slot.start_minute(), slot.minutes()]).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
         let key = (MeterId::new(row.get(0).doing(DOING)?), row.get(1).doing(DOING)?);
-        let cap = Energy::from_wh(fit(row.get::<_, i64>(2).doing(DOING)?, "a cap")?);
+        let cap = Energy::from_wh(fit(row.get::<i64>(2).doing(DOING)?, "a cap")?);
         let lowest = caps.get(&key).map_or(cap, |known| cap.min(*known));
         caps.insert(key, lowest);
     }

@@ -1,12 +1,12 @@
 //! Rows of the ledger: leaves and checkpoints.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use types::{Digest, TradeId};
 
 use super::{set_meta, signed};
 use crate::{
     books::posting::Unlogged,
     error::{Doing as _, SettlementError, fit},
+    store::database::{Connection, OptionalExtension as _, Row, params},
     tlog::{
         Frontier,
         facts::{TRANSFERS_MAX, encode_transfers},
@@ -36,7 +36,7 @@ impl<'c> Appender<'c> {
     /// Appends a leaf, behind the transfers that were posted before it, and returns its index.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// When the database refuses.
     pub fn append(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
         self.append_transfers()?;
         self.append_one(bytes)
@@ -67,7 +67,7 @@ impl<'c> Appender<'c> {
     /// Keeps the frontier with the leaves and hands it back.
     ///
     /// # Errors
-    /// When SQLite refuses.
+    /// When the database refuses.
     pub fn finish(mut self) -> Result<Frontier, SettlementError> {
         self.append_transfers()?;
         set_meta(self.connection, FRONTIER, &self.frontier.to_bytes())?;
@@ -78,7 +78,7 @@ impl<'c> Appender<'c> {
 /// The bytes of a leaf, if there is one of this index.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn leaf(connection: &Connection, index: u64) -> Result<Option<Vec<u8>>, SettlementError> {
     let index = signed(index)?;
     connection
@@ -90,7 +90,7 @@ pub fn leaf(connection: &Connection, index: u64) -> Result<Option<Vec<u8>>, Sett
 /// The leaves from `first` up to, not including, `end`.
 ///
 /// # Errors
-/// When SQLite refuses or a leaf is missing.
+/// When the database refuses or a leaf is missing.
 pub fn leaves(
     connection: &Connection,
     first: u64,
@@ -112,7 +112,7 @@ pub fn leaves(
 /// How many leaves there are.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn leaf_count(connection: &Connection) -> Result<u64, SettlementError> {
     let count: i64 = connection
         .query_row("SELECT coalesce(max(leaf) + 1, 0) FROM leaves", [], |row| row.get(0))
@@ -123,7 +123,7 @@ pub fn leaf_count(connection: &Connection) -> Result<u64, SettlementError> {
 /// The indices of a contract's own leaf and of its newest: its own until there is another.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn leaves_of(
     connection: &Connection,
     contract: TradeId,
@@ -153,7 +153,7 @@ pub struct SignedCheckpoint {
 /// The newest checkpoint of at most `size` leaves.
 ///
 /// # Errors
-/// When SQLite refuses or the row cannot be.
+/// When the database refuses or the row cannot be.
 pub fn checkpoint(
     connection: &Connection,
     size: u64,
@@ -164,7 +164,7 @@ pub fn checkpoint(
              ORDER BY size DESC LIMIT 1",
         )
         .and_then(|mut select| {
-            let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let columns = |row: Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             select.query_row([i64::try_from(size).unwrap_or(i64::MAX)], columns).optional()
         })
         .doing("read the newest checkpoint")?;
@@ -179,7 +179,7 @@ pub fn checkpoint(
 /// Keeps a checkpoint.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_checkpoint(
     connection: &Connection,
     checkpoint: &SignedCheckpoint,

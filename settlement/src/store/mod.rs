@@ -1,9 +1,10 @@
-//! The pipeline's memory: one SQLite database (WAL, `synchronous = FULL`).
+//! The pipeline's memory: one database, behind the seam of [`database`].
 //!
 //! Rows only; what they mean is decided by the stages. Everything here runs inside the transaction
 //! of its caller.
 
 pub mod captured;
+pub mod database;
 pub mod debts;
 pub mod grid;
 pub mod intake;
@@ -13,40 +14,32 @@ pub mod rails;
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use types::{MarketId, MeterId, Party, PlatformId, Power, PublicKey, RetailerId, Role, UtilityId};
 
 use crate::{
     error::{Doing as _, SettlementError, fit},
     registry::{Market, Meter, Registry, Signer},
+    store::database::{Connection, OptionalExtension as _, params},
 };
 
 /// The schema this program writes and reads.
 pub const SCHEMA_VERSION: i64 = 4;
 
-/// Prepared statements kept per connection; the pipeline has about a hundred and thirty.
-const STATEMENTS_MAX: usize = 160;
-
 /// Opens or creates the database.
 ///
 /// # Errors
-/// When SQLite refuses, or another version wrote the file.
+/// When the database refuses, or another version wrote the file.
 pub fn open(path: &Path) -> Result<Connection, SettlementError> {
-    let connection = Connection::open(path).doing("open the database")?;
-    prepare(connection)
+    prepare(Connection::open_file(path).doing("open the database")?)
 }
 
 /// Opens a database that another process may be writing, and never changes it.
 ///
 /// # Errors
-/// When there is none of this version, or SQLite refuses.
+/// When there is none of this version, or the database refuses.
 pub fn open_read_only(path: &Path) -> Result<Connection, SettlementError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).doing("open the database")?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    let found: i64 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .doing("read the schema version")?;
+    let connection = Connection::open_file_read_only(path).doing("open the database")?;
+    let found = connection.schema_version().doing("read the schema version")?;
     if found == SCHEMA_VERSION {
         Ok(connection)
     } else {
@@ -57,30 +50,16 @@ pub fn open_read_only(path: &Path) -> Result<Connection, SettlementError> {
 /// A database that is gone when it is closed.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn open_in_memory() -> Result<Connection, SettlementError> {
     prepare(Connection::open_in_memory().doing("open a database in memory")?)
 }
 
 fn prepare(connection: Connection) -> Result<Connection, SettlementError> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             PRAGMA cache_size = -65536;
-             PRAGMA wal_autocheckpoint = 8192;
-             PRAGMA temp_store = MEMORY;",
-        )
-        .doing("configure the database")?;
-    let found: i64 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .doing("read the schema version")?;
+    let found = connection.schema_version().doing("read the schema version")?;
     if found == 0 {
-        let schema = include_str!("schema.sql");
-        let rails = include_str!("rails.sql");
-        let script = format!("BEGIN;{schema}{rails}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;");
-        connection.execute_batch(&script).doing("create the schema")?;
+        let script = concat!(include_str!("schema.sql"), include_str!("rails.sql"));
+        connection.create_schema(script, SCHEMA_VERSION).doing("create the schema")?;
     } else if found != SCHEMA_VERSION {
         return Err(SettlementError::Schema { found, supported: SCHEMA_VERSION });
     }
@@ -90,7 +69,7 @@ fn prepare(connection: Connection) -> Result<Connection, SettlementError> {
 /// The value under `key`.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, SettlementError> {
     connection
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")
@@ -101,7 +80,7 @@ pub fn meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, Settl
 /// Sets the value under `key`.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn set_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), SettlementError> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")
@@ -113,7 +92,7 @@ pub fn set_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), 
 /// Keeps a market.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_market(connection: &Connection, market: &Market) -> Result<(), SettlementError> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO markets (market, slot_minutes) VALUES (?1, ?2)")
@@ -125,7 +104,7 @@ pub fn put_market(connection: &Connection, market: &Market) -> Result<(), Settle
 /// Keeps a party.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_signer(connection: &Connection, signer: &Signer) -> Result<(), SettlementError> {
     let row = params![signer.party.role.code(), signer.party.number, signer.bytes.as_bytes()];
     connection
@@ -138,7 +117,7 @@ pub fn put_signer(connection: &Connection, signer: &Signer) -> Result<(), Settle
 /// Keeps a meter.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_meter(connection: &Connection, meter: &Meter) -> Result<(), SettlementError> {
     let row = params![
         meter.id.get(),
@@ -163,11 +142,12 @@ pub fn put_meter(connection: &Connection, meter: &Meter) -> Result<(), Settlemen
 /// Everybody and everything named so far.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
     let mut registry = Registry::default();
-    let mut select =
-        connection.prepare("SELECT market, slot_minutes FROM markets").doing("read the markets")?;
+    let mut select = connection
+        .prepare_cached("SELECT market, slot_minutes FROM markets")
+        .doing("read the markets")?;
     let rows = select
         .query_map([], |row| {
             Ok(Market { id: MarketId::new(row.get(0)?), slot_minutes: row.get(1)? })
@@ -177,7 +157,7 @@ pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
         registry.add_market(market.doing("read the markets")?);
     }
     let mut select = connection
-        .prepare(
+        .prepare_cached(
             "SELECT meter, platform, retailer, utility, code, injection_max, withdrawal_max
              FROM meters ORDER BY meter",
         )
@@ -186,10 +166,11 @@ pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
     while let Some(row) = rows.next().doing("read the meters")? {
         registry.add_meter(read_meter(row)?);
     }
-    let mut select =
-        connection.prepare("SELECT role, number, key FROM parties").doing("read the parties")?;
+    let mut select = connection
+        .prepare_cached("SELECT role, number, key FROM parties")
+        .doing("read the parties")?;
     let rows = select
-        .query_map([], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, u16>(1)?, row.get(2)?)))
+        .query_map([], |row| Ok((row.get::<u8>(0)?, row.get::<u16>(1)?, row.get(2)?)))
         .doing("read the parties")?;
     for row in rows {
         let (role, number, key) = row.doing("read the parties")?;
@@ -202,7 +183,7 @@ pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
     Ok(registry)
 }
 
-fn read_meter(row: &rusqlite::Row<'_>) -> Result<Meter, SettlementError> {
+fn read_meter(row: database::Row<'_>) -> Result<Meter, SettlementError> {
     const DOING: &str = "read the meters";
     let code: String = row.get(4).doing(DOING)?;
     Ok(Meter {
@@ -217,7 +198,7 @@ fn read_meter(row: &rusqlite::Row<'_>) -> Result<Meter, SettlementError> {
     })
 }
 
-/// An unsigned number as SQLite keeps it.
+/// An unsigned number as databases keep it.
 ///
 /// # Errors
 /// When it is beyond 2^63 − 1.

@@ -1,6 +1,6 @@
 //! Rows of what shards of the exchange are to be told of the grid.
 
-use rusqlite::{Connection, Row, params};
+use crate::store::database::{Connection, Row, params};
 use types::{
     Command, DeliverySlot, Energy, GridLimit, GridPlace, MeterId, PlaceNote, ShardId, Side,
     UtilityId,
@@ -18,7 +18,7 @@ const NUMBER: &str = "grid-outbox";
 /// The next number; each is given once.
 ///
 /// # Errors
-/// When SQLite refuses or what is stored is no number.
+/// When the database refuses or what is stored is no number.
 pub fn next_number(connection: &Connection) -> Result<u64, SettlementError> {
     let last = match super::meta(connection, NUMBER)? {
         None => 0,
@@ -32,7 +32,7 @@ pub fn next_number(connection: &Connection) -> Result<u64, SettlementError> {
 /// Keeps a place that a shard is to be told.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_place(
     connection: &Connection,
     shard: ShardId,
@@ -61,7 +61,7 @@ pub fn put_place(
 /// Keeps a limit that a shard is to be told.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_limit(
     connection: &Connection,
     shard: ShardId,
@@ -93,7 +93,7 @@ pub fn put_limit(
 /// What a shard has not answered, each with its number, the oldest first, at most `most`.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn waiting(
     connection: &Connection,
     shard: ShardId,
@@ -117,7 +117,7 @@ pub fn waiting(
 /// What a shard is told under a number, if it has not answered. Takes the row away.
 ///
 /// # Errors
-/// When SQLite refuses or the row cannot be.
+/// When the database refuses or the row cannot be.
 pub fn take(
     connection: &Connection,
     shard: ShardId,
@@ -136,15 +136,15 @@ pub fn take(
     Ok(row.map(|(_, command)| command))
 }
 
-fn read(row: &Row<'_>) -> Result<(u64, Command), SettlementError> {
+fn read(row: Row<'_>) -> Result<(u64, Command), SettlementError> {
     const DOING: &str = "read the outbox";
     let wide = |column: usize| -> Result<u64, SettlementError> {
-        fit(row.get::<_, i64>(column).doing(DOING)?, "a number of the outbox")
+        fit(row.get::<i64>(column).doing(DOING)?, "a number of the outbox")
     };
-    let text = |column: usize| row.get::<_, String>(column).doing(DOING);
+    let text = |column: usize| row.get::<String>(column).doing(DOING);
     let (number, zone, feeder) = (wide(0)?, name_of(&text(4)?)?, name_of(&text(5)?)?);
     let (start, revision) = (row.get(7).doing(DOING)?, row.get(9).doing(DOING)?);
-    if !row.get::<_, bool>(1).doing(DOING)? {
+    if !row.get::<bool>(1).doing(DOING)? {
         let meter = MeterId::new(row.get(2).doing(DOING)?);
         let note = PlaceNote { number, meter, from_minute: start, revision, zone, feeder };
         return Ok((number, Command::NotePlace(note)));
@@ -182,7 +182,7 @@ pub struct Said {
 /// Writes down what became of a limit; the number of its document.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn set_said(
     connection: &Connection,
     limit: &GridLimit,
@@ -214,7 +214,7 @@ pub fn set_said(
 /// Writes down that a utility is to be told what became of its limit.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_notice(
     connection: &Connection,
     limit: &GridLimit,
@@ -223,7 +223,8 @@ pub fn put_notice(
     let row = params![limit.side.code(), signed(limit.limit.wh())?, document];
     connection
         .prepare_cached(
-            "INSERT INTO notices (trade, side, allowed, document) VALUES (0, ?1, ?2, ?3)",
+            "INSERT INTO notices (notice, trade, side, allowed, document)
+             VALUES ((SELECT coalesce(max(notice), 0) + 1 FROM notices), 0, ?1, ?2, ?3)",
         )
         .and_then(|mut insert| insert.execute(row))
         .doing("write a notice of a limit")?;

@@ -1,6 +1,5 @@
 //! Rows of payment rails: instructions, events, and which transfers came of them.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use types::{Money, Timestamp, TradeId};
 
 use super::signed;
@@ -10,13 +9,14 @@ use crate::{
     rails::{
         EventAnswer, Instruction, InstructionId, InstructionKind, InstructionState, StatementLine,
     },
+    store::database::{Connection, DatabaseError, OptionalExtension as _, Params, Row, params},
 };
 
 const COLUMNS: &str =
     "SELECT instruction, kind, trade, role, number, amount, block, state, attempts, next
      FROM rail_instructions";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Option<Instruction>> {
+fn read(row: Row<'_>) -> Result<Option<Instruction>, DatabaseError> {
     let (id, trade): (i64, Option<i64>) = (row.get(0)?, row.get(2)?);
     let (role, number): (u8, u32) = (row.get(3)?, row.get(4)?);
     let of: Option<i64> = row.get(6)?;
@@ -46,7 +46,7 @@ fn whole(found: Option<Instruction>) -> Result<Instruction, SettlementError> {
 /// The instruction of a number.
 ///
 /// # Errors
-/// When SQLite refuses or the row cannot be.
+/// When the database refuses or the row cannot be.
 pub fn instruction(
     connection: &Connection,
     id: InstructionId,
@@ -61,7 +61,7 @@ pub fn instruction(
 /// Writes an instruction that is new.
 ///
 /// # Errors
-/// When SQLite refuses, or there is one of this number.
+/// When the database refuses, or there is one of this number.
 pub fn insert(connection: &Connection, new: &Instruction) -> Result<(), SettlementError> {
     let (role, number) = new.owner.parts();
     let trade = new.contract.map(|contract| signed(contract.get())).transpose()?;
@@ -91,7 +91,7 @@ pub fn insert(connection: &Connection, new: &Instruction) -> Result<(), Settleme
 /// Writes what changed of an instruction.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn update(connection: &Connection, changed: &Instruction) -> Result<(), SettlementError> {
     let row = params![
         changed.id.number(),
@@ -113,7 +113,7 @@ pub fn update(connection: &Connection, changed: &Instruction) -> Result<(), Sett
 /// Notes the day of an instruction's value.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn set_day(
     connection: &Connection,
     id: InstructionId,
@@ -129,7 +129,7 @@ pub fn set_day(
 /// The minute at which a block ended that was not known to be placed.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn lapsed(connection: &Connection, id: InstructionId) -> Result<Option<i64>, SettlementError> {
     connection
         .prepare_cached("SELECT lapsed FROM rail_instructions WHERE instruction = ?1")
@@ -141,7 +141,7 @@ pub fn lapsed(connection: &Connection, id: InstructionId) -> Result<Option<i64>,
 /// Notes it.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn set_lapsed(
     connection: &Connection,
     id: InstructionId,
@@ -157,7 +157,7 @@ pub fn set_lapsed(
 /// What was sent, if anything was.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn body(
     connection: &Connection,
     id: InstructionId,
@@ -172,7 +172,7 @@ pub fn body(
 /// Keeps what is sent.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn set_body(
     connection: &Connection,
     id: InstructionId,
@@ -188,7 +188,7 @@ pub fn set_body(
 fn list(
     connection: &Connection,
     filter: &str,
-    values: impl rusqlite::Params,
+    values: impl Params,
 ) -> Result<Vec<Instruction>, SettlementError> {
     const DOING: &str = "read instructions";
     let mut select =
@@ -200,7 +200,7 @@ fn list(
 /// Open instructions about which something is to be done by now, the longest due first.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn due(
     connection: &Connection,
     now: Timestamp,
@@ -213,7 +213,7 @@ pub fn due(
 /// Everything asked under a contract, by number.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn of_contract(
     connection: &Connection,
     contract: TradeId,
@@ -225,7 +225,7 @@ pub fn of_contract(
 /// come to something.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn after(
     connection: &Connection,
     number: i64,
@@ -239,7 +239,7 @@ pub fn after(
 /// Instructions whose value is of a day.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn of_day(connection: &Connection, day: i64) -> Result<Vec<Instruction>, SettlementError> {
     list(connection, "day = ?1 ORDER BY instruction", [day])
 }
@@ -261,7 +261,7 @@ pub struct KeptEvent {
     pub amount: i64,
 }
 
-fn read_event(row: &Row<'_>) -> rusqlite::Result<Option<KeptEvent>> {
+fn read_event(row: Row<'_>) -> Result<Option<KeptEvent>, DatabaseError> {
     let answer = EventAnswer::from_code(row.get(1)?);
     let (digest, day) = (row.get(0)?, row.get(2)?);
     let instruction: Option<i64> = row.get(3)?;
@@ -276,7 +276,7 @@ const EVENT_COLUMNS: &str =
 /// The event of a number.
 ///
 /// # Errors
-/// When SQLite refuses or the row cannot be.
+/// When the database refuses or the row cannot be.
 pub fn event(connection: &Connection, id: &str) -> Result<Option<KeptEvent>, SettlementError> {
     let found = connection
         .prepare_cached(&format!("{EVENT_COLUMNS} WHERE event = ?1"))
@@ -289,7 +289,7 @@ pub fn event(connection: &Connection, id: &str) -> Result<Option<KeptEvent>, Set
 /// Events of a day, in the order of their numbers.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn events_of_day(connection: &Connection, day: i64) -> Result<Vec<KeptEvent>, SettlementError> {
     const DOING: &str = "read events";
     let mut select = connection
@@ -303,7 +303,7 @@ pub fn events_of_day(connection: &Connection, day: i64) -> Result<Vec<KeptEvent>
 /// Keeps an event.
 ///
 /// # Errors
-/// When SQLite refuses, or there is one of this number.
+/// When the database refuses, or there is one of this number.
 pub fn put_event(
     connection: &Connection,
     id: &str,
@@ -334,7 +334,7 @@ pub fn put_event(
 /// Notes that a transfer came of a movement at the rail.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn put_booking(
     connection: &Connection,
     transfer: i64,
@@ -351,7 +351,7 @@ pub fn put_booking(
 /// What the books say went in (above zero) or out on a day: by movement, in the order of references.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn booked_on(
     connection: &Connection,
     day: i64,
@@ -366,7 +366,7 @@ pub fn booked_on(
              WHERE b.day = ?1 GROUP BY b.reference ORDER BY b.reference",
         )
         .and_then(|mut select| {
-            let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let columns = |row: Row<'_>| Ok((row.get(0)?, row.get(1)?));
             select.query_map(params![day, outside], columns)?.collect()
         })
         .doing("read bookings")
@@ -375,7 +375,7 @@ pub fn booked_on(
 /// What went in and out before a day, together, by the books.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn booked_before(
     connection: &Connection,
     day: i64,
@@ -395,7 +395,7 @@ pub fn booked_before(
 /// they put in together.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn unbooked(connection: &Connection, outside: i64) -> Result<(u64, i64), SettlementError> {
     let found: (i64, i64) = connection
         .prepare_cached(
@@ -412,7 +412,7 @@ pub fn unbooked(connection: &Connection, outside: i64) -> Result<(u64, i64), Set
 /// How many instructions there are in each state, and their amounts together.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn totals(
     connection: &Connection,
 ) -> Result<Vec<(InstructionKind, InstructionState, u64, i64)>, SettlementError> {
@@ -425,7 +425,7 @@ pub fn totals(
         .doing(DOING)?;
     let rows = select
         .query_map([], |row| {
-            Ok((row.get::<_, u8>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?, row.get(3)?))
+            Ok((row.get::<u8>(0)?, row.get::<u8>(1)?, row.get::<i64>(2)?, row.get(3)?))
         })
         .doing(DOING)?;
     rows.map(|row| {
@@ -445,7 +445,7 @@ pub fn totals(
 /// block's time is over.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// When the database refuses.
 pub fn releases_declined(
     connection: &Connection,
 ) -> Result<Vec<(InstructionId, i64)>, SettlementError> {
@@ -460,7 +460,7 @@ pub fn releases_declined(
 /// A day's movements, by reference; each with the first instant it was told of.
 ///
 /// # Errors
-/// When SQLite refuses or a row cannot be.
+/// When the database refuses or a row cannot be.
 pub fn lines_of_day(
     connection: &Connection,
     day: i64,

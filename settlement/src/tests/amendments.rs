@@ -48,7 +48,7 @@ fn told(desk: &Desk, role: Role, number: u16) -> Vec<(NoticeKind, u64)> {
 fn scheduled(desk: &Desk) -> Vec<(u32, i64, i64, i64)> {
     let read = "SELECT start_minute, sum(injection), sum(withdrawal), sum(contracts) FROM schedule
                 WHERE contracts > 0 GROUP BY start_minute ORDER BY start_minute";
-    let mut select = desk.pipeline.connection().prepare(read).unwrap();
+    let mut select = desk.pipeline.connection().prepare_cached(read).unwrap();
     let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
     rows.unwrap().map(Result::unwrap).collect()
 }

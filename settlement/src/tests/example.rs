@@ -19,16 +19,16 @@ const DOCUMENT: &str = include_str!("../../../docs/settlement.md");
 fn transfers(pipeline: &Pipeline) -> String {
     let mut select = pipeline
         .connection()
-        .prepare(
+        .prepare_cached(
             "SELECT run, leg, reversal, debit, credit, amount FROM transfer_details ORDER BY id",
         )
         .unwrap();
     let mut rows = select.query([]).unwrap();
     let mut text = String::new();
     while let Some(row) = rows.next().unwrap() {
-        let run = row.get::<_, Option<u16>>(0).unwrap().map_or("-".to_owned(), |r| r.to_string());
+        let run = row.get::<Option<u16>>(0).unwrap().map_or("-".to_owned(), |r| r.to_string());
         let leg = LegKind::from_code(row.get(1).unwrap()).unwrap().name();
-        let reversal = if row.get::<_, u8>(2).unwrap() == 1 { "reversal of " } else { "" };
+        let reversal = if row.get::<u8>(2).unwrap() == 1 { "reversal of " } else { "" };
         let account = |column| Account::from_number(row.get(column).unwrap()).unwrap().to_string();
         let (debit, credit) = (account(3), account(4));
         let amount: i64 = row.get(5).unwrap();

@@ -283,14 +283,14 @@ impl Desk {
 
     /// Every row of every table of a pipeline.
     pub(super) fn dump_of(pipeline: &Pipeline) -> String {
-        let connection = pipeline.connection();
+        let connection = pipeline.connection().sqlite();
         let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
-        let mut tables = connection.prepare(sql).unwrap();
+        let mut tables = connection.prepare_cached(sql).unwrap();
         let tables: Vec<String> =
             tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
         let mut text = String::new();
         for table in tables {
-            let mut select = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let mut select = connection.prepare_cached(&format!("SELECT * FROM {table}")).unwrap();
             let columns = select.column_count();
             let mut rows = select.query([]).unwrap();
             while let Some(row) = rows.next().unwrap() {

@@ -32,7 +32,7 @@ fn count(event: TraceEvent<'_>) {
 /// Fails at a statement, counted from 1.
 pub(super) fn arm(pipeline: &mut Pipeline, statement: u32) {
     LEFT.set(statement);
-    let connection = pipeline.connection_mut();
+    let connection = pipeline.connection_mut().sqlite_mut();
     connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count)).unwrap();
     connection.progress_handler(1, Some(|| LEFT.get() == 0)).unwrap();
 }

@@ -142,7 +142,7 @@ pub(super) fn books(pipeline: &Pipeline) -> String {
     for table in ["transfers", "accounts", "debts"] {
         let sql = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
         let sql = if table == "accounts" { sql.replace(", 3", "") } else { sql };
-        let mut select = pipeline.connection().prepare(&sql).unwrap();
+        let mut select = pipeline.connection().prepare_cached(&sql).unwrap();
         let columns = select.column_count();
         let mut rows = select.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {

@@ -1,0 +1,83 @@
+//! `SQLite`: a file in WAL mode, every commit synced.
+
+use std::path::Path;
+
+use rusqlite::{
+    CachedStatement, Connection, OpenFlags, Row, ToSql,
+    types::{ToSqlOutput, ValueRef},
+};
+
+use super::{DatabaseError, Params, Value};
+
+/// Prepared statements kept per connection; the pipeline has about a hundred and thirty.
+const STATEMENTS_MAX: usize = 160;
+
+pub(super) fn open(path: &Path) -> Result<Connection, DatabaseError> {
+    configure(Connection::open(path)?)
+}
+
+pub(super) fn open_in_memory() -> Result<Connection, DatabaseError> {
+    configure(Connection::open_in_memory()?)
+}
+
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, DatabaseError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+fn configure(connection: Connection) -> Result<Connection, DatabaseError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -65536;
+         PRAGMA wal_autocheckpoint = 8192;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    Ok(connection)
+}
+
+pub(super) fn schema_version(connection: &Connection) -> Result<i64, DatabaseError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+pub(super) fn create_schema(
+    connection: &Connection,
+    script: &str,
+    version: i64,
+) -> Result<(), DatabaseError> {
+    let script = format!("BEGIN;{script}PRAGMA user_version = {version};COMMIT;");
+    Ok(connection.execute_batch(&script)?)
+}
+
+pub(super) fn bind(
+    statement: &mut CachedStatement<'_>,
+    params: impl Params,
+) -> Result<(), DatabaseError> {
+    params.each(|index, value| Ok(statement.raw_bind_parameter(index, value)?))
+}
+
+pub(super) fn value<'r>(row: &'r Row<'_>, column: usize) -> Result<Value<'r>, DatabaseError> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(number) => Ok(Value::Integer(number)),
+        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes)),
+        ValueRef::Text(text) => core::str::from_utf8(text)
+            .map(Value::Text)
+            .map_err(|_| DatabaseError::Column { column, found: "text that is none" }),
+        ValueRef::Real(_) => Err(DatabaseError::Column { column, found: "a fraction" }),
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(number),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
