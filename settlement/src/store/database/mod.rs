@@ -11,12 +11,12 @@ mod value;
 use core::{fmt, ops::Deref};
 use std::path::Path;
 
-pub use self::value::{FromValue, Params, ToValue, Value};
+pub use self::value::{FromValue, Param, Params, ToValue, Value};
 
 /// Parameters of a statement, in order.
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        &[$(&$value as &dyn $crate::store::database::ToValue),*] as &[&dyn $crate::store::database::ToValue]
+        &[$($crate::store::database::Param { value: &$value }),*]
     };
 }
 pub(crate) use params;
