@@ -134,7 +134,8 @@ impl<'c> Posting<'c> {
         let legs: Vec<[i64; 4]> = self
             .connection
             .prepare_cached(
-                "SELECT id, debit, credit, amount FROM transfers WHERE id BETWEEN ?1 AND ?2",
+                "SELECT id, debit, credit, amount FROM transfers WHERE id BETWEEN ?1 AND ?2
+                 ORDER BY id",
             )
             .and_then(|mut select| {
                 let rows = select.query_map([first, last], |row| {

@@ -90,9 +90,10 @@ impl Pipeline {
             }
             let mut part = VerificationSummary::default();
             self.transact(|work| {
+                part = VerificationSummary::default();
                 let mut contracts = 0_usize;
-                for key in slots {
-                    contracts = contracts.saturating_add(work.verify_slot(key, now, &mut part)?);
+                for key in &slots {
+                    contracts = contracts.saturating_add(work.verify_slot(*key, now, &mut part)?);
                     if contracts >= CYCLE_CONTRACTS_MAX {
                         break;
                     }

@@ -116,8 +116,9 @@ pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> 
     ];
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO debts (trade, leg, debtor, creditor, open)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO debts (trade, leg, debtor, creditor, open) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (trade, leg, debtor) DO UPDATE
+             SET creditor = excluded.creditor, open = excluded.open",
         )
         .and_then(|mut put| put.execute(row))
         .doing(DOING)?;
@@ -158,7 +159,8 @@ pub fn note_since(
         Some(minute) => connection
             .prepare_cached(
                 "INSERT INTO arrears (trade, debtor, since) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (trade, debtor) DO UPDATE SET since = coalesce(since, ?3)",
+                 ON CONFLICT (trade, debtor) DO UPDATE
+                 SET since = coalesce(arrears.since, excluded.since)",
             )
             .and_then(|mut put| put.execute(params![key, debtor.get(), minute])),
         None => connection
@@ -304,8 +306,9 @@ pub fn put_block(
     let row = params![signed(contract.get())?, expires, is_deposited, is_used];
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO blocks (trade, expires, deposited, used)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO blocks (trade, expires, deposited, used) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (trade) DO UPDATE SET expires = excluded.expires,
+             deposited = excluded.deposited, used = excluded.used",
         )
         .and_then(|mut put| put.execute(row))
         .doing("write a block")?;

@@ -44,7 +44,7 @@ pub fn points(
     let mut select = connection
         .prepare_cached(
             "SELECT revision, from_minute, zone, feeder, role, number FROM meter_points
-             WHERE meter = ?1 AND from_minute = ?2",
+             WHERE meter = ?1 AND from_minute = ?2 ORDER BY revision",
         )
         .doing(DOING)?;
     let mut rows = select.query(params![meter.get(), from_minute]).doing(DOING)?;
@@ -150,7 +150,9 @@ pub fn put_code(
 pub fn read_codes(connection: &Connection, registry: &mut Registry) -> Result<(), SettlementError> {
     const DOING: &str = "read the meters' names";
     let mut select = connection
-        .prepare_cached("SELECT role, number, code, meter FROM meter_codes")
+        .prepare_cached(
+            "SELECT role, number, code, meter FROM meter_codes ORDER BY role, number, code",
+        )
         .doing(DOING)?;
     let mut rows = select.query([]).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
@@ -179,7 +181,7 @@ pub fn zone_curtailments(
         .prepare_cached(
             "SELECT revision, cap, reason FROM zone_curtailments
              WHERE start_minute = ?1 AND utility = ?2 AND zone = ?3 AND feeder = ?4 AND side = ?5
-             AND minutes = ?6",
+             AND minutes = ?6 ORDER BY revision",
         )
         .doing(DOING)?;
     let key = params![
@@ -287,7 +289,7 @@ pub fn limits(
     let mut select = connection
         .prepare_cached(
             "SELECT revision, energy FROM grid_limits WHERE utility = ?1 AND zone = ?2
-             AND start_minute = ?3 AND feeder = ?4 AND side = ?5 AND minutes = ?6",
+             AND start_minute = ?3 AND feeder = ?4 AND side = ?5 AND minutes = ?6 ORDER BY revision",
         )
         .doing(DOING)?;
     let key = params![
@@ -383,9 +385,10 @@ pub fn add_to_schedule(
         .prepare_cached(
             "INSERT INTO schedule (utility, zone, start_minute, feeder, minutes, injection,
              withdrawal, contracts, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT DO UPDATE SET injection = injection + excluded.injection,
-             withdrawal = withdrawal + excluded.withdrawal,
-             contracts = contracts + excluded.contracts, changed = excluded.changed",
+             ON CONFLICT (utility, zone, start_minute, feeder, minutes) DO UPDATE
+             SET injection = schedule.injection + excluded.injection,
+             withdrawal = schedule.withdrawal + excluded.withdrawal,
+             contracts = schedule.contracts + excluded.contracts, changed = excluded.changed",
         )
         .and_then(|mut put| put.execute(row))
         .doing("write the schedule")?;

@@ -119,7 +119,7 @@ pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, Sett
     let mut select = connection
         .prepare_cached(
             "SELECT revision, injected, withdrawn, estimated FROM readings
-             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3 ORDER BY revision",
         )
         .doing("read readings")?;
     let rows = select
@@ -177,7 +177,7 @@ pub fn curtailments(connection: &Connection, key: Key) -> Result<Vec<(u32, Cap)>
     let mut select = connection
         .prepare_cached(
             "SELECT revision, cap, reason FROM curtailments
-             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3 ORDER BY revision",
         )
         .doing("read curtailments")?;
     let rows = select
@@ -325,7 +325,7 @@ pub fn caps(connection: &Connection, slot: DeliverySlot) -> Result<Caps, Settlem
         .prepare_cached(
             "SELECT m.meter, z.side, m.cap FROM curtailed_meters m
              JOIN zone_curtailments z ON z.source = m.source AND z.newest = 1
-             WHERE m.start_minute = ?1 AND m.minutes = ?2",
+             WHERE m.start_minute = ?1 AND m.minutes = ?2 ORDER BY m.source, m.meter",
         )
         .doing(DOING)?;
     let mut rows = select.query(params![slot.start_minute(), slot.minutes()]).doing(DOING)?;

@@ -469,17 +469,25 @@ pub fn lines_of_day(
     let booked = booked_on(connection, day, outside)?;
     let mut select = connection
         .prepare_cached(
-            "SELECT min(json_extract(CAST(body AS TEXT), '$.at')) FROM rail_events
-             WHERE day = ?1 AND reference = ?2 AND answer = 1",
+            "SELECT body FROM rail_events WHERE day = ?1 AND reference = ?2 AND answer = 1",
         )
         .doing("read events")?;
     let mut lines = Vec::with_capacity(booked.len());
     for (reference, minor) in booked {
-        let at: Option<String> =
-            select.query_row(params![day, reference], |row| row.get(0)).doing("read events")?;
+        let bodies: Vec<Vec<u8>> = select
+            .query_map(params![day, reference], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .doing("read events")?;
+        let at = bodies.iter().filter_map(|body| told_at(body)).min();
         let at = at.as_deref().and_then(crate::rails::message::instant);
         let damaged = || SettlementError::Damaged(format!("the event of `{reference}`"));
         lines.push(StatementLine { at: at.ok_or_else(damaged)?, reference, minor });
     }
     Ok(lines)
+}
+
+/// When an event says that it happened, as it is written in it.
+fn told_at(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(body.get("at")?.as_str()?.to_owned())
 }

@@ -9,7 +9,10 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 
-use super::fixture::{Desk, Feed, file, later, settings};
+use super::{
+    fixture::{Desk, Feed, file, later, settings},
+    server::store,
+};
 use crate::{
     Books, Pipeline,
     tlog::{
@@ -72,7 +75,7 @@ pub(super) fn audit(ledger: &Path, books: Option<&Books>) -> Result<(Walked, Reb
 }
 
 fn books(desk: &Desk) -> Books {
-    Books::open(&desk.folder.path().join("settlement.db")).unwrap()
+    Books::open(store(&desk.folder.path().join("settlement.db"))).unwrap()
 }
 
 /// Every file below a folder, by its path there.
@@ -148,7 +151,7 @@ fn a_restart_at_any_point_of_a_checkpoint_gives_a_consistent_one() {
         lay_out(&place, &stage);
         fs::write(&db, database).unwrap();
         audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, as found: {error}"));
-        let mut pipeline = Pipeline::open(&db, &place, settings()).unwrap();
+        let mut pipeline = Pipeline::open(store(&db), &place, settings()).unwrap();
         audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, opened: {error}"));
         assert_eq!(pipeline.checkpoint().unwrap(), expected, "stage {number}");
         audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, signed: {error}"));

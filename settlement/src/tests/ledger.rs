@@ -2,7 +2,10 @@
 
 use ed25519_dalek::SigningKey;
 
-use super::fixture::{Desk, Feed, file, later, settings};
+use super::{
+    fixture::{Desk, Feed, file, later, settings},
+    server::store,
+};
 use crate::{
     Pipeline, SettlementError,
     tlog::{hash_leaf, leaf, note, verify_inclusion},
@@ -58,7 +61,7 @@ fn every_contract_and_outcome_has_a_proof_under_the_signed_checkpoint() {
 
 fn reopen(desk: &Desk) -> Result<Pipeline, SettlementError> {
     let folder = desk.folder.path();
-    Pipeline::open(&folder.join("settlement.db"), &folder.join("ledger"), settings())
+    Pipeline::open(store(&folder.join("settlement.db")), &folder.join("ledger"), settings())
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn transfers_cannot_be_edited_and_a_database_keeps_to_its_ledger() {
     let mut other = settings();
     other.ledger_key_seed = [1; 32];
     let folder = desk.folder.path();
-    let error = Pipeline::open(&folder.join("settlement.db"), &folder.join("ledger"), other);
+    let error = Pipeline::open(store(&folder.join("settlement.db")), &folder.join("ledger"), other);
     assert!(matches!(error, Err(SettlementError::OtherLedger { .. })));
     let mut nameless = settings();
     nameless.ledger_origin = "two words".to_owned();
