@@ -440,7 +440,7 @@ impl Work<'_> {
             )
             .doing("write totals")?;
         for (state, total) in self.totals {
-            put.execute(params![state.code(), total.contracts, total.settled_wh])
+            put.write(params![state.code(), total.contracts, total.settled_wh])
                 .doing("write totals")?;
         }
         let changes = self.schedule.iter().filter(|(_, of)| **of != ScheduleChange::default());

@@ -101,7 +101,7 @@ impl Work<'_> {
                  (cycle, at, market, slots, examined, changed, corrected, awaiting, provisional)
                  VALUES ((SELECT coalesce(max(cycle), 0) + 1 FROM cycles), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )
-            .and_then(|mut insert| insert.execute(row))
+            .and_then(|mut insert| insert.write(row))
             .doing("write a cycle")?;
         Ok(())
     }

@@ -223,7 +223,7 @@ impl Work<'_> {
                 let slot = key.slot;
                 let deadline = cycle.deadline(self.policy).filter(|_| waits);
                 let (start, minutes) = (slot.start_minute(), slot.minutes());
-                update.execute(params![start, key.market.get(), minutes, deadline])
+                update.write(params![start, key.market.get(), minutes, deadline])
             })
             .doing("mark a slot as verified")?;
         Ok(rows.len())
@@ -383,7 +383,7 @@ impl Work<'_> {
                 "UPDATE contracts SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
                  newest_leaf = ?6, uncovered = 0, provisional = ?7 WHERE trade = ?1",
             )
-            .and_then(|mut update| update.execute(columns))
+            .and_then(|mut update| update.write(columns))
             .doing("write an outcome")?;
         self.count(row.state, -1, row.settled_wh.saturating_neg());
         self.count(state, 1, settled_wh);

@@ -103,7 +103,7 @@ pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> 
         let key = params![signed(debt.contract.get())?, debt.leg.code(), debt.debtor.get()];
         connection
             .prepare_cached("DELETE FROM debts WHERE trade = ?1 AND leg = ?2 AND debtor = ?3")
-            .and_then(|mut delete| delete.execute(key))
+            .and_then(|mut delete| delete.write(key))
             .doing(DOING)?;
         return Ok(());
     }
@@ -120,7 +120,7 @@ pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> 
              ON CONFLICT (trade, leg, debtor) DO UPDATE
              SET creditor = excluded.creditor, open = excluded.open",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing(DOING)?;
     Ok(())
 }
@@ -137,7 +137,7 @@ pub fn forget(
     connection
         .prepare_cached("DELETE FROM debts WHERE trade = ?1 AND leg = ?2")
         .and_then(|mut delete| {
-            delete.execute(params![signed(contract.get()).unwrap_or(-1), leg.code()])
+            delete.write(params![signed(contract.get()).unwrap_or(-1), leg.code()])
         })
         .doing("write a debt")?;
     Ok(())
@@ -162,10 +162,10 @@ pub fn note_since(
                  ON CONFLICT (trade, debtor) DO UPDATE
                  SET since = coalesce(arrears.since, excluded.since)",
             )
-            .and_then(|mut put| put.execute(params![key, debtor.get(), minute])),
+            .and_then(|mut put| put.write(params![key, debtor.get(), minute])),
         None => connection
             .prepare_cached("UPDATE arrears SET since = NULL WHERE trade = ?1 AND debtor = ?2")
-            .and_then(|mut put| put.execute(params![key, debtor.get()])),
+            .and_then(|mut put| put.write(params![key, debtor.get()])),
     };
     written.doing("write arrears")?;
     Ok(())
@@ -220,7 +220,7 @@ pub fn put_level(connection: &Connection, arrears: &Arrears) -> Result<(), Settl
             "UPDATE arrears SET defaulted = ?3, level = ?4, fined = ?5
              WHERE trade = ?1 AND debtor = ?2",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write arrears")?;
     Ok(())
 }
@@ -310,7 +310,7 @@ pub fn put_block(
              ON CONFLICT (trade) DO UPDATE SET expires = excluded.expires,
              deposited = excluded.deposited, used = excluded.used",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write a block")?;
     Ok(())
 }
@@ -361,7 +361,7 @@ pub fn put_instruction(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("INSERT INTO instructions (kind, reference, content) VALUES (?1, ?2, ?3)")
-        .and_then(|mut put| put.execute(params![kind, reference, content]))
+        .and_then(|mut put| put.write(params![kind, reference, content]))
         .doing("write an instruction")?;
     Ok(())
 }

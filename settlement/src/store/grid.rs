@@ -95,7 +95,7 @@ pub fn put_point(
              (meter, from_minute, revision, zone, feeder, role, number, document)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a meter's point")?;
     Ok(())
 }
@@ -138,7 +138,7 @@ pub fn put_code(
             "INSERT INTO meter_codes (role, number, code, meter, document)
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (role, number, code) DO NOTHING",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a meter's name")?;
     Ok(())
 }
@@ -227,7 +227,7 @@ pub fn put_zone_curtailment(
                 let slot = of.slot;
                 let side = of.side.code();
                 let (start, minutes) = (slot.start_minute(), slot.minutes());
-                update.execute(params![start, utility.get(), zone, feeder, side, minutes])
+                update.write(params![start, utility.get(), zone, feeder, side, minutes])
             })
             .doing(DOING)?;
     }
@@ -271,7 +271,7 @@ pub fn put_curtailed_meter(
             "INSERT INTO curtailed_meters (start_minute, minutes, source, meter, cap)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a curtailed meter")?;
     Ok(())
 }
@@ -335,7 +335,7 @@ pub fn put_limit(
             "INSERT INTO grid_limits (utility, zone, start_minute, feeder, side, minutes, revision,
              energy, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a limit")?;
     Ok(())
 }
@@ -390,7 +390,7 @@ pub fn add_to_schedule(
              withdrawal = schedule.withdrawal + excluded.withdrawal,
              contracts = schedule.contracts + excluded.contracts, changed = excluded.changed",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write the schedule")?;
     Ok(())
 }
@@ -415,7 +415,7 @@ pub fn touch_schedule(
             "UPDATE schedule SET changed = ?5 WHERE utility = ?1 AND zone = ?2
              AND start_minute = ?3 AND minutes = ?4",
         )
-        .and_then(|mut update| update.execute(params![utility, zone, start, minutes, changed]))
+        .and_then(|mut update| update.write(params![utility, zone, start, minutes, changed]))
         .doing("write the schedule")?;
     Ok(())
 }
@@ -455,7 +455,7 @@ pub fn put_notice(
             "INSERT INTO notices (notice, trade, side, allowed, document)
              VALUES ((SELECT coalesce(max(notice), 0) + 1 FROM notices), ?1, ?2, ?3, ?4)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a notice")?;
     Ok(())
 }

@@ -129,7 +129,7 @@ pub fn set_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), 
             "INSERT INTO meta (key, value) VALUES (?1, ?2)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )
-        .and_then(|mut insert| insert.execute(params![key, value]))
+        .and_then(|mut insert| insert.write(params![key, value]))
         .doing("write a setting")?;
     Ok(())
 }
@@ -144,7 +144,7 @@ pub fn put_market(connection: &Connection, market: &Market) -> Result<(), Settle
             "INSERT INTO markets (market, slot_minutes) VALUES (?1, ?2)
              ON CONFLICT (market) DO UPDATE SET slot_minutes = excluded.slot_minutes",
         )
-        .and_then(|mut put| put.execute(params![market.id.get(), market.slot_minutes]))
+        .and_then(|mut put| put.write(params![market.id.get(), market.slot_minutes]))
         .doing("write a market")?;
     Ok(())
 }
@@ -160,7 +160,7 @@ pub fn put_signer(connection: &Connection, signer: &Signer) -> Result<(), Settle
             "INSERT INTO parties (role, number, key) VALUES (?1, ?2, ?3)
              ON CONFLICT (role, number) DO UPDATE SET key = excluded.key",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write a party")?;
     Ok(())
 }
@@ -188,7 +188,7 @@ pub fn put_meter(connection: &Connection, meter: &Meter) -> Result<(), Settlemen
              retailer = excluded.retailer, utility = excluded.utility, code = excluded.code,
              injection_max = excluded.injection_max, withdrawal_max = excluded.withdrawal_max",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write a meter")?;
     Ok(())
 }

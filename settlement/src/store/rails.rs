@@ -83,7 +83,7 @@ pub fn insert(connection: &Connection, new: &Instruction) -> Result<(), Settleme
              (instruction, kind, trade, role, number, amount, block, state, attempts, next)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -105,7 +105,7 @@ pub fn update(connection: &Connection, changed: &Instruction) -> Result<(), Sett
             "UPDATE rail_instructions SET amount = ?2, state = ?3, attempts = ?4, next = ?5
              WHERE instruction = ?1",
         )
-        .and_then(|mut update| update.execute(row))
+        .and_then(|mut update| update.write(row))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -121,7 +121,7 @@ pub fn set_day(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET day = ?2 WHERE instruction = ?1")
-        .and_then(|mut update| update.execute(params![id.number(), day]))
+        .and_then(|mut update| update.write(params![id.number(), day]))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -149,7 +149,7 @@ pub fn set_lapsed(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET lapsed = ?2 WHERE instruction = ?1")
-        .and_then(|mut update| update.execute(params![id.number(), minute]))
+        .and_then(|mut update| update.write(params![id.number(), minute]))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -180,7 +180,7 @@ pub fn set_body(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET body = ?2 WHERE instruction = ?1")
-        .and_then(|mut update| update.execute(params![id.number(), body]))
+        .and_then(|mut update| update.write(params![id.number(), body]))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -326,7 +326,7 @@ pub fn put_event(
              (event, digest, answer, day, instruction, reference, amount, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write an event")?;
     Ok(())
 }
@@ -343,7 +343,7 @@ pub fn put_booking(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("INSERT INTO rail_bookings (transfer, reference, day) VALUES (?1, ?2, ?3)")
-        .and_then(|mut put| put.execute(params![transfer, reference, day]))
+        .and_then(|mut put| put.write(params![transfer, reference, day]))
         .doing("write a booking")?;
     Ok(())
 }

@@ -299,15 +299,6 @@ impl Connection {
             Kind::Postgres(_) => panic!("this is no SQLite file"),
         }
     }
-
-    /// As `sqlite_mut`, for looking.
-    #[cfg(test)]
-    pub(crate) fn sqlite(&self) -> &rusqlite::Connection {
-        match &self.kind {
-            Kind::Sqlite(connection) => connection,
-            Kind::Postgres(_) => panic!("this is no SQLite file"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,21 @@
 //! takes one statement after the other, and a failure ends the transaction, so it is found at the next
 //! answer that is waited for, at the latest that of the commit.
 
-use core::{cell::RefCell, fmt, pin::Pin, task::Poll};
+use core::{
+    cell::RefCell,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    future::{Future, poll_fn},
-    sync::Arc,
+    io,
+    sync::{Arc, mpsc},
+    thread,
 };
 
-use tokio::runtime::{Builder, Runtime};
+use futures_executor::block_on;
+use tokio::runtime::Builder;
 use tokio_postgres::{
     Client, Config, NoTls, Row,
     types::{ToSql, Type},
@@ -44,7 +51,6 @@ type Answer = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + 
 
 /// A connection to a server.
 pub(super) struct Postgres {
-    runtime: Runtime,
     client: Arc<Client>,
     address: Address,
     tables: BTreeSet<String>,
@@ -71,7 +77,7 @@ impl Drop for Postgres {
         if let Some(held) = &self.lease
             && !self.client.is_closed()
         {
-            drop(self.runtime.block_on(held.give_back(&self.client)));
+            drop(block_on(held.give_back(&self.client)));
         }
     }
 }
@@ -103,6 +109,7 @@ pub(super) struct Prepared {
     many: Option<(tokio_postgres::Statement, Plan)>,
 }
 
+#[cfg(test)]
 impl Prepared {
     pub(super) fn column_count(&self) -> usize {
         self.statement.columns().len()
@@ -112,22 +119,9 @@ impl Prepared {
 impl Postgres {
     /// Connects; `script` says which tables there are.
     pub(super) fn connect(address: &Address, script: &str) -> Result<Self, DatabaseError> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|source| DatabaseError::Runtime { source })?;
-        let config: Config = address.config();
-        let client = runtime.block_on(async {
-            let (client, connection) = config.connect(NoTls).await?;
-            // It ends with an error when the server goes; every statement after that says so too.
-            tokio::spawn(async move { drop(connection.await) });
-            client.batch_execute(SETTINGS).await?;
-            Ok(client)
-        });
-        let client = client
+        let client = open(address.config())?
             .map_err(|source| DatabaseError::Unreachable { place: address.to_string(), source })?;
         Ok(Self {
-            runtime,
             client: Arc::new(client),
             address: address.clone(),
             tables: dialect::tables(script),
@@ -266,7 +260,7 @@ impl Postgres {
         drop(waiting.groups);
         let client = &self.client;
         // Where this fails, the connection is gone, and the server takes the transaction back itself.
-        drop(self.runtime.block_on(async {
+        drop(block_on(async {
             for answer in answers {
                 drop(answer.await);
             }
@@ -276,7 +270,7 @@ impl Postgres {
 
     /// Takes the right to write; everything written from now on is refused if another took it since.
     pub(super) fn take_lease(&mut self, lease: &Lease) -> Result<u64, DatabaseError> {
-        let held = self.runtime.block_on(lease.take(&self.client));
+        let held = block_on(lease.take(&self.client));
         let held = held.map_err(|error| self.failed(error))?;
         let held = match held {
             Ok(held) => held,
@@ -324,7 +318,7 @@ impl Postgres {
             }
             (1, Fault::Lost) => {
                 let end = "SELECT pg_terminate_backend(pg_backend_pid())";
-                drop(self.runtime.block_on(self.client.batch_execute(end)));
+                drop(block_on(self.client.batch_execute(end)));
                 Ok(())
             }
             _ => Ok(()),
@@ -367,17 +361,12 @@ impl Postgres {
         let (client, statement) = (Arc::clone(&self.client), statement.clone());
         let mut answer: Answer =
             Box::pin(async move { client.execute_raw(&statement, params).await });
-        let ready = self.runtime.block_on(poll_fn(|context| {
-            // The first call puts it in line.
-            Poll::Ready(answer.as_mut().poll(context))
-        }));
-        match ready {
+        // The first call puts it in line; its answer is looked at later.
+        match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(_)) => Ok(()),
             Poll::Ready(Err(error)) => Err(self.failed(error)),
             Poll::Pending => {
                 self.waiting.borrow_mut().answers.push_back(answer);
-                // The connection writes and reads what it can.
-                self.runtime.block_on(tokio::task::yield_now());
                 self.answers_above(UNANSWERED_MAX)
             }
         }
@@ -397,7 +386,7 @@ impl Postgres {
                 waiting.answers.pop_front()
             };
             let Some(answer) = answer else { return Ok(()) };
-            self.runtime.block_on(answer).map_err(|error| self.failed(error))?;
+            block_on(answer).map_err(|error| self.failed(error))?;
         }
     }
 
@@ -406,7 +395,7 @@ impl Postgres {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        let found = self.runtime.block_on(answer);
+        let found = block_on(answer);
         self.answers()?;
         found.map_err(|error| self.failed(error))
     }
@@ -421,6 +410,34 @@ impl Postgres {
         );
         DatabaseError::Postgres { said, source }
     }
+}
+
+/// Connects, and leaves what is sent and received to a thread that lives as long as the client. So the
+/// pipeline may be called from a thread that runs others' tasks.
+fn open(config: Config) -> Result<Result<Client, tokio_postgres::Error>, DatabaseError> {
+    let failed = |source| DatabaseError::Runtime { source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let serve = move || {
+        runtime.block_on(async {
+            let connected = async {
+                let (client, connection) = config.connect(NoTls).await?;
+                let connection = tokio::spawn(connection);
+                client.batch_execute(SETTINGS).await?;
+                Ok((client, connection))
+            };
+            match connected.await {
+                Err(error) => drop(sender.send(Err(error))),
+                Ok((client, connection)) => {
+                    drop(sender.send(Ok(client)));
+                    // It ends when the client does, or with the server; every statement says so then.
+                    drop(connection.await);
+                }
+            }
+        });
+    };
+    thread::Builder::new().name("store".to_owned()).spawn(serve).map_err(failed)?;
+    receiver.recv().map_err(|_| failed(io::Error::other("the thread of the store ended")))
 }
 
 fn owned(params: impl Params) -> Result<Vec<Owned>, DatabaseError> {
