@@ -234,7 +234,7 @@ impl Pipeline {
             .prepare_cached(
                 "SELECT document, digest, received, signer_role, signer, kind, accepted, reject
                  FROM documents WHERE document > ?1
-                 AND (?2 IS NULL OR (signer_role = ?2 AND signer = ?3))
+                 AND ((signer_role = ?2 AND signer = ?3) OR ?2 IS NULL)
                  ORDER BY document LIMIT ?4",
             )
             .doing(DOING)?;

@@ -115,10 +115,10 @@ impl Pipeline {
             .connection()
             .prepare_cached(
                 "SELECT market, start_minute, minutes FROM slots
-                 WHERE dirty = 1 AND end_minute <= ?1 AND (?3 IS NULL OR market = ?3)
+                 WHERE dirty = 1 AND end_minute <= ?1 AND (market = ?3 OR ?3 IS NULL)
                  UNION
                  SELECT market, start_minute, minutes FROM slots
-                 WHERE waiting IS NOT NULL AND waiting <= ?1 AND (?3 IS NULL OR market = ?3)
+                 WHERE waiting IS NOT NULL AND waiting <= ?1 AND (market = ?3 OR ?3 IS NULL)
                  ORDER BY start_minute, market, minutes LIMIT ?2",
             )
             .and_then(|mut select| {

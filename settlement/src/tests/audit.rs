@@ -11,7 +11,7 @@ use ed25519_dalek::SigningKey;
 
 use super::{
     fixture::{Desk, Feed, file, later, settings},
-    server::store,
+    server::{is_of_files, store},
 };
 use crate::{
     Books, Pipeline,
@@ -116,6 +116,9 @@ fn copy_of_database(desk: &Desk, name: &str) -> Vec<u8> {
 /// published holds, and the next start signs what this one would have.
 #[test]
 fn a_restart_at_any_point_of_a_checkpoint_gives_a_consistent_one() {
+    if !is_of_files() {
+        return; // It copies the file.
+    }
     let mut desk = day();
     let ledger = desk.folder.path().join("ledger");
     // Across the end of a tile.
@@ -192,7 +195,7 @@ fn books_that_say_something_else_are_found() {
         ("UPDATE contracts SET state = 1 WHERE trade = 300", "contract 300"),
         ("DELETE FROM contracts WHERE trade = 5", "299 contracts"),
         (
-            "UPDATE checkpoints SET root = zeroblob(32) WHERE size = (SELECT min(size) FROM checkpoints)",
+            "UPDATE checkpoints SET root = frontier WHERE size = (SELECT min(size) FROM checkpoints)",
             "checkpoint of",
         ),
         ("UPDATE checkpoints SET note = replace(note, 'test', 'best')", "checkpoint of"),

@@ -4,7 +4,7 @@ use ed25519_dalek::SigningKey;
 
 use super::{
     fixture::{Desk, Feed, file, later, settings},
-    server::store,
+    server::{is_of_files, store},
 };
 use crate::{
     Pipeline, SettlementError,
@@ -87,6 +87,9 @@ fn lost_tiles_are_made_again_and_a_forged_checkpoint_is_refused() {
 
 #[test]
 fn an_old_copy_of_the_database_is_refused() {
+    if !is_of_files() {
+        return; // It copies the file.
+    }
     let (mut desk, mut feed) = settled();
     desk.pipeline.checkpoint().unwrap();
     let path = desk.folder.path().to_owned();
@@ -106,7 +109,7 @@ fn a_changed_leaf_is_never_signed() {
     let (mut desk, _) = settled();
     desk.pipeline
         .connection()
-        .execute("UPDATE leaves SET bytes = x'0102' WHERE leaf = 7", [])
+        .execute("UPDATE leaves SET bytes = ?1 WHERE leaf = 7", [[1_u8, 2]])
         .unwrap();
     assert!(matches!(desk.pipeline.checkpoint(), Err(SettlementError::Damaged(_))));
     assert!(!desk.folder.path().join("ledger/checkpoint").exists());

@@ -61,7 +61,10 @@ fn a_connection_lost_at_any_statement_is_opened_again() {
             match kills::step(&mut other, number) {
                 Ok(()) => redone += 1,
                 // Lost while it committed: nobody knows whether it did, until it is opened again.
-                Err(_) => other = open(&place, table.path()),
+                Err(_) => {
+                    drop(core::mem::replace(&mut other, Pipeline::in_memory(settings()).unwrap()));
+                    other = open(&place, table.path());
+                }
             }
         }
         other.connection().fail_at(0, Fault::Lost);
