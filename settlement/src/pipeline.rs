@@ -381,7 +381,7 @@ impl Pipeline {
                     return Err(error);
                 }
                 Err(_) => {
-                    std::thread::sleep(pause);
+                    store::pause(pause);
                     pause = pause.saturating_mul(2);
                 }
             }

@@ -60,12 +60,19 @@ fn take(connection: &mut Connection, lease: &Lease) -> Result<(), DatabaseError>
     loop {
         match connection.take_lease(lease) {
             Err(DatabaseError::LeaseHeld { .. }) if pause <= PAUSE_MAX => {
-                std::thread::sleep(pause);
+                self::pause(pause);
                 pause = pause.saturating_mul(2);
             }
             taken => return taken.map(drop),
         }
     }
+}
+
+/// Waits for a server that starts, or for another's session to end. Nothing that is decided depends on
+/// how long it was.
+#[expect(clippy::disallowed_methods, reason = "a server says nothing while it is not there")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Opens a database that another process may be writing, and never changes it.

@@ -50,7 +50,7 @@ impl From<&Self> for Store {
 /// password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    config: Config,
+    config: Box<Config>,
 }
 
 /// Why a text is no address.
@@ -86,13 +86,13 @@ impl FromStr for Address {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(core::time::Duration::from_secs(10));
         }
-        Ok(Self { config })
+        Ok(Self { config: Box::new(config) })
     }
 }
 
 impl Address {
     pub(super) fn config(&self) -> Config {
-        self.config.clone()
+        Config::clone(&self.config)
     }
 }
 

@@ -151,7 +151,9 @@ impl Postgres {
         let row = rows.first().ok_or(DatabaseError::NoRow)?;
         match value(row, 0)? {
             Value::Integer(number) => Ok(number),
-            other => Err(DatabaseError::Column { column: 0, found: other.kind_name() }),
+            other @ (Value::Null | Value::Bytes(_) | Value::Text(_)) => {
+                Err(DatabaseError::Column { column: 0, found: other.kind_name() })
+            }
         }
     }
 
@@ -232,7 +234,7 @@ impl Postgres {
         self.step()?;
         self.send_tables(&prepared.tables)?;
         let row = owned(params)?;
-        let row: Vec<_> = row.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let row = row.iter().map(|value| -> &(dyn ToSql + Sync) { value }).collect::<Vec<_>>();
         self.wait(self.client.query(&prepared.statement, &row))
     }
 
