@@ -7,7 +7,7 @@ use std::{
     io::{BufRead as _, BufReader},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
@@ -15,18 +15,19 @@ use crate::store::database::{Connection, Store};
 
 /// Runs the server until nobody holds the other end of its input any more, whatever happened to him.
 const KEEPER: &str = r#"
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=200 &
-server=$!
+options="-k $2 -c listen_addresses= -c fsync=off -c max_connections=200"
+"$1/pg_ctl" -s -w -D "$2/data" -l "$2/log" -o "$options" start || exit 1
+echo ready
 cat > /dev/null
-kill -QUIT $server
-wait $server
+"$1/pg_ctl" -s -D "$2/data" -m immediate stop
 rm -rf "$2"
 "#;
 
 /// A server that was started.
 pub(super) struct Server {
     socket: PathBuf,
-    _input: ChildStdin,
+    /// Holds the other end of the input.
+    _keeper: Child,
 }
 
 impl Server {
@@ -98,15 +99,13 @@ fn start(programs: &Path) -> Server {
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     let mut keeper = Command::new("sh");
     keeper.args(["-c", KEEPER, "keeper"]).arg(programs).arg(&folder).current_dir(&folder);
-    keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     as_owner(&mut keeper);
     let mut keeper = keeper.process_group(0).spawn().unwrap();
-    let mut said = BufReader::new(keeper.stderr.take().unwrap()).lines();
-    let is_ready = said.any(|line| line.unwrap().contains("ready to accept connections"));
-    assert!(is_ready, "the server ended");
-    // Somebody has to take what it says, or it waits.
-    std::thread::spawn(move || said.for_each(drop));
-    Server { socket: folder, _input: keeper.stdin.take().unwrap() }
+    let mut said = String::new();
+    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "ready\n", "the server does not start");
+    Server { socket: folder, _keeper: keeper }
 }
 
 /// Of an ordinary user, where we are none: the server refuses to run as the first of users.
