@@ -13,7 +13,7 @@ use gateway::{https::HttpsOptions, throttle::Limits};
 use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
-use settlement::Policy;
+use settlement::{Policy, store::database::Address};
 use types::{
     Code, CreditLimit, Currency, Energy, Lead, MarketControls, MarketDefinition, MarketError,
     MarketId, Price, PriceRule, Shards, shard::SHARDS_MAX,
@@ -113,6 +113,8 @@ pub struct Config {
     pub rails: Option<RailOptions>,
     /// First line of the ledger's checkpoints.
     pub ledger_origin: String,
+    /// The server that keeps the books, if it is not a file of the data directory.
+    pub store: Option<Address>,
     /// Minutes between verification cycles.
     pub verify_every_minutes: u32,
     /// Between two checkpoints of the ledger while it grows.
@@ -237,6 +239,7 @@ struct SettlementTable {
     verify_every_minutes: u32,
     #[serde(default = "checkpoint_ms")]
     checkpoint_ms: u32,
+    store: Option<String>,
     policy: toml::Table,
 }
 
@@ -281,6 +284,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
+    let store = file.settlement.store.as_deref().map(str::parse::<Address>).transpose();
+    let store = store.map_err(|error| value("settlement.store", error.to_string()))?;
     let mut markets = Vec::new();
     let mut controls = Vec::new();
     let mut verify_market_minutes = Vec::new();
@@ -320,6 +325,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         rails: rails::check(path, file.rails.as_ref(), &policy)?,
         policy,
         ledger_origin: file.settlement.ledger_origin,
+        store,
         verify_every_minutes,
         checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,

@@ -4,6 +4,7 @@ use std::{error::Error, fmt::Write as _, process::ExitCode};
 
 use gateway::GatewayError;
 use journal::JournalError;
+use settlement::SettlementError;
 
 use crate::{node::NodeError, rails::RailError};
 
@@ -57,6 +58,13 @@ impl Failure {
     #[must_use]
     pub fn config<E: Error>(error: E) -> Self {
         Self::new(Kind::Config, &error)
+    }
+
+    /// In the books: code 6 where their server cannot be reached.
+    #[must_use]
+    pub fn settlement(error: &SettlementError) -> Self {
+        let kind = if error.is_unreachable() { Kind::Unreachable } else { Kind::Runtime };
+        Self::new(kind, error)
     }
 
     /// On the command line.
@@ -113,6 +121,7 @@ impl Failure {
                 .hint("`gridcross ca crl --dir DIR/keys` writes new revocation lists"),
             NodeError::Gateway(GatewayError::Bind { .. }) => Self::new(Kind::Runtime, &error)
                 .hint("choose another `listen` address in gridcross.toml, or stop what uses it"),
+            NodeError::Settlement(error) => Self::settlement(error),
             NodeError::Replay(_) => Self::new(Kind::Mismatch, &error),
             NodeError::Contradiction { .. }
             | NodeError::UnknownPlatform { .. }
@@ -126,7 +135,6 @@ impl Failure {
                     .hint("raise `segment_mib` in gridcross.toml and start again")
             }
             NodeError::Journal(_)
-            | NodeError::Settlement(_)
             | NodeError::Worker(_)
             | NodeError::Gateway(_)
             | NodeError::Thread(_)

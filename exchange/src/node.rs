@@ -19,7 +19,7 @@ use gateway::{
 };
 use journal::JournalError;
 use rustls_pki_types::CertificateDer;
-use settlement::{Pipeline, Settings, SettlementError};
+use settlement::{Pipeline, Settings, SettlementError, store::database::Store};
 use tokio::sync::{mpsc, watch};
 use types::{
     Party, PlatformId, Role, Seq, ShardId, ShardMap, Shards, SlotKey, Timestamp,
@@ -86,6 +86,15 @@ impl Layout {
     #[must_use]
     pub fn settlement(&self) -> PathBuf {
         self.root.join("settlement.db")
+    }
+
+    /// Where the books are kept: on the server of the configuration, or in the settlement database.
+    #[must_use]
+    pub fn store(&self, config: &Config) -> Store {
+        match &config.store {
+            Some(address) => Store::Server(address.clone()),
+            None => Store::File(self.settlement()),
+        }
     }
 
     /// Tiles and checkpoints.
@@ -243,7 +252,7 @@ impl Node {
         let markets = config.markets.iter().map(|market| &market.definition);
         let map = Arc::new(ShardMap::new(config.shards, markets).map_err(NodeError::Calendar)?);
         let settings = settlement_settings(layout, config)?;
-        let mut pipeline = Pipeline::open(&layout.settlement(), &layout.ledger(), settings)?;
+        let mut pipeline = Pipeline::open(layout.store(config), &layout.ledger(), settings)?;
         pipeline.set_shards(ShardMap::clone(&map));
         let secret = seeds::Seeds::beside(&options.clock).and_then(|mut seeds| seeds.secret());
         pipeline.salt_with(secret.map_err(NodeError::Seeds)?);
@@ -272,7 +281,7 @@ impl Node {
                 resume: resume_sender,
             },
             storage_low: reserve.low(),
-            trades: Arc::new(RecordedTrades::new(layout.settlement())),
+            trades: Arc::new(RecordedTrades::new(layout.store(config))),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
         let address = gateway.address();

@@ -3,19 +3,16 @@
 //! It is asked for changes of trades only, and what it reads was committed and is never changed. A trade
 //! that settlement has not captured yet is not there, and then the change is refused for the moment.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use gateway::verifier::{KnownTrade, KnownTrades};
-use settlement::{CapturedTrades, SettlementError};
+use settlement::{CapturedTrades, SettlementError, store::database::Store};
 use types::TradeId;
 
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct RecordedTrades {
-    database: PathBuf,
+    database: Store,
     /// Opened with the first question. Verifiers that ask at the same time wait for each other: one row by
     /// its key each.
     captured: Mutex<Option<CapturedTrades>>,
@@ -23,7 +20,7 @@ pub(crate) struct RecordedTrades {
 
 impl RecordedTrades {
     /// Of the pipeline with this database.
-    pub(crate) const fn new(database: PathBuf) -> Self {
+    pub(crate) const fn new(database: Store) -> Self {
         Self { database, captured: Mutex::new(None) }
     }
 

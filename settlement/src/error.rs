@@ -152,6 +152,20 @@ pub enum SettlementError {
     Stopped,
 }
 
+impl SettlementError {
+    /// Whether the server of the database cannot be reached.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Store {
+                source: DatabaseError::Unreachable { .. } | DatabaseError::Lost { .. },
+                ..
+            }
+        )
+    }
+}
+
 /// Names what was being done when the database refused.
 pub(crate) trait Doing<T> {
     /// Converts the error.

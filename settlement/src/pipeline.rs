@@ -28,6 +28,7 @@ mod rail_events;
 mod reconciling;
 mod verification;
 
+use core::time::Duration;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -60,7 +61,7 @@ use crate::{
     outcome::State,
     policy::Policy,
     registry::Registry,
-    store::database::{Connection, params},
+    store::database::{Connection, Store, params},
     store::{
         self,
         grid::{ScheduleChange, ScheduleKey},
@@ -105,6 +106,8 @@ impl core::fmt::Debug for Settings {
 /// Verification, settlement and the ledger on one database.
 pub struct Pipeline {
     connection: Connection,
+    /// Where the connection is opened again once it is lost.
+    store: Option<Store>,
     ledger_dir: Option<PathBuf>,
     policy: Policy,
     origin: String,
@@ -117,6 +120,13 @@ pub struct Pipeline {
     salts: [u8; 32],
     stopped: bool,
 }
+
+/// A transaction that loses its connection is done again this often.
+const REDONE_MAX: u32 = 3;
+/// Before the second attempt to connect again.
+const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Before the last one: nine pauses, each twice the one before, are 26 s together.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(12_800);
 
 /// How far each shard's feed is captured; a shard that is not in it, not at all.
 type Cursors = BTreeMap<ShardId, Seq>;
@@ -166,8 +176,15 @@ impl Pipeline {
     /// # Errors
     /// When either cannot be opened, they do not belong together or to these settings, or stored
     /// data is damaged.
-    pub fn open(db: &Path, ledger_dir: &Path, settings: Settings) -> Result<Self, SettlementError> {
-        let mut pipeline = Self::over(store::open(db)?, Some(ledger_dir.to_owned()), settings)?;
+    pub fn open(
+        db: impl Into<Store>,
+        ledger_dir: &Path,
+        settings: Settings,
+    ) -> Result<Self, SettlementError> {
+        let db = db.into();
+        let opened = store::open(&db)?;
+        let mut pipeline = Self::over(opened, Some(ledger_dir.to_owned()), settings)?;
+        pipeline.store = Some(db);
         pipeline.check_ledger_dir()?;
         Ok(pipeline)
     }
@@ -177,8 +194,12 @@ impl Pipeline {
     ///
     /// # Errors
     /// When there is no database of this version, or stored data is damaged.
-    pub fn open_for_questions(db: &Path, settings: Settings) -> Result<Self, SettlementError> {
-        let mut pipeline = Self::unclaimed(store::open_read_only(db)?, None, settings)?;
+    pub fn open_for_questions(
+        db: impl Into<Store>,
+        settings: Settings,
+    ) -> Result<Self, SettlementError> {
+        let opened = store::open_read_only(&db.into())?;
+        let mut pipeline = Self::unclaimed(opened, None, settings)?;
         pipeline.reload()?;
         pipeline.stopped = true;
         Ok(pipeline)
@@ -215,6 +236,7 @@ impl Pipeline {
         let key = SigningKey::from_bytes(&ledger_key_seed);
         Ok(Self {
             connection,
+            store: None,
             ledger_dir,
             policy,
             origin,
@@ -318,24 +340,57 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs `work` in one transaction and commits it; after a failure nothing of it is left.
+    /// Runs `work` in one transaction and commits it; after a failure nothing of it is left. Where the
+    /// connection was lost before the commit, it is opened again and all is done again.
     fn transact<R>(
         &mut self,
-        work: impl FnOnce(&mut Work<'_>) -> Result<R, SettlementError>,
+        mut work: impl FnMut(&mut Work<'_>) -> Result<R, SettlementError>,
     ) -> Result<R, SettlementError> {
         if self.stopped {
             return Err(SettlementError::Stopped);
         }
-        let result = self.attempt(work);
-        if result.is_err() && !self.stopped && self.reload().is_err() {
-            self.stopped = true;
+        for _ in 0..REDONE_MAX {
+            if self.connection.is_lost() {
+                self.reconnect()?;
+            }
+            match self.attempt(&mut work) {
+                Err(_) if !self.stopped && self.connection.is_lost() => {}
+                Err(error) => {
+                    if !self.stopped && self.reload().is_err() {
+                        self.stopped = !self.connection.is_lost();
+                    }
+                    return Err(error);
+                }
+                Ok(done) => return Ok(done),
+            }
         }
-        result
+        self.attempt(&mut work)
+    }
+
+    /// Connects to the server again, which takes a while to start.
+    fn reconnect(&mut self) -> Result<(), SettlementError> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        let mut pause = RECONNECT_PAUSE_MIN;
+        loop {
+            match store::open(&store) {
+                Ok(connection) => {
+                    self.connection = connection;
+                    return self.reload();
+                }
+                Err(error) if !error.is_unreachable() || pause > RECONNECT_PAUSE_MAX => {
+                    return Err(error);
+                }
+                Err(_) => {
+                    store::pause(pause);
+                    pause = pause.saturating_mul(2);
+                }
+            }
+        }
     }
 
     fn attempt<R>(
         &mut self,
-        work: impl FnOnce(&mut Work<'_>) -> Result<R, SettlementError>,
+        work: &mut impl FnMut(&mut Work<'_>) -> Result<R, SettlementError>,
     ) -> Result<R, SettlementError> {
         let transaction = self.connection.begin().doing("begin a transaction")?;
         let unlogged = Unlogged::default();
@@ -379,12 +434,13 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "INSERT INTO state_totals (state, contracts, settled_wh) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (state) DO UPDATE SET contracts = contracts + excluded.contracts,
-                 settled_wh = settled_wh + excluded.settled_wh",
+                 ON CONFLICT (state) DO UPDATE
+                 SET contracts = state_totals.contracts + excluded.contracts,
+                 settled_wh = state_totals.settled_wh + excluded.settled_wh",
             )
             .doing("write totals")?;
         for (state, total) in self.totals {
-            put.execute(params![state.code(), total.contracts, total.settled_wh])
+            put.write(params![state.code(), total.contracts, total.settled_wh])
                 .doing("write totals")?;
         }
         let changes = self.schedule.iter().filter(|(_, of)| **of != ScheduleChange::default());

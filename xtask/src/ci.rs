@@ -2,6 +2,7 @@
 
 mod demo;
 mod ledger;
+mod postgres;
 mod python;
 mod release;
 mod slowest;
@@ -44,6 +45,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent, words: &[&str]) -> Ex
         release::run(repository, &mut steps);
         python::run(repository, &mut steps);
         ledger::run(repository, &mut steps);
+        postgres::run(repository, &mut steps);
     }
     dependencies(repository, &mut steps);
     steps.summarise()

@@ -14,12 +14,11 @@ use bench::{
 };
 use clap::Parser;
 use ed25519_dalek::SigningKey;
-use rusqlite::Connection;
 use serde::Serialize;
 use settlement::{
     Checkpoint,
     books::posting::Unlogged,
-    store::{self, ledger},
+    store::{self, database::Connection, ledger},
     tlog::{
         Frontier, hash_leaf, inclusion_proof,
         note::{self, VerifierKey},
@@ -158,7 +157,7 @@ impl Log {
     }
 
     fn append(&mut self, leaves: &[[u8; LEAF_BYTES]]) -> Result<(), Failure> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.begin()?;
         let unlogged = Unlogged::default();
         let mut appender = ledger::Appender::new(&transaction, self.frontier.clone(), unlogged);
         for bytes in leaves {

@@ -18,7 +18,10 @@ use bench::{
 use clap::Parser;
 use serde::Serialize;
 use settlement::{
-    Interval, MeterFile, Pipeline, Quality, Reading, Settings, allocation::Metered, seal,
+    Interval, MeterFile, Pipeline, Quality, Reading, Settings,
+    allocation::Metered,
+    seal,
+    store::database::{Address, Store},
 };
 use types::{
     ClientOrderId, Energy, Event, MeterId, Money, OrderId, Party, Price, Role, Seq, SlotKey,
@@ -48,6 +51,10 @@ struct Options {
     /// files]
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// An empty `PostgreSQL` database, postgres://…, in place of a file
+    #[arg(long)]
+    #[serde(skip)]
+    store: Option<Address>,
     #[command(flatten)]
     #[serde(skip)]
     common: CommonOptions,
@@ -99,7 +106,8 @@ fn main() -> Result<(), Failure> {
         ledger_key_seed: [7; 32],
     };
     let database = folder.path().join("settlement.db");
-    let mut pipeline = Pipeline::open(&database, &folder.path().join("ledger"), settings)?;
+    let store = options.store.clone().map_or(Store::File(database.clone()), Store::Server);
+    let mut pipeline = Pipeline::open(store, &folder.path().join("ledger"), settings)?;
     open_accounts(&mut day, &mut pipeline)?;
     let memory_before_mib = machine::memory_peak_kib() / 1_024;
     let capture = capture(&mut day, &mut pipeline, &options)?;

@@ -52,8 +52,8 @@ pub(super) fn open(data_dir: &Path) -> Result<(Layout, Config, Pipeline), Failur
     let layout = Layout::new(data_dir);
     let config = config::load(&data_dir.join(config::FILE_NAME)).map_err(Failure::config)?;
     let settings = node::settlement_settings(&layout, &config).map_err(Failure::config)?;
-    let pipeline =
-        Pipeline::open_for_questions(&layout.settlement(), settings).map_err(Failure::runtime)?;
+    let pipeline = Pipeline::open_for_questions(layout.store(&config), settings)
+        .map_err(|error| Failure::settlement(&error))?;
     Ok((layout, config, pipeline))
 }
 

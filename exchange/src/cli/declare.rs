@@ -48,8 +48,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let config =
                 config::load(&data_dir.join(config::FILE_NAME)).map_err(Failure::config)?;
             let settings = node::settlement_settings(&layout, &config).map_err(Failure::config)?;
-            let pipeline = Pipeline::open_for_questions(&layout.settlement(), settings)
-                .map_err(Failure::runtime)?;
+            let pipeline = Pipeline::open_for_questions(layout.store(&config), settings)
+                .map_err(|error| Failure::settlement(&error))?;
             let from = from.unwrap_or_else(|| Timestamp::from_ns(0));
             let to = to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX));
             let energy =

@@ -134,7 +134,8 @@ impl<'c> Posting<'c> {
         let legs: Vec<[i64; 4]> = self
             .connection
             .prepare_cached(
-                "SELECT id, debit, credit, amount FROM transfers WHERE id BETWEEN ?1 AND ?2",
+                "SELECT id, debit, credit, amount FROM transfers WHERE id BETWEEN ?1 AND ?2
+                 ORDER BY id",
             )
             .and_then(|mut select| {
                 let rows = select.query_map([first, last], |row| {
@@ -186,7 +187,7 @@ impl<'c> Posting<'c> {
                 let text = format!("account {account} would be {}", balance.minor);
                 return Err(SettlementError::Damaged(text));
             }
-            put.execute([number, balance.minor]).doing("write balances")?;
+            put.write([number, balance.minor]).doing("write balances")?;
         }
         Ok(())
     }
@@ -202,7 +203,7 @@ impl<'c> Posting<'c> {
             .prepare_cached(
                 "INSERT INTO transfers (id, debit, credit, amount) VALUES (?1, ?2, ?3, ?4)",
             )
-            .and_then(|mut insert| insert.execute(params![id, debit, credit, amount]))
+            .and_then(|mut insert| insert.write(params![id, debit, credit, amount]))
             .doing("write a transfer")?;
         if [debit, credit].contains(&Account::EXTERNAL.number()) {
             self.outside.push(id);

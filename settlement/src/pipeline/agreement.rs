@@ -138,7 +138,7 @@ impl Work<'_> {
         self.connection
             .prepare_cached("UPDATE contracts SET escrowed = ?2, uncovered = ?3 WHERE trade = ?1")
             .and_then(|mut update| {
-                update.execute(params![signed(contract.get()).unwrap_or(-1), escrowed, uncovered])
+                update.write(params![signed(contract.get()).unwrap_or(-1), escrowed, uncovered])
             })
             .doing("write a hold")?;
         Ok(())
@@ -148,9 +148,7 @@ impl Work<'_> {
     pub(super) fn add_hold(&self, contract: TradeId, by: i64) -> Result<(), SettlementError> {
         self.connection
             .prepare_cached("UPDATE contracts SET escrowed = escrowed + ?2 WHERE trade = ?1")
-            .and_then(|mut update| {
-                update.execute(params![signed(contract.get()).unwrap_or(-1), by])
-            })
+            .and_then(|mut update| update.write(params![signed(contract.get()).unwrap_or(-1), by]))
             .doing("write a hold")?;
         Ok(())
     }

@@ -332,7 +332,7 @@ impl Work<'_> {
                 "UPDATE contracts SET energy = ?2, version = ?3, state = ?4, newest_leaf = ?5,
                  start_minute = ?6, minutes = ?7 WHERE trade = ?1",
             )
-            .and_then(|mut update| update.execute(row))
+            .and_then(|mut update| update.write(row))
             .doing("amend a contract")?;
         if slot != agreement.key.slot {
             self.connection
@@ -344,7 +344,7 @@ impl Work<'_> {
                     let (buyer, seller) = (agreement.buyer.get(), agreement.seller.get());
                     let trade = signed(record.contract.get()).unwrap_or(-1);
                     let (from, to) = (agreement.key.slot.start_minute(), slot.start_minute());
-                    update.execute(params![buyer, seller, trade, to, from])
+                    update.write(params![buyer, seller, trade, to, from])
                 })
                 .doing("move a contract")?;
         }

@@ -167,16 +167,13 @@ impl Pipeline {
                         SELECT credit AS account, amount FROM transfers
                         UNION ALL SELECT debit, -amount FROM transfers
                         UNION ALL SELECT account, -balance FROM accounts
-                    ) GROUP BY account
-                ) WHERE moved <> 0",
+                    ) AS moves GROUP BY account
+                ) AS sums WHERE moved <> 0",
             )?,
             balances_overdrawn: u64::try_from(balances.iter().filter(wrong).count())
                 .unwrap_or(u64::MAX),
             contracts: self.number("SELECT count(*) FROM contracts")?,
-            contract_leaves: self.number(&format!(
-                "SELECT count(*) FROM contracts JOIN leaves USING (leaf)
-                 WHERE substr(leaves.bytes, 1, 1) = x'{KIND_CONTRACT:02x}'"
-            ))?,
+            contract_leaves: self.contract_leaves()?,
             contracts_by_state: states
                 .values()
                 .map(|(contracts, _)| *contracts)
@@ -278,7 +275,7 @@ impl Pipeline {
     fn state_totals(&self) -> Result<BTreeMap<State, (u64, u64)>, SettlementError> {
         let rows: Vec<(u8, i64, i64)> = self
             .connection()
-            .prepare_cached("SELECT state, contracts, settled_wh FROM state_totals")
+            .prepare_cached("SELECT state, contracts, settled_wh FROM state_totals ORDER BY state")
             .and_then(|mut select| {
                 select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
             })
@@ -290,6 +287,13 @@ impl Pipeline {
                 Ok((state, (fit(contracts, "a total")?, fit(wh, "a total")?)))
             })
             .collect()
+    }
+
+    fn contract_leaves(&self) -> Result<u64, SettlementError> {
+        let sql = "SELECT count(*) FROM contracts JOIN leaves USING (leaf)
+                   WHERE substr(leaves.bytes, 1, 1) = ?1";
+        let count = self.connection().query_row(sql, [[KIND_CONTRACT]], |row| row.get::<i64>(0));
+        fit(count.doing("audit")?, "a count")
     }
 
     fn number(&self, query: &str) -> Result<u64, SettlementError> {

@@ -286,7 +286,7 @@ impl Work<'_> {
             .doing("write a contract's meters")?;
         for (side, meter) in [(Side::Buy, contract.buy.meter), (Side::Sell, contract.sell.meter)] {
             insert
-                .execute(params![meter.get(), slot.start_minute(), trade, side.code()])
+                .write(params![meter.get(), slot.start_minute(), trade, side.code()])
                 .doing("write a contract's meters")?;
         }
         Ok(())
@@ -302,7 +302,7 @@ impl Work<'_> {
                  VALUES (?1, ?2, ?3, ?4, 1)
                  ON CONFLICT (start_minute, market, minutes) DO UPDATE SET dirty = 1",
             )
-            .and_then(|mut put| put.execute(row))
+            .and_then(|mut put| put.write(row))
             .doing("write a slot")?;
         Ok(())
     }

@@ -155,7 +155,7 @@ impl Work<'_> {
         let key = signed(agreement.id.get())?;
         self.connection
             .prepare_cached("UPDATE contracts SET run = ?2 WHERE trade = ?1")
-            .and_then(|mut update| update.execute(params![key, run]))
+            .and_then(|mut update| update.write(params![key, run]))
             .doing("write a run")?;
         for leg in legs {
             self.posting.post(agreement.id, run, leg)?;

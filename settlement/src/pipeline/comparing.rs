@@ -1,12 +1,12 @@
 //! The database against what its own leaves say: who audits a log may hold the books against it too.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use types::{Digest, TradeId};
 
 use crate::{
     error::{Doing as _, SettlementError, fit},
-    store::database::Connection,
+    store::database::{Connection, Store},
     store::{self, ledger},
     tlog::{
         note::{Note, VerifierKey},
@@ -29,8 +29,8 @@ impl Books {
     ///
     /// # Errors
     /// When there is none of this version.
-    pub fn open(db: &Path) -> Result<Self, SettlementError> {
-        let connection = store::open_read_only(db)?;
+    pub fn open(db: impl Into<Store>) -> Result<Self, SettlementError> {
+        let connection = store::open_read_only(&db.into())?;
         connection.begin_reading().doing("begin to read")?;
         Ok(Self { connection })
     }
@@ -128,7 +128,7 @@ impl Books {
     fn balances(&self, rebuilt: &BTreeMap<i64, i64>) -> Result<Option<String>, SettlementError> {
         let mut select = self
             .connection
-            .prepare_cached("SELECT account, balance FROM accounts")
+            .prepare_cached("SELECT account, balance FROM accounts ORDER BY account")
             .doing("read the balances")?;
         let rows = select
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -158,7 +158,7 @@ impl Books {
             .connection
             .prepare_cached(
                 "SELECT trade, state, version, energy, settled, provisional, leaf, newest_leaf
-                 FROM contracts",
+                 FROM contracts ORDER BY trade",
             )
             .doing("read the contracts")?;
         let rows = select

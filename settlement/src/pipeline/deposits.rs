@@ -104,7 +104,7 @@ impl Work<'_> {
         }
         self.connection
             .prepare_cached("INSERT INTO deposits (reference, meter, amount) VALUES (?1, ?2, ?3)")
-            .and_then(|mut put| put.execute(params![reference, meter.get(), amount.minor()]))
+            .and_then(|mut put| put.write(params![reference, meter.get(), amount.minor()]))
             .doing("write a deposit")?;
         let to = Account::of_meter(meter, AccountKind::Available);
         let leg = Leg::new(LegKind::Deposit, Account::EXTERNAL, to, amount.minor());
@@ -143,7 +143,7 @@ impl Work<'_> {
                     "UPDATE contracts SET escrowed = escrowed + ?2, uncovered = uncovered - ?2,
                      holds = ?3 WHERE trade = ?1",
                 )
-                .and_then(|mut update| update.execute(params![trade, amount, next]))
+                .and_then(|mut update| update.write(params![trade, amount, next]))
                 .doing("cover a contract")?;
         }
         Ok(())

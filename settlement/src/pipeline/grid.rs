@@ -225,7 +225,8 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "SELECT c.start_minute, c.minutes, m.side, c.energy, c.state FROM meter_contracts m
-                 JOIN contracts c USING (trade) WHERE m.meter = ?1 AND m.start_minute >= ?2",
+                 JOIN contracts c USING (trade) WHERE m.meter = ?1 AND m.start_minute >= ?2
+                 ORDER BY m.start_minute, m.trade, m.side",
             )
             .doing(DOING)?;
         let mut found = select.query(params![meter.get(), from_minute]).doing(DOING)?;

@@ -104,7 +104,8 @@ impl Pipeline {
             .prepare_cached(
                 "SELECT zone, start_minute, minutes, SUM(injection), SUM(withdrawal) FROM schedule
                  WHERE utility = ?1 AND (?2 = '' OR zone = ?2) AND start_minute >= ?3
-                 AND start_minute < ?4 GROUP BY zone, start_minute, minutes",
+                 AND start_minute < ?4 GROUP BY zone, start_minute, minutes
+                 ORDER BY zone, start_minute, minutes",
             )
             .doing(DOING)?;
         let (from, to) = (minute_from(filter.from), minute_from(filter.to));

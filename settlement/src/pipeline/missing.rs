@@ -101,7 +101,7 @@ impl Work<'_> {
                  (cycle, at, market, slots, examined, changed, corrected, awaiting, provisional)
                  VALUES ((SELECT coalesce(max(cycle), 0) + 1 FROM cycles), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )
-            .and_then(|mut insert| insert.execute(row))
+            .and_then(|mut insert| insert.write(row))
             .doing("write a cycle")?;
         Ok(())
     }
@@ -234,7 +234,7 @@ impl Pipeline {
             .prepare_cached(
                 "SELECT document, digest, received, signer_role, signer, kind, accepted, reject
                  FROM documents WHERE document > ?1
-                 AND (?2 IS NULL OR (signer_role = ?2 AND signer = ?3))
+                 AND ((signer_role = ?2 AND signer = ?3) OR ?2 IS NULL)
                  ORDER BY document LIMIT ?4",
             )
             .doing(DOING)?;

@@ -90,9 +90,10 @@ impl Pipeline {
             }
             let mut part = VerificationSummary::default();
             self.transact(|work| {
+                part = VerificationSummary::default();
                 let mut contracts = 0_usize;
-                for key in slots {
-                    contracts = contracts.saturating_add(work.verify_slot(key, now, &mut part)?);
+                for key in &slots {
+                    contracts = contracts.saturating_add(work.verify_slot(*key, now, &mut part)?);
                     if contracts >= CYCLE_CONTRACTS_MAX {
                         break;
                     }
@@ -114,10 +115,10 @@ impl Pipeline {
             .connection()
             .prepare_cached(
                 "SELECT market, start_minute, minutes FROM slots
-                 WHERE dirty = 1 AND end_minute <= ?1 AND (?3 IS NULL OR market = ?3)
+                 WHERE dirty = 1 AND end_minute <= ?1 AND (market = ?3 OR ?3 IS NULL)
                  UNION
                  SELECT market, start_minute, minutes FROM slots
-                 WHERE waiting IS NOT NULL AND waiting <= ?1 AND (?3 IS NULL OR market = ?3)
+                 WHERE waiting IS NOT NULL AND waiting <= ?1 AND (market = ?3 OR ?3 IS NULL)
                  ORDER BY start_minute, market, minutes LIMIT ?2",
             )
             .and_then(|mut select| {
@@ -222,7 +223,7 @@ impl Work<'_> {
                 let slot = key.slot;
                 let deadline = cycle.deadline(self.policy).filter(|_| waits);
                 let (start, minutes) = (slot.start_minute(), slot.minutes());
-                update.execute(params![start, key.market.get(), minutes, deadline])
+                update.write(params![start, key.market.get(), minutes, deadline])
             })
             .doing("mark a slot as verified")?;
         Ok(rows.len())
@@ -382,7 +383,7 @@ impl Work<'_> {
                 "UPDATE contracts SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
                  newest_leaf = ?6, uncovered = 0, provisional = ?7 WHERE trade = ?1",
             )
-            .and_then(|mut update| update.execute(columns))
+            .and_then(|mut update| update.write(columns))
             .doing("write an outcome")?;
         self.count(row.state, -1, row.settled_wh.saturating_neg());
         self.count(state, 1, settled_wh);

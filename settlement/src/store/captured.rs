@@ -1,14 +1,12 @@
 //! Trades as they were captured, for who asks from outside the pipeline.
 
-use std::path::Path;
-
 use types::TradeId;
 
 use super::{open_read_only, signed};
 use crate::{
     capture::Contract,
     error::{Doing as _, SettlementError},
-    store::database::{Connection, OptionalExtension as _},
+    store::database::{Connection, OptionalExtension as _, Store},
     tlog::leaf,
 };
 
@@ -23,8 +21,8 @@ impl CapturedTrades {
     ///
     /// # Errors
     /// When there is none of this version, or the database refuses.
-    pub fn open(path: &Path) -> Result<Self, SettlementError> {
-        Ok(Self { connection: open_read_only(path)? })
+    pub fn open(store: impl Into<Store>) -> Result<Self, SettlementError> {
+        Ok(Self { connection: open_read_only(&store.into())? })
     }
 
     /// A trade as it was captured, whatever became of it: its leaf, which is never changed.

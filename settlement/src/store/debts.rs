@@ -103,7 +103,7 @@ pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> 
         let key = params![signed(debt.contract.get())?, debt.leg.code(), debt.debtor.get()];
         connection
             .prepare_cached("DELETE FROM debts WHERE trade = ?1 AND leg = ?2 AND debtor = ?3")
-            .and_then(|mut delete| delete.execute(key))
+            .and_then(|mut delete| delete.write(key))
             .doing(DOING)?;
         return Ok(());
     }
@@ -116,10 +116,11 @@ pub fn put(connection: &Connection, debt: &Debt) -> Result<(), SettlementError> 
     ];
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO debts (trade, leg, debtor, creditor, open)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO debts (trade, leg, debtor, creditor, open) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (trade, leg, debtor) DO UPDATE
+             SET creditor = excluded.creditor, open = excluded.open",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing(DOING)?;
     Ok(())
 }
@@ -136,7 +137,7 @@ pub fn forget(
     connection
         .prepare_cached("DELETE FROM debts WHERE trade = ?1 AND leg = ?2")
         .and_then(|mut delete| {
-            delete.execute(params![signed(contract.get()).unwrap_or(-1), leg.code()])
+            delete.write(params![signed(contract.get()).unwrap_or(-1), leg.code()])
         })
         .doing("write a debt")?;
     Ok(())
@@ -158,12 +159,13 @@ pub fn note_since(
         Some(minute) => connection
             .prepare_cached(
                 "INSERT INTO arrears (trade, debtor, since) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (trade, debtor) DO UPDATE SET since = coalesce(since, ?3)",
+                 ON CONFLICT (trade, debtor) DO UPDATE
+                 SET since = coalesce(arrears.since, excluded.since)",
             )
-            .and_then(|mut put| put.execute(params![key, debtor.get(), minute])),
+            .and_then(|mut put| put.write(params![key, debtor.get(), minute])),
         None => connection
             .prepare_cached("UPDATE arrears SET since = NULL WHERE trade = ?1 AND debtor = ?2")
-            .and_then(|mut put| put.execute(params![key, debtor.get()])),
+            .and_then(|mut put| put.write(params![key, debtor.get()])),
     };
     written.doing("write arrears")?;
     Ok(())
@@ -218,7 +220,7 @@ pub fn put_level(connection: &Connection, arrears: &Arrears) -> Result<(), Settl
             "UPDATE arrears SET defaulted = ?3, level = ?4, fined = ?5
              WHERE trade = ?1 AND debtor = ?2",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write arrears")?;
     Ok(())
 }
@@ -304,10 +306,11 @@ pub fn put_block(
     let row = params![signed(contract.get())?, expires, is_deposited, is_used];
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO blocks (trade, expires, deposited, used)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO blocks (trade, expires, deposited, used) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (trade) DO UPDATE SET expires = excluded.expires,
+             deposited = excluded.deposited, used = excluded.used",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write a block")?;
     Ok(())
 }
@@ -358,7 +361,7 @@ pub fn put_instruction(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("INSERT INTO instructions (kind, reference, content) VALUES (?1, ?2, ?3)")
-        .and_then(|mut put| put.execute(params![kind, reference, content]))
+        .and_then(|mut put| put.write(params![kind, reference, content]))
         .doing("write an instruction")?;
     Ok(())
 }

@@ -44,7 +44,7 @@ pub fn points(
     let mut select = connection
         .prepare_cached(
             "SELECT revision, from_minute, zone, feeder, role, number FROM meter_points
-             WHERE meter = ?1 AND from_minute = ?2",
+             WHERE meter = ?1 AND from_minute = ?2 ORDER BY revision",
         )
         .doing(DOING)?;
     let mut rows = select.query(params![meter.get(), from_minute]).doing(DOING)?;
@@ -95,7 +95,7 @@ pub fn put_point(
              (meter, from_minute, revision, zone, feeder, role, number, document)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a meter's point")?;
     Ok(())
 }
@@ -138,7 +138,7 @@ pub fn put_code(
             "INSERT INTO meter_codes (role, number, code, meter, document)
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (role, number, code) DO NOTHING",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a meter's name")?;
     Ok(())
 }
@@ -150,7 +150,9 @@ pub fn put_code(
 pub fn read_codes(connection: &Connection, registry: &mut Registry) -> Result<(), SettlementError> {
     const DOING: &str = "read the meters' names";
     let mut select = connection
-        .prepare_cached("SELECT role, number, code, meter FROM meter_codes")
+        .prepare_cached(
+            "SELECT role, number, code, meter FROM meter_codes ORDER BY role, number, code",
+        )
         .doing(DOING)?;
     let mut rows = select.query([]).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
@@ -179,7 +181,7 @@ pub fn zone_curtailments(
         .prepare_cached(
             "SELECT revision, cap, reason FROM zone_curtailments
              WHERE start_minute = ?1 AND utility = ?2 AND zone = ?3 AND feeder = ?4 AND side = ?5
-             AND minutes = ?6",
+             AND minutes = ?6 ORDER BY revision",
         )
         .doing(DOING)?;
     let key = params![
@@ -225,7 +227,7 @@ pub fn put_zone_curtailment(
                 let slot = of.slot;
                 let side = of.side.code();
                 let (start, minutes) = (slot.start_minute(), slot.minutes());
-                update.execute(params![start, utility.get(), zone, feeder, side, minutes])
+                update.write(params![start, utility.get(), zone, feeder, side, minutes])
             })
             .doing(DOING)?;
     }
@@ -269,7 +271,7 @@ pub fn put_curtailed_meter(
             "INSERT INTO curtailed_meters (start_minute, minutes, source, meter, cap)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a curtailed meter")?;
     Ok(())
 }
@@ -287,7 +289,7 @@ pub fn limits(
     let mut select = connection
         .prepare_cached(
             "SELECT revision, energy FROM grid_limits WHERE utility = ?1 AND zone = ?2
-             AND start_minute = ?3 AND feeder = ?4 AND side = ?5 AND minutes = ?6",
+             AND start_minute = ?3 AND feeder = ?4 AND side = ?5 AND minutes = ?6 ORDER BY revision",
         )
         .doing(DOING)?;
     let key = params![
@@ -333,7 +335,7 @@ pub fn put_limit(
             "INSERT INTO grid_limits (utility, zone, start_minute, feeder, side, minutes, revision,
              energy, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a limit")?;
     Ok(())
 }
@@ -383,11 +385,12 @@ pub fn add_to_schedule(
         .prepare_cached(
             "INSERT INTO schedule (utility, zone, start_minute, feeder, minutes, injection,
              withdrawal, contracts, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT DO UPDATE SET injection = injection + excluded.injection,
-             withdrawal = withdrawal + excluded.withdrawal,
-             contracts = contracts + excluded.contracts, changed = excluded.changed",
+             ON CONFLICT (utility, zone, start_minute, feeder, minutes) DO UPDATE
+             SET injection = schedule.injection + excluded.injection,
+             withdrawal = schedule.withdrawal + excluded.withdrawal,
+             contracts = schedule.contracts + excluded.contracts, changed = excluded.changed",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write the schedule")?;
     Ok(())
 }
@@ -412,7 +415,7 @@ pub fn touch_schedule(
             "UPDATE schedule SET changed = ?5 WHERE utility = ?1 AND zone = ?2
              AND start_minute = ?3 AND minutes = ?4",
         )
-        .and_then(|mut update| update.execute(params![utility, zone, start, minutes, changed]))
+        .and_then(|mut update| update.write(params![utility, zone, start, minutes, changed]))
         .doing("write the schedule")?;
     Ok(())
 }
@@ -452,7 +455,7 @@ pub fn put_notice(
             "INSERT INTO notices (notice, trade, side, allowed, document)
              VALUES ((SELECT coalesce(max(notice), 0) + 1 FROM notices), ?1, ?2, ?3, ?4)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a notice")?;
     Ok(())
 }

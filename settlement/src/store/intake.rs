@@ -84,7 +84,7 @@ pub fn answer_document(
     let reject = receipt.result.err().map_or(0, DocumentReject::code);
     connection
         .prepare_cached("UPDATE documents SET accepted = ?2, reject = ?3 WHERE document = ?1")
-        .and_then(|mut update| update.execute(params![document, receipt.accepted, reject]))
+        .and_then(|mut update| update.write(params![document, receipt.accepted, reject]))
         .doing("answer a document")?;
     Ok(())
 }
@@ -103,7 +103,7 @@ pub fn put_salt(
     let row = params![document, salt.as_slice(), super::signed(leaf)?];
     connection
         .prepare_cached("UPDATE documents SET salt = ?2, leaf = ?3 WHERE document = ?1")
-        .and_then(|mut update| update.execute(row))
+        .and_then(|mut update| update.write(row))
         .doing("write the salt of a document")?;
     Ok(())
 }
@@ -119,7 +119,7 @@ pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, Sett
     let mut select = connection
         .prepare_cached(
             "SELECT revision, injected, withdrawn, estimated FROM readings
-             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3 ORDER BY revision",
         )
         .doing("read readings")?;
     let rows = select
@@ -161,7 +161,7 @@ pub fn put_reading(
              (start_minute, meter, minutes, revision, injected, withdrawn, document, estimated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a reading")?;
     Ok(())
 }
@@ -177,7 +177,7 @@ pub fn curtailments(connection: &Connection, key: Key) -> Result<Vec<(u32, Cap)>
     let mut select = connection
         .prepare_cached(
             "SELECT revision, cap, reason FROM curtailments
-             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3 ORDER BY revision",
         )
         .doing("read curtailments")?;
     let rows = select
@@ -218,7 +218,7 @@ pub fn put_curtailment(
              (start_minute, meter, minutes, revision, cap, reason, document)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a curtailment")?;
     Ok(())
 }
@@ -246,7 +246,7 @@ pub fn touch_slots(connection: &Connection, span: DeliverySlot) -> Result<(), Se
             "UPDATE slots SET dirty = 1 WHERE start_minute >= ?1 AND start_minute < ?2
              AND end_minute > ?3 AND dirty = 0",
         )
-        .and_then(|mut update| update.execute([earliest, end, start]))
+        .and_then(|mut update| update.write([earliest, end, start]))
         .doing("mark slots as changed")?;
     Ok(())
 }
@@ -325,7 +325,7 @@ pub fn caps(connection: &Connection, slot: DeliverySlot) -> Result<Caps, Settlem
         .prepare_cached(
             "SELECT m.meter, z.side, m.cap FROM curtailed_meters m
              JOIN zone_curtailments z ON z.source = m.source AND z.newest = 1
-             WHERE m.start_minute = ?1 AND m.minutes = ?2",
+             WHERE m.start_minute = ?1 AND m.minutes = ?2 ORDER BY m.source, m.meter",
         )
         .doing(DOING)?;
     let mut rows = select.query(params![slot.start_minute(), slot.minutes()]).doing(DOING)?;

@@ -58,7 +58,7 @@ impl<'c> Appender<'c> {
         let index = self.frontier.size();
         self.connection
             .prepare_cached("INSERT INTO leaves (leaf, bytes) VALUES (?1, ?2)")
-            .and_then(|mut insert| insert.execute(params![signed(index).unwrap_or(-1), bytes]))
+            .and_then(|mut insert| insert.write(params![signed(index).unwrap_or(-1), bytes]))
             .doing("append a leaf")?;
         self.frontier.push(hash_leaf(bytes));
         Ok(index)
@@ -194,7 +194,7 @@ pub fn put_checkpoint(
         .prepare_cached(
             "INSERT INTO checkpoints (size, root, frontier, note) VALUES (?1, ?2, ?3, ?4)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a checkpoint")?;
     Ok(())
 }

@@ -12,33 +12,83 @@ pub mod ledger;
 pub mod outbox;
 pub mod rails;
 
-use std::path::Path;
+use core::time::Duration;
 
 use types::{MarketId, MeterId, Party, PlatformId, Power, PublicKey, RetailerId, Role, UtilityId};
 
 use crate::{
     error::{Doing as _, SettlementError, fit},
     registry::{Market, Meter, Registry, Signer},
-    store::database::{Connection, OptionalExtension as _, params},
+    store::database::{Connection, DatabaseError, Lease, OptionalExtension as _, Store, params},
 };
 
 /// The schema this program writes and reads.
 pub const SCHEMA_VERSION: i64 = 4;
 
-/// Opens or creates the database.
+/// What makes the schema.
+const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("rails.sql"));
+
+/// The lease of who writes: the leaves of a ledger are one row after the other, so one process appends.
+const WRITER: &str = "ledger";
+
+/// How long a writer may be silent before another may take its place: 30 s, the longest that a batch takes
+/// on a slow disk, several times over. It ends at once where its connection ends.
+const WRITER_SILENT: Duration = Duration::from_secs(30);
+
+/// Opens or creates the database, to write. On a server this takes the lease of the one who writes.
 ///
 /// # Errors
-/// When the database refuses, or another version wrote the file.
-pub fn open(path: &Path) -> Result<Connection, SettlementError> {
-    prepare(Connection::open_file(path).doing("open the database")?)
+/// When the database refuses or cannot be reached, another version wrote it, or another process writes.
+pub fn open(store: &Store) -> Result<Connection, SettlementError> {
+    match store {
+        Store::File(path) => prepare(Connection::open_file(path).doing("open the database")?),
+        Store::Server(address) => {
+            let connection = Connection::connect(address, SCHEMA).doing("open the database")?;
+            let mut connection = prepare(connection)?;
+            let holder = format!("gridcross, process {}", std::process::id());
+            let lease = Lease { name: WRITER.to_owned(), holder, lasts: WRITER_SILENT };
+            take(&mut connection, &lease).doing("open the database to write")?;
+            Ok(connection)
+        }
+    }
+}
+
+/// The server may not have seen yet that the session of whoever wrote before has ended.
+fn take(connection: &mut Connection, lease: &Lease) -> Result<(), DatabaseError> {
+    const PAUSE_MAX: Duration = Duration::from_millis(800);
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match connection.take_lease(lease) {
+            Err(DatabaseError::LeaseHeld { .. }) if pause <= PAUSE_MAX => {
+                self::pause(pause);
+                pause = pause.saturating_mul(2);
+            }
+            taken => return taken.map(drop),
+        }
+    }
+}
+
+/// Waits for a server that starts, or for another's session to end. Nothing that is decided depends on
+/// how long it was.
+#[expect(clippy::disallowed_methods, reason = "a server says nothing while it is not there")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Opens a database that another process may be writing, and never changes it.
 ///
 /// # Errors
-/// When there is none of this version, or the database refuses.
-pub fn open_read_only(path: &Path) -> Result<Connection, SettlementError> {
-    let connection = Connection::open_file_read_only(path).doing("open the database")?;
+/// When there is none of this version, or the database refuses or cannot be reached.
+pub fn open_read_only(store: &Store) -> Result<Connection, SettlementError> {
+    let opened = match store {
+        Store::File(path) => Connection::open_file_read_only(path),
+        Store::Server(address) => Connection::connect(address, SCHEMA),
+    };
+    let connection = opened.doing("open the database")?;
+    if store.file().is_none() {
+        let only = "SET default_transaction_read_only = on";
+        connection.execute_batch(only).doing("open the database")?;
+    }
     let found = connection.schema_version().doing("read the schema version")?;
     if found == SCHEMA_VERSION {
         Ok(connection)
@@ -58,8 +108,7 @@ pub fn open_in_memory() -> Result<Connection, SettlementError> {
 fn prepare(connection: Connection) -> Result<Connection, SettlementError> {
     let found = connection.schema_version().doing("read the schema version")?;
     if found == 0 {
-        let script = concat!(include_str!("schema.sql"), include_str!("rails.sql"));
-        connection.create_schema(script, SCHEMA_VERSION).doing("create the schema")?;
+        connection.create_schema(SCHEMA, SCHEMA_VERSION).doing("create the schema")?;
     } else if found != SCHEMA_VERSION {
         return Err(SettlementError::Schema { found, supported: SCHEMA_VERSION });
     }
@@ -83,8 +132,11 @@ pub fn meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, Settl
 /// When the database refuses.
 pub fn set_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), SettlementError> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")
-        .and_then(|mut insert| insert.execute(params![key, value]))
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .and_then(|mut insert| insert.write(params![key, value]))
         .doing("write a setting")?;
     Ok(())
 }
@@ -95,8 +147,11 @@ pub fn set_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), 
 /// When the database refuses.
 pub fn put_market(connection: &Connection, market: &Market) -> Result<(), SettlementError> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO markets (market, slot_minutes) VALUES (?1, ?2)")
-        .and_then(|mut put| put.execute(params![market.id.get(), market.slot_minutes]))
+        .prepare_cached(
+            "INSERT INTO markets (market, slot_minutes) VALUES (?1, ?2)
+             ON CONFLICT (market) DO UPDATE SET slot_minutes = excluded.slot_minutes",
+        )
+        .and_then(|mut put| put.write(params![market.id.get(), market.slot_minutes]))
         .doing("write a market")?;
     Ok(())
 }
@@ -108,8 +163,11 @@ pub fn put_market(connection: &Connection, market: &Market) -> Result<(), Settle
 pub fn put_signer(connection: &Connection, signer: &Signer) -> Result<(), SettlementError> {
     let row = params![signer.party.role.code(), signer.party.number, signer.bytes.as_bytes()];
     connection
-        .prepare_cached("INSERT OR REPLACE INTO parties (role, number, key) VALUES (?1, ?2, ?3)")
-        .and_then(|mut put| put.execute(row))
+        .prepare_cached(
+            "INSERT INTO parties (role, number, key) VALUES (?1, ?2, ?3)
+             ON CONFLICT (role, number) DO UPDATE SET key = excluded.key",
+        )
+        .and_then(|mut put| put.write(row))
         .doing("write a party")?;
     Ok(())
 }
@@ -130,11 +188,14 @@ pub fn put_meter(connection: &Connection, meter: &Meter) -> Result<(), Settlemen
     ];
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO meters
+            "INSERT INTO meters
              (meter, platform, retailer, utility, code, injection_max, withdrawal_max)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (meter) DO UPDATE SET platform = excluded.platform,
+             retailer = excluded.retailer, utility = excluded.utility, code = excluded.code,
+             injection_max = excluded.injection_max, withdrawal_max = excluded.withdrawal_max",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write a meter")?;
     Ok(())
 }
@@ -146,7 +207,7 @@ pub fn put_meter(connection: &Connection, meter: &Meter) -> Result<(), Settlemen
 pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
     let mut registry = Registry::default();
     let mut select = connection
-        .prepare_cached("SELECT market, slot_minutes FROM markets")
+        .prepare_cached("SELECT market, slot_minutes FROM markets ORDER BY market")
         .doing("read the markets")?;
     let rows = select
         .query_map([], |row| {
@@ -167,7 +228,7 @@ pub fn registry(connection: &Connection) -> Result<Registry, SettlementError> {
         registry.add_meter(read_meter(row)?);
     }
     let mut select = connection
-        .prepare_cached("SELECT role, number, key FROM parties")
+        .prepare_cached("SELECT role, number, key FROM parties ORDER BY role, number")
         .doing("read the parties")?;
     let rows = select
         .query_map([], |row| Ok((row.get::<u8>(0)?, row.get::<u16>(1)?, row.get(2)?)))
@@ -196,6 +257,12 @@ fn read_meter(row: database::Row<'_>) -> Result<Meter, SettlementError> {
         injection_max: Power::from_w(row.get(5).doing(DOING)?),
         withdrawal_max: Power::from_w(row.get(6).doing(DOING)?),
     })
+}
+
+/// Every table.
+#[cfg(test)]
+pub(crate) fn tables() -> std::collections::BTreeSet<String> {
+    database::tables(SCHEMA)
 }
 
 /// An unsigned number as databases keep it.

@@ -53,7 +53,7 @@ pub fn put_place(
              start_minute, minutes, revision, energy)
              VALUES (?1, ?2, 0, ?3, 0, ?4, ?5, 0, ?6, 0, ?7, 0)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a place into the outbox")?;
     Ok(())
 }
@@ -85,7 +85,7 @@ pub fn put_limit(
              start_minute, minutes, revision, energy)
              VALUES (?1, ?2, 1, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a limit into the outbox")?;
     Ok(())
 }
@@ -226,7 +226,7 @@ pub fn put_notice(
             "INSERT INTO notices (notice, trade, side, allowed, document)
              VALUES ((SELECT coalesce(max(notice), 0) + 1 FROM notices), 0, ?1, ?2, ?3)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write a notice of a limit")?;
     Ok(())
 }

@@ -83,7 +83,7 @@ pub fn insert(connection: &Connection, new: &Instruction) -> Result<(), Settleme
              (instruction, kind, trade, role, number, amount, block, state, attempts, next)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
-        .and_then(|mut insert| insert.execute(row))
+        .and_then(|mut insert| insert.write(row))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -105,7 +105,7 @@ pub fn update(connection: &Connection, changed: &Instruction) -> Result<(), Sett
             "UPDATE rail_instructions SET amount = ?2, state = ?3, attempts = ?4, next = ?5
              WHERE instruction = ?1",
         )
-        .and_then(|mut update| update.execute(row))
+        .and_then(|mut update| update.write(row))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -121,7 +121,7 @@ pub fn set_day(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET day = ?2 WHERE instruction = ?1")
-        .and_then(|mut update| update.execute(params![id.number(), day]))
+        .and_then(|mut update| update.write(params![id.number(), day]))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -149,7 +149,7 @@ pub fn set_lapsed(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET lapsed = ?2 WHERE instruction = ?1")
-        .and_then(|mut update| update.execute(params![id.number(), minute]))
+        .and_then(|mut update| update.write(params![id.number(), minute]))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -180,7 +180,7 @@ pub fn set_body(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("UPDATE rail_instructions SET body = ?2 WHERE instruction = ?1")
-        .and_then(|mut update| update.execute(params![id.number(), body]))
+        .and_then(|mut update| update.write(params![id.number(), body]))
         .doing("write an instruction")?;
     Ok(())
 }
@@ -326,7 +326,7 @@ pub fn put_event(
              (event, digest, answer, day, instruction, reference, amount, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
-        .and_then(|mut put| put.execute(row))
+        .and_then(|mut put| put.write(row))
         .doing("write an event")?;
     Ok(())
 }
@@ -343,7 +343,7 @@ pub fn put_booking(
 ) -> Result<(), SettlementError> {
     connection
         .prepare_cached("INSERT INTO rail_bookings (transfer, reference, day) VALUES (?1, ?2, ?3)")
-        .and_then(|mut put| put.execute(params![transfer, reference, day]))
+        .and_then(|mut put| put.write(params![transfer, reference, day]))
         .doing("write a booking")?;
     Ok(())
 }
@@ -469,17 +469,25 @@ pub fn lines_of_day(
     let booked = booked_on(connection, day, outside)?;
     let mut select = connection
         .prepare_cached(
-            "SELECT min(json_extract(CAST(body AS TEXT), '$.at')) FROM rail_events
-             WHERE day = ?1 AND reference = ?2 AND answer = 1",
+            "SELECT body FROM rail_events WHERE day = ?1 AND reference = ?2 AND answer = 1",
         )
         .doing("read events")?;
     let mut lines = Vec::with_capacity(booked.len());
     for (reference, minor) in booked {
-        let at: Option<String> =
-            select.query_row(params![day, reference], |row| row.get(0)).doing("read events")?;
+        let bodies: Vec<Vec<u8>> = select
+            .query_map(params![day, reference], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .doing("read events")?;
+        let at = bodies.iter().filter_map(|body| told_at(body)).min();
         let at = at.as_deref().and_then(crate::rails::message::instant);
         let damaged = || SettlementError::Damaged(format!("the event of `{reference}`"));
         lines.push(StatementLine { at: at.ok_or_else(damaged)?, reference, minor });
     }
     Ok(lines)
+}
+
+/// When an event says that it happened, as it is written in it.
+fn told_at(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(body.get("at")?.as_str()?.to_owned())
 }

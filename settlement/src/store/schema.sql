@@ -88,7 +88,7 @@ CREATE TABLE contracts (
 CREATE INDEX contracts_slot ON contracts (start_minute, market, minutes);
 CREATE INDEX contracts_open ON contracts (start_minute) WHERE state = 0 OR provisional = 1;
 CREATE INDEX contracts_uncovered
-    ON contracts (CASE WHEN price < 0 THEN seller ELSE buyer END) WHERE uncovered > 0;
+    ON contracts ((CASE WHEN price < 0 THEN seller ELSE buyer END)) WHERE uncovered > 0;
 
 CREATE TABLE meter_contracts (
     meter INTEGER NOT NULL,

@@ -9,7 +9,10 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 
-use super::fixture::{Desk, Feed, file, later, settings};
+use super::{
+    fixture::{Desk, Feed, file, later, settings},
+    server::{is_of_files, store},
+};
 use crate::{
     Books, Pipeline,
     tlog::{
@@ -72,7 +75,7 @@ pub(super) fn audit(ledger: &Path, books: Option<&Books>) -> Result<(Walked, Reb
 }
 
 fn books(desk: &Desk) -> Books {
-    Books::open(&desk.folder.path().join("settlement.db")).unwrap()
+    Books::open(store(&desk.folder.path().join("settlement.db"))).unwrap()
 }
 
 /// Every file below a folder, by its path there.
@@ -113,6 +116,9 @@ fn copy_of_database(desk: &Desk, name: &str) -> Vec<u8> {
 /// published holds, and the next start signs what this one would have.
 #[test]
 fn a_restart_at_any_point_of_a_checkpoint_gives_a_consistent_one() {
+    if !is_of_files() {
+        return; // It copies the file.
+    }
     let mut desk = day();
     let ledger = desk.folder.path().join("ledger");
     // Across the end of a tile.
@@ -148,7 +154,7 @@ fn a_restart_at_any_point_of_a_checkpoint_gives_a_consistent_one() {
         lay_out(&place, &stage);
         fs::write(&db, database).unwrap();
         audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, as found: {error}"));
-        let mut pipeline = Pipeline::open(&db, &place, settings()).unwrap();
+        let mut pipeline = Pipeline::open(store(&db), &place, settings()).unwrap();
         audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, opened: {error}"));
         assert_eq!(pipeline.checkpoint().unwrap(), expected, "stage {number}");
         audit(&place, None).unwrap_or_else(|error| panic!("stage {number}, signed: {error}"));
@@ -189,7 +195,7 @@ fn books_that_say_something_else_are_found() {
         ("UPDATE contracts SET state = 1 WHERE trade = 300", "contract 300"),
         ("DELETE FROM contracts WHERE trade = 5", "299 contracts"),
         (
-            "UPDATE checkpoints SET root = zeroblob(32) WHERE size = (SELECT min(size) FROM checkpoints)",
+            "UPDATE checkpoints SET root = frontier WHERE size = (SELECT min(size) FROM checkpoints)",
             "checkpoint of",
         ),
         ("UPDATE checkpoints SET note = replace(note, 'test', 'best')", "checkpoint of"),

@@ -4,11 +4,13 @@ use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 use types::*;
 
+use super::server::store;
 use crate::{
     CurtailmentReason, DepositOutcome, DocumentReject, Pipeline, Policy, Receipt, Settings,
     allocation::Metered,
     metering::{Curtailment, Interval, MeterFile, Quality, Reading, seal},
     policy::{Fraction, PenaltyBase, PenaltySize, PenaltyTo, ShortfallPenalty},
+    store,
 };
 
 pub(super) const METERS: u32 = 8;
@@ -283,20 +285,20 @@ impl Desk {
 
     /// Every row of every table of a pipeline.
     pub(super) fn dump_of(pipeline: &Pipeline) -> String {
-        let connection = pipeline.connection().sqlite();
-        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
-        let mut tables = connection.prepare_cached(sql).unwrap();
-        let tables: Vec<String> =
-            tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let connection = pipeline.connection();
         let mut text = String::new();
-        for table in tables {
-            let mut select = connection.prepare_cached(&format!("SELECT * FROM {table}")).unwrap();
-            let columns = select.column_count();
+        for table in store::tables() {
+            let all = format!("SELECT * FROM {table}");
+            let columns = connection.prepare_cached(&all).unwrap().column_count();
+            let order: Vec<String> = (1..=columns).map(|column| column.to_string()).collect();
+            let mut select =
+                connection.prepare_cached(&format!("{all} ORDER BY {}", order.join(", "))).unwrap();
             let mut rows = select.query([]).unwrap();
             while let Some(row) = rows.next().unwrap() {
-                let cells: Vec<rusqlite::types::Value> =
-                    (0..columns).map(|column| row.get(column).unwrap()).collect();
-                text += &format!("{table} {cells:?}\n");
+                let cells: Vec<_> = (0..columns)
+                    .map(|column| format!("{:?}", row.value(column).unwrap()))
+                    .collect();
+                text += &format!("{table} {}\n", cells.join(" "));
             }
         }
         text
@@ -311,5 +313,5 @@ impl Desk {
 
 fn open(folder: &TempDir, settings: Settings) -> Pipeline {
     let db = folder.path().join("settlement.db");
-    Pipeline::open(&db, &folder.path().join("ledger"), settings).unwrap()
+    Pipeline::open(store(&db), &folder.path().join("ledger"), settings).unwrap()
 }

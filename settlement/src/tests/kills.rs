@@ -12,10 +12,11 @@ use types::{
 use super::{
     energy::{UTILITY, codes, sealed},
     fixture::{Desk, FIRST_SLOT, Feed, curtailment, file, later, settings, slot},
+    server::{is_of_files, store},
 };
 use crate::{
     CurtailmentReason, GridLimit, MeterPoint, MeterPoints, Pipeline, PlaceName, SettlementError,
-    ZoneCurtailment,
+    ZoneCurtailment, store::database::Fault,
 };
 
 thread_local! {
@@ -31,6 +32,9 @@ fn count(event: TraceEvent<'_>) {
 
 /// Fails at a statement, counted from 1.
 pub(super) fn arm(pipeline: &mut Pipeline, statement: u32) {
+    if !is_of_files() {
+        return pipeline.connection().fail_at(statement, Fault::Refused);
+    }
     LEFT.set(statement);
     let connection = pipeline.connection_mut().sqlite_mut();
     connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count)).unwrap();
@@ -42,7 +46,7 @@ pub(super) fn disarm() {
     LEFT.set(u32::MAX);
 }
 
-fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
+pub(super) fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
     let name = |text: &str| PlaceName::new(text).unwrap();
     let mut feed = Feed::new();
     feed.trade(0, (1, 7), 5_000, 5_000_000);
@@ -89,7 +93,7 @@ fn step(pipeline: &mut Pipeline, number: usize) -> Result<(), SettlementError> {
     }
 }
 
-const STEPS: usize = 17;
+pub(super) const STEPS: usize = 17;
 
 fn amend(feed: &mut Feed) {
     feed.amend((2, 1), (0, 3_000), (1, 2_500));
@@ -133,9 +137,11 @@ fn answer(pipeline: &mut Pipeline, feed: &mut Feed, is_first: bool) -> Result<()
 
 fn open(folder: &Path) -> Pipeline {
     let (db, ledger) = (folder.join("settlement.db"), folder.join("ledger"));
-    let pipeline = Pipeline::open(&db, &ledger, settings()).unwrap();
+    let pipeline = Pipeline::open(store(&db), &ledger, settings()).unwrap();
     // The tests kill the program, not the machine.
-    pipeline.connection().execute_batch("PRAGMA synchronous = OFF").unwrap();
+    if is_of_files() {
+        pipeline.connection().execute_batch("PRAGMA synchronous = OFF").unwrap();
+    }
     pipeline
 }
 

@@ -16,5 +16,7 @@ mod meter_files;
 mod outbox;
 mod peers;
 mod rails;
+mod server;
 mod shards;
+mod stores;
 mod tamper;

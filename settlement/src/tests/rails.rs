@@ -11,6 +11,7 @@ use types::{Currency, MeterId, Money, Timestamp, TradeId};
 use super::{
     fixture::{FIRST_SLOT, Feed, file, settings, slot},
     kills::{arm, disarm},
+    server::{is_of_files, store},
 };
 use crate::{
     Pipeline, Policy, Settings, State,
@@ -554,8 +555,10 @@ fn a_failure_at_any_statement_changes_nothing_at_the_rail_either() {
     let open = |folder: &std::path::Path| {
         let settings = Settings { policy: policy(Mechanism::Block), ..settings() };
         let db = folder.join("settlement.db");
-        let pipeline = Pipeline::open(&db, &folder.join("ledger"), settings).unwrap();
-        pipeline.connection().execute_batch("PRAGMA synchronous = OFF").unwrap();
+        let pipeline = Pipeline::open(store(&db), &folder.join("ledger"), settings).unwrap();
+        if is_of_files() {
+            pipeline.connection().execute_batch("PRAGMA synchronous = OFF").unwrap();
+        }
         pipeline
     };
     let all = |pipeline: &Pipeline| {

@@ -14,6 +14,7 @@ use std::{
 use clap::{Args, Subcommand};
 use settlement::{
     Books, SettlementError,
+    store::database::Store,
     tlog::{
         note::{Checkpoint, VerifierKey, open_by},
         tiles::TileDirectory,
@@ -22,6 +23,7 @@ use settlement::{
 };
 
 use crate::{
+    config::{self, ConfigError},
     exit::{Failure, Kind},
     node::Layout,
     output::Format,
@@ -134,9 +136,13 @@ impl Place {
         if !layout.ledger().is_dir() {
             return Ok(Self { ledger: dir.to_owned(), books: None });
         }
-        let database = layout.settlement();
-        let books = if database.exists() {
-            Some(Books::open(&database).map_err(|error| damage(&error))?)
+        let store = match config::load(&dir.join(config::FILE_NAME)) {
+            Ok(config) => layout.store(&config),
+            Err(ConfigError::Read { .. }) => Store::File(layout.settlement()),
+            Err(error) => return Err(Failure::config(error)),
+        };
+        let books = if store.file().is_none_or(Path::exists) {
+            Some(Books::open(store).map_err(|error| damage(&error))?)
         } else {
             None
         };
@@ -220,5 +226,5 @@ fn damage(error: &SettlementError) -> Failure {
             | SettlementError::RolledBack { .. }
             | SettlementError::NoSuchLeaf { .. }
     );
-    Failure::new(if is_mismatch { Kind::Mismatch } else { Kind::Runtime }, error)
+    if is_mismatch { Failure::new(Kind::Mismatch, error) } else { Failure::settlement(error) }
 }

@@ -5,18 +5,28 @@
 //! integers of 64 bits, `ON CONFLICT` with its columns, `RETURNING`, and an order wherever the order
 //! of rows matters. Everything else that the stores do differently stays behind this module.
 
+mod address;
+mod batch;
+mod dialect;
+mod lease;
+mod postgres;
 mod sqlite;
 mod value;
 
 use core::{fmt, ops::Deref};
-use std::path::Path;
+use std::{io, path::Path, sync::Arc};
 
-pub use self::value::{FromValue, Params, ToValue, Value};
+pub use self::address::{Address, AddressError, Store};
+pub use self::lease::Lease;
+#[cfg(test)]
+pub(crate) use self::postgres::Fault;
+use self::postgres::{Postgres, Prepared};
+pub use self::value::{FromValue, Param, Params, ToValue, Value};
 
 /// Parameters of a statement, in order.
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        &[$(&$value as &dyn $crate::store::database::ToValue),*] as &[&dyn $crate::store::database::ToValue]
+        &[$($crate::store::database::Param { value: &$value }),*]
     };
 }
 pub(crate) use params;
@@ -27,6 +37,45 @@ pub enum DatabaseError {
     /// What `SQLite` said.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// What `PostgreSQL` said.
+    #[error("{said}")]
+    Postgres {
+        /// Its sentence and code.
+        said: String,
+        /// The cause.
+        source: tokio_postgres::Error,
+    },
+    /// The server cannot be reached, or does not let us in.
+    #[error("the store at {place} cannot be reached")]
+    Unreachable {
+        /// Where.
+        place: String,
+        /// The cause.
+        source: tokio_postgres::Error,
+    },
+    /// The connection to the server ended.
+    #[error("the connection to the store at {place} is lost")]
+    Lost {
+        /// Where.
+        place: String,
+        /// The cause.
+        source: tokio_postgres::Error,
+    },
+    /// Another process writes to this store.
+    #[error("`{holder}` writes to this store")]
+    LeaseHeld {
+        /// Which, as it calls itself.
+        holder: String,
+    },
+    /// Another process took the lease while this one slept.
+    #[error("another process writes to this store now")]
+    LeaseLost,
+    /// The system gives no thread or poll.
+    #[error("cannot speak to a server")]
+    Runtime {
+        /// What it said.
+        source: io::Error,
+    },
     /// A statement that finds one row found none.
     #[error("there is no such row")]
     NoRow,
@@ -66,12 +115,14 @@ pub struct Connection {
 
 enum Kind {
     Sqlite(rusqlite::Connection),
+    Postgres(Box<Postgres>),
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Sqlite(connection) => connection.fmt(f),
+            Kind::Postgres(server) => server.fmt(f),
         }
     }
 }
@@ -101,6 +152,35 @@ impl Connection {
         Ok(Self { kind: Kind::Sqlite(sqlite::open_in_memory()?) })
     }
 
+    /// Connects to a `PostgreSQL` server. `script` says which tables there are.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub fn connect(address: &Address, script: &str) -> Result<Self, DatabaseError> {
+        Ok(Self { kind: Kind::Postgres(Box::new(Postgres::connect(address, script)?)) })
+    }
+
+    /// Takes the right to write: from now on every transaction is refused if another took it since.
+    /// Returns the fence. Of an `SQLite` file it is the file's lock, and the fence is always 0.
+    ///
+    /// # Errors
+    /// When another has it, or the database refuses.
+    pub fn take_lease(&mut self, lease: &Lease) -> Result<u64, DatabaseError> {
+        match &mut self.kind {
+            Kind::Sqlite(_) => Ok(0),
+            Kind::Postgres(server) => server.take_lease(lease),
+        }
+    }
+
+    /// Whether the connection to a server has ended.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match &self.kind {
+            Kind::Sqlite(_) => false,
+            Kind::Postgres(server) => server.is_closed(),
+        }
+    }
+
     /// The version of the schema in the database; 0 when it has none.
     ///
     /// # Errors
@@ -108,6 +188,7 @@ impl Connection {
     pub fn schema_version(&self) -> Result<i64, DatabaseError> {
         match &self.kind {
             Kind::Sqlite(connection) => sqlite::schema_version(connection),
+            Kind::Postgres(server) => server.schema_version(),
         }
     }
 
@@ -118,6 +199,7 @@ impl Connection {
     pub fn create_schema(&self, script: &str, version: i64) -> Result<(), DatabaseError> {
         match &self.kind {
             Kind::Sqlite(connection) => sqlite::create_schema(connection, script, version),
+            Kind::Postgres(server) => server.create_schema(script, version),
         }
     }
 
@@ -128,6 +210,7 @@ impl Connection {
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>, DatabaseError> {
         match &self.kind {
             Kind::Sqlite(connection) => Ok(Statement::Sqlite(connection.prepare_cached(sql)?)),
+            Kind::Postgres(server) => Ok(Statement::Postgres(server, server.prepare(sql)?)),
         }
     }
 
@@ -159,6 +242,7 @@ impl Connection {
     pub fn execute_batch(&self, sql: &str) -> Result<(), DatabaseError> {
         match &self.kind {
             Kind::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Kind::Postgres(server) => server.batch(sql),
         }
     }
 
@@ -169,6 +253,7 @@ impl Connection {
     pub fn begin(&self) -> Result<Transaction<'_>, DatabaseError> {
         match &self.kind {
             Kind::Sqlite(connection) => connection.execute_batch("BEGIN IMMEDIATE")?,
+            Kind::Postgres(server) => server.begin()?,
         }
         Ok(Transaction { connection: self, is_open: true })
     }
@@ -180,6 +265,9 @@ impl Connection {
     pub fn begin_reading(&self) -> Result<(), DatabaseError> {
         match &self.kind {
             Kind::Sqlite(connection) => Ok(connection.execute_batch("BEGIN")?),
+            Kind::Postgres(server) => {
+                server.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            }
         }
     }
 
@@ -191,6 +279,15 @@ impl Connection {
                     drop(connection.execute_batch("ROLLBACK"));
                 }
             }
+            Kind::Postgres(server) => server.rollback(),
+        }
+    }
+
+    /// Fails at a statement, counted from 1, in a way: of a server only.
+    #[cfg(test)]
+    pub(crate) fn fail_at(&self, statement: u32, how: Fault) {
+        if let Kind::Postgres(server) = &self.kind {
+            server.fail_at(statement, how);
         }
     }
 
@@ -199,17 +296,13 @@ impl Connection {
     pub(crate) const fn sqlite_mut(&mut self) -> &mut rusqlite::Connection {
         match &mut self.kind {
             Kind::Sqlite(connection) => connection,
-        }
-    }
-
-    /// As `sqlite_mut`, for looking.
-    #[cfg(test)]
-    pub(crate) fn sqlite(&self) -> &rusqlite::Connection {
-        match &self.kind {
-            Kind::Sqlite(connection) => connection,
+            Kind::Postgres(_) => panic!("this is no SQLite file"),
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) use dialect::tables;
 
 /// A transaction that takes everything back when it is dropped.
 #[derive(Debug)]
@@ -226,6 +319,7 @@ impl Transaction<'_> {
     pub fn commit(mut self) -> Result<(), DatabaseError> {
         let committed = match &self.connection.kind {
             Kind::Sqlite(connection) => connection.execute_batch("COMMIT").map_err(From::from),
+            Kind::Postgres(server) => server.commit(),
         };
         self.is_open = committed.is_err();
         committed
@@ -252,6 +346,9 @@ impl Drop for Transaction<'_> {
 pub enum Statement<'c> {
     /// Of `SQLite`.
     Sqlite(rusqlite::CachedStatement<'c>),
+    /// Of `PostgreSQL`.
+    #[expect(private_interfaces, reason = "opaque")]
+    Postgres(&'c Postgres, Arc<Prepared>),
 }
 
 impl fmt::Debug for Statement<'_> {
@@ -271,6 +368,20 @@ impl Statement<'_> {
                 sqlite::bind(statement, params)?;
                 Ok(statement.raw_execute()?)
             }
+            Self::Postgres(server, prepared) => {
+                Ok(usize::try_from(server.execute(prepared, params)?).unwrap_or(usize::MAX))
+            }
+        }
+    }
+
+    /// Runs it before anything could see that it did not: a server is told of many rows at once.
+    ///
+    /// # Errors
+    /// When the database refuses. Of a server that may show later, at the commit at the latest.
+    pub fn write(&mut self, params: impl Params) -> Result<(), DatabaseError> {
+        match self {
+            Self::Sqlite(_) => self.execute(params).map(drop),
+            Self::Postgres(server, prepared) => server.write(prepared, params),
         }
     }
 
@@ -283,6 +394,9 @@ impl Statement<'_> {
             Self::Sqlite(statement) => {
                 sqlite::bind(statement, params)?;
                 Ok(Rows::Sqlite(statement.raw_query()))
+            }
+            Self::Postgres(server, prepared) => {
+                Ok(Rows::Postgres(server.query(prepared, params)?, 0))
             }
         }
     }
@@ -316,6 +430,7 @@ impl Statement<'_> {
     pub(crate) fn column_count(&self) -> usize {
         match self {
             Self::Sqlite(statement) => statement.column_count(),
+            Self::Postgres(_, prepared) => prepared.column_count(),
         }
     }
 }
@@ -324,6 +439,8 @@ impl Statement<'_> {
 pub enum Rows<'s> {
     /// Of `SQLite`, which finds them as they are asked for.
     Sqlite(rusqlite::Rows<'s>),
+    /// Of `PostgreSQL`, all of them, and how many were read.
+    Postgres(Vec<tokio_postgres::Row>, usize),
 }
 
 impl fmt::Debug for Rows<'_> {
@@ -341,6 +458,11 @@ impl Rows<'_> {
     pub fn next(&mut self) -> Result<Option<Row<'_>>, DatabaseError> {
         match self {
             Self::Sqlite(rows) => Ok(rows.next()?.map(Row::Sqlite)),
+            Self::Postgres(rows, read) => {
+                let row = rows.get(*read).map(Row::Postgres);
+                *read = read.saturating_add(1);
+                Ok(row)
+            }
         }
     }
 }
@@ -368,6 +490,8 @@ impl<T, F: FnMut(Row<'_>) -> Result<T, DatabaseError>> Iterator for MappedRows<'
 pub enum Row<'r> {
     /// Of `SQLite`.
     Sqlite(&'r rusqlite::Row<'r>),
+    /// Of `PostgreSQL`.
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl fmt::Debug for Row<'_> {
@@ -387,9 +511,10 @@ impl<'r> Row<'r> {
             .ok_or_else(|| DatabaseError::Column { column, found: value.kind_name() })
     }
 
-    fn value(self, column: usize) -> Result<Value<'r>, DatabaseError> {
+    pub(crate) fn value(self, column: usize) -> Result<Value<'r>, DatabaseError> {
         match self {
             Self::Sqlite(row) => sqlite::value(row, column),
+            Self::Postgres(row) => postgres::value(row, column),
         }
     }
 }

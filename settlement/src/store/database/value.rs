@@ -52,12 +52,19 @@ pub trait Params {
     ) -> Result<(), DatabaseError>;
 }
 
-impl Params for &[&dyn ToValue] {
+/// A parameter among others of other types.
+#[expect(missing_debug_implementations, reason = "it lives within one call")]
+pub struct Param<'v> {
+    /// Its value.
+    pub value: &'v dyn ToValue,
+}
+
+impl<const N: usize> Params for &[Param<'_>; N] {
     fn each(
         &self,
         mut take: impl FnMut(usize, Value<'_>) -> Result<(), DatabaseError>,
     ) -> Result<(), DatabaseError> {
-        (1..).zip(self.iter()).try_for_each(|(number, value)| take(number, value.to_value()))
+        (1..).zip(self.iter()).try_for_each(|(number, param)| take(number, param.value.to_value()))
     }
 }
 

@@ -1,0 +1,37 @@
+//! The tests of settlement once more, with their rows on a real `PostgreSQL` server instead of in files.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Outcome, Steps, announce, outcome_of};
+use crate::repository::Repository;
+
+/// Where Debian puts the servers.
+const SERVERS: &str = "/usr/lib/postgresql";
+
+/// Every test process starts a server of its own on a socket in a temporary directory, and ends it. Where
+/// no server is installed and none can be, the step is skipped and says so.
+pub(super) fn run(repository: &Repository, steps: &mut Steps) {
+    steps.run("settlement on postgresql", || match install() {
+        Err(reason) => Outcome::Skipped(reason),
+        Ok(()) => {
+            let mut tests = repository.cargo();
+            tests.args(["nextest", "run", "-p", "settlement", "-E", "test(/^tests::/)"]);
+            outcome_of(tests.env("GRIDCROSS_TEST_STORE", "postgres"))
+        }
+    });
+}
+
+fn install() -> Result<(), String> {
+    if Path::new(SERVERS).is_dir() {
+        return Ok(());
+    }
+    let mut apt = Command::new("apt-get");
+    apt.args(["install", "--yes", "--quiet", "--no-install-recommends", "postgresql"]);
+    apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    announce(&apt);
+    match apt.status() {
+        Ok(status) if status.success() && Path::new(SERVERS).is_dir() => Ok(()),
+        Ok(_) | Err(_) => Err("PostgreSQL is not installed (postgresql), nor can it be".to_owned()),
+    }
+}
