@@ -10,6 +10,7 @@ pub mod intake;
 pub mod ledger;
 pub mod outbox;
 pub mod rails;
+pub mod statements;
 
 use std::path::Path;
 

@@ -17,4 +17,5 @@ mod outbox;
 mod peers;
 mod rails;
 mod shards;
+mod statements;
 mod tamper;
