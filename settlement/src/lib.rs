@@ -45,8 +45,8 @@ pub use declaration::P2pEnergy;
 pub use error::SettlementError;
 pub use metering::{
     Curtailment, CurtailmentReason, DocumentKind, DocumentReject, FileHead, GridLimit, Interval,
-    MeterCodes, MeterFile, MeterPoints, Quality, Reading, Receipt, ZoneCurtailment, seal,
-    seal_file,
+    MeterCodes, MeterFile, MeterPoints, PayOutRequest, Quality, Reading, Receipt, ZoneCurtailment,
+    seal, seal_file,
 };
 pub use outcome::State;
 pub use pipeline::{

@@ -14,6 +14,7 @@ mod laws;
 mod ledger;
 mod meter_files;
 mod outbox;
+mod pay_out_requests;
 mod peers;
 mod rails;
 mod shards;
