@@ -32,6 +32,7 @@ mod verification;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ed25519_dalek::SigningKey;
@@ -77,6 +78,10 @@ const fn minute_of(now: Timestamp) -> i64 {
 
 /// Minutes of a day.
 const DAY_MINUTES: i64 = 1_440;
+
+/// How long somebody else may lock the database before that is an error: a copy or an inspection takes
+/// a minute at most, and the inputs wait as long.
+pub(crate) const LOCKED_MAX: Duration = Duration::from_secs(120);
 
 /// Cursor of the first shard; of the others with their number after it: `cursor-2`.
 const CURSOR: &str = "cursor";
@@ -168,7 +173,9 @@ impl Pipeline {
     /// When either cannot be opened, they do not belong together or to these settings, or stored
     /// data is damaged.
     pub fn open(db: &Path, ledger_dir: &Path, settings: Settings) -> Result<Self, SettlementError> {
-        let mut pipeline = Self::over(store::open(db)?, Some(ledger_dir.to_owned()), settings)?;
+        let connection = store::open(db)?;
+        connection.busy_timeout(LOCKED_MAX).doing("wait for locks")?;
+        let mut pipeline = Self::over(connection, Some(ledger_dir.to_owned()), settings)?;
         pipeline.check_ledger_dir()?;
         Ok(pipeline)
     }

@@ -50,7 +50,7 @@ struct WithdrawOptions {
     #[arg(long)]
     amount: String,
     /// In which currency
-    #[arg(long, default_value = "INR")]
+    #[arg(long)]
     currency: String,
     /// How the answer is printed
     #[command(flatten)]
