@@ -153,13 +153,9 @@ fn share(weights: &[u128], total: u128) -> Vec<u128> {
     let mut given: Vec<bool> = vec![false; weights.len()];
     while parts.iter().sum::<u128>() < total {
         let remainder = |at: usize| total * weights[at] % sum;
-        let mut best = None;
-        for at in 0..weights.len() {
-            if !given[at] && best.is_none_or(|best| remainder(at) > remainder(best)) {
-                best = Some(at);
-            }
-        }
-        let best = best.unwrap();
+        let waiting = (0..weights.len()).filter(|&at| !given[at]);
+        // Of equals, the first.
+        let best = waiting.min_by_key(|&at| core::cmp::Reverse(remainder(at))).unwrap();
         given[best] = true;
         parts[best] += 1;
     }
