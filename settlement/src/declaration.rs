@@ -128,6 +128,13 @@ impl Pipeline {
     }
 }
 
+/// What of a contract is not decided yet. A dispute after finality leaves what was settled before.
+pub(crate) fn pending(state: State, contracted: Energy, settled: Energy) -> Energy {
+    let is_open =
+        state == State::AwaitingMeterData || (state == State::Disputed && settled.is_zero());
+    if is_open { contracted } else { Energy::ZERO }
+}
+
 /// The first whole minute at or after an instant.
 fn minute_from(instant: Timestamp) -> i64 {
     const MINUTE_NS: i64 = 60_000_000_000;
@@ -160,8 +167,7 @@ fn read_row(row: Row<'_>) -> Result<Result<P2pEnergy, SettlementError>, Database
         let side = Side::from_code(side).ok_or_else(|| damaged("side"))?;
         let state = State::from_code(state).ok_or_else(|| damaged("state"))?;
         let contracted = Energy::from_wh(fit(energy, "an energy")?);
-        // A dispute after finality leaves what was settled before.
-        let open = state == State::AwaitingMeterData || (state == State::Disputed && settled == 0);
+        let settled = Energy::from_wh(fit(settled, "an energy")?);
         Ok(P2pEnergy {
             contract: TradeId::new(fit(trade, "a trade number")?),
             key: SlotKey { market, slot },
@@ -170,8 +176,8 @@ fn read_row(row: Row<'_>) -> Result<Result<P2pEnergy, SettlementError>, Database
             state,
             run,
             contracted,
-            pending: if open { contracted } else { Energy::ZERO },
-            settled: Energy::from_wh(fit(settled, "an energy")?),
+            pending: pending(state, contracted, settled),
+            settled,
             price: Some(price),
         })
     })())

@@ -15,7 +15,7 @@
 //! | 18 | [`tlog`] | leaf, tree, signed checkpoint |
 //!
 //! Around them: [`policy`] holds the rules as integers, [`registry`] who is who, [`store`] the
-//! rows, [`declaration`] answers the retailers' question, [`mod@rehearse`] runs written cases through
+//! rows, [`declaration`] answers the retailers' question, [`statement`] sums up their month, [`mod@rehearse`] runs written cases through
 //! all of it in memory. Only [`pipeline`], [`store`] and [`tlog::tiles`] touch a disk, and nothing
 //! here reads a clock.
 #![forbid(unsafe_code)]
@@ -33,6 +33,7 @@ pub mod policy;
 pub mod rails;
 pub mod registry;
 pub mod rehearse;
+pub mod statement;
 pub mod store;
 pub mod tlog;
 
@@ -44,8 +45,8 @@ pub use declaration::P2pEnergy;
 pub use error::SettlementError;
 pub use metering::{
     Curtailment, CurtailmentReason, DocumentKind, DocumentReject, FileHead, GridLimit, Interval,
-    MeterCodes, MeterFile, MeterPoints, Quality, Reading, Receipt, ZoneCurtailment, seal,
-    seal_file,
+    MeterCodes, MeterFile, MeterPoints, PayOutRequest, Quality, Reading, Receipt, ZoneCurtailment,
+    seal, seal_file,
 };
 pub use outcome::State;
 pub use pipeline::{
@@ -59,5 +60,6 @@ pub use pipeline::{
 pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};
 pub use rehearse::{RehearseError, rehearse};
+pub use statement::{Month, RetailerStatement};
 pub use store::captured::CapturedTrades;
 pub use tlog::{note::Checkpoint, proof::LeafProof};

@@ -204,15 +204,7 @@ pub fn amounts(
         Some(rule) if outcome.breach => penalty_of(rule, verified, outcome, policy)?,
         Some(_) | None => Exact::ZERO,
     };
-    let charge = |rule: ChargeRule| {
-        let on = |rate: Price| Exact::from_notional(rate.notional(outcome.settled));
-        Some(match rule {
-            ChargeRule::SplitEqual(rate) => ExactCharge::Split(on(rate)?),
-            ChargeRule::PerSide { buyer, seller } => {
-                ExactCharge::PerSide { buyer: on(buyer)?, seller: on(seller)? }
-            }
-        })
-    };
+    let charge = |rule: ChargeRule| charge_on(rule, outcome.settled);
     Some(Amounts {
         energy: Exact::from_notional(price.notional(outcome.settled))?,
         take_or_pay: Exact::from_notional(price.notional(outcome.take_or_pay))?,
@@ -220,6 +212,18 @@ pub fn amounts(
         charges: policy.charges.iter().map(|c| charge(c.rule)).collect::<Option<_>>()?,
         feed_in: Exact::from_notional(policy.feed_in.notional(excess.injected))?,
         retail: Exact::from_notional(policy.retail.notional(excess.withdrawn))?,
+    })
+}
+
+/// A charge on settled energy. `None` when it is out of range.
+#[must_use]
+pub fn charge_on(rule: ChargeRule, settled: Energy) -> Option<ExactCharge> {
+    let on = |rate: Price| Exact::from_notional(rate.notional(settled));
+    Some(match rule {
+        ChargeRule::SplitEqual(rate) => ExactCharge::Split(on(rate)?),
+        ChargeRule::PerSide { buyer, seller } => {
+            ExactCharge::PerSide { buyer: on(buyer)?, seller: on(seller)? }
+        }
     })
 }
 

@@ -18,7 +18,7 @@ struct Long {
 
 const INTEGRATION: &[&str] = &["-p", "tests", "--test", "it"];
 
-const ALL: [Long; 3] = [
+const ALL: [Long; 4] = [
     Long {
         name: "model",
         target: INTEGRATION,
@@ -32,6 +32,12 @@ const ALL: [Long; 3] = [
         settings: &[("PROPTEST_CASES", "1000000")],
     },
     Long {
+        name: "settlement-model",
+        target: &["-p", "settlement", "--lib"],
+        test: "agreement::the_pipeline_agrees_with_the_model",
+        settings: &[("GRIDCROSS_SETTLEMENT_HISTORIES", "100000")],
+    },
+    Long {
         name: "lying-disk",
         target: &["-p", "journal", "--lib"],
         test: "lying_disk",
@@ -41,7 +47,7 @@ const ALL: [Long; 3] = [
 
 /// The names, for the usage text.
 pub(crate) const NAMES: &str =
-    "model, prices, lying-disk, crash, cuts, machine-crash, syscalls, full-disk";
+    "model, prices, settlement-model, lying-disk, crash, cuts, machine-crash, syscalls, full-disk";
 
 /// Runs the long form of a check in a release build; seeds and counts are printed.
 pub(crate) fn run(repository: &Repository, name: &str) -> ExitCode {

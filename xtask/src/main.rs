@@ -19,7 +19,8 @@ tasks:
   ci --quick   the same without the release build and what runs on it
   ci --only WORD...
                only the steps whose names contain one of these words: ci --only tests ledger
-  long NAME    the long form of a check: model (1e8 commands), prices (1e6 random books per property);
+  long NAME    the long form of a check: model (1e8 commands), prices (1e6 random books per property),
+               settlement-model (1e5 histories over five mechanisms);
                of the journal: lying-disk (1e5 crashes), crash (1e4 kills), cuts (every bit of 256 KiB),
                machine-crash (2,000), syscalls, full-disk
   tidy         the rules about the source tree that no compiler checks";

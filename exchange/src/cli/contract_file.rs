@@ -40,15 +40,40 @@ pub struct ShowOptions {
 pub struct VerifyOptions {
     /// The file that `contract show` wrote
     file: PathBuf,
+    /// Whose signature
+    #[command(flatten)]
+    key: KeyOptions,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "human")]
+    output: Format,
+}
+
+/// With which key something is checked that the exchange signed.
+#[derive(Debug, Args)]
+pub(super) struct KeyOptions {
     /// The exchange's public key: 64 hexadecimal digits, or the key of its ledger (NAME+ID+KEY)
     #[arg(long, required_unless_present = "data_dir", conflicts_with = "data_dir")]
     key: Option<String>,
     /// Take the key from the exchange's directory
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// How it is printed
-    #[arg(long, value_enum, default_value = "human")]
-    output: Format,
+}
+
+impl KeyOptions {
+    /// The key.
+    ///
+    /// # Errors
+    /// Code 2 for a key that is none, 3 where the directory has none.
+    pub(super) fn key(&self) -> Result<VerifyingKey, Failure> {
+        match (&self.key, &self.data_dir) {
+            (Some(text), _) => public_key(text)
+                .ok_or_else(|| Failure::usage(format!("`{text}` is no public key of an exchange"))),
+            (None, Some(dir)) => Ok(identity::load_signing_key(&Layout::new(dir).ledger_key())
+                .map_err(Failure::config)?
+                .verifying_key()),
+            (None, None) => Err(Failure::usage("--key or --data-dir says whose signature")),
+        }
+    }
 }
 
 /// The evidence as it stands in a file: one line, the only spelling that is accepted.
@@ -126,14 +151,7 @@ pub(super) fn show(options: &ShowOptions) -> Result<(), Failure> {
 /// # Errors
 /// Code 2 for a key that is none, 4 where the evidence does not hold.
 pub(super) fn verify(options: &VerifyOptions) -> Result<(), Failure> {
-    let key = match (&options.key, &options.data_dir) {
-        (Some(text), _) => public_key(text)
-            .ok_or_else(|| Failure::usage(format!("`{text}` is no public key of an exchange")))?,
-        (None, Some(dir)) => identity::load_signing_key(&Layout::new(dir).ledger_key())
-            .map_err(Failure::config)?
-            .verifying_key(),
-        (None, None) => return Err(Failure::usage("--key or --data-dir says whose signature")),
-    };
+    let key = options.key.key()?;
     let bytes = fs::read(&options.file).map_err(|error| {
         Failure::refused(format!("cannot read `{}`: {error}", options.file.display()))
     })?;

@@ -9,11 +9,18 @@ use gateway::{
     identity,
 };
 use serde::de::DeserializeOwned;
+use settlement::{DocumentReject, seal};
 use types::Party;
 use wire::data::{RequestKind, SinceQuery};
 
-use super::connect::{ServerOptions, block_on};
-use crate::exit::{Failure, Kind};
+use super::{
+    connect::{ServerOptions, block_on},
+    meter,
+};
+use crate::{
+    exit::{Failure, Kind},
+    output::Format,
+};
 
 /// How the exchange is reached, and as whom.
 #[derive(Debug, Clone, Args)]
@@ -76,6 +83,20 @@ impl Access {
 /// When it is not what this program expects.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(Failure::runtime)
+}
+
+/// Signs a body, sends it and prints what became of it.
+///
+/// # Errors
+/// As [`Access::run`], and when the document is refused.
+pub(super) fn say(access: &Access, name: &str, body: &[u8], format: Format) -> Result<(), Failure> {
+    let document = seal(access.party()?, &access.signing_key()?, body);
+    let receipt = access.run(async |client| client.submit(&document).await.map_err(failure))?;
+    crate::output::print_rows(&[meter::PushLine::new(name, body.len(), &receipt)], format)?;
+    match DocumentReject::from_code(receipt.reason) {
+        None => Ok(()),
+        Some(reason) => Err(meter::refused(name, reason)),
+    }
 }
 
 /// What a failed request means for who asked.

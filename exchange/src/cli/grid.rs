@@ -1,9 +1,7 @@
 //! `gridcross grid`: what is contracted on a utility's wires, and what it says of them.
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use settlement::{
-    Curtailment, CurtailmentReason, DocumentReject, GridLimit, PlaceName, ZoneCurtailment, seal,
-};
+use settlement::{Curtailment, CurtailmentReason, GridLimit, PlaceName, ZoneCurtailment};
 use types::{DeliverySlot, Energy, MeterId, Role, Side, Timestamp, UtilityId};
 use wire::data::{RequestKind, ScheduleQuery, SinceQuery};
 
@@ -11,7 +9,6 @@ use super::{
     OutputOptions,
     connect::instant,
     data_port::{self, Access},
-    meter,
 };
 use crate::{
     exit::Failure,
@@ -215,7 +212,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 limit: Energy::from_wh(*wh),
                 revision: slot.revision,
             };
-            say(access, "grid limit", &limit.to_body(), output.output)
+            data_port::say(access, "grid limit", &limit.to_body(), output.output)
         }
         Command::Curtail {
             access,
@@ -242,7 +239,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 }
                 (None, ..) => return Err(Failure::usage("--meter, or --zone with --direction")),
             };
-            say(access, "curtailment", &body, output.output)
+            data_port::say(access, "curtailment", &body, output.output)
         }
         Command::Notices { access, after, wait, output } => {
             let query = SinceQuery { after: *after, wait_seconds: *wait, ..SinceQuery::default() };
@@ -316,16 +313,4 @@ fn follow_schedule(
         }
         Ok(())
     })
-}
-
-/// Signs a body, sends it and prints what became of it.
-fn say(access: &Access, name: &str, body: &[u8], format: Format) -> Result<(), Failure> {
-    let document = seal(access.party()?, &access.signing_key()?, body);
-    let receipt =
-        access.run(async |client| client.submit(&document).await.map_err(data_port::failure))?;
-    output::print_rows(&[meter::PushLine::new(name, body.len(), &receipt)], format)?;
-    match DocumentReject::from_code(receipt.reason) {
-        None => Ok(()),
-        Some(reason) => Err(meter::refused(name, reason)),
-    }
 }

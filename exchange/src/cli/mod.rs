@@ -22,6 +22,7 @@ pub mod rail;
 pub mod reconcile;
 pub mod replay;
 pub mod settle;
+pub mod statement;
 pub mod verify;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
@@ -45,6 +46,7 @@ Examples:
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
   gridcross settle explain 1 --data-dir day       every leg of a contract, with the rule behind it
+  gridcross statement retailer/1 --month 2026-06 --data-dir day --file june.jsonl
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
 5 objective missed, 6 unreachable or unauthenticated.";
@@ -103,6 +105,8 @@ enum Command {
     /// Settlement: where it stands, a cycle now, and how a contract's money came about
     #[command(subcommand)]
     Settle(settle::Command),
+    /// What a retailer bills and is owed for a month: signed, and checked away from the exchange
+    Statement(statement::Options),
     /// Payment rails: instructions, what the books say of a day, and a rail to try out
     #[command(subcommand)]
     Rail(rail::Command),
@@ -170,6 +174,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(command) => replay::run(&command),
         Command::Accounts(options) => accounts::run(&options),
         Command::Settle(command) => settle::run(&command),
+        Command::Statement(options) => statement::run(&options),
         Command::Rail(command) => rail::run(&command),
         Command::Reconcile(options) => reconcile::run(&options),
         Command::Declare(command) => declare::run(&command),

@@ -7,11 +7,11 @@
 pub mod accounts;
 pub mod posting;
 
-use types::{Currency, Money, Notional};
+use types::{Currency, Energy, Money, Notional};
 
 use crate::{
-    outcome::{Amounts, ExactCharge},
-    policy::{Fraction, Policy, Rounding},
+    outcome::{Amounts, ExactCharge, charge_on},
+    policy::{Charge, Fraction, Policy, Rounding},
 };
 
 /// Zepto-currency in one nano-currency.
@@ -114,10 +114,7 @@ pub fn due(amounts: &Amounts, policy: &Policy) -> Option<Due> {
     let mut charge_buyer = Money::ZERO;
     let mut charge_seller = Money::ZERO;
     for charge in &amounts.charges {
-        let (buyer, seller) = match *charge {
-            ExactCharge::Split(total) => halve(minor(total)?)?,
-            ExactCharge::PerSide { buyer, seller } => (minor(buyer)?, minor(seller)?),
-        };
+        let (buyer, seller) = parts_of(*charge, policy)?;
         charge_buyer = charge_buyer.checked_add(buyer)?;
         charge_seller = charge_seller.checked_add(seller)?;
     }
@@ -130,6 +127,22 @@ pub fn due(amounts: &Amounts, policy: &Policy) -> Option<Due> {
         feed_in: minor(amounts.feed_in)?,
         retail: minor(amounts.retail)?,
     })
+}
+
+/// Each charge of the policy on settled energy: the buyer's part and the seller's. `None` when one
+/// does not fit.
+#[must_use]
+pub fn charges(policy: &Policy, settled: Energy) -> Option<Vec<(Money, Money)>> {
+    let parts = |charge: &Charge| parts_of(charge_on(charge.rule, settled)?, policy);
+    policy.charges.iter().map(parts).collect()
+}
+
+fn parts_of(charge: ExactCharge, policy: &Policy) -> Option<(Money, Money)> {
+    let minor = |exact| Some(round(exact, policy.currency, policy.rounding)?.amount);
+    match charge {
+        ExactCharge::Split(total) => halve(minor(total)?),
+        ExactCharge::PerSide { buyer, seller } => Some((minor(buyer)?, minor(seller)?)),
+    }
 }
 
 /// What the platform keeps of what the seller is paid for energy, taken or not. `None` when it

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use types::{DeliverySlot, Energy, MarketId, MeterId, Timestamp};
 
 use super::{
-    DocumentKind, DocumentReject, GridLimit, Key, MeterCodes, MeterPoints, Quality, Statement,
-    ZoneCurtailment, grid,
+    DocumentKind, DocumentReject, GridLimit, Key, MeterCodes, MeterPoints, PayOutRequest, Quality,
+    Statement, ZoneCurtailment, grid,
 };
 use crate::{allocation::Metered, capture::ENERGY_WH_MAX};
 
@@ -86,6 +86,8 @@ pub enum Document {
     MeterCodes(MeterCodes),
     /// A limit on what is traded in a zone.
     GridLimit(GridLimit),
+    /// Free money is to be paid out.
+    PayOutRequest(PayOutRequest),
 }
 
 #[derive(Deserialize)]
@@ -166,6 +168,7 @@ pub fn kind_of(body: &[u8]) -> DocumentKind {
         Ok(KindText { kind: "meter_points" }) => DocumentKind::MeterPoints,
         Ok(KindText { kind: "meter_codes" }) => DocumentKind::MeterCodes,
         Ok(KindText { kind: "grid_limit" }) => DocumentKind::GridLimit,
+        Ok(KindText { kind: "pay_out_request" }) => DocumentKind::PayOutRequest,
         Ok(_) | Err(_) => DocumentKind::Unknown,
     }
 }
@@ -190,6 +193,7 @@ pub fn parse(kind: DocumentKind, body: &[u8]) -> Result<Document, DocumentReject
         DocumentKind::MeterPoints => grid::parse_points(body).map(Document::MeterPoints),
         DocumentKind::MeterCodes => grid::parse_codes(body).map(Document::MeterCodes),
         DocumentKind::GridLimit => grid::parse_limit(body).map(Document::GridLimit),
+        DocumentKind::PayOutRequest => PayOutRequest::parse(body).map(Document::PayOutRequest),
     }
 }
 

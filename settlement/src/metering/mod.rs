@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod files;
 pub mod formats;
 pub mod grid;
+mod payment;
 mod reject;
 
 use types::{DeliverySlot, Digest, Energy, MeterId, Party, Role, Side, Timestamp};
@@ -18,6 +19,7 @@ use types::{DeliverySlot, Digest, Energy, MeterId, Party, Role, Side, Timestamp}
 pub use document::{Curtailment, CurtailmentReason, Document, Interval, MeterFile, Reading};
 pub use envelope::{FileHead, Opened, seal, seal_file};
 pub use grid::{GridLimit, MeterCodes, MeterPoints, ZoneCurtailment};
+pub use payment::PayOutRequest;
 pub use reject::DocumentReject;
 
 use crate::{
@@ -42,6 +44,8 @@ pub enum DocumentKind {
     MeterCodes = 4,
     /// A utility's limit on what is traded in a zone.
     GridLimit = 5,
+    /// A meter's free money is to be paid out, from its platform.
+    PayOutRequest = 6,
 }
 
 impl DocumentKind {
@@ -62,6 +66,7 @@ impl DocumentKind {
             3 => Some(Self::MeterPoints),
             4 => Some(Self::MeterCodes),
             5 => Some(Self::GridLimit),
+            6 => Some(Self::PayOutRequest),
             _ => None,
         }
     }
@@ -76,6 +81,7 @@ impl DocumentKind {
             Self::MeterPoints => "meter_points",
             Self::MeterCodes => "meter_codes",
             Self::GridLimit => "grid_limit",
+            Self::PayOutRequest => "pay_out_request",
         }
     }
 }
@@ -237,6 +243,12 @@ pub fn authority(
         Document::GridLimit(limit) => {
             is_utility()?;
             is_slot(limit.slot)
+        }
+        Document::PayOutRequest(request) => {
+            let meter = registry.meter(request.meter).ok_or(DocumentReject::UnknownMeter)?;
+            let platform = Party { role: Role::Platform, number: meter.platform.get() };
+            let may_ask = signer == platform || signer.role == Role::Operator;
+            if may_ask { Ok(()) } else { Err(DocumentReject::WrongSigner) }
         }
         Document::MeterPoints(points) => {
             points.points.iter().try_for_each(|(meter, _)| is_utility_of(*meter))

@@ -91,6 +91,10 @@ reasons! {
     CodeTaken = 22, "code_taken";
     /// No meter of the signer lies in this zone or on this feeder.
     UnknownZone = 23, "unknown_zone";
+    /// The meter has less free money than is asked for: the rest is held, reserved or owed.
+    InsufficientFunds = 24, "insufficient_funds";
+    /// Money does not leave over a payment rail here, or not in this currency.
+    NoRail = 25, "no_rail";
 }
 
 impl DocumentReject {

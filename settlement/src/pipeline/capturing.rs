@@ -204,6 +204,7 @@ impl Work<'_> {
         }
         let market = Market::from(definition);
         store::put_market(self.connection, &market)?;
+        store::statements::put_area(self.connection, definition)?;
         self.registry.add_market(market);
         Ok(())
     }

@@ -37,6 +37,10 @@ impl Tally {
         self.contradicts
     }
 
+    pub(super) const fn is_new(&self) -> bool {
+        self.new > 0
+    }
+
     const fn result(&self) -> Result<(), DocumentReject> {
         if self.contradicts {
             Err(DocumentReject::Equivocation)
@@ -111,7 +115,8 @@ impl Pipeline {
                     | Document::ZoneCurtailment(_)
                     | Document::MeterPoints(_)
                     | Document::MeterCodes(_)
-                    | Document::GridLimit(_) => return Ok(Content::Other(content)),
+                    | Document::GridLimit(_)
+                    | Document::PayOutRequest(_) => return Ok(Content::Other(content)),
                 }
             }
         };
@@ -156,6 +161,9 @@ impl Work<'_> {
             Content::Other(Document::MeterPoints(points)) => self.take_points(points, arrival),
             Content::Other(Document::MeterCodes(codes)) => self.take_codes(codes, arrival),
             Content::Other(Document::GridLimit(limit)) => self.take_limit(limit, arrival),
+            Content::Other(Document::PayOutRequest(request)) => {
+                self.take_pay_out_request(request, arrival)
+            }
             Content::Other(Document::MeterReadings(_)) => Ok(arrival.receipt),
         }
     }

@@ -504,13 +504,23 @@ impl Work<'_> {
 
     /// What was to go out goes back to where it came from.
     fn return_money(&mut self, failed: &Instruction) -> Result<(), SettlementError> {
-        let kind = match failed.contract {
-            Some(_) => AccountKind::Available,
-            None => AccountKind::Earned,
-        };
+        let is_free = failed.contract.is_some() || failed.id.is_asked_for();
+        let kind = if is_free { AccountKind::Available } else { AccountKind::Earned };
         let to = Account { owner: failed.owner, kind };
         let minor = failed.amount.minor();
-        self.post_for(failed, &Leg::new(LegKind::PayOutReturned, Account::LEAVING, to, minor))
+        self.post_for(failed, &Leg::new(LegKind::PayOutReturned, Account::LEAVING, to, minor))?;
+        match failed.owner {
+            // What was asked for meanwhile takes it, as it would a deposit.
+            Owner::Meter(meter) if failed.id.is_asked_for() => {
+                self.cover(meter)?;
+                self.draw_for_debts(meter)
+            }
+            Owner::Meter(_)
+            | Owner::Retailer(_)
+            | Owner::Utility(_)
+            | Owner::Platform(_)
+            | Owner::Exchange => Ok(()),
+        }
     }
 
     /// What was to be captured never came: the contract is settled without it, and the payer owes.

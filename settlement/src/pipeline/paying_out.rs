@@ -1,16 +1,27 @@
-//! Pay-outs: what was earned leaves once it can no longer be taken back.
+//! Pay-outs: what was earned leaves once it can no longer be taken back, and free deposits when they
+//! are asked for.
 
-use types::{Money, Timestamp};
+use types::{Energy, MeterId, Money, Price, Timestamp, TradeId};
 
-use super::{DAY_MINUTES, Pipeline, Work, minute_of};
+use super::{
+    DAY_MINUTES, Pipeline, Work,
+    ingesting::{Arrival, Tally},
+    minute_of,
+};
 use crate::{
-    books::accounts::{Account, AccountKind},
-    error::{Doing as _, SettlementError},
-    mechanism::{Leg, LegKind},
+    books::accounts::{Account, AccountKind, Owner},
+    capture,
+    error::{Doing as _, SettlementError, fit},
+    mechanism::{self, Leg, LegKind},
+    metering::{DocumentReject, PayOutRequest, Receipt, Verdict},
     outcome::State,
     rails::{Instruction, InstructionId, InstructionKind, InstructionState, statement},
     store::database::params,
-    store::{self, rails},
+    store::{
+        self,
+        debts::{self, Of},
+        rails,
+    },
 };
 
 /// The day of the last run, which is the only one of that day.
@@ -120,6 +131,17 @@ impl Work<'_> {
         if rails::instruction(self.connection, id)?.is_some() {
             return Ok(false);
         }
+        self.write_pay_out(id, from, minor, now)?;
+        Ok(true)
+    }
+
+    fn write_pay_out(
+        &mut self,
+        id: InstructionId,
+        from: Account,
+        minor: i64,
+        now: Timestamp,
+    ) -> Result<(), SettlementError> {
         let new = Instruction {
             id,
             kind: InstructionKind::PayOut,
@@ -132,7 +154,70 @@ impl Work<'_> {
             next: now,
         };
         rails::insert(self.connection, &new)?;
-        self.post_for(&new, &Leg::new(LegKind::PayOut, from, Account::LEAVING, minor))?;
-        Ok(true)
+        self.post_for(&new, &Leg::new(LegKind::PayOut, from, Account::LEAVING, minor))
+    }
+
+    /// A meter's free money is asked back: the instruction is written with what it takes from the
+    /// books. The same request again changes nothing.
+    pub(super) fn take_pay_out_request(
+        &mut self,
+        request: &PayOutRequest,
+        arrival: &Arrival<'_>,
+    ) -> Result<Receipt, SettlementError> {
+        let PayOutRequest { meter, number, amount, currency } = *request;
+        let id = InstructionId::of_request(Owner::Meter(meter), number);
+        let mut tally = Tally::default();
+        tally.count(match rails::instruction(self.connection, id)? {
+            Some(known) if known.amount == amount => Verdict::Known,
+            Some(_) => Verdict::Contradicts,
+            None => Verdict::New,
+        });
+        if tally.is_new() {
+            let refused = |reason| Ok(Receipt { result: Err(reason), ..arrival.receipt });
+            if self.policy.rail.is_none() || currency != self.policy.currency {
+                return refused(DocumentReject::NoRail);
+            }
+            if amount.minor() > self.spare(meter)? {
+                return refused(DocumentReject::InsufficientFunds);
+            }
+            let from = Account::of_meter(meter, AccountKind::Available);
+            self.write_pay_out(id, from, amount.minor(), arrival.received)?;
+        }
+        let document = self.keep_document(arrival)?;
+        self.answer(&tally, arrival, document)
+    }
+
+    /// What of a meter's free money nobody has a claim on: it owes nothing, and what contracts will
+    /// take that draw on it is left.
+    fn spare(&mut self, meter: MeterId) -> Result<i64, SettlementError> {
+        const DOING: &str = "look for what free money is reserved for";
+        let debts = debts::open(self.connection, Of::Debtor(meter))?;
+        let owed = debts.iter().map(|debt| debt.open).fold(0, i64::saturating_add);
+        let available = self.posting.balance(Account::of_meter(meter, AccountKind::Available))?;
+        let mut spare = available.saturating_sub(owed);
+        if !mechanism::rail(self.policy.mechanism).draws_free_money() {
+            return Ok(spare);
+        }
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT DISTINCT c.trade, c.price, c.energy, c.escrowed
+                 FROM meter_contracts m JOIN contracts c USING (trade)
+                 WHERE m.meter = ?1 AND c.state = ?2
+                 AND (CASE WHEN c.price < 0 THEN c.seller ELSE c.buyer END) = ?1",
+            )
+            .doing(DOING)?;
+        let mut rows =
+            select.query(params![meter.get(), State::AwaitingMeterData.code()]).doing(DOING)?;
+        while let Some(row) = rows.next().doing(DOING)? {
+            let trade = TradeId::new(fit(row.get::<i64>(0).doing(DOING)?, "a trade number")?);
+            let price = Price::from_micros(row.get(1).doing(DOING)?);
+            let energy = Energy::from_wh(fit(row.get::<i64>(2).doing(DOING)?, "an energy")?);
+            let escrowed: i64 = row.get(3).doing(DOING)?;
+            let value = capture::value(price, energy, self.policy)
+                .ok_or(SettlementError::OutOfRange { what: "the amount", contract: trade })?;
+            spare = spare.saturating_sub(value.saturating_sub(escrowed).max(0));
+        }
+        Ok(spare)
     }
 }

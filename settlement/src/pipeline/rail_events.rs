@@ -8,10 +8,7 @@ use super::{
     agreement::Agreement, collecting, minute_of,
 };
 use crate::{
-    books::{
-        accounts::{Account, AccountKind, Owner},
-        posting::pay_out_number,
-    },
+    books::accounts::{Account, AccountKind, Owner},
     error::SettlementError,
     mechanism::{Leg, LegKind, clearing_house},
     policy::Mechanism,
@@ -275,8 +272,8 @@ impl Work<'_> {
         match instruction.contract {
             Some(contract) => self.posting.post(contract, instruction.id.serial(), leg),
             None => {
-                let (owner, day) = (instruction.owner, instruction.id.day());
-                self.posting.post_numbered(pay_out_number(owner, day, leg.kind.code()), leg)
+                let number = instruction.id.transfer(instruction.owner, leg.kind.code());
+                self.posting.post_numbered(number, leg)
             }
         }
     }

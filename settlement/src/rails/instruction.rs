@@ -6,12 +6,19 @@ use types::{Money, Timestamp, TradeId};
 
 use super::Answer;
 use crate::{
-    books::{accounts::Owner, posting::transfer_number},
+    books::{
+        accounts::Owner,
+        posting::{pay_out_number, transfer_number},
+    },
     rails::event::Outcome,
 };
 
+/// Of the number of a pay-out that was asked for, counted from below zero. Owners end before it.
+const ASKED_FOR: i64 = 1 << 60;
+
 /// The number of an instruction. It is derived from what causes it, so the same cause cannot write
-/// two: contract, kind, and which one of its kind; of a pay-out, the owner and the day.
+/// two: contract, kind, and which one of its kind; of a pay-out, the owner and the day, or the owner's
+/// own number of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstructionId(i64);
 
@@ -30,10 +37,24 @@ impl InstructionId {
         Self(!((owner << 24) | (i64::from(day) << 8) | i64::from(InstructionKind::PayOut.code())))
     }
 
-    /// Of a pay-out, the day, counted from 1970.
+    /// Of a pay-out that an owner asked for: its own number of the request. Below zero.
     #[must_use]
-    pub fn day(self) -> u16 {
-        u16::try_from((!self.0 >> 8) & 0xffff).unwrap_or(0)
+    pub fn of_request(owner: Owner, number: u16) -> Self {
+        Self(Self::of_pay_out(owner, number).0 & !ASKED_FOR)
+    }
+
+    /// Whether it is a pay-out of free money that was asked for, and not one of earnings.
+    #[must_use]
+    pub const fn is_asked_for(self) -> bool {
+        self.0 < 0 && !self.0 & ASKED_FOR != 0
+    }
+
+    /// Of a pay-out, the number of a transfer that is posted for it.
+    #[must_use]
+    pub fn transfer(self, owner: Owner, code: u8) -> i64 {
+        let day = u16::try_from((!self.0 >> 8) & 0xffff).unwrap_or(0);
+        let number = pay_out_number(owner, day, code);
+        if self.is_asked_for() { number & !ASKED_FOR } else { number }
     }
 
     /// From a row.
@@ -289,7 +310,17 @@ mod tests {
         let first = InstructionId::of_contract(contract, InstructionKind::Bill, 1);
         let second = InstructionId::of_contract(contract, InstructionKind::Bill, 2);
         let paid = InstructionId::of_pay_out(Owner::Meter(MeterId::new(u32::MAX)), u16::MAX);
-        for id in [first, second, paid] {
+        let asked = InstructionId::of_request(Owner::Meter(MeterId::new(u32::MAX)), u16::MAX);
+        assert!(asked.is_asked_for() && !paid.is_asked_for() && !first.is_asked_for());
+        let transfers = [Owner::Exchange, Owner::Meter(MeterId::new(u32::MAX))]
+            .map(|owner| [asked, paid].map(|id| id.transfer(owner, 51)));
+        for number in transfers.as_flattened() {
+            // As the view of transfers takes them apart.
+            assert!(!number >= 1 << 62 && !number & 127 == 51);
+        }
+        let all: std::collections::BTreeSet<_> = transfers.as_flattened().iter().collect();
+        assert_eq!(all.len(), 4);
+        for id in [first, second, paid, asked] {
             assert_eq!(InstructionId::parse(&id.to_string()), Some(id));
         }
         assert!(first < second && second.serial() == 2);

@@ -11,6 +11,7 @@ pub mod intake;
 pub mod ledger;
 pub mod outbox;
 pub mod rails;
+pub mod statements;
 
 use core::time::Duration;
 

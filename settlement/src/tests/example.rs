@@ -10,7 +10,7 @@ use crate::{
     BlockRequest, Pace, Pipeline, Policy, Settings,
     books::accounts::Account,
     mechanism::LegKind,
-    policy::{BlockRule, Fraction, Mechanism},
+    policy::{BlockRule, Enforcement, Fraction, Mechanism},
     rails::{Event, EventAnswer, News, Outcome},
 };
 
@@ -141,6 +141,42 @@ fn the_worked_example_of_a_rail_is_what_happens() {
     let energy = found.legs.iter().find(|leg| leg.leg == "energy").unwrap();
     let inputs = "4400 Wh settled at 5 per kWh = 22.00; seller's share 4400 Wh, buyer's 5000 Wh";
     assert_eq!(energy.inputs, inputs);
+}
+
+#[test]
+fn the_worked_example_of_enforcement_is_what_happens() {
+    let rule = Enforcement {
+        due_days: 3,
+        grace_days: 1,
+        fine_after_days: Some(4),
+        fine_rate: Fraction::from_ppm(50_000).unwrap(),
+        repeat_days: None,
+    };
+    let policy = Policy {
+        mechanism: Mechanism::PlatformBiller,
+        platform_fee: Fraction::from_ppm(15_000).unwrap(),
+        shortfall_penalty: None,
+        enforcement: Some(rule),
+        ..settings().policy
+    };
+    let mut pipeline = Pipeline::in_memory(Settings { policy, ..settings() }).unwrap();
+    let mut feed = Feed::new();
+    let contract = feed.trade(0, (1, 7), 5_000, 5_000_000);
+    pipeline.capture(feed.end(), &feed.items).unwrap();
+    for document in [file(1, 0, &[(1, 4_400, 0)]), file(1, 0, &[(7, 0, 5_200)])] {
+        assert_eq!(pipeline.ingest(later(), &document).unwrap().result, Ok(()));
+    }
+    pipeline.verify(slot(0).end()).unwrap();
+    for (day, level) in [(3, 0), (4, 1), (7, 1), (8, 2), (30, 2)] {
+        pipeline.enforce(slot(24 * day).end()).unwrap();
+        assert_eq!(pipeline.enforcement_level(contract).unwrap(), level, "day {day}");
+    }
+    let recovered = Money::from_minor(2_250);
+    pipeline.recover(1, MeterId::new(7), recovered).unwrap();
+    assert_eq!(documented("enforcement"), transfers(&pipeline));
+    let open: i64 = pipeline.debts_of(contract).unwrap().iter().map(|debt| debt.open).sum();
+    assert_eq!(open, 60);
+    assert!(pipeline.audit().unwrap().is_clean());
 }
 
 #[test]

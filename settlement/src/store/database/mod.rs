@@ -303,6 +303,8 @@ impl Connection {
 
 #[cfg(test)]
 pub(crate) use dialect::tables;
+#[cfg(test)]
+pub(crate) use sqlite::LOCKED_MAX;
 
 /// A transaction that takes everything back when it is dropped.
 #[derive(Debug)]

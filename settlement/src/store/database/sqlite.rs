@@ -1,6 +1,6 @@
 //! `SQLite`: a file in WAL mode, every commit synced.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{
     CachedStatement, Connection, OpenFlags, Row, ToSql,
@@ -12,8 +12,14 @@ use super::{DatabaseError, Params, Value};
 /// Prepared statements kept per connection; the pipeline has about a hundred and thirty.
 const STATEMENTS_MAX: usize = 160;
 
+/// How long somebody else may lock the database before that is an error: a copy or an inspection takes
+/// a minute at most, and the inputs wait as long.
+pub(crate) const LOCKED_MAX: Duration = Duration::from_secs(120);
+
 pub(super) fn open(path: &Path) -> Result<Connection, DatabaseError> {
-    configure(Connection::open(path)?)
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(LOCKED_MAX)?;
+    configure(connection)
 }
 
 pub(super) fn open_in_memory() -> Result<Connection, DatabaseError> {
