@@ -73,6 +73,34 @@ fn the_summary_has_every_number() {
 }
 
 #[test]
+fn a_day_has_changes_communities_and_limits() {
+    let summary = &day::kept().summary;
+    let counts = [
+        "negotiated",
+        "changes_agreed",
+        "changes_declined",
+        "aggregates",
+        "aggregate_members",
+        "aggregate_trades",
+        "grid_limits",
+        "grid_stopped",
+        "grid_cancelled",
+    ];
+    for name in counts {
+        assert!(summary[name].as_u64().unwrap() > 0, "{name}: {summary}");
+    }
+    assert_eq!(summary["rejected"], 0, "nothing else is refused");
+    for name in ["change_example", "declined_example", "aggregate_example", "grid_example"] {
+        let example = summary[name].as_str().unwrap();
+        assert!(example != "none" && !example.contains([',', '"']), "{name}: {example}");
+    }
+    // Every version that was agreed is evidence in the journal, and every member of a community's order.
+    let evidence = replay::verify_signatures(&day::kept().dir.join("journal")).unwrap();
+    assert_eq!(summary["aggregates"], evidence.aggregates);
+    assert_eq!(summary["aggregate_members"], evidence.members);
+}
+
+#[test]
 fn a_kept_day_holds_everything_and_its_keys_are_private() {
     let day = day::kept();
     assert_eq!(day.summary["data_dir"], text(&day.dir));
