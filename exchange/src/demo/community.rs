@@ -19,14 +19,20 @@ use super::{
 /// At which price communities trade at worst.
 pub const LIMIT: Price = Price::from_micros(FEED_IN_MICROS.midpoint(RETAIL_MICROS));
 
-/// Which way the community of a platform, by its index, trades in a slot, if it does.
+/// Which way the community of a platform, by its index, trades, if there is one.
 #[must_use]
-pub const fn side(platform: usize, key: SlotKey) -> Option<Side> {
-    match (platform, key.slot.start_minute().rem_euclid(60)) {
-        (0, 0) => Some(Side::Buy),
-        (1, 0) => Some(Side::Sell),
+pub const fn side_of(platform: usize) -> Option<Side> {
+    match platform {
+        0 => Some(Side::Buy),
+        1 => Some(Side::Sell),
         _ => None,
     }
+}
+
+/// Which way it trades in a slot, if it does: only in those that begin on the hour.
+#[must_use]
+pub const fn side(platform: usize, key: SlotKey) -> Option<Side> {
+    if key.slot.start_minute().is_multiple_of(60) { side_of(platform) } else { None }
 }
 
 /// Whether a meter of such a platform is a member.

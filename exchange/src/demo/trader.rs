@@ -32,8 +32,9 @@ use wire::{
 const FRAME_ORDERS: usize = 32;
 /// Frames that may be unanswered: bounded, so that the exchange never has to say BUSY.
 const FRAMES_UNANSWERED_MAX: usize = 4;
-/// Heartbeat interval.
-const HEARTBEAT_MS: u32 = 5_000;
+/// Heartbeat interval, the longest there is: a platform says nothing while settlement works, which steps back
+/// for everything else on the machine.
+const HEARTBEAT_MS: u32 = 60_000;
 
 /// What a trader wants done.
 #[derive(Debug, Clone, Copy)]

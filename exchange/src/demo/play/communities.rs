@@ -22,8 +22,7 @@ impl Day96<'_> {
         let from = self.clock.now();
         let span = (from, first.start().plus_ns(DELEGATED_NS));
         for index in 0..self.traders.len() {
-            let key = self.market.key(DeliverySlot::new(0, first.minutes())?);
-            if community::side(index, key).is_none() {
+            if community::side_of(index).is_none() {
                 continue;
             }
             let (dice, keys) = (self.actuals.dice, &self.cast.meter_keys);
