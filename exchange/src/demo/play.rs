@@ -37,7 +37,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    node::{Layout, Node, NodeOptions},
+    node::{Layout, Node, NodeError, NodeOptions},
     shard::Shard,
 };
 
@@ -122,15 +122,8 @@ pub(super) async fn play(
     let (slots, first_quarter) = traded_slots(&market, usize::try_from(options.slots)?)?;
     let first = slots.first().ok_or("no slot")?;
     let clock = Clock::starting_at(market.opens_at(*first).plus_ns(-60_000_000_000));
-    let node = Node::start(NodeOptions {
-        layout: layout.clone(),
-        config: &config,
-        registry: &cast.registry,
-        clock: clock.clone(),
-        slots: &slots.iter().map(|&slot| market.key(slot)).collect::<Vec<_>>(),
-        trades_every_day: false,
-    })
-    .await?;
+    let keys: Vec<_> = slots.iter().map(|&slot| market.key(slot)).collect();
+    let node = start(&layout, &config, &cast, &clock, &keys).await?;
     let shard = shard_of_day(&node, &config, market.key(*first))?;
     let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;
     let (observe_through, observer) = start_observer(operator, shard.id);
@@ -183,9 +176,28 @@ pub(super) async fn play(
         commands: engines.iter().map(|engine| engine.last_seq().get()).sum(),
         noon,
         noon_key: market.key(middle(&slots).unwrap_or(*first)),
-        keys: slots.iter().map(|&slot| market.key(slot)).collect(),
+        keys,
         market,
     })
+}
+
+/// The exchange that everybody meets at.
+async fn start(
+    layout: &Layout,
+    config: &Config,
+    cast: &Cast,
+    clock: &Clock,
+    slots: &[SlotKey],
+) -> Result<Node, NodeError> {
+    Node::start(NodeOptions {
+        layout: layout.clone(),
+        config,
+        registry: &cast.registry,
+        clock: clock.clone(),
+        slots,
+        trades_every_day: false,
+    })
+    .await
 }
 
 fn middle(slots: &[DeliverySlot]) -> Option<DeliverySlot> {
