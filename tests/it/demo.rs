@@ -64,8 +64,9 @@ fn the_summary_has_every_number() {
     assert_eq!(summary["money_sum_minor"], 0);
     assert_eq!(summary["contracts"], summary["trades"]);
     assert!(summary["trades"].as_u64().unwrap() > 100, "{summary}");
-    let states = ["complete", "partial", "partial_curtailed", "failed", "disputed", "awaiting"];
-    let by_state: u64 = states.iter().map(|state| summary[state].as_u64().unwrap()).sum();
+    let settled = ["complete", "partial", "partial_curtailed", "failed", "disputed"];
+    let states = settled.iter().chain(&["awaiting", "cancelled"]);
+    let by_state: u64 = states.map(|state| summary[state].as_u64().unwrap()).sum();
     assert_eq!(summary["contracts"], by_state);
     for digest in ["state_digest", "ledger_root"] {
         assert_eq!(summary[digest].as_str().unwrap().len(), 64, "{digest}");

@@ -47,6 +47,7 @@ struct Numbers {
     failed: u64,
     disputed: u64,
     awaiting: u64,
+    cancelled: u64,
     settled_wh: u64,
     documents: u64,
     documents_refused: u64,
@@ -115,6 +116,9 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         failed: summary.failed,
         disputed: summary.disputed,
         awaiting: summary.awaiting,
+        cancelled: count(
+            played.observed.changes.iter().filter(|terms| terms.new_quantity.is_zero()).count(),
+        ),
         settled_wh: summary.settled_wh,
         documents: played.desks.documents,
         documents_refused: played.desks.refused,
@@ -265,7 +269,10 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
                 numbers.complete, numbers.partial, numbers.partial_curtailed, numbers.failed
             ),
         ),
-        ("contracts awaiting data", numbers.awaiting.to_string()),
+        (
+            "contracts awaiting data, cancelled",
+            format!("{}, {}", numbers.awaiting, numbers.cancelled),
+        ),
         ("settled energy", Energy::from_wh(numbers.settled_wh).to_string()),
         (
             "documents, refused, curtailments",
