@@ -10,6 +10,7 @@ pub mod history;
 pub mod machine;
 pub mod no_trades;
 pub mod report;
+pub mod stopwatch;
 pub mod threads;
 
 pub use exchange::load::{Failure, dice, latency, market, orders, rate};

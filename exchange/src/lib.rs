@@ -38,4 +38,5 @@ pub mod sequencer;
 pub mod serve;
 pub mod settlement_worker;
 pub mod shard;
+mod signers;
 mod snapshots;

@@ -304,7 +304,7 @@ impl Node {
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let pull = pull_parts(&options, &keys, &authority)?;
-        let ways = Ways { feed: connector, data: data_receiver, rings, pull };
+        let ways = Ways { feed: connector, data: data_receiver, rings, pull, keys: layout.keys() };
         let worker = start_settlement(&options, pipeline, captured_sender, ways, stopped).await?;
         let settlement = worker.handle.clone();
         for shard in &shards {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    path::PathBuf,
     thread,
     time::Duration,
 };
@@ -27,6 +28,7 @@ use crate::{
     priority,
     pull::{self, Pull, PullRows},
     questions::{self, Question, Reply},
+    signers::Signers,
 };
 
 /// Work that may wait for the pipeline; beyond it the feed and documents wait.
@@ -100,6 +102,8 @@ pub struct Ways {
     pub rings: Vec<(ShardId, Ingress)>,
     /// Whom to ask for readings.
     pub pull: pull::Parts,
+    /// The directory of the authority, whose register says how long who may sign.
+    pub keys: PathBuf,
 }
 
 /// A running pipeline.
@@ -127,14 +131,15 @@ impl SettlementWorker {
         ways: Ways,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, WorkerError> {
-        let Ways { feed, data, rings, pull } = ways;
+        let Ways { feed, data, rings, pull, keys } = ways;
         let (work, queue) = channel::bounded(WORK_MAX);
         let captures = captured.subscribe();
         let shards: Vec<_> = captures.borrow().keys().copied().collect();
         let (news, told) = watch::channel(0_u64);
         let rows = Pull::rows_at_first(&pull);
         let (pulls, outbox) = (rows.subscribe(), GridOutbox::new(rings));
-        let desk = Desk { pipeline, clock: clock.clone(), outbox, pulls, captured, news };
+        let signers = Signers::new(keys);
+        let desk = Desk { pipeline, clock: clock.clone(), outbox, pulls, captured, news, signers };
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || {
@@ -300,6 +305,7 @@ struct Desk {
     pulls: PullRows,
     captured: watch::Sender<Captures>,
     news: watch::Sender<u64>,
+    signers: Signers,
 }
 
 impl Desk {
@@ -357,6 +363,11 @@ impl Desk {
     }
 
     fn answer(&mut self, question: &Question) -> Result<Reply, SettlementError> {
+        if question.kind == RequestKind::Document
+            && let Some(until) = self.signers.changed()
+        {
+            self.pipeline.set_signing_until(until);
+        }
         questions::answer(&mut self.pipeline, self.clock.now(), &self.pulls.borrow(), question)
     }
 

@@ -36,7 +36,7 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use types::{Digest, Seq, ShardId, ShardMap, Timestamp, shard::SHARDS_MAX};
+use types::{Digest, Party, Seq, ShardId, ShardMap, Timestamp, shard::SHARDS_MAX};
 
 pub use amending::{Amendment, AmendmentOutcome, Answer};
 pub use audit::{AccountTotal, Audit, Summary, TransferLine};
@@ -114,6 +114,8 @@ pub struct Pipeline {
     origin: String,
     key: SigningKey,
     registry: Registry,
+    /// Until when signatures of parties count.
+    signing_until: BTreeMap<Party, Timestamp>,
     shards: ShardMap,
     cursors: Cursors,
     frontier: Frontier,
@@ -244,11 +246,18 @@ impl Pipeline {
             key,
             registry: Registry::default(),
             shards: ShardMap::one(),
+            signing_until: BTreeMap::new(),
             cursors: Cursors::new(),
             frontier: Frontier::default(),
             salts: [0; 32],
             stopped: false,
         })
+    }
+
+    /// Says until when signatures of parties count, their last instants included. Of a party that is not
+    /// named they always do.
+    pub fn set_signing_until(&mut self, until: BTreeMap<Party, Timestamp>) {
+        self.signing_until = until;
     }
 
     /// Says which shard of the exchange has which slots: without it there is one, and it has all.

@@ -64,12 +64,41 @@ fn the_summary_has_every_number() {
     assert_eq!(summary["money_sum_minor"], 0);
     assert_eq!(summary["contracts"], summary["trades"]);
     assert!(summary["trades"].as_u64().unwrap() > 100, "{summary}");
-    let states = ["complete", "partial", "partial_curtailed", "failed", "disputed", "awaiting"];
-    let by_state: u64 = states.iter().map(|state| summary[state].as_u64().unwrap()).sum();
+    let settled = ["complete", "partial", "partial_curtailed", "failed", "disputed"];
+    let states = settled.iter().chain(&["awaiting", "cancelled"]);
+    let by_state: u64 = states.map(|state| summary[state].as_u64().unwrap()).sum();
     assert_eq!(summary["contracts"], by_state);
     for digest in ["state_digest", "ledger_root"] {
         assert_eq!(summary[digest].as_str().unwrap().len(), 64, "{digest}");
     }
+}
+
+#[test]
+fn a_day_has_changes_communities_and_limits() {
+    let summary = &day::kept().summary;
+    let counts = [
+        "negotiated",
+        "changes_agreed",
+        "changes_declined",
+        "aggregates",
+        "aggregate_members",
+        "aggregate_trades",
+        "grid_limits",
+        "grid_stopped",
+        "grid_cancelled",
+    ];
+    for name in counts {
+        assert!(summary[name].as_u64().unwrap() > 0, "{name}: {summary}");
+    }
+    assert_eq!(summary["rejected"], 0, "nothing else is refused");
+    for name in ["change_example", "declined_example", "aggregate_example", "grid_example"] {
+        let example = summary[name].as_str().unwrap();
+        assert!(example != "none" && !example.contains([',', '"']), "{name}: {example}");
+    }
+    // Every version that was agreed is evidence in the journal, and every member of a community's order.
+    let evidence = replay::verify_signatures(&day::kept().dir.join("journal")).unwrap();
+    assert_eq!(summary["aggregates"], evidence.aggregates);
+    assert_eq!(summary["aggregate_members"], evidence.members);
 }
 
 #[test]

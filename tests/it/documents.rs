@@ -1,7 +1,11 @@
 //! Documents of retailers and utilities, and the question they ask, over the network.
 
 use ed25519_dalek::SigningKey;
-use gateway::client::ClientError;
+use gateway::{
+    Authority,
+    authority::{Holder, KeySource, Purpose, Reason, Revoked, Validity},
+    client::ClientError,
+};
 use serde_json::Value;
 use settlement::{
     Curtailment, CurtailmentReason, DocumentReject, Interval, MeterFile, Quality, Reading,
@@ -127,6 +131,40 @@ async fn a_meter_file_counts_once_and_only_from_its_retailer() {
     let desk = venue.desk(RETAILER).await;
     assert_eq!(soon(desk.submit(&document)).await.unwrap(), receipt, "also after a restart");
     drop(desk);
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_certificate_signs_no_document() {
+    let venue = after_a_trade().await;
+    venue.clock_to(16).await;
+    let desk = venue.desk(RETAILER).await;
+    let mut authority = Authority::open(&venue.layout.keys()).unwrap();
+    let (holder, purpose) = (Holder::Party(RETAILER), Purpose::Signing);
+    let until = |seconds| Validity {
+        from: jiff::Timestamp::UNIX_EPOCH,
+        until: jiff::Timestamp::from_second(seconds).unwrap(),
+    };
+    let noon = venue.minutes_from_noon(0).ns().div_euclid(1_000_000_000);
+    let document = |wh| signed(RETAILER, &file(&venue, 1, &[(FIRST, wh, 0)]));
+
+    // It expired a quarter hour ago, by the exchange's clock; then it is renewed, and then revoked.
+    authority.issue(holder, purpose, KeySource::New, until(noon)).unwrap();
+    let receipt = soon(desk.submit(&document(120))).await.unwrap();
+    assert_eq!(said(&receipt), "refused certificate_expired");
+    authority.renew(holder, purpose, Validity::development()).unwrap();
+    assert_eq!(said(&soon(desk.submit(&document(120))).await.unwrap()), "1 accepted");
+    let at = jiff::Timestamp::from_second(noon + 60).unwrap();
+    let revoked = Revoked { at, reason: Reason::KeyCompromise };
+    authority.revoke(holder, purpose, revoked, Validity::development()).unwrap();
+    let receipt = soon(desk.submit(&document(1))).await.unwrap();
+    assert_eq!(said(&receipt), "refused certificate_expired", "not even as a contradiction");
+    // What was taken stays, and others go on.
+    assert_eq!(said(&soon(desk.submit(&document(120))).await.unwrap()), "1 accepted");
+    let other = venue.desk(OTHER_RETAILER).await;
+    let theirs = signed(OTHER_RETAILER, &file(&venue, 1, &[(SECOND, 0, 90)]));
+    assert_eq!(said(&soon(other.submit(&theirs)).await.unwrap()), "1 accepted");
+    drop((desk, other));
     venue.close().await;
 }
 

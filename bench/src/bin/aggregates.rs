@@ -57,10 +57,10 @@ struct Figures {
     two_meet_events: usize,
 }
 
-/// What a round took, in microseconds, and how many events it caused.
+/// What a step took, in nanoseconds, and how many events it caused.
 #[derive(Debug, Clone, Copy, Default)]
 struct Step {
-    us: u128,
+    ns: u128,
     events: usize,
 }
 
@@ -81,8 +81,8 @@ fn main() -> Result<(), Failure> {
     let rounds: Vec<[Step; 4]> =
         (0..options.rounds).map(|book| round(&mut stage, book, options.members)).collect();
     let time = |of: fn(&[Step; 4]) -> Step| Time {
-        fastest_us: rounds.iter().map(|round| of(round).us).min().unwrap_or(0),
-        slowest_us: rounds.iter().map(|round| of(round).us).max().unwrap_or(0),
+        fastest_us: rounds.iter().map(|round| of(round).ns).min().unwrap_or(0) / 1_000,
+        slowest_us: rounds.iter().map(|round| of(round).ns).max().unwrap_or(0) / 1_000,
     };
     let events = |of: fn(&[Step; 4]) -> Step| rounds.first().map_or(0, |round| of(round).events);
     let figures = Figures {
@@ -108,7 +108,7 @@ fn round(stage: &mut Stage, book: u32, count: u32) -> [Step; 4] {
     let (pages, sell) = aggregate(book, number, Side::Sell, &sellers.collect::<Vec<_>>());
     let list =
         pages.into_iter().map(|page| timed(stage, page)).fold(Step::default(), |sum, one| Step {
-            us: sum.us.saturating_add(one.us),
+            ns: sum.ns.saturating_add(one.ns),
             events: sum.events.saturating_add(one.events),
         });
     let admission = timed(stage, sell);
@@ -129,7 +129,7 @@ fn timed(stage: &mut Stage, command: Command) -> Step {
     let mut events: Vec<Event> = Vec::with_capacity(32_768);
     let started = Instant::now();
     stage.engine.apply(&sequenced, &mut events);
-    Step { us: started.elapsed().as_nanos() / 1_000, events: events.len() }
+    Step { ns: started.elapsed().as_nanos(), events: events.len() }
 }
 
 fn aggregate(book: u32, number: u64, side: Side, members: &[Member]) -> (Vec<Command>, Command) {

@@ -1,12 +1,13 @@
 //! `energy`: meter files into readings, and what utilities ask and say, on a database on disk.
 
-use std::{fmt::Write as _, io::Write as _, path::PathBuf, time::Instant};
+use std::{fmt::Write as _, io::Write as _, path::PathBuf};
 
 use bench::{
     Failure, machine,
     market::{Market, Setup},
     rate,
     report::{CommonOptions, Report},
+    stopwatch::{Stopwatch, Took},
 };
 use clap::Parser;
 use serde::Serialize;
@@ -24,12 +25,18 @@ use wire::FeedItem;
 /// Slots of the day.
 const SLOTS: u32 = 96;
 
-/// Takes signed NEM12 files, curtails a zone and asks for its schedule
+/// When the files arrive: long after the day.
+const RECEIVED: Timestamp = Timestamp::from_seconds(4_000_000_000);
+
+/// Takes signed NEM12 files, curtails a zone, asks for its schedule and verifies its contracts
 #[derive(Debug, Parser, Serialize)]
 struct Options {
     /// Meters with files and contracts
     #[arg(long, default_value_t = 10_500, value_parser = clap::value_parser!(u32).range(8..=50_000))]
     meters: u32,
+    /// Contracts, not less than meters: each meter's first one is in the slot that is curtailed
+    #[arg(long, default_value_t = 21_000)]
+    contracts: u32,
     /// Readings in all files together
     #[arg(long, default_value_t = 1_000_000)]
     readings: u32,
@@ -51,13 +58,20 @@ struct Figures {
     file_bytes: u64,
     readings: u64,
     ingest_ms: f64,
+    ingest_cpu_ms: f64,
     readings_per_s: u64,
     memory_before_mib: u64,
     memory_peak_mib: u64,
     curtailed_meters: u32,
     curtail_ms: f64,
+    curtail_cpu_ms: f64,
     schedule_lines: u64,
     schedule_ms: f64,
+    schedule_cpu_ms: f64,
+    /// Of the contracts, those whose delivery was decided: shares, outcome, amounts, transfers, leaves.
+    verified: u64,
+    verify_ms: f64,
+    verify_cpu_ms: f64,
 }
 
 /// The feed, and who signs.
@@ -68,6 +82,9 @@ struct Scene {
 
 fn main() -> Result<(), Failure> {
     let options = Options::parse();
+    if options.contracts < options.meters {
+        return Err("there are fewer contracts than meters".into());
+    }
     let report = Report::begin("energy", &options.common);
     let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(&dir)?;
@@ -82,9 +99,8 @@ fn main() -> Result<(), Failure> {
         Pipeline::open(&folder.path().join("energy.db"), &folder.path().join("ledger"), settings)?;
     scene.register(&mut pipeline)?;
     let zone = PlaceName::new("NORTH")?;
-    scene.trade(&mut pipeline, zone)?;
-    let (curtail, head) = scene.curtail(&mut pipeline, zone)?;
-    let began = Instant::now();
+    scene.trade(&mut pipeline, zone, options.contracts)?;
+    let curtail = scene.curtail(&mut pipeline, zone)?;
     let first = scene.market.slots.first().ok_or("no slots")?.slot;
     let filter = ScheduleFilter {
         utility: UtilityId::new(1),
@@ -94,23 +110,33 @@ fn main() -> Result<(), Failure> {
         to: first.start().plus_ns(86_400_000_000_000),
         after: 0,
     };
+    let watch = Stopwatch::start();
     let schedule_lines = u64::try_from(pipeline.schedule(&filter)?.lines.len())?;
-    let schedule = began.elapsed();
+    let schedule = watch.took();
     let memory_before_mib = machine::memory_peak_kib() / 1_024;
     let (files, file_bytes, readings, ingest) = scene.ingest(&mut pipeline, &options)?;
+    let watch = Stopwatch::start();
+    let verified = pipeline.verify(RECEIVED)?.changed;
+    let verify = watch.took();
     let figures = Figures {
         file_system: machine::file_system_of(&dir),
         files,
         file_bytes,
         readings,
-        ingest_ms: rate::milliseconds(ingest),
-        readings_per_s: rate::per_second(readings, ingest),
+        ingest_ms: rate::milliseconds(ingest.wall),
+        ingest_cpu_ms: rate::milliseconds(ingest.cpu),
+        readings_per_s: rate::per_second(readings, ingest.wall),
         memory_before_mib,
         memory_peak_mib: machine::memory_peak_kib() / 1_024,
-        curtailed_meters: head,
-        curtail_ms: rate::milliseconds(curtail),
+        curtailed_meters: options.meters,
+        curtail_ms: rate::milliseconds(curtail.wall),
+        curtail_cpu_ms: rate::milliseconds(curtail.cpu),
         schedule_lines,
-        schedule_ms: rate::milliseconds(schedule),
+        schedule_ms: rate::milliseconds(schedule.wall),
+        schedule_cpu_ms: rate::milliseconds(schedule.cpu),
+        verified,
+        verify_ms: rate::milliseconds(verify.wall),
+        verify_cpu_ms: rate::milliseconds(verify.cpu),
     };
     let text = report.finish(&options, &figures, &pipeline.ledger_head().1.to_string())?;
     std::io::stdout().write_all(text.as_bytes())?;
@@ -152,7 +178,12 @@ impl Scene {
     }
 
     /// Each meter sells to the next one, in the first slot and another one; all hang in one zone.
-    fn trade(&mut self, pipeline: &mut Pipeline, zone: PlaceName) -> Result<(), Failure> {
+    fn trade(
+        &mut self,
+        pipeline: &mut Pipeline,
+        zone: PlaceName,
+        contracts: u32,
+    ) -> Result<(), Failure> {
         let meters = self.market.setup.meters;
         let first = self.market.slots.first().ok_or("no slots")?.slot;
         let mut points = Vec::new();
@@ -171,7 +202,7 @@ impl Scene {
         let receipt = pipeline.ingest(Timestamp::default(), &document)?;
         receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
         let mut items = Vec::new();
-        for number in 0..meters * 2 {
+        for number in 0..contracts {
             let seller = number % meters + 1;
             let buyer = seller % meters + 1;
             let slot = if number < meters { 0 } else { number % SLOTS };
@@ -202,11 +233,7 @@ impl Scene {
     }
 
     /// Half of what the zone sells in the first slot.
-    fn curtail(
-        &self,
-        pipeline: &mut Pipeline,
-        zone: PlaceName,
-    ) -> Result<(std::time::Duration, u32), Failure> {
+    fn curtail(&self, pipeline: &mut Pipeline, zone: PlaceName) -> Result<Took, Failure> {
         let meters = self.market.setup.meters;
         let slot = self.market.slots.first().ok_or("no slots")?.slot;
         let body = ZoneCurtailment {
@@ -220,11 +247,11 @@ impl Scene {
         }
         .to_body();
         let document = self.sealed(Role::Utility, &body);
-        let began = Instant::now();
+        let watch = Stopwatch::start();
         let receipt = pipeline.ingest(Timestamp::default(), &document)?;
-        let took = began.elapsed();
+        let took = watch.took();
         receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
-        Ok((took, meters))
+        Ok(took)
     }
 
     /// Only taking the files is timed, not writing and signing them.
@@ -232,11 +259,10 @@ impl Scene {
         &self,
         pipeline: &mut Pipeline,
         options: &Options,
-    ) -> Result<(u64, u64, u64, std::time::Duration), Failure> {
+    ) -> Result<(u64, u64, u64, Took), Failure> {
         let party = Party { role: Role::Retailer, number: 1 };
         let key = self.market.party_key(party);
-        let received = Timestamp::from_seconds(4_000_000_000);
-        let mut took = std::time::Duration::ZERO;
+        let mut took = Took::default();
         let (mut files, mut bytes, mut readings) = (0, 0, 0);
         let mut meter = 1;
         while readings < u64::from(options.readings) {
@@ -245,9 +271,9 @@ impl Scene {
             meter = if last >= options.meters { 1 } else { last + 1 };
             let head = FileHead { format: Format::Nem12, revision: 1 };
             let document = seal_file(party, &key, head, text.as_bytes());
-            let began = Instant::now();
-            let receipt = pipeline.ingest(received, &document)?;
-            took += began.elapsed();
+            let watch = Stopwatch::start();
+            let receipt = pipeline.ingest(RECEIVED, &document)?;
+            took += watch.took();
             receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
             files += 1;
             bytes += u64::try_from(document.len())?;

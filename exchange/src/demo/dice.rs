@@ -30,6 +30,12 @@ pub enum Question {
     Consumer = 9,
     /// Whether the neighbour wants it.
     Consent = 10,
+    /// What a neighbour asks to change.
+    Change = 11,
+    /// Whether the other one agrees.
+    ChangeConsent = 12,
+    /// Who has joined a community.
+    Community = 13,
 }
 
 impl Dice {

@@ -1,19 +1,30 @@
 //! Simulated utilities: they say where meters hang, and what their wires cannot take.
 //!
 //! - Before the day every meter is placed; the zone is its low-voltage grid.
+//! - At a quarter to twelve the sunniest zone of each may trade three quarters of what it is expected to feed in,
+//!   and a quarter hour after the book opened only half.
 //! - Around noon, once an hour, some plants may feed in half of what they would.
 //! - At a quarter past twelve all plants of one zone may, and its contracts share the cap.
 
 use gateway::client::ClientError;
 use settlement::{
-    Curtailment, CurtailmentReason, MeterPoint, MeterPoints, PlaceName, ZoneCurtailment, seal,
+    Curtailment, CurtailmentReason, GridLimit, MeterPoint, MeterPoints, PlaceName, ZoneCurtailment,
+    seal,
 };
 use types::{DeliverySlot, Energy, MeterId, Party, Role, Side};
 
+use wire::data::{RequestKind, SinceQuery};
+
 use super::{household::Household, meter_desk::Desks};
+use crate::questions::NoticeRow;
+
+/// How long the exchange may take to answer a question when nothing is new.
+const WAIT_SECONDS: u16 = 30;
 
 /// Quarter hour in which a zone of each utility is curtailed: a quarter past twelve.
 pub const ZONE_QUARTER: usize = 49;
+/// Quarter hour for which trading in a zone of each utility is limited: a quarter to twelve.
+pub const LIMIT_QUARTER: usize = 47;
 
 impl Desks {
     /// Each utility says where its meters hang, from an instant on.
@@ -71,6 +82,39 @@ impl Desks {
         self.say(utility, &body.to_body()).await?;
         self.counts.curtailments = self.counts.curtailments.saturating_add(1);
         Ok(())
+    }
+
+    /// Signs and sends a limit of what a zone may trade to inject, and waits until it is in force.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn limit(
+        &mut self,
+        utility: Party,
+        slot: DeliverySlot,
+        (zone, limit): (PlaceName, Energy),
+        revision: u32,
+    ) -> Result<(), ClientError> {
+        let (feeder, side) = (None, Side::Sell);
+        let body = GridLimit { zone, feeder, side, slot, limit, revision }.to_body();
+        self.say(utility, &body).await?;
+        let Some(desk) = self.utilities.iter().find(|desk| desk.party == utility) else {
+            return Ok(());
+        };
+        let mut query = SinceQuery { wait_seconds: WAIT_SECONDS, ..SinceQuery::default() };
+        loop {
+            let told = desk.client.since(RequestKind::Notices, query).await?;
+            let rows: Vec<NoticeRow> =
+                serde_json::from_str(&told).map_err(|_| ClientError::Unexpected)?;
+            let is_it = |row: &NoticeRow| {
+                row.what.starts_with("limit_")
+                    && (row.zone == Some(zone.to_string()) && row.allowed_wh == limit.wh())
+            };
+            if rows.iter().any(is_it) {
+                return Ok(());
+            }
+            query.after = rows.last().map_or(query.after, |row| row.notice);
+        }
     }
 
     /// Every utility that takes part.

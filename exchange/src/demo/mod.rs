@@ -1,11 +1,15 @@
 //! `gridcross demo`: one summer day, from load and sunshine to settled money and a signed ledger.
 //!
-//! [`household`] holds the data, [`strategy`] decides orders and [`neighbours`] agree directly, [`trader`] sends it, [`meter_desk`]
+//! [`household`] holds the data, [`strategy`] decides orders, [`community`] bundles some of them, [`neighbours`] agree
+//! directly and [`changes`] are what they change their minds to, [`trader`] sends it, [`grid_desk`] knows the wires, [`meter_desk`]
 //! reports what was metered, `play` moves the clock and lets everyone take turns, so that one seed
 //! gives one result although everything travels over the network. `summary` and [`report`] tell
 //! what happened.
 
+pub mod changes;
+pub mod community;
 pub mod dice;
+mod examples;
 pub mod grid_desk;
 pub mod household;
 pub mod meter_desk;

@@ -8,7 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use settlement::allocation::Metered;
-use types::{ContractTerms, Energy, MarketDefinition, MeterId, Price, Side, SlotKey, Timestamp};
+use types::{
+    AmendmentTerms, ContractTerms, Energy, MarketDefinition, MeterId, Price, Side, SlotKey,
+    Timestamp,
+};
 use wire::outbound::ContractInvitation;
 
 use super::{
@@ -109,16 +112,22 @@ pub fn answer(dice: Dice, invitation: &ContractInvitation) -> Intent {
 pub struct Agreed(BTreeMap<(MeterId, SlotKey), Energy>);
 
 impl Agreed {
-    /// Some offers are accepted.
-    pub fn note(&mut self, answers: &[Intent]) {
-        for answer in answers {
-            let Intent::Accept { invitation: ContractInvitation { terms, .. }, .. } = answer else {
-                continue;
-            };
-            for side in [Side::Buy, Side::Sell] {
-                let promised = self.0.entry((terms.meter(side), terms.key)).or_default();
-                *promised = promised.checked_add(terms.quantity).unwrap_or(*promised);
-            }
+    /// A contract is agreed.
+    pub fn note(&mut self, terms: &ContractTerms) {
+        for side in [Side::Buy, Side::Sell] {
+            let promised = self.0.entry((terms.meter(side), terms.key)).or_default();
+            *promised = promised.checked_add(terms.quantity).unwrap_or(*promised);
+        }
+    }
+
+    /// A contract is changed: what was agreed is free, and the new quantity is agreed in its slot.
+    pub fn change(&mut self, terms: &AmendmentTerms) {
+        for side in [Side::Buy, Side::Sell] {
+            let meter = terms.meter(side);
+            let before = self.0.entry((meter, terms.key)).or_default();
+            *before = before.saturating_sub(terms.quantity);
+            let promised = self.0.entry((meter, terms.new_key())).or_default();
+            *promised = promised.checked_add(terms.new_quantity).unwrap_or(*promised);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gateway::client::{ClientError, Connector, FeedClient};
-use types::{Energy, Event, Price, Seq, ShardId, SlotKey};
+use types::{AmendmentTerms, Energy, Event, GridLimitSet, Price, Seq, ShardId, SlotKey};
 
 /// What a slot traded.
 #[derive(Debug, Default, Clone, Copy)]
@@ -27,6 +27,10 @@ pub struct Observed {
     pub cleared_wh: u64,
     /// Of the trades, those that two meters agreed on directly.
     pub negotiated: u64,
+    /// Changes of trades that both sides signed.
+    pub changes: Vec<AmendmentTerms>,
+    /// Limits of the grid that were in force, each with what it did.
+    pub limits: Vec<GridLimitSet>,
 }
 
 /// Follows the feed of a shard from the beginning up to a position.
@@ -63,6 +67,12 @@ pub async fn observe(
 fn note(observed: &mut Observed, event: &Event) {
     if let Event::AuctionUncrossed(result) = event {
         observed.slots.entry(result.key).or_default().auction_price = result.price;
+    }
+    if let Event::ContractAmended(amended) = event {
+        observed.changes.push(amended.terms);
+    }
+    if let Event::GridLimitSet(set) = event {
+        observed.limits.push(*set);
     }
     if let Event::Trade(trade) = event {
         observed.trades = observed.trades.saturating_add(1);

@@ -5,34 +5,39 @@
 //! timetable; platforms, desks and settlement then act one after the other, each waiting for its
 //! answers, so that the seed decides the order of everything.
 
+mod agreements;
+mod communities;
+mod grid;
+
 use std::{collections::BTreeMap, error::Error, path::Path};
 
 use gateway::client::Connector;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
-use settlement::{PlaceName, Summary};
+use settlement::Summary;
 use tokio::sync::oneshot;
 use types::{
-    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Money, Party, Role, Seq, ShardId,
-    ShardMap, Side, SlotKey, calendar,
+    AmendmentTerms, DeliverySlot, Digest, MarketDefinition, MeterId, Money, Party, Role, Seq,
+    ShardId, ShardMap, Side, SlotKey, calendar,
 };
 
 use super::{
     Options,
-    dice::{Dice, Question},
-    grid_desk::{self, ZONE_QUARTER},
+    changes::Contract,
+    community,
+    dice::Dice,
     household::{self, Day, QUARTERS},
     meter_desk::{Actuals, DeskCounts, Desks, FILE_SLOTS, Span},
-    neighbours::{self, Agreed, Forecast},
+    neighbours::Agreed,
     observer::{self, Observed},
     setup::{self, Cast, PLATFORMS},
     strategy,
-    trader::{Counts, Intent, Trader},
+    trader::{Bundle, Counts, Intent, Record, Trader},
 };
 use crate::{
     clock::Clock,
     config::Config,
-    node::{Layout, Node, NodeOptions},
+    node::{Layout, Node, NodeError, NodeOptions},
     shard::Shard,
 };
 
@@ -40,10 +45,6 @@ use crate::{
 pub(super) const STEPS_AFTER_LAST_SLOT: u64 = 9;
 /// Collateral of each meter: 50.00.
 const DEPOSIT: Money = Money::from_minor(5_000);
-/// How long a neighbour may think about a contract: half an hour.
-const CONSIDERATION_NS: i64 = 1_800_000_000_000;
-/// Quarter hours in which plants may be curtailed: from 11 to 14 o'clock.
-const SUNNY: std::ops::Range<usize> = 44..57;
 /// Steps between verification cycles.
 const VERIFY_STEPS: usize = 16;
 
@@ -56,6 +57,10 @@ pub(super) struct Played {
     pub(super) prosumers: usize,
     /// What the platforms did.
     pub(super) counts: Counts,
+    /// Their orders for communities.
+    pub(super) bundles: Vec<Bundle>,
+    /// Changes of contracts that were declined.
+    pub(super) declined: Vec<AmendmentTerms>,
     /// What the desks did.
     pub(super) desks: DeskCounts,
     /// From request to durable answer, all platforms.
@@ -94,6 +99,10 @@ struct Day96<'a> {
     traders: Vec<Trader>,
     desks: Desks,
     agreed: Agreed,
+    /// Contracts that were agreed on in this step.
+    contracts: Vec<Contract>,
+    /// Changes that somebody asked for, and the other side did not want.
+    declined: Vec<AmendmentTerms>,
     noon: Vec<Intent>,
 }
 
@@ -113,15 +122,8 @@ pub(super) async fn play(
     let (slots, first_quarter) = traded_slots(&market, usize::try_from(options.slots)?)?;
     let first = slots.first().ok_or("no slot")?;
     let clock = Clock::starting_at(market.opens_at(*first).plus_ns(-60_000_000_000));
-    let node = Node::start(NodeOptions {
-        layout: layout.clone(),
-        config: &config,
-        registry: &cast.registry,
-        clock: clock.clone(),
-        slots: &slots.iter().map(|&slot| market.key(slot)).collect::<Vec<_>>(),
-        trades_every_day: false,
-    })
-    .await?;
+    let keys: Vec<_> = slots.iter().map(|&slot| market.key(slot)).collect();
+    let node = start(&layout, &config, &cast, &clock, &keys).await?;
     let shard = shard_of_day(&node, &config, market.key(*first))?;
     let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;
     let (observe_through, observer) = start_observer(operator, shard.id);
@@ -141,6 +143,8 @@ pub(super) async fn play(
         traders: log_on(&layout, &node, shard.id).await?,
         desks: Desks::new(retailers, utilities, dice, files),
         agreed: Agreed::default(),
+        contracts: Vec::new(),
+        declined: Vec::new(),
         noon: Vec::new(),
     };
     playing.prepare(*first).await?;
@@ -150,8 +154,8 @@ pub(super) async fn play(
     let checkpoint = node.settlement.checkpoint().await?;
     observe_through.send(shard.durable()).map_err(|_| "the observer has stopped")?;
     let observed = observer.await??;
-    let Day96 { traders, desks, noon, .. } = playing;
-    let (counts, latency) = log_out(traders).await?;
+    let Day96 { traders, desks, noon, declined, .. } = playing;
+    let Record { counts, latency, bundles } = log_out(traders).await?;
     let desk_counts = desks.counts;
     drop(desks);
     let shard = usize::from(shard.id.index());
@@ -161,6 +165,8 @@ pub(super) async fn play(
         meters: day.households.len(),
         prosumers: day.households.iter().filter(|h| h.load_w > 0 && h.plant_w > 0).count(),
         counts,
+        bundles,
+        declined,
         desks: desk_counts,
         latency,
         observed,
@@ -170,9 +176,28 @@ pub(super) async fn play(
         commands: engines.iter().map(|engine| engine.last_seq().get()).sum(),
         noon,
         noon_key: market.key(middle(&slots).unwrap_or(*first)),
-        keys: slots.iter().map(|&slot| market.key(slot)).collect(),
+        keys,
         market,
     })
+}
+
+/// The exchange that everybody meets at.
+async fn start(
+    layout: &Layout,
+    config: &Config,
+    cast: &Cast,
+    clock: &Clock,
+    slots: &[SlotKey],
+) -> Result<Node, NodeError> {
+    Node::start(NodeOptions {
+        layout: layout.clone(),
+        config,
+        registry: &cast.registry,
+        clock: clock.clone(),
+        slots,
+        trades_every_day: false,
+    })
+    .await
 }
 
 fn middle(slots: &[DeliverySlot]) -> Option<DeliverySlot> {
@@ -227,17 +252,26 @@ async fn log_on(
     Ok(traders)
 }
 
-async fn log_out(traders: Vec<Trader>) -> Result<(Counts, Histogram<u64>), Box<dyn Error>> {
-    let mut total = Counts::default();
-    let mut latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
+/// Everything that the platforms did.
+async fn log_out(traders: Vec<Trader>) -> Result<Record, Box<dyn Error>> {
+    let latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
+    let mut total = Record { counts: Counts::default(), latency, bundles: Vec::new() };
     for trader in traders {
-        let (counts, own) = trader.log_out().await?;
-        total.orders = total.orders.saturating_add(counts.orders);
-        total.changes = total.changes.saturating_add(counts.changes);
-        total.rejected = total.rejected.saturating_add(counts.rejected);
-        latency.add(own)?;
+        let Record { counts, latency, bundles } = trader.log_out().await?;
+        total.counts.orders = total.counts.orders.saturating_add(counts.orders);
+        total.counts.changes = total.counts.changes.saturating_add(counts.changes);
+        total.counts.rejected = total.counts.rejected.saturating_add(counts.rejected);
+        total.counts.stopped = total.counts.stopped.saturating_add(counts.stopped);
+        total.latency.add(latency)?;
+        total.bundles.extend(bundles);
     }
-    Ok((total, latency))
+    Ok(total)
+}
+
+/// The index of a meter's platform.
+fn platform_of(meter: MeterId) -> usize {
+    let platform = meter.get().saturating_sub(1).rem_euclid(u32::from(PLATFORMS));
+    usize::try_from(platform).unwrap_or(0)
 }
 
 impl Day96<'_> {
@@ -258,7 +292,7 @@ impl Day96<'_> {
         // Each place is a command of its own, and has its position before the first order's.
         let mut progress = self.shard.progress();
         progress.wait_for(|progress| progress.durable.get() >= placed).await?;
-        Ok(())
+        self.delegate(first).await
     }
 
     async fn run(&mut self, bar: &ProgressBar) -> Result<(), Box<dyn Error>> {
@@ -271,7 +305,9 @@ impl Day96<'_> {
                 None => "verifying and settling".to_owned(),
             });
             self.advance(step).await?;
+            self.change(step).await?;
             self.negotiate(step).await?;
+            self.limit(step).await?;
             self.trade(step).await?;
             self.deliver(step).await?;
             step = step.saturating_add(1);
@@ -295,47 +331,6 @@ impl Day96<'_> {
         Ok(self.node.scheduled_through(now).await?)
     }
 
-    /// Neighbours agree directly on the slot that opened: every platform offers, then every platform
-    /// answers what it was invited to.
-    async fn negotiate(&mut self, step: usize) -> Result<(), Box<dyn Error>> {
-        let Some(&slot) = self.slots.get(step) else { return Ok(()) };
-        let key = self.market.key(slot);
-        let expires = self.clock.now().plus_ns(CONSIDERATION_NS);
-        let forecasts = self.forecasts(self.first_quarter.saturating_add(step));
-        let dice = self.actuals.dice;
-        let offers = neighbours::offers(dice, &self.market, key, &forecasts, expires);
-        for index in 0..self.traders.len() {
-            let own = offers.iter().filter(|(platform, _)| *platform == index);
-            let own: Vec<_> =
-                own.map(|&(_, terms)| Intent::Offer { by: Side::Sell, terms }).collect();
-            self.carry_out(index, &own).await?;
-        }
-        for index in 0..self.traders.len() {
-            self.catch_up(index).await?;
-            let Some(trader) = self.traders.get_mut(index) else { continue };
-            let invitations = std::mem::take(&mut trader.invitations);
-            let answers: Vec<_> =
-                invitations.iter().map(|invitation| neighbours::answer(dice, invitation)).collect();
-            self.agreed.note(&answers);
-            self.carry_out(index, &answers).await?;
-        }
-        Ok(())
-    }
-
-    /// What every meter will do in a quarter hour.
-    fn forecasts(&self, quarter: usize) -> Vec<Forecast> {
-        (0..self.traders.len())
-            .flat_map(|platform| {
-                self.meters_of(platform).map(move |(meter, household)| Forecast {
-                    meter,
-                    platform,
-                    retailer: household.retailer,
-                    metered: self.actuals.day.metered(household, quarter),
-                })
-            })
-            .collect()
-    }
-
     /// Every platform in turn: orders for the slot that opened, then second thoughts for the slot
     /// whose call ended. Buyers move first and sellers see what is left, so that no request meets an
     /// order that another request of the same turn has filled.
@@ -346,6 +341,7 @@ impl Day96<'_> {
                 self.noon.extend_from_slice(&buyers);
             }
             self.catch_up(index).await?;
+            self.bundle(step, index, &mut buyers).await?;
             buyers.extend(self.after_call(step, index, Side::Buy));
             buyers.extend(self.second_thoughts(step, index));
             self.carry_out(index, &buyers).await?;
@@ -367,6 +363,12 @@ impl Day96<'_> {
         let valid_until = self.clock.now().plus_ns(3_600_000_000_000);
         let Some(trader) = self.traders.get_mut(index) else { return Ok(()) };
         trader.carry_out(intents, &self.cast.meter_keys, valid_until).await?;
+        self.told(index).await
+    }
+
+    /// Waits until everybody is told what a platform was told last.
+    async fn told(&self, index: usize) -> Result<(), Box<dyn Error>> {
+        let Some(trader) = self.traders.get(index) else { return Ok(()) };
         // Its own answers may arrive before the other side of a trade is told: wait for both.
         let told = trader.last_seq;
         let mut progress = self.shard.progress();
@@ -381,6 +383,23 @@ impl Day96<'_> {
             .zip(&self.actuals.day.households)
             .skip(index)
             .step_by(usize::from(PLATFORMS))
+    }
+
+    /// The community's order in place of those that it is made of.
+    async fn bundle(
+        &mut self,
+        step: usize,
+        index: usize,
+        orders: &mut Vec<Intent>,
+    ) -> Result<(), Box<dyn Error>> {
+        let Some(&slot) = self.slots.get(step) else { return Ok(()) };
+        let key = self.market.key(slot);
+        let Some(side) = community::side(index, key) else { return Ok(()) };
+        let members = community::bundle(self.actuals.dice, side, orders);
+        if members.is_empty() {
+            return Ok(());
+        }
+        self.trade_for(index, (key, side), &members, slot.start()).await
     }
 
     fn first_orders(&self, step: usize, index: usize) -> Vec<Intent> {
@@ -450,59 +469,6 @@ impl Day96<'_> {
             self.verify().await?;
         }
         Ok(())
-    }
-
-    /// What the wires could not take of a slot that was delivered.
-    async fn curtail(&mut self, delivered: usize) -> Result<(), Box<dyn Error>> {
-        let quarter = self.first_quarter.saturating_add(delivered);
-        let Some(&slot) = self.slots.get(delivered) else { return Ok(()) };
-        for utility in self.desks.utility_parties() {
-            if SUNNY.contains(&quarter) && quarter.is_multiple_of(4) {
-                let caps = self.halved(utility, quarter, |meter, _| {
-                    let number = u32::try_from(quarter).unwrap_or(u32::MAX);
-                    self.actuals.dice.roll(Question::Curtailment, meter.get(), number, 100) < 5
-                });
-                self.desks.curtail(utility, slot, &caps).await?;
-                self.actuals.hold_to(quarter, &caps);
-            }
-            let sunniest = (quarter == ZONE_QUARTER).then(|| self.sunniest_zone(utility, quarter));
-            if let Some(zone) = sunniest.flatten() {
-                let caps = self.halved(utility, quarter, |_, household| household.zone == zone);
-                let cap = Energy::from_wh(caps.iter().map(|(_, cap)| cap.wh()).sum());
-                self.desks.curtail_zone(utility, slot, (zone, cap)).await?;
-                self.actuals.hold_to(quarter, &caps);
-            }
-        }
-        Ok(())
-    }
-
-    /// Half of what some of a utility's meters inject in a quarter hour.
-    fn halved(
-        &self,
-        utility: Party,
-        quarter: usize,
-        is_meant: impl Fn(MeterId, &household::Household) -> bool,
-    ) -> Vec<(MeterId, Energy)> {
-        let Actuals { day, .. } = self.actuals;
-        grid_desk::meters_of(utility, &day.households)
-            .filter(|&(meter, household)| is_meant(meter, household))
-            .map(|(meter, household)| {
-                let injected = day.metered(household, quarter).injected;
-                (meter, Energy::from_wh(injected.wh().div_euclid(2)))
-            })
-            .filter(|(_, cap)| !cap.is_zero())
-            .collect()
-    }
-
-    /// The zone of a utility that injects most; of equal ones the last by name.
-    fn sunniest_zone(&self, utility: Party, quarter: usize) -> Option<PlaceName> {
-        let Actuals { day, .. } = self.actuals;
-        let mut zones: BTreeMap<PlaceName, u64> = BTreeMap::new();
-        for (_, household) in grid_desk::meters_of(utility, &day.households) {
-            let total = zones.entry(household.zone).or_default();
-            *total = total.saturating_add(day.metered(household, quarter).injected.wh());
-        }
-        zones.into_iter().max_by_key(|&(_, injected)| injected).map(|(zone, _)| zone)
     }
 
     async fn verify(&self) -> Result<(), Box<dyn Error>> {

@@ -108,7 +108,8 @@ impl Cast {
         Ok(desks)
     }
 
-    fn party_key(&self, party: Party) -> SigningKey {
+    /// The key that signs for a party.
+    pub(super) fn party_key(&self, party: Party) -> SigningKey {
         init::derive_key(&self.secret, &party.to_string())
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use types::{Energy, Price, Side, SlotKey};
 
 use super::{
-    Options, household,
+    Options, examples, household,
     play::Played,
     report::{self, CurveData, FunnelStep, MoneyLine, ReportData, SlotLine},
     trader::Intent,
@@ -27,6 +27,18 @@ struct Numbers {
     rejected: u64,
     trades: u64,
     negotiated: u64,
+    changes_agreed: u64,
+    change_example: String,
+    changes_declined: u64,
+    declined_example: String,
+    aggregates: u64,
+    aggregate_members: u64,
+    aggregate_trades: u64,
+    aggregate_example: String,
+    grid_limits: u64,
+    grid_stopped: u64,
+    grid_cancelled: u64,
+    grid_example: String,
     cleared_wh: u64,
     contracts: u64,
     complete: u64,
@@ -35,6 +47,7 @@ struct Numbers {
     failed: u64,
     disputed: u64,
     awaiting: u64,
+    cancelled: u64,
     settled_wh: u64,
     documents: u64,
     documents_refused: u64,
@@ -83,6 +96,18 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         rejected: played.counts.rejected,
         trades: played.observed.trades,
         negotiated: played.observed.negotiated,
+        changes_agreed: count(played.observed.changes.len()),
+        change_example: examples::change(&played.observed.changes),
+        changes_declined: count(played.declined.len()),
+        declined_example: examples::change(&played.declined),
+        aggregates: count(played.bundles.len()),
+        aggregate_members: played.bundles.iter().map(|bundle| bundle.members).sum(),
+        aggregate_trades: played.bundles.iter().map(|bundle| bundle.fills).sum(),
+        aggregate_example: examples::bundle(&played.bundles),
+        grid_limits: count(played.observed.limits.len()),
+        grid_stopped: played.counts.stopped,
+        grid_cancelled: played.observed.limits.iter().map(|set| u64::from(set.cancelled)).sum(),
+        grid_example: examples::limit(&played.observed.limits),
         cleared_wh: played.observed.cleared_wh,
         contracts: summary.contracts,
         complete: summary.complete,
@@ -91,6 +116,9 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         failed: summary.failed,
         disputed: summary.disputed,
         awaiting: summary.awaiting,
+        cancelled: count(
+            played.observed.changes.iter().filter(|terms| terms.new_quantity.is_zero()).count(),
+        ),
         settled_wh: summary.settled_wh,
         documents: played.desks.documents,
         documents_refused: played.desks.refused,
@@ -118,6 +146,10 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         data_dir: kept.map(|dir| dir.display().to_string()),
     }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 fn latency_numbers(latency: &Histogram<u64>) -> LatencyNumbers {
@@ -202,6 +234,28 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
             format!("{}, {}, {}", numbers.orders, numbers.order_changes, numbers.rejected),
         ),
         ("trades, agreed directly", format!("{}, {}", numbers.trades, numbers.negotiated)),
+        (
+            "changes of contracts agreed, declined",
+            format!("{}, {}", numbers.changes_agreed, numbers.changes_declined),
+        ),
+        ("· agreed", numbers.change_example.clone()),
+        ("· declined", numbers.declined_example.clone()),
+        (
+            "orders for communities, members, their trades",
+            format!(
+                "{}, {}, {}",
+                numbers.aggregates, numbers.aggregate_members, numbers.aggregate_trades
+            ),
+        ),
+        ("· one of them", numbers.aggregate_example.clone()),
+        (
+            "limits of the grid, orders stopped, cancelled",
+            format!(
+                "{}, {}, {}",
+                numbers.grid_limits, numbers.grid_stopped, numbers.grid_cancelled
+            ),
+        ),
+        ("· one of them", numbers.grid_example.clone()),
         ("cleared energy", Energy::from_wh(numbers.cleared_wh).to_string()),
         ("call prices", price_range(played)),
         (
@@ -215,7 +269,10 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
                 numbers.complete, numbers.partial, numbers.partial_curtailed, numbers.failed
             ),
         ),
-        ("contracts awaiting data", numbers.awaiting.to_string()),
+        (
+            "contracts awaiting data, cancelled",
+            format!("{}, {}", numbers.awaiting, numbers.cancelled),
+        ),
         ("settled energy", Energy::from_wh(numbers.settled_wh).to_string()),
         (
             "documents, refused, curtailments",

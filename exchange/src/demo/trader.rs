@@ -9,24 +9,32 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use gateway::client::{self, ClientError, Connector, TradingSession, sign_new, sign_replace};
+use gateway::client::{
+    self, AggregateTerms, ClientError, Connector, TradingSession, sign_aggregate, sign_new,
+    sign_replace,
+};
 use hdrhistogram::Histogram;
 use types::{
-    ClientOrderId, Conditions, ContractTerms, Energy, MeterId, NewOrder, OfferId, OrderId,
-    OrderKind, OrderList, Price, ReplaceOrder, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
+    AmendmentTerms, ClientOrderId, Conditions, ContractTerms, Delegation, Energy, Member, MeterId,
+    NewOrder, OfferId, OrderId, OrderKind, OrderList, PlatformId, Price, RejectReason,
+    ReplaceOrder, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp, TradeId,
 };
 use wire::{
     Inbound, Outbound,
     inbound::Test,
-    outbound::{ContractInvitation, ContractReport, ExecType, ExecutionReport},
+    outbound::{
+        AmendmentInvitation, ContractInvitation, ContractReport, ContractState, ExecType,
+        ExecutionReport,
+    },
 };
 
 /// Orders in one frame.
 const FRAME_ORDERS: usize = 32;
 /// Frames that may be unanswered: bounded, so that the exchange never has to say BUSY.
 const FRAMES_UNANSWERED_MAX: usize = 4;
-/// Heartbeat interval.
-const HEARTBEAT_MS: u32 = 5_000;
+/// Heartbeat interval, the longest there is: a platform says nothing while settlement works, which steps back
+/// for everything else on the machine.
+const HEARTBEAT_MS: u32 = 60_000;
 
 /// What a trader wants done.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +84,26 @@ pub enum Intent {
         /// To what.
         invitation: ContractInvitation,
     },
-    /// Does not agree to it.
+    /// A change of a contract with another meter.
+    OfferChange {
+        /// Who asks, and signs.
+        by: Side,
+        /// For what.
+        terms: AmendmentTerms,
+    },
+    /// Agrees to a change that was asked for.
+    AcceptChange {
+        /// Who agrees, and signs.
+        meter: MeterId,
+        /// To what.
+        invitation: AmendmentInvitation,
+    },
+    /// What a meter lets its platform do.
+    Delegate {
+        /// Signed by the meter.
+        delegation: Delegation,
+    },
+    /// Does not agree to an offer of a contract or change.
     Decline {
         /// To which.
         offer: OfferId,
@@ -105,8 +132,51 @@ pub struct Counts {
     pub orders: u64,
     /// Replacements and cancellations sent.
     pub changes: u64,
-    /// Requests refused.
+    /// Requests refused, but for those below.
     pub rejected: u64,
+    /// Orders that a limit of the grid stopped.
+    pub stopped: u64,
+}
+
+/// An order for members of a community, with what became of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundle {
+    /// Its number.
+    pub order: OrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// What it is for.
+    pub key: SlotKey,
+    /// How many members it has.
+    pub members: u64,
+    /// How much, all members together.
+    pub quantity: Energy,
+    /// Trades of its members.
+    pub fills: u64,
+    /// How much they traded.
+    pub filled: Energy,
+}
+
+/// What became of an answered offer, change or answer to one.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    /// Its number.
+    pub offer: OfferId,
+    /// What the exchange says.
+    pub state: ContractState,
+    /// The trade of an agreement.
+    pub trade: TradeId,
+}
+
+/// What a platform has when the day is over.
+#[derive(Debug)]
+pub struct Record {
+    /// What it did.
+    pub counts: Counts,
+    /// From sending a request to its durable answer, in nanoseconds.
+    pub latency: Histogram<u64>,
+    /// Its orders for communities, by number.
+    pub bundles: Vec<Bundle>,
 }
 
 /// A request that waits for its answer.
@@ -115,6 +185,8 @@ struct Waiting {
     sent: Instant,
     /// Where a new order goes when it is accepted.
     key: Option<SlotKey>,
+    /// How many members an order for a community has; 0 of other requests.
+    members: u64,
 }
 
 /// Keys of meters, by meter number.
@@ -133,6 +205,11 @@ pub struct Trader {
     pub latency: Histogram<u64>,
     /// Contracts it is invited to, in the order they came.
     pub invitations: Vec<ContractInvitation>,
+    /// Changes of contracts that it is asked for, in the order they came.
+    pub change_invitations: Vec<AmendmentInvitation>,
+    /// What became of its own requests about contracts, in the order of the answers.
+    pub answered: Vec<Answered>,
+    bundles: BTreeMap<OrderId, Bundle>,
     session: TradingSession,
     next_client_order: u64,
     waiting: BTreeMap<ClientOrderId, Waiting>,
@@ -175,6 +252,9 @@ impl Trader {
             last_seq: Seq::ZERO,
             latency: Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?,
             invitations: Vec::new(),
+            change_invitations: Vec::new(),
+            answered: Vec::new(),
+            bundles: BTreeMap::new(),
             session,
             next_client_order: 1,
             waiting: BTreeMap::new(),
@@ -205,12 +285,38 @@ impl Trader {
             }
             // Latency counts from here: signing is the meters' work, not the exchange's.
             let sent = Instant::now();
-            self.waiting.extend(asked.into_iter().map(|(id, key)| (id, Waiting { sent, key })));
+            self.waiting
+                .extend(asked.into_iter().map(|(id, key)| (id, Waiting { sent, key, members: 0 })));
             self.session.sender.send(&frame).await?;
             while self.waiting.len() > unanswered_max {
                 self.receive().await?;
             }
         }
+        while !self.waiting.is_empty() {
+            self.receive().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends one order for members of the platform's community, and waits until it is answered.
+    ///
+    /// # Errors
+    /// When the session is lost.
+    pub async fn trade_for(
+        &mut self,
+        (platform, signer): (PlatformId, &SigningKey),
+        terms: AggregateTerms,
+        members: &[Member],
+    ) -> Result<(), TraderError> {
+        let client_order = ClientOrderId::new(self.next_client_order);
+        self.next_client_order = self.next_client_order.saturating_add(1);
+        self.counts.orders = self.counts.orders.saturating_add(1);
+        let terms = AggregateTerms { client_order, ..terms };
+        let messages = sign_aggregate((platform, signer), &terms, members);
+        let members = u64::try_from(members.len()).unwrap_or(u64::MAX);
+        let sent = Instant::now();
+        self.waiting.insert(client_order, Waiting { sent, key: Some(terms.key), members });
+        self.session.sender.send(&messages).await?;
         while !self.waiting.is_empty() {
             self.receive().await?;
         }
@@ -233,10 +339,11 @@ impl Trader {
     ///
     /// # Errors
     /// When the session is lost before the exchange's answer.
-    pub async fn log_out(mut self) -> Result<(Counts, Histogram<u64>), TraderError> {
+    pub async fn log_out(mut self) -> Result<Record, TraderError> {
         self.blotter.flush()?;
         self.session.log_out().await?;
-        Ok((self.counts, self.latency))
+        let Self { counts, latency, bundles, .. } = self;
+        Ok(Record { counts, latency, bundles: bundles.into_values().collect() })
     }
 
     fn request(
@@ -282,6 +389,16 @@ impl Trader {
             Intent::Accept { meter, ref invitation } => {
                 client::accept_contract(key_of(&meter)?, client_order, invitation)
             }
+            Intent::OfferChange { by, ref terms } => {
+                let key = key_of(&terms.meter(by))?;
+                client::offer_amendment(key, client_order, by, *terms)
+            }
+            Intent::AcceptChange { meter, ref invitation } => {
+                client::accept_amendment(key_of(&meter)?, client_order, invitation)
+            }
+            Intent::Delegate { delegation } => {
+                client::sign_delegation(key_of(&delegation.meter)?, client_order, delegation)
+            }
             Intent::Decline { offer } => client::decline_contract(client_order, offer),
         })
     }
@@ -294,10 +411,23 @@ impl Trader {
                 self.last_seq = self.last_seq.max(invitation.seq);
                 self.invitations.push(invitation);
             }
+            Outbound::AmendmentInvitation(invitation) => {
+                self.last_seq = self.last_seq.max(invitation.seq);
+                self.change_invitations.push(invitation);
+            }
             Outbound::ContractReport(report) => self.learn_of_contract(&report)?,
+            Outbound::DelegationReport(report) => {
+                self.answered(report.client_order);
+                self.last_seq = self.last_seq.max(report.seq);
+                self.refused(report.reason);
+            }
+            Outbound::MembersReport(report) => {
+                // Of a page: what becomes of the order comes behind the last one.
+                self.last_seq = self.last_seq.max(report.seq);
+            }
             Outbound::MessageRejected(rejected) => {
                 self.answered(rejected.client_order);
-                self.counts.rejected = self.counts.rejected.saturating_add(1);
+                self.refused(rejected.reason.code());
             }
             Outbound::TestReply(_) => return Ok(true),
             Outbound::GoingAway(_) | Outbound::LoggedOut(_) => {
@@ -312,10 +442,7 @@ impl Trader {
             | Outbound::ResumeTooOld(_)
             | Outbound::Applied(_)
             | Outbound::DeadManSet(_)
-            | Outbound::MassCancelled(_)
-            | Outbound::AmendmentInvitation(_)
-            | Outbound::MembersReport(_)
-            | Outbound::DelegationReport(_) => {
+            | Outbound::MassCancelled(_) => {
                 return Err(ClientError::Unexpected.into());
             }
         }
@@ -330,25 +457,33 @@ impl Trader {
         Some(waiting)
     }
 
+    /// Counts a refusal; 0 is none.
+    fn refused(&mut self, reason: u16) {
+        let count = match RejectReason::from_code(reason) {
+            None if reason == 0 => return,
+            Some(RejectReason::GridLimit) => &mut self.counts.stopped,
+            _ => &mut self.counts.rejected,
+        };
+        *count = count.saturating_add(1);
+    }
+
     fn learn(&mut self, report: &ExecutionReport) -> Result<(), TraderError> {
         let waiting = self.answered(report.client_order);
         self.last_seq = self.last_seq.max(report.seq);
         let name = match report.exec_type {
             ExecType::New => {
-                if let (Some(key), Some(side)) = (waiting.and_then(|w| w.key), report.side) {
-                    let resting = Resting {
-                        meter: report.meter,
-                        key,
-                        side,
-                        limit: report.price,
-                        leaves: report.leaves,
-                    };
-                    self.resting.insert(report.order, resting);
+                if let Some(waiting) = waiting {
+                    self.accepted(&waiting, report);
                 }
                 "new"
             }
             ExecType::Trade => {
                 self.set_leaves(report);
+                if let Some(bundle) = self.bundles.get_mut(&report.order) {
+                    bundle.fills = bundle.fills.saturating_add(1);
+                    let filled = bundle.filled.checked_add(report.quantity);
+                    bundle.filled = filled.unwrap_or(bundle.filled);
+                }
                 "trade"
             }
             ExecType::Replaced => {
@@ -376,7 +511,7 @@ impl Trader {
             | ExecType::HibernateRejected
             | ExecType::ActivateRejected
             | ExecType::MassCancelRejected => {
-                self.counts.rejected = self.counts.rejected.saturating_add(1);
+                self.refused(report.reason);
                 "rejected"
             }
         };
@@ -393,12 +528,28 @@ impl Trader {
         Ok(())
     }
 
+    /// A new order rests until its fills are told.
+    fn accepted(&mut self, waiting: &Waiting, report: &ExecutionReport) {
+        let (Some(key), Some(side)) = (waiting.key, report.side) else { return };
+        let ExecutionReport { order, meter, price: limit, leaves, quantity, .. } = *report;
+        if waiting.members == 0 {
+            self.resting.insert(order, Resting { meter, key, side, limit, leaves });
+        } else {
+            let members = waiting.members;
+            let (fills, filled) = (0, Energy::ZERO);
+            let bundle = Bundle { order, side, key, members, quantity, fills, filled };
+            self.bundles.insert(order, bundle);
+        }
+    }
+
     fn learn_of_contract(&mut self, report: &ContractReport) -> Result<(), TraderError> {
-        self.answered(report.client_order);
+        let waiting = self.answered(report.client_order);
         self.last_seq = self.last_seq.max(report.seq);
-        let refused = u64::from(report.reason != 0);
-        self.counts.rejected = self.counts.rejected.saturating_add(refused);
-        let ContractReport { client_order, offer, trade, .. } = report;
+        self.refused(report.reason);
+        let ContractReport { client_order, offer, trade, state, .. } = *report;
+        if waiting.is_some() {
+            self.answered.push(Answered { offer, state, trade });
+        }
         let name = match (report.reason, trade.get()) {
             (0, 0) => "contract",
             (0, _) => "contract_agreed",

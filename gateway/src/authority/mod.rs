@@ -11,6 +11,7 @@ mod holder;
 mod register;
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -34,7 +35,7 @@ use crate::identity::{self, IdentityError};
 /// Name of the file with every issuer's revocation list.
 pub const REVOCATION_FILE: &str = "crl.pem";
 /// Name of the register.
-const REGISTER_FILE: &str = "register.json";
+pub const REGISTER_FILE: &str = "register.json";
 /// Base name of the root's files.
 const ROOT: &str = "ca";
 
@@ -395,6 +396,23 @@ impl Authority {
     fn path(&self, name: &str, extension: &str) -> PathBuf {
         self.dir.join(format!("{name}.{extension}"))
     }
+}
+
+/// Until when signatures of parties count, as the register in `dir` says: to the end of the last of their
+/// certificates to sign with, or until it was revoked. Who was never given one is not in it.
+///
+/// # Errors
+/// When the register is missing or holds something else.
+pub fn signing_until(dir: &Path) -> Result<BTreeMap<Party, Instant>, RegisterError> {
+    let mut until = BTreeMap::new();
+    for issued in Register::load(&dir.join(REGISTER_FILE))?.certificates {
+        if let (Holder::Party(party), Purpose::Signing) = (issued.holder, issued.purpose) {
+            let end = issued.revoked.map_or(issued.not_after, |revoked| revoked.at);
+            let last = until.entry(party).or_insert(end);
+            *last = end.min(issued.not_after).max(*last);
+        }
+    }
+    Ok(until)
 }
 
 /// Base name of a party's transport files: `platform-7`.

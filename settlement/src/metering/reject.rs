@@ -54,6 +54,8 @@ reasons! {
     KeyUnusable = 4, "key_unusable";
     /// The signature does not verify under the signer's key.
     SignatureInvalid = 5, "signature_invalid";
+    /// The signer's certificate to sign with had expired, or was revoked, when the document arrived.
+    CertificateExpired = 26, "certificate_expired";
     /// A reading is missing, negative or not a whole number.
     NegativeOrMissing = 6, "negative_or_missing";
     /// A reading or cap is larger than any slot can be.

@@ -76,6 +76,10 @@ impl Pipeline {
             repeated: false,
         };
         let checked = envelope::open(document, self.registry()).and_then(|opened| {
+            // When it was signed nobody can prove: it counts as signed when it arrives.
+            if self.signing_until.get(&opened.signer).is_some_and(|&until| received > until) {
+                return Err(DocumentReject::CertificateExpired);
+            }
             let content = self.read(received, &opened, &mut receipt.kind)?;
             Ok((opened.signer, content))
         });

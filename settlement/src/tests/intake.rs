@@ -126,6 +126,31 @@ fn a_refusal_that_may_change_is_not_remembered() {
 }
 
 #[test]
+fn a_certificate_that_expired_signs_nothing_new() {
+    let (mut desk, _) = desk();
+    let retailer = Party { role: Role::Retailer, number: 1 };
+    let utility = Party { role: Role::Utility, number: 1 };
+    let (before, after) = (file(1, 0, &[(1, 5_000, 0)]), file(1, 0, &[(2, 7, 0)]));
+    let until = |instant| [(retailer, instant), (utility, instant)].into();
+    // The last instant counts.
+    desk.pipeline.set_signing_until(until(later()));
+    desk.taken(&before);
+    desk.pipeline.set_signing_until(until(later().plus_ns(-1)));
+    let state = desk.dump();
+    assert_eq!(desk.refused(&after), DocumentReject::CertificateExpired);
+    assert_eq!(desk.refused(&curtailment(1, 0, 1, 4_000)), DocumentReject::CertificateExpired);
+    // It is no evidence against anybody either: who has the key now is not known.
+    assert_eq!(desk.refused(&file(1, 0, &[(1, 1, 0)])), DocumentReject::CertificateExpired);
+    assert_eq!(desk.dump(), state, "nothing moved, and nothing is kept");
+    // What was taken stays taken; a signature that is none is told as such; a new certificate counts again.
+    assert!(desk.ingest(&before).repeated);
+    let forged = seal(retailer, &key(Role::Retailer, 2), &file_body(1, 0, &[(2, 7, 0)]));
+    assert_eq!(desk.refused(&forged), DocumentReject::SignatureInvalid);
+    desk.pipeline.set_signing_until(until(later()));
+    desk.taken(&after);
+}
+
+#[test]
 fn equivocation_is_kept_and_moves_nothing() {
     let (mut desk, trade) = desk();
     desk.taken(&file(1, 0, &[(1, 5_000, 0), (2, 7, 0)]));
