@@ -42,6 +42,8 @@ pub enum DocumentKind {
     MeterCodes = 4,
     /// A utility's limit on what is traded in a zone.
     GridLimit = 5,
+    /// What a distribution company says of its side of a contract, over the ledger service.
+    SideReport = 6,
 }
 
 impl DocumentKind {
@@ -62,6 +64,7 @@ impl DocumentKind {
             3 => Some(Self::MeterPoints),
             4 => Some(Self::MeterCodes),
             5 => Some(Self::GridLimit),
+            6 => Some(Self::SideReport),
             _ => None,
         }
     }
@@ -76,6 +79,7 @@ impl DocumentKind {
             Self::MeterPoints => "meter_points",
             Self::MeterCodes => "meter_codes",
             Self::GridLimit => "grid_limit",
+            Self::SideReport => "side_report",
         }
     }
 }

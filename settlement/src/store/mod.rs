@@ -9,6 +9,7 @@ pub mod grid;
 pub mod intake;
 pub mod ledger;
 pub mod outbox;
+pub mod queries;
 pub mod rails;
 
 use std::path::Path;
@@ -84,6 +85,7 @@ fn prepare(connection: Connection) -> Result<Connection, SettlementError> {
     } else if found != SCHEMA_VERSION {
         return Err(SettlementError::Schema { found, supported: SCHEMA_VERSION });
     }
+    connection.execute_batch(include_str!("service.sql")).doing("add what is missing")?;
     Ok(connection)
 }
 
