@@ -21,10 +21,11 @@ use types::{
 
 use self::controls::ControlsTable;
 use crate::{
-    core_loop::BatchBounds, journal_options, pull::PullOptions, rails::RailOptions,
-    schedule::ScheduledMarket,
+    api::ApiOptions, core_loop::BatchBounds, journal_options, pull::PullOptions,
+    rails::RailOptions, schedule::ScheduledMarket,
 };
 
+mod api;
 mod controls;
 mod gateway_limits;
 mod pull;
@@ -107,6 +108,10 @@ pub struct Config {
     pub controls: Vec<MarketControls>,
     /// What platforms may owe, in the markets where that is stated.
     pub credit: Vec<CreditLimit>,
+    /// The HTTP API, if it is served.
+    pub api: Option<ApiOptions>,
+    /// Where health and figures are, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// How contracts are settled.
     pub policy: Policy,
     /// The payment rail, if one is used.
@@ -147,6 +152,8 @@ struct File {
     #[serde(default)]
     pull: pull::PullTable,
     rails: Option<rails::RailsTable>,
+    api: Option<api::ApiTable>,
+    operations: Option<api::OperationsTable>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -277,6 +284,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
     let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
+    let api = file.api.as_ref().map(api::ApiTable::check).transpose();
     let pull = file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?;
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
@@ -317,6 +325,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         markets,
         controls,
         credit,
+        api: api.map_err(|(key, message)| value(&format!("api.{key}"), message))?,
+        operations: file.operations.map(|table| table.listen),
         rails: rails::check(path, file.rails.as_ref(), &policy)?,
         policy,
         ledger_origin: file.settlement.ledger_origin,
