@@ -586,6 +586,33 @@ mod tests {
     }
 
     #[test]
+    fn the_api_is_off_unless_it_has_an_address() {
+        let with_tables = |lines: &str| {
+            parse(Path::new("g.toml"), &format!("{}\n{lines}\n", init::CONFIG_TEMPLATE))
+        };
+        let without = with_tables("").unwrap();
+        assert!(without.api.is_none() && without.operations.is_none());
+        let listen = "listen = \"127.0.0.1:0\"";
+        let both = with_tables(&format!("[api]\n{listen}\n[operations]\n{listen}")).unwrap();
+        let api = both.api.unwrap();
+        assert_eq!((api.threads, api.connections, api.requests.per_s), (1, 256, 2_000));
+        assert_eq!((api.body_bytes, api.depth), (65_536, 8));
+        assert!(both.operations.is_some());
+        for (lines, mend) in [
+            ("threads = 1", "listen"),
+            ("listen = \"127.0.0.1:0\"\nthreads = 0", "api.threads` is 0, possible are 1 to 16"),
+            ("listen = \"127.0.0.1:0\"\nconnections = 5000", "api.connections"),
+            ("listen = \"127.0.0.1:0\"\nrequests_burst = 0", "api.requests_burst"),
+            ("listen = \"127.0.0.1:0\"\nbody_kib = 1025", "1 to 1024"),
+            ("listen = \"127.0.0.1:0\"\ndepth = 3", "4 to 64"),
+            ("listen = \"127.0.0.1:0\"\nbodykib = 1", "did you mean `body_kib`?"),
+        ] {
+            let refused = with_tables(&format!("[api]\n{lines}")).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{lines}: {refused}");
+        }
+    }
+
+    #[test]
     fn pulling_is_bounded() {
         let at_first = parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap().pull;
         assert_eq!(at_first, crate::pull::plan::tests::OPTIONS, "as in the template's comments");

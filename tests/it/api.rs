@@ -147,7 +147,33 @@ platform/2 get {"statusBuyerDiscom":"COMPLETED","statusSellerDiscom":"COMPLETED"
 retailer/1 get {"sortOrder":"asc"}
 utility/2 get {"sortOrder":"asc","limit":1,"offset":1}
 "#;
-    expect![[r#""#]].assert_eq(&converse(&venue, &script).await);
+    expect![[r#"
+        platform/2 put: record 1
+        platform/2 put: record 2
+        platform/1 put: record 1 nothing new
+        retailer/1 record: record 1
+        retailer/1 record: 409 PRC_CONFLICT statusSellerDiscom: COMPLETED, not both sides' readings, and a verification cycle
+        retailer/1 allocate: 400 SCH_FIELD_NOT_ALLOWED actualImported: -, not -
+        retailer/1 allocate: one 0.401 of 0.5, two 0.4 of 0.5 (0.801 of 1)
+        retailer/2 allocate: one 0.5 of 0.5, two 0.5 of 0.5 (1 of 1)
+        verify: 2 new outcomes
+        platform/1 get: 2 records
+            tx one 0.5 at 0.1 from METER-1 to masked: CONFIRMED 0.401, PENDING 0.5
+            tx two 0.5 at 0.1 from METER-1 to masked: PENDING 0.4, PENDING 0.5
+        retailer/1 record: 409 PRC_CONFLICT validationMetricValue: 500 Wh, not 401 Wh
+        retailer/1 record: record 1
+        retailer/1 record: record 2
+        retailer/2 record: record 1
+        retailer/2 record: record 2
+        platform/2 get: 2 records
+            tx one 0.5 at 0.1 from masked to METER-2: COMPLETED 0.401, COMPLETED 0.5
+            tx two 0.5 at 0.1 from masked to METER-2: COMPLETED 0.4, COMPLETED 0.5
+        retailer/1 get: 2 records
+            tx one 0.5 at masked from METER-1 to masked: COMPLETED 0.401, COMPLETED 0.5
+            tx two 0.5 at masked from METER-1 to masked: COMPLETED 0.4, COMPLETED 0.5
+        utility/2 get: 2 records
+            tx two 0.5 at masked from masked to METER-2: COMPLETED 0.4, COMPLETED 0.5
+    "#]].assert_eq(&converse(&venue, &script).await);
     venue.close().await;
 }
 
@@ -185,7 +211,38 @@ retailer/1 allocate {"meterId":"METER-1","discomId":"retailer/1","deliveryStartT
 platform/1 get {"limit":501}
 platform/1 get {"buyerId":"METER-2"}
 "#;
-    expect![[r#""#]].assert_eq(&converse(&venue, &script).await);
+    expect![[r#"
+        platform/2 put: record 1
+        platform/2 put: record 2
+        platform/1 put: record 1 nothing new
+        platform/2 put: 409 PRC_CONFLICT clientReference: r1, not the body sent before
+        platform/1 put: 409 PRC_CONFLICT tradeDetails.tradeQty: 600, not 500
+        platform/1 put: 409 PRC_CONFLICT buyerId: METER-1, not METER-2
+        platform/1 put: 403 AUT_NOT_AUTHORIZED -: -, not -
+        platform/1 put: 400 SCH_MISSING_REQUIRED sellerId: -, not -
+        platform/2 put: 404 PRC_NOT_FOUND -: -, not -
+        platform/1 put: 400 SCH_FIELD_NOT_ALLOWED tradeDetails.tradeUnit: KW, not KWH
+        platform/1 put: 400 SCH_FIELD_NOT_ALLOWED -: -, not -
+        platform/1 put: 400 SCH_FIELD_NOT_ALLOWED tradeDetails.tradeQty: 0.5005, not whole watt-hours
+        platform/1 put: 400 SCH_FIELD_NOT_ALLOWED transactionId: -, not -
+        platform/1 put: 400 SCH_FIELD_NOT_ALLOWED color: -, not -
+        platform/1 put: 400 SCH_MISSING_REQUIRED orderItemId: -, not -
+        platform/1 put: 400 SCH_FIELD_NOT_ALLOWED -: -, not -
+        platform/1 record: 403 AUT_NOT_AUTHORIZED -: -, not -
+        retailer/2 record: 403 AUT_NOT_AUTHORIZED -: -, not -
+        utility/1 record: 404 PRC_NOT_FOUND -: -, not -
+        retailer/1 record: 400 SCH_FIELD_NOT_ALLOWED statusBuyerDiscom: -, not -
+        retailer/1 record: 404 PRC_NOT_FOUND -: -, not -
+        retailer/1 record: 400 SCH_FIELD_NOT_ALLOWED sellerFulfillmentValidationMetrics: others, not one entry, ACTUAL_PULLED of a buyer or ACTUAL_PUSHED of a seller
+        retailer/2 allocate: 403 AUT_NOT_AUTHORIZED actualImported: -, not -
+        retailer/1 allocate: 403 AUT_NOT_AUTHORIZED discomId: retailer/2, not -
+        retailer/1 allocate: 404 PRC_NOT_FOUND actualImported: -, not -
+        retailer/1 allocate: one 0.25 of 0.5, two 0.25 of 0.5 (0.5 of 1)
+        retailer/1 allocate: one 0.25 of 0.5, two 0.25 of 0.5 (0.5 of 1)
+        retailer/1 allocate: 409 PRC_CONFLICT actualImported: -, not -
+        platform/1 get: 400 SCH_FIELD_NOT_ALLOWED limit: 501, not 1 to 500
+        platform/1 get: 0 records
+    "#]].assert_eq(&converse(&venue, &script).await);
     venue.close().await;
 }
 

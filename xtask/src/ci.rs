@@ -1,5 +1,6 @@
 //! The one door: every check a change must pass, in order, with a summary at the end.
 
+mod api;
 mod demo;
 mod ledger;
 mod python;
@@ -42,6 +43,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent) -> ExitCode {
         release::run(repository, &mut steps);
         python::run(repository, &mut steps);
         ledger::run(repository, &mut steps);
+        api::run(repository, &mut steps);
     }
     dependencies(repository, &mut steps);
     steps.summarise()

@@ -100,6 +100,16 @@ pub(super) fn from_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     })
 }
 
+/// No parameters.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Refuses parameters where there are none.
+pub(super) fn no_query(uri: &Uri) -> Result<(), Problem> {
+    from_query::<Nothing>(uri).map(|Nothing {}| ())
+}
+
 /// An answer with a tag: who has it already is told so.
 pub(super) fn answer<T: Serialize>(headers: &HeaderMap, value: &T) -> Response {
     // Plain strings and numbers always serialise.

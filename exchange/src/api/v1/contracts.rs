@@ -164,6 +164,7 @@ pub(crate) async fn contracts(
 
 /// The number behind a prefix of the path, and nothing that merely means the same.
 fn number(uri: &Uri, suffix: &str) -> Result<TradeId, Problem> {
+    body::no_query(uri)?;
     let text = uri.path().strip_prefix("/v1/contracts/").and_then(|rest| rest.strip_suffix(suffix));
     let number = text.and_then(|text| text.parse::<u64>().ok());
     let number = number.filter(|number| text == Some(number.to_string().as_str()));
@@ -200,7 +201,7 @@ pub(crate) async fn contract(
 }
 
 /// The newest leaf of a contract with its proof under the newest checkpoint, as an offline proof file
-/// (`c2sp.org/tlog-proof@v1`). Only for parties who see everything that the leaf says.
+/// (`c2sp.org/tlog-proof@v1`). A leaf has prices and amounts: only for who sees them.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/proof", tag = "settlement",
     params(("contract" = u64, Path, description = "its number")),
@@ -220,7 +221,10 @@ pub(crate) async fn proof(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let caller = caller.may(Endpoint::Proofs)?;
-    let (row, _) = visible(&desk, caller, number(&uri, "/proof")?)?;
+    let (row, sight) = visible(&desk, caller, number(&uri, "/proof")?)?;
+    if !sight.price {
+        return Err(Problem::not_authorised("a leaf has the price, which is for the platforms"));
+    }
     let leaf = row.newest_leaf;
     let proof = desk.ask(move |desk, _| Ok(desk.inclusion_proof(leaf))).await?;
     let proof = proof.map_err(|error| Problem::from(&error))?;

@@ -102,8 +102,10 @@ pub(crate) async fn instruments(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Result<Response, Problem> {
     caller.may(Endpoint::Instruments)?;
+    body::no_query(&uri)?;
     let instruments = desk.shared.markets.iter().map(instrument).collect();
     Ok(body::answer(&headers, &Instruments { instruments }))
 }
