@@ -262,12 +262,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Names the file, the place and the mend.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::Parse {
-        path: path.to_owned(),
-        place: place(text, error.span().map_or(0, |span| span.start)),
-        hint: suggestion(error.message()),
-        message: error.message().to_owned(),
-    })?;
+    let file = tables(path, text)?;
     let value = |key: &str, message: String| ConfigError::Value {
         path: path.to_owned(),
         key: key.to_owned(),
@@ -334,6 +329,16 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,
         pull,
+    })
+}
+
+/// The tables as they stand there, unchecked.
+fn tables(path: &Path, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Parse {
+        path: path.to_owned(),
+        place: place(text, error.span().map_or(0, |span| span.start)),
+        hint: suggestion(error.message()),
+        message: error.message().to_owned(),
     })
 }
 

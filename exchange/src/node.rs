@@ -249,6 +249,10 @@ impl Node {
     ///
     /// # Errors
     /// When a file is missing or damaged, another process holds them, or the address is taken.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "all that a node has, in the order of what needs what"
+    )]
     pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
         let NodeOptions { layout, config, .. } = &options;
         let keys = layout.keys();

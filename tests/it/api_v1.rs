@@ -40,8 +40,7 @@ async fn every_endpoint_role_and_foreign_id() {
     venue.node.settlement.checkpoint().await.unwrap();
     let contract = first_contract(&venue).await;
     let body = format!(r#""transactionId":"{contract}","orderItemId":"{contract}""#);
-    let slot = venue.slot(0).slot;
-    let (start, end) = (slot.start(), slot.end());
+    let (start, end) = (venue.slot(0).slot.start(), venue.slot(0).slot.end());
     let span = format!(r#""deliveryStartTime":"{start}","deliveryEndTime":"{end}""#);
     let posts = [
         ("/ledger/put", format!(r#"{{"role":"BUYER",{body}}}"#)),

@@ -49,8 +49,8 @@ const SLOTS: u32 = 96;
 const BATCH: u32 = 8_192;
 /// Who asks: it sees every contract.
 const CALLER: Party = Party { role: Role::Operator, number: 1 };
-/// Clock ticks of a second, as Linux tells processor time.
-const TICKS_PER_S: f64 = 100.0;
+/// Milliseconds of a clock tick, as Linux tells processor time.
+const TICK_MS: u64 = 10;
 
 /// Reads records of `/ledger/get` by key over TLS, each for another contract, from one thread of the API
 ///
@@ -241,9 +241,9 @@ fn processor_time() -> Result<Duration, Failure> {
             let text = fs::read_to_string(path.join("stat"))?;
             let fields = text.rsplit(')').next().unwrap_or_default();
             let ticks = |place| fields.split_whitespace().nth(place).and_then(|n| n.parse().ok());
-            let (user, system): (u32, u32) =
+            let (user, system): (u64, u64) =
                 (ticks(11).ok_or("no user time")?, ticks(12).ok_or("no system time")?);
-            return Ok(Duration::from_secs_f64(f64::from(user + system) / TICKS_PER_S));
+            return Ok(Duration::from_millis((user + system) * TICK_MS));
         }
     }
     Err("the API has no thread".into())

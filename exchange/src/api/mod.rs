@@ -129,14 +129,14 @@ impl From<&WorkerError> for Problem {
 
 impl From<&SettlementError> for Problem {
     fn from(error: &SettlementError) -> Self {
-        match error {
-            SettlementError::TooManyRows { limit } => Self::too_wide(*limit),
-            SettlementError::NoSuchLeaf { .. } => Self::not_yet("the ledger is not signed so far"),
-            other => {
-                let cause = crate::exit::Failure::new(crate::exit::Kind::Runtime, other);
-                tracing::error!("API: {}", cause.message());
-                Self::internal()
-            }
+        if let SettlementError::TooManyRows { limit } = error {
+            return Self::too_wide(*limit);
         }
+        if let SettlementError::NoSuchLeaf { .. } = error {
+            return Self::not_yet("the ledger is not signed so far");
+        }
+        let cause = crate::exit::Failure::new(crate::exit::Kind::Runtime, error);
+        tracing::error!("API: {}", cause.message());
+        Self::internal()
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    path::PathBuf,
+    path::Path,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -149,7 +149,7 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
     Ok(Api { address, threads })
 }
 
-fn desk(shared: &Arc<Shared>, database: &PathBuf) -> Result<Desk, ApiError> {
+fn desk(shared: &Arc<Shared>, database: &Path) -> Result<Desk, ApiError> {
     let queries = Arc::new(Mutex::new(Queries::open(database)?));
     Ok(Desk { shared: Arc::clone(shared), queries })
 }

@@ -179,6 +179,7 @@ pub(crate) struct AllocateRequest {
 /// By what records are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::enum_variant_names, reason = "the words of the service")]
 pub(crate) enum SortBy {
     CreationTime,
     TradeTime,
