@@ -40,5 +40,15 @@ fn page(limit: Option<u32>, after: Option<u64>, most: u32) -> Result<(usize, u64
         let expected = format!("1 to {most}");
         return Err(Problem::bad_value("limit", limit.to_string(), &expected));
     }
-    Ok((usize::try_from(limit).unwrap_or(usize::MAX), after.unwrap_or(0)))
+    Ok((usize::try_from(limit).unwrap_or(usize::MAX), cursor(after)?))
+}
+
+/// Where an answer begins. No row has a number that needs all 64 bits.
+fn cursor(after: Option<u64>) -> Result<u64, Problem> {
+    let after = after.unwrap_or(0);
+    if i64::try_from(after).is_ok() {
+        Ok(after)
+    } else {
+        Err(Problem::bad_value("after", after.to_string(), "`next` of the page before"))
+    }
 }

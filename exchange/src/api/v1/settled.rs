@@ -19,7 +19,7 @@ use super::{
         caller::Caller,
         problem::*,
     },
-    page, window,
+    cursor, page, window,
 };
 
 /// Documents of one answer.
@@ -98,7 +98,7 @@ pub(crate) async fn schedules(
     let (from, to) = window(query.from.as_deref(), query.to.as_deref())?;
     let zone = place("zone", query.zone.as_ref())?;
     let feeder = place("feeder", query.feeder.as_ref())?;
-    let after = query.after.unwrap_or(0);
+    let after = cursor(query.after)?;
     let filter = ScheduleFilter { utility, zone, feeder, from, to, after };
     let answer = desk.ask(move |desk, _| Ok(desk.schedule(&filter))).await?;
     let answer = answer.map_err(|error| Problem::from(&error))?;
