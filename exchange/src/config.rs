@@ -21,10 +21,11 @@ use types::{
 
 use self::controls::ControlsTable;
 use crate::{
-    core_loop::BatchBounds, journal_options, pull::PullOptions, rails::RailOptions,
-    schedule::ScheduledMarket,
+    api::ApiOptions, core_loop::BatchBounds, journal_options, pull::PullOptions,
+    rails::RailOptions, schedule::ScheduledMarket,
 };
 
+mod api;
 mod controls;
 mod gateway_limits;
 mod pull;
@@ -107,6 +108,10 @@ pub struct Config {
     pub controls: Vec<MarketControls>,
     /// What platforms may owe, in the markets where that is stated.
     pub credit: Vec<CreditLimit>,
+    /// The HTTP API, if it is served.
+    pub api: Option<ApiOptions>,
+    /// Where health and figures are, if anywhere.
+    pub operations: Option<SocketAddr>,
     /// How contracts are settled.
     pub policy: Policy,
     /// The payment rail, if one is used.
@@ -149,6 +154,8 @@ struct File {
     #[serde(default)]
     pull: pull::PullTable,
     rails: Option<rails::RailsTable>,
+    api: Option<api::ApiTable>,
+    operations: Option<api::OperationsTable>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -258,12 +265,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Names the file, the place and the mend.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::Parse {
-        path: path.to_owned(),
-        place: place(text, error.span().map_or(0, |span| span.start)),
-        hint: suggestion(error.message()),
-        message: error.message().to_owned(),
-    })?;
+    let file = tables(path, text)?;
     let value = |key: &str, message: String| ConfigError::Value {
         path: path.to_owned(),
         key: key.to_owned(),
@@ -280,6 +282,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         .map_err(|(key, message)| value(&format!("journal.{key}"), message))?;
     let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
+    let api = file.api.as_ref().map(api::ApiTable::check).transpose();
     let pull = file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?;
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
@@ -322,6 +325,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         markets,
         controls,
         credit,
+        api: api.map_err(|(key, message)| value(&format!("api.{key}"), message))?,
+        operations: file.operations.map(|table| table.listen),
         rails: rails::check(path, file.rails.as_ref(), &policy)?,
         policy,
         ledger_origin: file.settlement.ledger_origin,
@@ -330,6 +335,16 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,
         pull,
+    })
+}
+
+/// The tables as they stand there, unchecked.
+fn tables(path: &Path, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Parse {
+        path: path.to_owned(),
+        place: place(text, error.span().map_or(0, |span| span.start)),
+        hint: suggestion(error.message()),
+        message: error.message().to_owned(),
     })
 }
 
@@ -579,6 +594,33 @@ mod tests {
         assert_eq!((config.slots_open_max, config.books_shown()), (4, 1_024));
         let refused = lead(122_895).unwrap_err().to_string();
         assert!(refused.contains("8193 slots open at once, 8192 are possible"), "{refused}");
+    }
+
+    #[test]
+    fn the_api_is_off_unless_it_has_an_address() {
+        let with_tables = |lines: &str| {
+            parse(Path::new("g.toml"), &format!("{}\n{lines}\n", init::CONFIG_TEMPLATE))
+        };
+        let without = with_tables("").unwrap();
+        assert!(without.api.is_none() && without.operations.is_none());
+        let listen = "listen = \"127.0.0.1:0\"";
+        let both = with_tables(&format!("[api]\n{listen}\n[operations]\n{listen}")).unwrap();
+        let api = both.api.unwrap();
+        assert_eq!((api.threads, api.connections, api.requests.per_s), (1, 256, 2_000));
+        assert_eq!((api.body_bytes, api.depth), (65_536, 8));
+        assert!(both.operations.is_some());
+        for (lines, mend) in [
+            ("threads = 1", "listen"),
+            ("listen = \"127.0.0.1:0\"\nthreads = 0", "api.threads` is 0, possible are 1 to 16"),
+            ("listen = \"127.0.0.1:0\"\nconnections = 5000", "api.connections"),
+            ("listen = \"127.0.0.1:0\"\nrequests_burst = 0", "api.requests_burst"),
+            ("listen = \"127.0.0.1:0\"\nbody_kib = 1025", "1 to 1024"),
+            ("listen = \"127.0.0.1:0\"\ndepth = 3", "4 to 64"),
+            ("listen = \"127.0.0.1:0\"\nbodykib = 1", "did you mean `body_kib`?"),
+        ] {
+            let refused = with_tables(&format!("[api]\n{lines}")).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{lines}: {refused}");
+        }
     }
 
     #[test]

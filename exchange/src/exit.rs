@@ -6,7 +6,7 @@ use gateway::GatewayError;
 use journal::JournalError;
 use settlement::SettlementError;
 
-use crate::{node::NodeError, rails::RailError};
+use crate::{api::ApiError, node::NodeError, rails::RailError};
 
 /// What kind of failure; the value is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,13 +129,21 @@ impl Failure {
             | NodeError::Calendar(_) => Self::new(Kind::Config, &error),
             NodeError::Rail(RailError::Bind { .. }) => Self::new(Kind::Runtime, &error)
                 .hint("choose another `rails.listen` in gridcross.toml, or stop what uses it"),
-            NodeError::Rail(_) => Self::new(Kind::Config, &error),
+            NodeError::Api(ApiError::Bind { .. }) | NodeError::Operations { .. } => {
+                Self::new(Kind::Runtime, &error).hint(
+                    "choose another `listen` in [api] or [operations] of gridcross.toml, or stop what uses it",
+                )
+            }
+            NodeError::Api(ApiError::Tls(_) | ApiError::Identity(_)) | NodeError::Rail(_) => {
+                Self::new(Kind::Config, &error)
+            }
             NodeError::Journal(JournalError::BatchTooLarge { .. }) => {
                 Self::new(Kind::Runtime, &error)
                     .hint("raise `segment_mib` in gridcross.toml and start again")
             }
             NodeError::Journal(_)
             | NodeError::Worker(_)
+            | NodeError::Api(_)
             | NodeError::Gateway(_)
             | NodeError::Thread(_)
             | NodeError::MakeJournals { .. }

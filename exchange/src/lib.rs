@@ -7,6 +7,7 @@
 //! is what people see; [`demo`] plays a whole day.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -27,6 +27,7 @@ use types::{
 };
 
 use crate::{
+    api::{self, Api, ApiError, operations},
     clock::Clock,
     config::Config,
     feed, market_data,
@@ -134,6 +135,17 @@ pub enum NodeError {
     /// The payment rail.
     #[error("the payment rail")]
     Rail(#[from] RailError),
+    /// The HTTP API.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The listener for operations.
+    #[error("cannot listen for operations on {address}")]
+    Operations {
+        /// Where.
+        address: SocketAddr,
+        /// Cause.
+        source: io::Error,
+    },
     /// A certificate or key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -235,6 +247,8 @@ pub struct Node {
     pub reserve: Arc<Reserve>,
     gateway: Gateway,
     worker: SettlementWorker,
+    api: Option<Api>,
+    operations_address: Option<SocketAddr>,
     stop_cores: Arc<AtomicBool>,
     stop_worker: watch::Sender<bool>,
 }
@@ -244,6 +258,10 @@ impl Node {
     ///
     /// # Errors
     /// When a file is missing or damaged, another process holds them, or the address is taken.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "all that a node has, in the order of what needs what"
+    )]
     pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
         let NodeOptions { layout, config, .. } = &options;
         let keys = layout.keys();
@@ -268,9 +286,11 @@ impl Node {
         let (resume_sender, resume_receiver) = mpsc::channel(INCOMING_MAX);
         let journals = config.shards.iter().map(|shard| layout.journal_of(shard)).collect();
         let reserve = Arc::new(Reserve::new(journals, config.reserve_bytes));
+        let revocations = keys.join(authority::REVOCATION_FILE);
+        let verifier = ClientVerifier::load(&authority, &revocations)?;
         let parts = quic::Parts {
             identity: &Identity::load(&keys, "server")?,
-            verifier: ClientVerifier::load(&authority, &keys.join(authority::REVOCATION_FILE))?,
+            verifier: Arc::clone(&verifier),
             directory: &directory,
             map: &map,
             ports: ready.iter().map(Ready::port).collect(),
@@ -305,12 +325,28 @@ impl Node {
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let pull = pull_parts(&options, &keys, &authority)?;
         let ways = Ways { feed: connector, data: data_receiver, rings, pull, keys: layout.keys() };
+        let stop = stopped.clone();
         let worker = start_settlement(&options, pipeline, captured_sender, ways, stopped).await?;
         let settlement = worker.handle.clone();
         for shard in &shards {
             shard.opened().await?;
         }
-        Ok(Self { address, settlement, shards, reserve, gateway, worker, stop_cores, stop_worker })
+        let api = start_api(&options, (&settlement, &shards), verifier, stop.clone())?;
+        let low = reserve.low();
+        let operations_address =
+            start_operations(config, (&settlement, &shards), low, stop).await?;
+        Ok(Self {
+            address,
+            settlement,
+            shards,
+            reserve,
+            gateway,
+            worker,
+            api,
+            operations_address,
+            stop_cores,
+            stop_worker,
+        })
     }
 
     /// What asks parties for readings.
@@ -329,6 +365,18 @@ impl Node {
     #[must_use]
     pub fn https_address(&self) -> Option<SocketAddr> {
         self.gateway.https_address()
+    }
+
+    /// Where the HTTP API is, if it is served.
+    #[must_use]
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        self.api.as_ref().map(|api| api.address)
+    }
+
+    /// Where health and figures are, if anywhere.
+    #[must_use]
+    pub const fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations_address
     }
 
     /// Where events of payment rails arrive, if one is used.
@@ -410,8 +458,13 @@ impl Node {
         self.stop_worker.send_replace(true);
         self.gateway.say_goodbye().await;
         drop(self.settlement);
-        let worker = self.worker;
-        tokio::task::spawn_blocking(move || worker.join()).await.ok();
+        let (worker, api) = (self.worker, self.api);
+        let join = move || {
+            // Its threads ask settlement, which ends when nobody can.
+            api.into_iter().for_each(Api::join);
+            worker.join();
+        };
+        tokio::task::spawn_blocking(join).await.ok();
         for (snapshotter, last) in snapshotters {
             snapshotter.finish(last).await;
         }
@@ -437,6 +490,47 @@ async fn start_settlement(
         worker.rail_address = Some(started);
     }
     Ok(worker)
+}
+
+/// The HTTP API, if it is configured.
+fn start_api(
+    options: &NodeOptions<'_>,
+    (settlement, shards): (&Settlement, &[Shard]),
+    verifier: Arc<ClientVerifier>,
+    stop: watch::Receiver<bool>,
+) -> Result<Option<Api>, NodeError> {
+    let NodeOptions { layout, config, .. } = options;
+    let Some(api) = &config.api else { return Ok(None) };
+    let parts = api::Parts {
+        identity: Identity::load(&layout.keys(), "server")?,
+        verifier,
+        settlement: settlement.clone(),
+        database: layout.store(config),
+        markets: config.markets.clone(),
+        currency: config.policy.currency,
+        views: shards.iter().map(|shard| shard.market.clone()).collect(),
+        stop,
+    };
+    Ok(Some(api::start(api.clone(), parts)?))
+}
+
+/// Health and figures, if they are configured.
+async fn start_operations(
+    config: &Config,
+    (settlement, shards): (&Settlement, &[Shard]),
+    storage_low: Arc<AtomicBool>,
+    stop: watch::Receiver<bool>,
+) -> Result<Option<SocketAddr>, NodeError> {
+    let Some(address) = config.operations else { return Ok(None) };
+    let of = |shard: &Shard| (shard.id, shard.market.clone(), shard.progress());
+    let watched = operations::Watched {
+        shards: shards.iter().map(of).collect(),
+        captured: settlement.captures(),
+        storage_low,
+        stop,
+    };
+    let started = operations::start(address, watched).await;
+    started.map(Some).map_err(|source| NodeError::Operations { address, source })
 }
 
 /// How settlement reaches its own exchange.

@@ -285,8 +285,8 @@ fn since(
             Ok(told(&missing.iter().map(missing_row).collect::<Vec<_>>(), missing.is_empty()))
         }
         RequestKind::Notices => {
-            let notices = pipeline.notices(party, query.after)?;
-            Ok(told(&notices.iter().map(notice_row).collect::<Vec<_>>(), notices.is_empty()))
+            let notices = notices(pipeline, party, query.after)?;
+            Ok(told(&notices, notices.is_empty()))
         }
         RequestKind::Documents => {
             let lines = pipeline.documents(of, query.after)?;
@@ -321,6 +321,18 @@ fn since(
         | RequestKind::GridSchedule
         | RequestKind::SetTrading => Ok(refused(RejectReason::MalformedMessage)),
     }
+}
+
+/// What happened to contracts of a party's meters after a notice.
+///
+/// # Errors
+/// When the pipeline fails.
+pub fn notices(
+    pipeline: &Pipeline,
+    party: Party,
+    after: u64,
+) -> Result<Vec<NoticeRow>, SettlementError> {
+    Ok(pipeline.notices(party, after)?.iter().map(notice_row).collect())
 }
 
 /// A verification cycle, and what falls due with time.

@@ -107,6 +107,12 @@ fn log_addresses(node: &Node) {
     if let Some(address) = node.https_address() {
         tracing::info!("order entry over HTTPS on https://{address}");
     }
+    if let Some(address) = node.api_address() {
+        tracing::info!("HTTP API on https://{address}");
+    }
+    if let Some(address) = node.operations_address() {
+        tracing::info!("health and figures on http://{address}");
+    }
     if let Some(address) = node.rail_address() {
         tracing::info!("events of payment rails on https://{address}");
     }

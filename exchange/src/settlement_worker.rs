@@ -187,6 +187,12 @@ impl Settlement {
             .map_err(|_| WorkerError::Stopped)
     }
 
+    /// How far every shard is captured, to look at and to wait on.
+    #[must_use]
+    pub fn captures(&self) -> watch::Receiver<Captures> {
+        self.captured.clone()
+    }
+
     /// Books collateral of meters, each under a reference that makes a repetition harmless.
     ///
     /// # Errors

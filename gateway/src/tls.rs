@@ -60,7 +60,10 @@ pub fn server(
 }
 
 /// The server's side over TCP, as over QUIC.
-pub(crate) fn server_config(
+///
+/// # Errors
+/// When the identity cannot be used.
+pub fn server_config(
     identity: &Identity,
     verifier: Arc<ClientVerifier>,
     protocols: &[&[u8]],

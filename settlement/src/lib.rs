@@ -33,6 +33,7 @@ pub mod policy;
 pub mod rails;
 pub mod registry;
 pub mod rehearse;
+pub mod service;
 pub mod statement;
 pub mod store;
 pub mod tlog;

@@ -26,6 +26,7 @@ mod paying;
 mod paying_out;
 mod rail_events;
 mod reconciling;
+mod serving;
 mod stating;
 mod verification;
 

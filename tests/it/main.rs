@@ -3,6 +3,8 @@
 
 mod aggregates;
 mod amendments;
+mod api;
+mod api_v1;
 mod authority;
 mod batches;
 mod certificates;

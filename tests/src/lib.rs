@@ -1,6 +1,7 @@
 //! Shared by the integration tests: the slow, obvious model of the engine, an exchange in a
 //! temporary directory with everyone who talks to it, and the `gridcross` program.
 
+pub mod api;
 pub mod cast;
 pub mod day;
 pub mod https;

@@ -48,6 +48,18 @@ impl Phase {
     pub const fn code(self) -> u8 {
         self as u8
     }
+
+    /// The word in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreOpen => "pre_open",
+            Self::Call => "call",
+            Self::Frozen => "frozen",
+            Self::Continuous => "continuous",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// Most price levels a market may have: 1,048,576 levels × 16 bytes × 2 sides = 32 MiB a slot.

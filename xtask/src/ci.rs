@@ -1,5 +1,6 @@
 //! The one door: every check a change must pass, in order, with a summary at the end.
 
+mod api;
 mod demo;
 mod ledger;
 mod postgres;
@@ -46,6 +47,7 @@ pub(crate) fn run(repository: &Repository, extent: Extent, words: &[&str]) -> Ex
         python::run(repository, &mut steps);
         ledger::run(repository, &mut steps);
         postgres::run(repository, &mut steps);
+        api::run(repository, &mut steps);
     }
     dependencies(repository, &mut steps);
     steps.summarise()

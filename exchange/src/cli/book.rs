@@ -217,7 +217,7 @@ impl BookRow {
             minutes: key.slot.minutes(),
             revision: book.revision().get(),
             time: instant_text(book.head.time),
-            phase: phase(book.head.phase),
+            phase: book.head.phase.name(),
             last: book.head.last.map(price_text),
             indicative_price: indicative.and_then(|now| now.price).map(price_text),
             indicative_kwh: indicative.map(|now| energy_text(now.volume)),
@@ -253,16 +253,6 @@ fn level_rows(key: SlotKey, book: &LocalBook, depth: u16) -> impl Iterator<Item 
     })
 }
 
-const fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::PreOpen => "pre_open",
-        Phase::Call => "call",
-        Phase::Frozen => "frozen",
-        Phase::Continuous => "continuous",
-        Phase::Closed => "closed",
-    }
-}
-
 /// An update as a line of JSON. Positions are none.
 fn line(
     options: &WatchOptions,
@@ -290,7 +280,7 @@ fn line(
         }
         MarketUpdate::Closed(key) => serde_json::json!({
             "kind": "phase", "market": key.market.get(), "slot": slot_text(*key),
-            "phase": phase(Phase::Closed),
+            "phase": Phase::Closed.name(),
         }),
         MarketUpdate::Trade(at) => with(
             place("trade", at.body.key, at.place.seq, at.place.time),
@@ -301,7 +291,7 @@ fn line(
         ),
         MarketUpdate::Phase(at) => with(
             place("phase", at.body.key, at.place.seq, at.place.time),
-            serde_json::json!({ "phase": phase(at.body.phase) }),
+            serde_json::json!({ "phase": at.body.phase.name() }),
         ),
         MarketUpdate::Auction(at) => with(
             place("auction", at.body.key, at.place.seq, at.place.time),
@@ -340,7 +330,7 @@ fn title(key: SlotKey, book: &LocalBook) -> String {
         key.market,
         slot_text(key),
         key.slot.minutes(),
-        phase(book.head.phase),
+        book.head.phase.name(),
         book.revision(),
     )
 }
@@ -371,7 +361,7 @@ fn overview(options: &WatchOptions, books: Vec<(&SlotKey, &LocalBook)>) -> Strin
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["slot", "phase", "kWh", "buy", "sell", "kWh", "last", "revision"]);
-    let phases: BTreeSet<_> = books.iter().map(|(_, book)| phase(book.head.phase)).collect();
+    let phases: BTreeSet<_> = books.iter().map(|(_, book)| book.head.phase.name()).collect();
     for (key, book) in books.iter().take(SLOTS_SHOWN) {
         let best = |side| book.levels(side).next();
         let price =
@@ -381,7 +371,7 @@ fn overview(options: &WatchOptions, books: Vec<(&SlotKey, &LocalBook)>) -> Strin
         let (buy, sell) = (best(Side::Buy), best(Side::Sell));
         table.add_row([
             slot_text(**key),
-            phase(book.head.phase).to_owned(),
+            book.head.phase.name().to_owned(),
             quantity(buy),
             price(buy),
             price(sell),

@@ -179,7 +179,8 @@ pub fn kind_of(body: &[u8]) -> DocumentKind {
 /// The first rule it breaks.
 pub fn parse(kind: DocumentKind, body: &[u8]) -> Result<Document, DocumentReject> {
     match kind {
-        DocumentKind::Unknown => Err(DocumentReject::Malformed),
+        // A side's report is a signed request, never an envelope.
+        DocumentKind::Unknown | DocumentKind::SideReport => Err(DocumentReject::Malformed),
         DocumentKind::MeterReadings => {
             let text = serde_json::from_slice(body).map_err(|_| unreadable(body))?;
             meter_file(text).map(Document::MeterReadings)

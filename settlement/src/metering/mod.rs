@@ -46,6 +46,8 @@ pub enum DocumentKind {
     GridLimit = 5,
     /// A meter's free money is to be paid out, from its platform.
     PayOutRequest = 6,
+    /// What a distribution company says of its side of a contract, over the ledger service.
+    SideReport = 7,
 }
 
 impl DocumentKind {
@@ -67,6 +69,7 @@ impl DocumentKind {
             4 => Some(Self::MeterCodes),
             5 => Some(Self::GridLimit),
             6 => Some(Self::PayOutRequest),
+            7 => Some(Self::SideReport),
             _ => None,
         }
     }
@@ -82,6 +85,7 @@ impl DocumentKind {
             Self::MeterCodes => "meter_codes",
             Self::GridLimit => "grid_limit",
             Self::PayOutRequest => "pay_out_request",
+            Self::SideReport => "side_report",
         }
     }
 }

@@ -85,11 +85,11 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
         | Event::Trade(_)
+        | Event::AuctionUncrossed(_)
         | Event::ContractAmended(_) => true,
         // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
         // carry most of the others.
         Event::SlotPhaseChanged(_)
-        | Event::AuctionUncrossed(_)
         | Event::ControlsSet(_)
         | Event::SlotFrozen(_)
         | Event::CallExtended(_)
@@ -159,8 +159,11 @@ impl Work<'_> {
                 Event::GridRefused(refused) => {
                     self.answered((shard, refused.number), &GridAnswer::Refused(refused.reason))?;
                 }
+                Event::AuctionUncrossed(result) => {
+                    let place = (shard, item.seq, item.time);
+                    store::queries::put_auction(self.connection, place, result)?;
+                }
                 Event::SlotPhaseChanged(_)
-                | Event::AuctionUncrossed(_)
                 | Event::ControlsSet(_)
                 | Event::SlotFrozen(_)
                 | Event::CallExtended(_)

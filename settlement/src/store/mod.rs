@@ -10,6 +10,7 @@ pub mod grid;
 pub mod intake;
 pub mod ledger;
 pub mod outbox;
+pub mod queries;
 pub mod rails;
 pub mod statements;
 
@@ -24,10 +25,11 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 /// What makes the schema.
-const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("rails.sql"));
+const SCHEMA: &str =
+    concat!(include_str!("schema.sql"), include_str!("rails.sql"), include_str!("service.sql"));
 
 /// The lease of who writes: the leaves of a ledger are one row after the other, so one process appends.
 const WRITER: &str = "ledger";

@@ -1,4 +1,4 @@
--- Schema 4. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 5. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL

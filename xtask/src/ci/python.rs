@@ -52,7 +52,7 @@ fn check(repository: &Repository, python: &Path) -> Outcome {
     Outcome::Passed
 }
 
-fn succeed(command: &mut Command) -> Result<(), String> {
+pub(super) fn succeed(command: &mut Command) -> Result<(), String> {
     announce(command);
     let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
     if output.status.success() {

@@ -1,0 +1,127 @@
+//! Who may what: the one place that decides it.
+//!
+//! First by role and endpoint ([`may_call`]), then by contract ([`Sight::of`]) or by what is asked
+//! about. A contract that a caller is no party to does not exist for that caller.
+
+use settlement::{capture::ContractSide, store::queries::ContractRow};
+use types::{Party, Role, Side, UtilityId};
+
+/// What can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /ledger/put`.
+    LedgerPut,
+    /// `POST /ledger/record`.
+    LedgerRecord,
+    /// `POST /ledger/allocate`.
+    LedgerAllocate,
+    /// `POST /ledger/get`.
+    LedgerGet,
+    /// `GET /v1/instruments`.
+    Instruments,
+    /// `GET /v1/slots`.
+    Slots,
+    /// `GET /v1/auctions`.
+    Auctions,
+    /// `GET /v1/contracts` and `/v1/contracts/{contract}`.
+    Contracts,
+    /// `GET /v1/contracts/{contract}/proof`.
+    Proofs,
+    /// `GET /v1/schedules`.
+    Schedules,
+    /// `GET /v1/meter-files`.
+    MeterFiles,
+    /// `GET /v1/declarations`.
+    Declarations,
+    /// `GET /v1/events`.
+    Events,
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 13] = [
+        Self::LedgerPut,
+        Self::LedgerRecord,
+        Self::LedgerAllocate,
+        Self::LedgerGet,
+        Self::Instruments,
+        Self::Slots,
+        Self::Auctions,
+        Self::Contracts,
+        Self::Proofs,
+        Self::Schedules,
+        Self::MeterFiles,
+        Self::Declarations,
+        Self::Events,
+    ];
+}
+
+/// Whether callers of a role may call an endpoint at all.
+#[must_use]
+pub const fn may_call(role: Role, endpoint: Endpoint) -> bool {
+    let is_served = matches!(role, Role::Retailer | Role::Utility);
+    let is_operator = matches!(role, Role::Operator);
+    match endpoint {
+        Endpoint::LedgerPut => matches!(role, Role::Platform),
+        Endpoint::LedgerRecord | Endpoint::LedgerAllocate => is_served,
+        Endpoint::Schedules => matches!(role, Role::Utility) || is_operator,
+        Endpoint::MeterFiles => is_served || is_operator,
+        Endpoint::Events => is_served || matches!(role, Role::Platform),
+        Endpoint::LedgerGet
+        | Endpoint::Instruments
+        | Endpoint::Slots
+        | Endpoint::Auctions
+        | Endpoint::Contracts
+        | Endpoint::Proofs
+        | Endpoint::Declarations => !matches!(role, Role::Settlement),
+    }
+}
+
+/// What a caller sees of a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// Whose meter the buyer's is.
+    pub buyer: bool,
+    /// Whose meter the seller's is.
+    pub seller: bool,
+    /// At which price.
+    pub price: bool,
+}
+
+impl Sight {
+    /// What `caller` sees of a contract; nothing at all, if it is no party to it. Prices are for both
+    /// platforms and the operator; the name of a meter for those who serve it, and the operator.
+    #[must_use]
+    pub fn of(caller: Party, row: &ContractRow) -> Option<Self> {
+        let serves = |side: Side, of: &ContractSide| {
+            let number = match caller.role {
+                Role::Operator => return true,
+                Role::Settlement => return false,
+                Role::Platform => of.platform.get(),
+                Role::Retailer => of.retailer.get(),
+                Role::Utility => of.utility.get(),
+            };
+            number == caller.number || row.side(side).server == caller
+        };
+        let (buyer, seller) =
+            (serves(Side::Buy, &row.contract.buy), serves(Side::Sell, &row.contract.sell));
+        let price = matches!(caller.role, Role::Platform | Role::Operator);
+        (buyer || seller).then_some(Self { buyer, seller, price })
+    }
+}
+
+/// Whose wires a caller may look at.
+#[must_use]
+pub fn may_see_wires(caller: Party, utility: UtilityId) -> bool {
+    match caller.role {
+        Role::Operator => true,
+        Role::Utility => caller.number == utility.get(),
+        Role::Platform | Role::Retailer | Role::Settlement => false,
+    }
+}
+
+/// Whose documents a caller sees: the operator everybody's (`None`), all others their own.
+#[must_use]
+pub fn only_own(caller: Party) -> Option<Party> {
+    (caller.role != Role::Operator).then_some(caller)
+}

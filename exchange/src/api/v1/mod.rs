@@ -1,0 +1,54 @@
+//! `/v1`: our own reads.
+
+pub(super) mod contracts;
+pub(super) mod events;
+pub(super) mod market;
+pub(super) mod settled;
+
+use jiff::Timestamp as Instant;
+use types::Timestamp;
+
+use super::problem::Problem;
+
+/// RFC 3339 with any offset.
+fn instant(field: &str, text: &str) -> Result<Timestamp, Problem> {
+    let parsed: Option<Instant> = text.parse().ok();
+    let ns = parsed.and_then(|at| i64::try_from(at.as_nanosecond()).ok());
+    let ns = ns.filter(|&ns| ns >= 0);
+    ns.map(Timestamp::from_ns)
+        .ok_or_else(|| Problem::bad_value(field, text, "RFC 3339, such as 2026-04-01T14:00:00Z"))
+}
+
+/// From the first up to, not including, the second; neither is needed.
+fn window(from: Option<&str>, to: Option<&str>) -> Result<(Timestamp, Timestamp), Problem> {
+    let from = from.map_or(Ok(Timestamp::from_ns(0)), |text| instant("from", text))?;
+    let to = to.map_or(Ok(Timestamp::from_ns(i64::MAX)), |text| instant("to", text))?;
+    Ok((from, to))
+}
+
+/// Minutes since 1970 of a window.
+fn minutes((from, to): (Timestamp, Timestamp)) -> (i64, i64) {
+    const MINUTE_NS: i64 = 60_000_000_000;
+    let up = |at: Timestamp| at.ns().saturating_add(MINUTE_NS - 1).div_euclid(MINUTE_NS);
+    (up(from), up(to))
+}
+
+/// How many rows, and after which.
+fn page(limit: Option<u32>, after: Option<u64>, most: u32) -> Result<(usize, u64), Problem> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=most).contains(&limit) {
+        let expected = format!("1 to {most}");
+        return Err(Problem::bad_value("limit", limit.to_string(), &expected));
+    }
+    Ok((usize::try_from(limit).unwrap_or(usize::MAX), cursor(after)?))
+}
+
+/// Where an answer begins. No row has a number that needs all 64 bits.
+fn cursor(after: Option<u64>) -> Result<u64, Problem> {
+    let after = after.unwrap_or(0);
+    if i64::try_from(after).is_ok() {
+        Ok(after)
+    } else {
+        Err(Problem::bad_value("after", after.to_string(), "`next` of the page before"))
+    }
+}
