@@ -152,7 +152,7 @@ struct Log {
 impl Log {
     fn new(folder: &Path) -> Result<Self, Failure> {
         Ok(Self {
-            connection: store::open(&folder.join("settlement.db"))?,
+            connection: store::open(&(&folder.join("settlement.db")).into())?,
             folder: folder.join("ledger"),
             key: SigningKey::from_bytes(&[7; 32]),
             frontier: Frontier::default(),

@@ -84,7 +84,7 @@ fn known(
     trade: &Trade,
 ) -> Result<Option<Known>, SettlementError> {
     let Some((own_leaf, newest_leaf)) = pipeline.leaves_of(trade.trade)? else { return Ok(None) };
-    let connection = store::open_read_only(database)?;
+    let connection = store::open_read_only(&database.into())?;
     let contract =
         store::ledger::leaf(&connection, own_leaf)?.and_then(|bytes| leaf::decode_contract(&bytes));
     let mut documents = Vec::new();
