@@ -35,6 +35,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Serialize;
 use settlement::Pipeline;
+use settlement::store::database::Store;
 use tokio::{net::TcpStream, sync::mpsc, sync::watch};
 use tokio_rustls::TlsConnector;
 use types::{
@@ -177,14 +178,14 @@ async fn measure(
     let (stop, stopped) = watch::channel(false);
     let (_data, data) = mpsc::channel(1);
     // No shard is captured, so no feed is asked.
-    let ways = Ways { feed, data, rings: Vec::new(), pull };
+    let ways = Ways { feed, data, rings: Vec::new(), pull, keys: layout.keys() };
     let captured = watch::channel(std::collections::BTreeMap::default()).0;
     let worker = SettlementWorker::start(pipeline, captured, Clock::System, ways, stopped.clone())?;
     let parts = api::Parts {
         identity: server,
         verifier: ClientVerifier::load(&authority, &keys.join(authority::REVOCATION_FILE))?,
         settlement: worker.handle.clone(),
-        database: layout.settlement(),
+        database: Store::File(layout.settlement()),
         markets: config.markets.clone(),
         currency: config.policy.currency,
         views: Vec::new(),

@@ -19,14 +19,16 @@ mod v1;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use gateway::{ClientVerifier, Identity, throttle::Rate};
 use market_view::MarketReader;
-use settlement::{Pipeline, SettlementError, store::queries::Queries};
+use settlement::{
+    Pipeline, SettlementError,
+    store::{database::Store, queries::Queries},
+};
 use tokio::sync::watch;
 use types::{Currency, Timestamp};
 

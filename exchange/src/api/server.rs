@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    path::Path,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -17,7 +16,10 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use rustls_pki_types::CertificateDer;
-use settlement::{SettlementError, store::queries::Queries};
+use settlement::{
+    SettlementError,
+    store::{database::Store, queries::Queries},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -149,7 +151,10 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
     Ok(Api { address, threads })
 }
 
-fn desk(shared: &Arc<Shared>, database: &Store) -> Result<Desk, ApiError> {
+fn desk(
+    shared: &Arc<Shared>,
+    database: &settlement::store::database::Store,
+) -> Result<Desk, ApiError> {
     let queries = Arc::new(Mutex::new(Queries::open(database)?));
     Ok(Desk { shared: Arc::clone(shared), queries })
 }
