@@ -144,7 +144,18 @@ fn an_operator_runs_an_auction_before_it_is_due() {
          operator 1 number 1 auction
          operator 1 number 2 auction
          operator 1 number 3 auction slot 4",
-        &expect![[r#""#]],
+        &expect![[r#"
+            controls set
+            accepted #1
+            accepted #2
+            refused auction_not_due
+            operator 1 ordered 1/1: run_auction
+            uncrossed 4.00 1kWh surplus 0 of 1
+            trade S1#1 B1#2 1kWh @ 4.00
+            continuous
+            refused wrong_phase
+            refused slot_not_open
+        "#]],
     );
 }
 

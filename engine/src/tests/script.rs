@@ -160,8 +160,12 @@ impl Stage {
     pub(super) fn apply(&mut self, value: Command) {
         self.seq = self.seq.next();
         self.time = self.time_set.take().unwrap_or(self.time.plus_ns(1));
-        let indicative =
-            if let Command::UncrossSlot(key) = value { self.engine.indicative(key) } else { None };
+        let auctioned = match value {
+            Command::UncrossSlot(key) => Some(key),
+            Command::Operate(signed) => signed.operation.action.slot(),
+            _ => None,
+        };
+        let indicative = auctioned.and_then(|key| self.engine.indicative(key));
         let before = self.engine.snapshot();
         let mut restored = Engine::restore(self.limits, &before).unwrap();
         restored.check_invariants();
