@@ -253,7 +253,7 @@ fn level_rows(key: SlotKey, book: &LocalBook, depth: u16) -> impl Iterator<Item 
     })
 }
 
-const fn phase(phase: Phase) -> &'static str {
+pub(super) const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::PreOpen => "pre_open",
         Phase::Call => "call",

@@ -84,6 +84,7 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::PlaceNoted(_)
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
+        | Event::Operated(_)
         | Event::Trade(_)
         | Event::ContractAmended(_) => true,
         // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
@@ -158,6 +159,9 @@ impl Work<'_> {
                 }
                 Event::GridRefused(refused) => {
                     self.answered((shard, refused.number), &GridAnswer::Refused(refused.reason))?;
+                }
+                Event::Operated(operated) => {
+                    self.ledger.append(&crate::tlog::facts::encode_operation(operated))?;
                 }
                 Event::SlotPhaseChanged(_)
                 | Event::AuctionUncrossed(_)
