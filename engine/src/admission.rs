@@ -5,10 +5,10 @@
 //! or on sequenced time is checked here, so that a replay decides the same.
 
 use types::{
-    ClientOrderId, Conditions, DelegatedOrder, DelegatedReplace, ICEBERG_PARTS_MAX, MeterId,
-    NewOrder, OrderId, OrderKind, OrderList, Origin, Phase, PlatformId, Price, RejectReason,
-    ReplaceOrder, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey, Terms,
-    TimeInForce, Timestamp,
+    ClientOrderId, Conditions, DelegatedOrder, DelegatedReplace, ICEBERG_PARTS_MAX, MarketId,
+    MeterId, NewOrder, OrderId, OrderKind, OrderList, Origin, Phase, PlatformId, Price,
+    RejectReason, ReplaceOrder, SelfTradeAction, Side, SignedNewOrder, SignedReplaceOrder, SlotKey,
+    Terms, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -121,7 +121,7 @@ impl Engine {
         if time > order.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
-        if self.registry.is_stopped((order.meter, platform), row) {
+        if self.registry.is_stopped((order.meter, platform), row, Some(order.key.market)) {
             return Err(RejectReason::TradingSuspended.into());
         }
         if authority == Authority::Delegation {
@@ -226,7 +226,8 @@ impl Engine {
         order: OrderId,
     ) -> Result<u32, RejectReason> {
         let (number, order) = self.own_order(origin, order)?;
-        if self.is_stopped(order.meter, order.platform) {
+        let market = self.slots.slot(order.slot).key.market;
+        if self.is_stopped(order.meter, order.platform, market) {
             return Err(RejectReason::TradingSuspended);
         }
         self.check_changeable(order, time)?;
@@ -275,7 +276,8 @@ impl Engine {
         if time > replace.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
-        if self.registry.is_stopped((replace.meter, origin.platform), row) {
+        let market = known.map(|(_, order)| self.slots.slot(order.slot).key.market);
+        if self.registry.is_stopped((replace.meter, origin.platform), row, market) {
             return Err(RejectReason::TradingSuspended.into());
         }
         if authority == Authority::Delegation {
@@ -362,10 +364,15 @@ impl Engine {
         }
     }
 
-    /// Whether a registered meter may not trade through a platform now.
-    pub(crate) fn is_stopped(&self, meter: MeterId, platform: PlatformId) -> bool {
+    /// Whether a registered meter may not trade through a platform in a market now.
+    pub(crate) fn is_stopped(
+        &self,
+        meter: MeterId,
+        platform: PlatformId,
+        market: MarketId,
+    ) -> bool {
         let row = self.registry.meter(meter);
-        row.is_some_and(|row| self.registry.is_stopped((meter, platform), row))
+        row.is_some_and(|row| self.registry.is_stopped((meter, platform), row, Some(market)))
     }
 
     /// Index of a slot in which orders are accepted at this time.

@@ -289,7 +289,7 @@ impl Engine {
     ) -> Result<Part, RejectReason> {
         let meter = member.meter;
         let row: &MeterRow = self.registry.meter(meter).ok_or(RejectReason::UnknownMeter)?;
-        if self.registry.is_stopped((meter, platform), row) {
+        if self.registry.is_stopped((meter, platform), row, Some(order.key.market)) {
             return Err(RejectReason::TradingSuspended);
         }
         let terms = Terms {

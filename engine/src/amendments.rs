@@ -193,7 +193,7 @@ impl Engine {
         if time > terms.expires {
             return Err(RejectReason::SignatureExpired.into());
         }
-        self.check_trading(own)?;
+        self.check_trading(own, terms.key.market)?;
         let change = self.check_change(time, terms)?;
         if named.is_some() {
             return Err(RejectReason::ReferenceTaken.into());
@@ -222,7 +222,7 @@ impl Engine {
         let number = self.open_for(*origin, *offer, &signed, *accepted_by)?;
         let parties = self.both_parties([terms.buyer, terms.seller])?;
         for party in parties {
-            self.check_trading(party)?;
+            self.check_trading(party, terms.key.market)?;
         }
         let change = self.check_change(time, terms)?;
         for party in parties {

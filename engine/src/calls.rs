@@ -74,13 +74,18 @@ impl Engine {
         if slot.phase == Phase::Call && freezes { Ok(index) } else { Err(RejectReason::WrongPhase) }
     }
 
-    /// Ends a slot's call: the result, its trades, then the continuous phase.
+    /// Ends a slot's call when its auction is due.
     pub(crate) fn uncross_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
-        let index = match self.uncrossable(key) {
-            Ok(index) => index,
-            Err(reason) => return events.push(Self::refused(reason)),
-        };
+        match self.uncrossable(key) {
+            Ok(index) => self.uncross(index, events),
+            Err(reason) => events.push(Self::refused(reason)),
+        }
+    }
+
+    /// Ends a slot's call: the result, its trades, then the continuous phase.
+    pub(crate) fn uncross(&mut self, index: u32, events: &mut Vec<Event>) {
         let slot = *self.slots.slot(index);
+        let key = slot.key;
         let market = self.registry.market(slot.market);
         let reference = reference(&slot, market);
         let book = self.slots.book(slot.book);
@@ -106,10 +111,7 @@ impl Engine {
             self.trade_auction(index, clearing, events);
         }
         self.cancel_market_orders(index, events);
-        let slot = self.slots.slot_mut(index);
-        slot.phase = Phase::Continuous;
-        slot.extended = false;
-        events.push(phase_changed(key, Phase::Continuous));
+        self.trade_continuously(index, events);
         for side in [Side::Buy, Side::Sell] {
             if self.slots.book(self.slots.slot(index).book).ladder(side).needy > 0 {
                 self.try_needy(index, side, NONE, events);
@@ -118,17 +120,35 @@ impl Engine {
         self.try_blocks(index, None, events);
     }
 
+    /// The call of a slot is over.
+    pub(crate) fn trade_continuously(&mut self, index: u32, events: &mut Vec<Event>) {
+        let slot = self.slots.slot_mut(index);
+        slot.phase = Phase::Continuous;
+        slot.extended = false;
+        let key = slot.key;
+        events.push(phase_changed(key, Phase::Continuous));
+    }
+
     fn uncrossable(&self, key: SlotKey) -> Result<u32, RejectReason> {
+        let index = self.in_call(key)?;
+        let slot = self.slots.slot(index);
+        let freezes = self.registry.market(slot.market).controls.freeze_max_s > 0;
+        let is_due = match slot.phase {
+            Phase::Frozen => self.last_time >= slot.uncross_at,
+            Phase::PreOpen | Phase::Call | Phase::Continuous | Phase::Closed => !freezes,
+        };
+        if is_due { Ok(index) } else { Err(RejectReason::AuctionNotDue) }
+    }
+
+    /// Index of a slot that is in its call, frozen or not, before its gate.
+    pub(crate) fn in_call(&self, key: SlotKey) -> Result<u32, RejectReason> {
         let index = self.known_slot(key)?;
         let slot = self.slots.slot(index);
         // A call that the schedule slept through must not trade after the gate.
         if self.last_time > slot.gate_closes_after {
             return Err(RejectReason::GateClosed);
         }
-        let freezes = self.registry.market(slot.market).controls.freeze_max_s > 0;
         match slot.phase {
-            Phase::Call if freezes => Err(RejectReason::AuctionNotDue),
-            Phase::Frozen if self.last_time < slot.uncross_at => Err(RejectReason::AuctionNotDue),
             Phase::Call | Phase::Frozen => Ok(index),
             Phase::PreOpen | Phase::Continuous | Phase::Closed => Err(RejectReason::WrongPhase),
         }
@@ -136,8 +156,23 @@ impl Engine {
 
     /// The price would be outside the collar: the call goes on, once.
     fn extend(&mut self, index: u32, price: Price, reference: Price, events: &mut Vec<Event>) {
+        self.slots.slot_mut(index).extended = true;
+        self.go_on(index, (price, reference), events);
+    }
+
+    /// An operator lets a call go on. The event has the price at which it would have ended, zero for none.
+    pub(crate) fn extend_call(&mut self, index: u32, events: &mut Vec<Event>) {
+        let slot = self.slots.slot(index);
+        let market = self.registry.market(slot.market);
+        let reference = reference(slot, market);
+        let clearing = clear_book(self.slots.book(slot.book), &self.orders, market, reference);
+        let none = Price::from_micros(0);
+        let price = clearing.map_or(none, |clearing| clearing.price);
+        self.go_on(index, (price, reference.unwrap_or(none)), events);
+    }
+
+    fn go_on(&mut self, index: u32, (price, reference): (Price, Price), events: &mut Vec<Event>) {
         let slot = self.slots.slot_mut(index);
-        slot.extended = true;
         let key = slot.key;
         events.push(Event::CallExtended(CallExtended { key, price, reference }));
         if slot.phase == Phase::Frozen {
@@ -169,24 +204,31 @@ impl Engine {
         }
     }
 
-    /// Closes a slot: its orders expire in the order of their numbers, then its offers of contracts end.
+    /// Closes a slot at its gate.
     pub(crate) fn close_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
-        let found = self.known_slot(key).and_then(|index| match self.slots.slot(index).phase {
-            Phase::Call | Phase::Frozen | Phase::Continuous => Ok(index),
-            Phase::PreOpen | Phase::Closed => Err(RejectReason::WrongPhase),
-        });
-        match found {
-            Ok(index) => {
-                self.expire_slot(index, events);
-                self.close_offers(index, events);
-                self.aggregates.close_slot(index);
-                self.release_limits(index);
-                self.slots.close(index);
-                self.close_amended(index);
-                events.push(phase_changed(key, Phase::Closed));
-            }
+        match self.closable(key) {
+            Ok(index) => self.close(index, events),
             Err(reason) => events.push(Self::refused(reason)),
         }
+    }
+
+    pub(crate) fn closable(&self, key: SlotKey) -> Result<u32, RejectReason> {
+        let index = self.known_slot(key)?;
+        match self.slots.slot(index).phase {
+            Phase::Call | Phase::Frozen | Phase::Continuous => Ok(index),
+            Phase::PreOpen | Phase::Closed => Err(RejectReason::WrongPhase),
+        }
+    }
+
+    /// Closes a slot: its orders expire in the order of their numbers, then its offers of contracts end.
+    pub(crate) fn close(&mut self, index: u32, events: &mut Vec<Event>) {
+        self.cancel_slot(index, CancelReason::GateClosed, events);
+        self.close_offers(index, events);
+        self.aggregates.close_slot(index);
+        self.release_limits(index);
+        self.slots.close(index);
+        self.close_amended(index);
+        events.push(phase_changed(self.slots.slot(index).key, Phase::Closed));
     }
 }
 

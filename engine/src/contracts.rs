@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
     AcceptContract, ClientOrderId, ContractAgreed, ContractEnded, ContractOffered,
-    ContractRestated, ContractTerms, Event, MeterId, OfferContract, OfferId, OfferRequest,
-    OfferState, OfferTerms, OpenOffer, OrderId, Origin, Phase, PlatformId, RejectReason, Request,
-    Scope, SelfTradeAction, Side, Signature, Timestamp, Trade, TradeId, TradeSide,
+    ContractRestated, ContractTerms, Event, MarketId, MeterId, OfferContract, OfferId,
+    OfferRequest, OfferState, OfferTerms, OpenOffer, OrderId, Origin, Phase, PlatformId,
+    RejectReason, Request, Scope, SelfTradeAction, Side, Signature, Timestamp, Trade, TradeId,
+    TradeSide,
 };
 
 use crate::{
@@ -355,6 +356,9 @@ impl Engine {
                     Scope::Platform(platform) => row.is_some_and(|row| row.platform == platform),
                     Scope::Retailer(retailer) => row.is_some_and(|row| row.retailer == retailer),
                     Scope::Meter(killed) => meter == killed,
+                    Scope::Market(market) => {
+                        offer.slots.iter().any(|&slot| self.slots.slot(slot).key.market == market)
+                    }
                     Scope::Session(_) => false,
                 }
             })
@@ -495,7 +499,7 @@ impl Engine {
         if time > terms.expires {
             return Err(RejectReason::SignatureExpired.into());
         }
-        self.check_trading(own)?;
+        self.check_trading(own, terms.key.market)?;
         let slot = self.trading_slot(terms.key, time)?;
         let market = self.registry.market(self.slots.slot(slot).market);
         let quantity = market.check_quantity(terms.quantity.wh())?;
@@ -516,7 +520,7 @@ impl Engine {
         let number = self.open_for(*origin, *offer, &signed, *accepted_by)?;
         let parties = self.both_parties([terms.buyer, terms.seller])?;
         for party in parties {
-            self.check_trading(party)?;
+            self.check_trading(party, terms.key.market)?;
         }
         let slot = self.trading_slot(terms.key, time)?;
         let market = self.registry.market(self.slots.slot(slot).market);
@@ -597,8 +601,13 @@ impl Engine {
         Ok([self.party(buyer, Side::Buy)?, self.party(seller, Side::Sell)?])
     }
 
-    pub(crate) fn check_trading(&self, party: Party<'_>) -> Result<(), RejectReason> {
-        if self.registry.is_stopped((party.meter, party.row.platform), party.row) {
+    pub(crate) fn check_trading(
+        &self,
+        party: Party<'_>,
+        market: MarketId,
+    ) -> Result<(), RejectReason> {
+        let of = (party.meter, party.row.platform);
+        if self.registry.is_stopped(of, party.row, Some(market)) {
             return Err(RejectReason::TradingSuspended);
         }
         Ok(())

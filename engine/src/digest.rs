@@ -54,14 +54,19 @@
 //!     such meters and, by number: number, the count of moments and, by time: minute (`u32`), revision
 //!     (`u32`), zone and feeder (text, or zero); the count of limits in force, those of slots that have not
 //!     begun, and, by slot, place and side: start minute, minutes, utility, zone, feeder (or zero), side,
-//!     revision (`u32`), limit.
+//!     revision (`u32`), limit;
+//! 15. only where an operator ever ordered something: the count of operators and, by operator: number, highest
+//!     number of an operation (`u64`); the count of operations that wait for a second operator, with those that
+//!     lapsed since the last one that was taken, and, by operator and number: operator, number (`u64`), last instant, reason
+//!     (48 bytes), code of the action (`u8`), and scope kind (`u8`), scope number (`u32`), state (`u8`), or slot key.
 //!
 //! The meter of an aggregate order is 0. The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
 use sha2::{Digest as _, Sha256};
 use types::{
-    Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration, OfferId,
-    OrderList, PartyRegistration, Phase, PlaceName, PlatformId, Price, Side, SlotKey,
+    Action, Conditions, Delegation, Digest, MarketControls, MarketDefinition, MeterRegistration,
+    OfferId, OrderList, PartyRegistration, Phase, PlaceName, PlatformId, Price, Side, SlotKey,
+    TradingControl,
 };
 
 use crate::{
@@ -150,6 +155,9 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     // Nor one without a grid.
     if !engine.grid.is_empty(engine.last_time) {
         listing.grid(engine);
+    }
+    if !engine.operations.is_empty() {
+        listing.operations(engine);
     }
     listing.finish()
 }
@@ -449,6 +457,35 @@ impl Listing {
             self.u8(side.code());
             self.u32(revision);
             self.u64(limit);
+        }
+    }
+
+    fn operations(&mut self, engine: &Engine) {
+        let operations = &engine.operations;
+        self.u32(next_index(operations.used().count()));
+        for (operator, number) in operations.used() {
+            self.u16(operator);
+            self.u64(number);
+        }
+        self.u32(next_index(operations.waiting().count()));
+        for operation in operations.waiting() {
+            self.u16(operation.operator);
+            self.u64(operation.number);
+            self.i64(operation.valid_until.ns());
+            self.0.update(operation.reason.padded());
+            self.u8(operation.action.code());
+            match operation.action {
+                Action::SetTrading(TradingControl { scope, state }) => {
+                    let (kind, number) = scope.parts();
+                    self.u8(kind);
+                    self.u32(number);
+                    self.u8(state.code());
+                }
+                Action::RunAuction(key)
+                | Action::ExtendCall(key)
+                | Action::CancelAuction(key)
+                | Action::CloseSlot(key) => self.key(key),
+            }
         }
     }
 

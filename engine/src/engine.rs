@@ -25,6 +25,7 @@ use crate::{
     grid::Grid,
     limits::Limits,
     lists::Lists,
+    operations::Operations,
     orders::OrderLog,
     registry::Registry,
     slots::{Slot, Slots},
@@ -61,6 +62,7 @@ pub struct Engine {
     pub(crate) contracts: Contracts,
     pub(crate) amended: Amendments,
     pub(crate) aggregates: Aggregates,
+    pub(crate) operations: Operations,
     pub(crate) expiries: Expiries,
     pub(crate) lists: Lists,
     /// Orders of a slot that is being closed. Empty between commands.
@@ -94,6 +96,7 @@ impl Engine {
             contracts: Contracts::default(),
             amended: Amendments::default(),
             aggregates: Aggregates::default(),
+            operations: Operations::default(),
             expiries: Expiries::default(),
             lists: Lists::default(),
             numbers: Vec::new(),
@@ -191,7 +194,12 @@ impl Engine {
             Command::AggregateMembers(page) => self.list_members(page, events),
             Command::NewAggregateOrder(new) => self.new_aggregate(time, new, events),
             Command::MassCancel(request) => self.mass_cancel(request, events),
-            Command::SetTrading(control) => self.set_trading(*control, events),
+            Command::SetTrading(control) => {
+                if let Err(reason) = self.set_trading(*control, events) {
+                    events.push(Self::refused(reason));
+                }
+            }
+            Command::Operate(signed) => self.operate(time, signed, events),
             Command::SetCredit(limit) => self.set_credit(limit, events),
             Command::ReleaseCredit(release) => self.release_credit(release, events),
             Command::NotePlace(note) => self.note_place(note, events),

@@ -67,6 +67,7 @@ mod many;
 mod matching;
 mod members;
 mod open_orders;
+mod operations;
 mod orders;
 mod pairing;
 mod plain;

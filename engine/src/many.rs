@@ -2,7 +2,7 @@
 
 use types::{
     CancelReason, ClientOrderId, Event, MASS_CANCEL_MAX, MassCancel, MassCancelled, Origin,
-    PlatformId, Request, Scope, TradingControl, TradingState,
+    PlatformId, RejectReason, Request, Scope, TradingControl, TradingState,
 };
 
 use crate::{
@@ -42,10 +42,12 @@ impl Engine {
     }
 
     /// Suspends a scope, kills it, or lets it trade again.
-    pub(crate) fn set_trading(&mut self, control: TradingControl, events: &mut Vec<Event>) {
-        if let Err(reason) = self.registry.set_trading(control) {
-            return events.push(Self::refused(reason));
-        }
+    pub(crate) fn set_trading(
+        &mut self,
+        control: TradingControl,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RejectReason> {
+        self.registry.set_trading(control)?;
         events.push(Event::TradingChanged(control));
         if control.state == TradingState::Killed {
             let scope = control.scope;
@@ -53,6 +55,7 @@ impl Engine {
             let reached = Reached { scope, platform: None, reason: CancelReason::Killed };
             self.cancel_reached(reached, None, (None, ClientOrderId::new(0)), events);
         }
+        Ok(())
     }
 
     fn cancel_reached(
@@ -104,6 +107,7 @@ impl Engine {
             Scope::Platform(platform) => order.platform == platform,
             Scope::Meter(meter) => self.meters_of(number, order).any(|of| of == meter),
             Scope::Session(session) => order.session == session,
+            Scope::Market(market) => self.slots.slot(order.slot).key.market == market,
             Scope::Retailer(retailer) => {
                 let row = |meter| self.registry.meter(meter);
                 let mut retailers = self.meters_of(number, order).filter_map(row);
@@ -112,13 +116,13 @@ impl Engine {
         }
     }
 
-    /// Cancels what is open in a slot for its gate, by number.
-    pub(crate) fn expire_slot(&mut self, slot: u32, events: &mut Vec<Event>) {
+    /// Cancels what is open in a slot, by number.
+    pub(crate) fn cancel_slot(&mut self, slot: u32, reason: CancelReason, events: &mut Vec<Event>) {
         let mut numbers = core::mem::take(&mut self.numbers);
         open_numbers(self.slots.book(self.slots.slot(slot).book), &self.orders, &mut numbers);
         for number in numbers.drain(..) {
             if !self.orders.get(number).is_done() {
-                self.cancel_with_list(number, None, CancelReason::GateClosed, events);
+                self.cancel_with_list(number, None, reason, events);
             }
         }
         self.numbers = numbers;

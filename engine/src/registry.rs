@@ -330,8 +330,15 @@ impl Registry {
                 return Err(RejectReason::UnknownParty);
             }
             Scope::Meter(id) if self.meter(id).is_none() => return Err(RejectReason::UnknownMeter),
+            Scope::Market(id) if self.market_index(id).is_none() => {
+                return Err(RejectReason::UnknownMarket);
+            }
             Scope::Session(_) => return Err(RejectReason::InvalidScope),
-            Scope::All | Scope::Platform(_) | Scope::Retailer(_) | Scope::Meter(_) => {}
+            Scope::All
+            | Scope::Platform(_)
+            | Scope::Retailer(_)
+            | Scope::Meter(_)
+            | Scope::Market(_) => {}
         }
         match control.state {
             TradingState::Active => self.stopped.remove(&control.scope),
@@ -348,21 +355,32 @@ impl Registry {
         !self.stopped.is_empty()
     }
 
-    /// Whether new orders of a meter that a platform sends are refused.
+    /// Whether new orders of a meter that a platform sends to a market are refused.
     #[inline(always)]
-    pub(crate) fn is_stopped(&self, of: (MeterId, PlatformId), row: &MeterRow) -> bool {
-        !self.stopped.is_empty() && self.is_any_stopped(of, row)
+    pub(crate) fn is_stopped(
+        &self,
+        of: (MeterId, PlatformId),
+        row: &MeterRow,
+        market: Option<MarketId>,
+    ) -> bool {
+        !self.stopped.is_empty() && self.is_any_stopped(of, row, market)
     }
 
     #[cold]
-    fn is_any_stopped(&self, (meter, platform): (MeterId, PlatformId), row: &MeterRow) -> bool {
+    fn is_any_stopped(
+        &self,
+        (meter, platform): (MeterId, PlatformId),
+        row: &MeterRow,
+        market: Option<MarketId>,
+    ) -> bool {
         let scopes = [
             Scope::All,
             Scope::Platform(platform),
             Scope::Retailer(row.retailer),
             Scope::Meter(meter),
         ];
-        scopes.iter().any(|scope| self.stopped.contains_key(scope))
+        let is_market = market.is_some_and(|id| self.stopped.contains_key(&Scope::Market(id)));
+        is_market || scopes.iter().any(|scope| self.stopped.contains_key(scope))
     }
 
     /// Scopes that may not trade, in the order of [`Scope`].

@@ -39,6 +39,8 @@ impl Tables {
     const AGGREGATES: u8 = 4;
     /// Where meters hang in the grid, and its limits.
     const GRID: u8 = 8;
+    /// What operators ordered.
+    const OPERATIONS: u8 = 16;
 
     /// Those that an engine needs.
     fn of(engine: &Engine) -> Self {
@@ -47,7 +49,8 @@ impl Tables {
             bit(Self::OFFERS, engine.contracts.made > 0)
                 | bit(Self::CHANGES, engine.knows_changes())
                 | bit(Self::AGGREGATES, !engine.aggregates.is_empty())
-                | bit(Self::GRID, !engine.grid.is_empty(engine.last_time)),
+                | bit(Self::GRID, !engine.grid.is_empty(engine.last_time))
+                | bit(Self::OPERATIONS, !engine.operations.is_empty()),
         )
     }
 
@@ -79,7 +82,7 @@ impl Tables {
         }
     }
 
-    const ALL: u8 = Self::OFFERS | Self::CHANGES | Self::AGGREGATES | Self::GRID;
+    const ALL: u8 = Self::OFFERS | Self::CHANGES | Self::AGGREGATES | Self::GRID | Self::OPERATIONS;
 }
 
 /// Why bytes are not a snapshot of this engine.

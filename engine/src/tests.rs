@@ -21,6 +21,7 @@ mod limits;
 mod many;
 mod matching;
 mod minimum;
+mod operations;
 mod post_only;
 mod refusals;
 mod say;

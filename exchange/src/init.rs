@@ -88,8 +88,11 @@ pub fn write_directory(
     let validity = Validity::development();
     let mut authority = Authority::create(&layout.keys(), validity)?;
     authority.issue_server(&["localhost"], validity)?;
+    let registered: Vec<Party> = registry.parties.iter().map(|line| line.party).collect();
+    // An operator that is not registered may look, and order nothing.
     let own = [SETTLEMENT, Party { role: Role::Operator, number: 1 }];
-    for party in own.into_iter().chain(registry.parties.iter().map(|line| line.party)) {
+    let own = own.into_iter().filter(|party| !registered.contains(party));
+    for party in own.chain(registered.iter().copied()) {
         let holder = Holder::Party(party);
         authority.issue(holder, Purpose::Transport, KeySource::New, validity)?;
     }
@@ -150,10 +153,10 @@ fn fresh_secret() -> Result<[u8; 32], InitError> {
     Ok(secret)
 }
 
-/// Two platforms, two retailers, two utilities, and a producer and a consumer at each retailer.
+/// Two platforms, two retailers, two utilities, two operators, and a producer and a consumer at each retailer.
 fn development_registry(key: &dyn Fn(&str) -> SigningKey) -> Result<Registry, CodeError> {
     let mut registry = Registry::default();
-    for role in [Role::Platform, Role::Retailer, Role::Utility] {
+    for role in [Role::Platform, Role::Retailer, Role::Utility, Role::Operator] {
         for number in 1..=2 {
             let party = Party { role, number };
             let code = Code::new(&format!("{}-{number}", role.name().to_uppercase()))?;

@@ -215,7 +215,7 @@ pub fn wait_of(kind: RequestKind, body: &[u8]) -> Option<Duration> {
         | RequestKind::VerifyStatus
         | RequestKind::Documents
         | RequestKind::Pulls
-        | RequestKind::SetTrading => 0,
+        | RequestKind::Operate => 0,
     };
     let seconds = seconds.min(WAIT_SECONDS_MAX);
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
@@ -259,7 +259,7 @@ pub fn answer(
             Some(query) => schedule(pipeline, &query),
         },
         // The gateway answers it.
-        RequestKind::SetTrading => Ok(refused(RejectReason::UnexpectedMessage)),
+        RequestKind::Operate => Ok(refused(RejectReason::UnexpectedMessage)),
         RequestKind::MissingReadings
         | RequestKind::Notices
         | RequestKind::Verify
@@ -319,7 +319,7 @@ fn since(
         RequestKind::Document
         | RequestKind::P2pEnergy
         | RequestKind::GridSchedule
-        | RequestKind::SetTrading => Ok(refused(RejectReason::MalformedMessage)),
+        | RequestKind::Operate => Ok(refused(RejectReason::MalformedMessage)),
     }
 }
 

@@ -192,7 +192,7 @@ impl Schedule {
         match event {
             Event::SlotPhaseChanged(changed) => self.change_phase(*changed, command.time),
             Event::SlotFrozen(frozen) => self.freeze(*frozen),
-            Event::CallExtended(extended) => self.call_again(extended.key, command.time),
+            Event::CallExtended(extended) => self.go_on(extended.key, command.time),
             Event::ControlsSet(controls) => self.set_controls(controls),
             Event::CommandRejected(rejected) => self.try_again(command, rejected.reason),
             Event::MarketDefined(_)
@@ -224,6 +224,7 @@ impl Schedule {
             | Event::PlaceNoted(_)
             | Event::GridLimitSet(_)
             | Event::GridRefused(_)
+            | Event::Operated(_)
             | Event::CreditReleased(_) => {}
         }
     }
@@ -249,7 +250,15 @@ impl Schedule {
         }
     }
 
-    /// A call begins anew, or goes on for as long as if it did.
+    /// A call goes on after its end: for as long as if it began anew then.
+    fn go_on(&mut self, key: SlotKey, time: Timestamp) {
+        let slot = self.slots.get(&key).copied().unwrap_or(Slot::NEW);
+        let market = self.markets.get(&key.market);
+        let end = market.and_then(|market| self.end_of_call(market, key, slot));
+        self.call_again(key, end.map_or(time, |end| end.max(time)));
+    }
+
+    /// A call begins anew.
     fn call_again(&mut self, key: SlotKey, time: Timestamp) {
         let slot = self.slots.entry(key).or_insert(Slot::NEW);
         slot.called_again = Some(time);

@@ -10,8 +10,8 @@ use types::{KeyId, MeterId, MeterRegistration, PartyRegistration, PlatformId, Pu
 const CHUNK_ENTRIES: u32 = 1_024;
 /// 1,024 chunks of 1,024 meters: 1,048,576 meters.
 const METER_CHUNKS_MAX: usize = 1_024;
-/// 64 chunks of 1,024 platforms: all 65,536 numbers.
-const PLATFORM_CHUNKS_MAX: usize = 64;
+/// 64 chunks of 1,024 parties of a role: all 65,536 numbers.
+const PARTY_CHUNKS_MAX: usize = 64;
 
 /// A key that signs.
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +71,16 @@ impl<T> Table<T> {
 pub struct Directory {
     meters: Table<MeterIdentity>,
     platforms: Table<SignerKey>,
+    operators: Table<SignerKey>,
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        Self { meters: Table::new(METER_CHUNKS_MAX), platforms: Table::new(PLATFORM_CHUNKS_MAX) }
+        Self {
+            meters: Table::new(METER_CHUNKS_MAX),
+            platforms: Table::new(PARTY_CHUNKS_MAX),
+            operators: Table::new(PARTY_CHUNKS_MAX),
+        }
     }
 }
 
@@ -88,12 +93,14 @@ impl Directory {
         });
     }
 
-    /// Enters a registered party, if it is one whose signatures the edge checks: a platform.
+    /// Enters a registered party, if it is one whose signatures the edge checks: a platform or an operator.
     pub fn enrol_party(&self, registration: &PartyRegistration) {
-        if registration.party.role == Role::Platform {
-            let number = registration.party.number.into();
-            self.platforms.enter(number, || SignerKey::new(&registration.key));
-        }
+        let table = match registration.party.role {
+            Role::Platform => &self.platforms,
+            Role::Operator => &self.operators,
+            Role::Retailer | Role::Utility | Role::Settlement => return,
+        };
+        table.enter(registration.party.number.into(), || SignerKey::new(&registration.key));
     }
 
     /// The meter's entry, if it is registered.
@@ -106,6 +113,12 @@ impl Directory {
     #[must_use]
     pub fn platform(&self, platform: PlatformId) -> Option<&SignerKey> {
         self.platforms.get(platform.get().into())
+    }
+
+    /// The key with which an operator signs orders, if it is registered.
+    #[must_use]
+    pub fn operator(&self, number: u16) -> Option<&SignerKey> {
+        self.operators.get(number.into())
     }
 }
 

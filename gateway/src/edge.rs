@@ -13,6 +13,7 @@ use types::{Party, PlatformId, Seq, ShardId, ShardMap, Shards};
 use wire::inbound::ResumePoint;
 
 use crate::{
+    directory::Directory,
     egress::{OutboundBatch, SessionHandle, Sessions},
     ingress::Ingress,
     live::Live,
@@ -150,6 +151,8 @@ pub(crate) struct Shared {
     pub(crate) ports: Vec<ShardPort>,
     pub(crate) shards: Shards,
     pub(crate) map: Arc<ShardMap>,
+    /// Who signs.
+    pub(crate) directory: Arc<Directory>,
     pub(crate) verifiers: Verifiers,
     pub(crate) incoming: Incoming,
     /// Turns true once, when nothing more is to be read.

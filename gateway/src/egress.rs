@@ -21,8 +21,8 @@ use types::{
     CancelReason, ClientOrderId, Command, Delegation, DelegationRevoked, Energy, Event,
     MassCancelled, MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved,
     OrderRejected, OrderReplaced, OrderRestated, OrderValidated, Origin, PlatformId, Price,
-    RejectReason, Request, Seq, Sequenced, Side, Timestamp, Trade, TradeId, TradeSide,
-    TradingControl,
+    RejectReason, Request, Seq, Sequenced, Side, SignedOperation, Timestamp, Trade, TradeId,
+    TradeSide,
 };
 use wire::{
     Outbound,
@@ -190,8 +190,8 @@ pub struct Sessions {
     guard: Mutex<Guard>,
     /// Something about the guard's deadlines has changed.
     changed: Notify,
-    /// Operators who wait for what became of a suspension or kill, in the order of the ring. Locked
-    /// for these alone.
+    /// Operators who wait for what became of an order of theirs, in the order of the ring. Locked for
+    /// these alone.
     controls: Mutex<VecDeque<oneshot::Sender<Result<Seq, RejectReason>>>>,
 }
 
@@ -208,22 +208,22 @@ impl Sessions {
         }
     }
 
-    /// Puts a suspension, a kill or the end of one into the ring; `None` when it has no place. What
-    /// comes back is told when it is durable: its position, or why nothing changed.
+    /// Puts an operator's order into the ring; `None` when it has no place. What comes back is told when
+    /// it is durable: its position, or why nothing changed.
     pub fn control(
         &self,
         ring: &Ingress,
-        control: TradingControl,
+        signed: SignedOperation,
     ) -> Option<oneshot::Receiver<Result<Seq, RejectReason>>> {
         // Who waits stands in the same order as the ring's commands: one lock around both.
         let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.push(Command::SetTrading(control)).ok()?;
+        ring.push(Command::Operate(signed)).ok()?;
         let (answer, answered) = oneshot::channel();
         waiting.push_back(answer);
         Some(answered)
     }
 
-    /// A suspension, a kill or the end of one is durable.
+    /// An operator's order is durable, or was refused.
     fn controlled(&self, seq: Seq, events: &[Event]) {
         let refused = events.iter().find_map(|event| {
             if let Event::CommandRejected(rejected) = event { Some(rejected.reason) } else { None }
@@ -314,7 +314,7 @@ pub struct Published<'a> {
     pub origin: Option<Origin>,
     /// It.
     pub command: &'a Command,
-    /// Whether it is an operator's [`Command::SetTrading`].
+    /// Whether it is an operator's [`Command::Operate`].
     pub is_control: bool,
     /// What it caused.
     pub events: &'a [Event],
@@ -604,6 +604,7 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::PlaceNoted(_)
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
+        | Event::Operated(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }
@@ -665,6 +666,7 @@ fn cancellation(blank: ExecutionReport, cancelled: &OrderCancelled) -> Report {
         | CancelReason::NoLiquidity
         | CancelReason::List
         | CancelReason::TradeLimit
+        | CancelReason::AuctionCancelled
         | CancelReason::GridLimit => ExecType::Cancelled,
     };
     let report = ExecutionReport {

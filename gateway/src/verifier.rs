@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use types::{
     About, AcceptAmendment, AcceptContract, Command, Digest, Energy, FIRST_VERSION, MeterId,
     NewAggregateOrder, OfferAmendment, OfferContract, Origin, PlatformId, Price, RejectReason,
-    RevokeDelegation, ShardId, ShardMap, Signature, SlotKey, TradeId,
+    RevokeDelegation, ShardId, ShardMap, Signature, SignedOperation, SlotKey, TradeId,
 };
 use wire::signing;
 
@@ -482,6 +482,7 @@ pub fn check(
             check_contract(directory, origin.platform, parties, (signed_bytes, signature))
         }
         Command::NewAggregateOrder(new) => check_aggregate(new, directory, signed_bytes),
+        Command::Operate(signed) => check_operation(signed, directory, signed_bytes),
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
@@ -525,6 +526,20 @@ fn check_aggregate(
     let key = directory.platform(platform).ok_or(RejectReason::SignatureInvalid)?;
     signing::aggregate(platform, &new.order, signed_bytes);
     verify(key, signed_bytes, &new.signature)
+}
+
+/// Whether an operator signed an order.
+///
+/// # Errors
+/// When the operator is not registered, or its key did not sign this.
+pub(crate) fn check_operation(
+    signed: &SignedOperation,
+    directory: &Directory,
+    signed_bytes: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
+    let key = directory.operator(signed.signer).ok_or(RejectReason::UnknownParty)?;
+    signing::operation(&signed.operation, signed_bytes);
+    verify(key, signed_bytes, &signed.signature)
 }
 
 /// Whether the first of both parties of a contract or change signed it, and the platform may speak for it.

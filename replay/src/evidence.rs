@@ -11,7 +11,8 @@ use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
     AmendmentTerms, Command, Digest, Event, FIRST_VERSION, KeyId, MeterId, NewAggregateOrder,
-    Origin, PlatformId, PublicKey, Role, Seq, Sequenced, Signature, SignedFrame, TradeId,
+    Origin, PartyRegistration, PlatformId, PublicKey, Role, Seq, Sequenced, Signature, SignedFrame,
+    SignedOperation, TradeId,
 };
 use wire::signing;
 
@@ -24,6 +25,8 @@ pub enum Signer {
     Meter(MeterId),
     /// A platform.
     Platform(PlatformId),
+    /// The operator of this number.
+    Operator(u16),
 }
 
 impl std::fmt::Display for Signer {
@@ -31,6 +34,7 @@ impl std::fmt::Display for Signer {
         match self {
             Self::Meter(meter) => write!(f, "meter {meter}"),
             Self::Platform(platform) => write!(f, "platform {platform}"),
+            Self::Operator(operator) => write!(f, "operator {operator}"),
         }
     }
 }
@@ -107,6 +111,8 @@ pub struct Evidence {
     pub frames: u64,
     /// Orders and replacements in them.
     pub frame_orders: u64,
+    /// Orders of operators.
+    pub operations: u64,
 }
 
 impl Evidence {
@@ -115,7 +121,8 @@ impl Evidence {
     pub const fn signatures(&self) -> u64 {
         let of_meters = self.orders.saturating_add(self.delegations);
         let of_platforms = self.frames.saturating_add(self.aggregates);
-        of_meters.saturating_add(self.contracts).saturating_add(of_platforms)
+        let of_others = of_platforms.saturating_add(self.operations);
+        of_meters.saturating_add(self.contracts).saturating_add(of_others)
     }
 }
 
@@ -224,6 +231,11 @@ impl Checker {
             genuine(self.keys.verify_aggregate(new, &mut self.bytes), seq, signer)?;
             self.evidence.aggregates = self.evidence.aggregates.saturating_add(1);
         }
+        if let Command::Operate(signed) = &command.value {
+            let signer = Signer::Operator(signed.signer);
+            genuine(self.keys.verify_operation(signed, &mut self.bytes), seq, signer)?;
+            self.evidence.operations = self.evidence.operations.saturating_add(1);
+        }
         self.check_members(entry)?;
         self.keys.learn(entry);
         for event in &entry.events {
@@ -303,6 +315,7 @@ pub(crate) fn meters_own(command: &Command, bytes: &mut Vec<u8>) -> Option<(Mete
 pub(crate) struct Keys {
     meters: BTreeMap<MeterId, (PublicKey, Seq)>,
     platforms: BTreeMap<PlatformId, (PublicKey, Seq)>,
+    operators: BTreeMap<u16, PublicKey>,
 }
 
 impl Keys {
@@ -312,10 +325,12 @@ impl Keys {
         for event in &entry.events {
             if let Event::MeterRegistered(meter) = event {
                 self.meters.insert(meter.meter, (meter.key, seq));
-            } else if let Event::PartyRegistered(party) = event
-                && party.party.role == Role::Platform
-            {
-                self.platforms.insert(PlatformId::new(party.party.number), (party.key, seq));
+            } else if let Event::PartyRegistered(PartyRegistration { party, key, .. }) = event {
+                if party.role == Role::Platform {
+                    self.platforms.insert(PlatformId::new(party.number), (*key, seq));
+                } else if party.role == Role::Operator {
+                    self.operators.insert(party.number, *key);
+                }
             }
         }
     }
@@ -339,6 +354,12 @@ impl Keys {
         let platform = new.origin.platform;
         signing::aggregate(platform, &new.order, bytes);
         self.platform(platform).map(|(key, _)| verifies(key, bytes, &new.signature))
+    }
+
+    /// Whether an operator signed an order; `None` when its key is not known.
+    fn verify_operation(&self, signed: &SignedOperation, bytes: &mut Vec<u8>) -> Option<bool> {
+        signing::operation(&signed.operation, bytes);
+        self.operators.get(&signed.signer).map(|key| verifies(key, bytes, &signed.signature))
     }
 
     fn verify_meter(&self, meter: MeterId, bytes: &[u8], signature: &Signature) -> Option<bool> {

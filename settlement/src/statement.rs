@@ -278,7 +278,7 @@ impl<'p> Draft<'p> {
                 }
             }
             Leaf::Transfers(transfers) => self.take_transfers(transfers),
-            Leaf::Default(_) | Leaf::Document(_) => Effect::None,
+            Leaf::Default(_) | Leaf::Document(_) | Leaf::Operation(_) => Effect::None,
         }
     }
 

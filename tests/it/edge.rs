@@ -10,7 +10,7 @@ use std::{
 };
 
 use gateway::{
-    client::{self, ClientError, Connector},
+    client::{self, Connector},
     tls,
 };
 use quinn::{ClientConfig, Endpoint, crypto::rustls::QuicClientConfig};
@@ -29,14 +29,16 @@ use tests::{
     venue::{self, Venue, soon},
 };
 use types::{
-    Conditions, Energy, MeterId, NewOrder, PlatformId, RejectReason, Role, Scope, SessionId,
-    ShardId, Side, TimeInForce, Timestamp, TradingControl, TradingState,
+    Action, Conditions, Energy, MeterId, NewOrder, PlatformId, RejectReason, Role, Scope,
+    SessionId, ShardId, Side, TimeInForce, Timestamp, TradingControl, TradingState,
 };
 use wire::{
     ALPN_DATA, ALPN_FEED, ALPN_MARKET, ALPN_ORDERS, Inbound,
     inbound::{Empty, Logon},
     outbound::ExecType,
 };
+
+use crate::operations::{refusal, signed};
 
 fn platform(venue: &Venue, number: u16) -> Connector {
     venue.connector(cast::party(Role::Platform, number))
@@ -267,7 +269,7 @@ async fn an_operator_stops_trading_while_it_is_flooded_and_starts_it_again() {
     venue.clock_to(-29).await;
     let mut victim = Platform::log_on(&venue, 1).await;
     let sell = victim.order(FIRST, Side::Sell, 100, 500);
-    let order = victim.accepted(sell).await.order;
+    let open = victim.accepted(sell).await.order;
     let mut flood = Platform::log_on(&venue, 2).await;
     let sending = tokio::spawn(async move {
         for round in 0..2_000_u64 {
@@ -284,12 +286,16 @@ async fn an_operator_stops_trading_while_it_is_flooded_and_starts_it_again() {
         }
     });
     let operator = venue.desk(cast::party(Role::Operator, 1)).await;
-    let control = |state| TradingControl { scope: Scope::Platform(PlatformId::new(1)), state };
-    for _ in 0..2 {
-        soon(operator.set_trading(control(TradingState::Killed))).await.unwrap();
-    }
+    let second = venue.desk(cast::party(Role::Operator, 2)).await;
+    let platform = Scope::Platform(PlatformId::new(1));
+    let order = |signers, number, scope, state| {
+        signed(&venue, signers, number, Action::SetTrading(TradingControl { scope, state }))
+    };
+    let killed = |signers| order(signers, 1, platform, TradingState::Killed);
+    soon(operator.operate(&killed((1, 1)))).await.unwrap();
+    soon(second.operate(&killed((2, 1)))).await.unwrap();
     let cancelled = victim.report_of(ExecType::Cancelled).await;
-    assert_eq!(cancelled.order, order);
+    assert_eq!(cancelled.order, open);
     // Orders are refused at the edge while it is flooded; what the engine says is what counts.
     let refused = loop {
         let sell = victim.order(FIRST, Side::Sell, 100, 500);
@@ -299,7 +305,8 @@ async fn an_operator_stops_trading_while_it_is_flooded_and_starts_it_again() {
         }
     };
     assert_eq!(refused, "rejected trading_suspended");
-    soon(operator.set_trading(control(TradingState::Active))).await.unwrap();
+    let active = order((1, 1), 2, platform, TradingState::Active);
+    soon(operator.operate(&active)).await.unwrap();
     sending.abort();
     loop {
         let sell = victim.order(FIRST, Side::Sell, 100, 500);
@@ -310,19 +317,15 @@ async fn an_operator_stops_trading_while_it_is_flooded_and_starts_it_again() {
         }
     }
 
-    let refusal = |result: Result<(), ClientError>| match result {
-        Err(ClientError::Refused(reason)) => reason,
-        other => panic!("{other:?}"),
-    };
-    let scoped = |scope| TradingControl { scope, state: TradingState::Suspended };
-    let of_session = scoped(Scope::Session(SessionId::new(1)));
-    let refused = soon(operator.set_trading(of_session)).await;
+    let suspended = |number, scope| order((1, 1), number, scope, TradingState::Suspended);
+    let of_session = suspended(3, Scope::Session(SessionId::new(1)));
+    let refused = soon(operator.operate(&of_session)).await;
     assert_eq!(refusal(refused), RejectReason::InvalidScope);
-    let nobody = scoped(Scope::Meter(MeterId::new(999)));
-    let refused = soon(operator.set_trading(nobody)).await;
+    let nobody = suspended(4, Scope::Meter(MeterId::new(999)));
+    let refused = soon(operator.operate(&nobody)).await;
     assert_eq!(refusal(refused), RejectReason::UnknownMeter);
     let retailer = venue.desk(cast::party(Role::Retailer, 1)).await;
-    let refused = soon(retailer.set_trading(control(TradingState::Killed))).await;
+    let refused = soon(retailer.operate(&killed((1, 1)))).await;
     assert_eq!(refusal(refused), RejectReason::NotAuthorised);
     victim.goes_on(FIRST).await;
     venue.close().await;

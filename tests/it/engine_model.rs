@@ -245,6 +245,10 @@ impl Coverage {
             Event::PlaceNoted(_) => "place noted".to_owned(),
             Event::GridLimitSet(set) => limit_set(set),
             Event::GridRefused(refused) => reject(refused.reason),
+            Event::Operated(operated) => {
+                let state = if operated.took_effect { "ordered" } else { "proposed" };
+                format!("{state} {}", operated.signed.operation.action.name())
+            }
             Event::CommandRejected(rejected) => reject(rejected.reason),
         };
         self.add(name);

@@ -29,6 +29,7 @@ mod market_controls;
 mod market_data;
 mod market_view;
 mod meter;
+mod operations;
 mod order_command;
 mod order_kinds;
 mod order_refusals;

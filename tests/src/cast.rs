@@ -61,7 +61,7 @@ pub const fn party(role: Role, number: u16) -> Party {
 #[must_use]
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
-    for role in [Role::Platform, Role::Retailer, Role::Utility] {
+    for role in [Role::Platform, Role::Retailer, Role::Utility, Role::Operator] {
         for number in 1..=2 {
             let party = party(role, number);
             let code = code(&format!("{}-{number}", role.name().to_uppercase()));

@@ -433,6 +433,7 @@ fn told_report(report: &ExecutionReport) -> String {
         Some(CancelReason::List) => "list",
         Some(CancelReason::TradeLimit) => "trade_limit",
         Some(CancelReason::GridLimit) => "grid_limit",
+        Some(CancelReason::AuctionCancelled) => "auction_cancelled",
         None => "without a reason",
     };
     let rejected =

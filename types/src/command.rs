@@ -10,6 +10,7 @@ use crate::{
     identity::{KeyId, Signature},
     ids::{ClientOrderId, MeterId, OfferId, OrderId, PlatformId, Seq, SessionId},
     market::MarketDefinition,
+    operation::SignedOperation,
     order::{Conditions, OrderKind, OrderList, Side, TimeInForce},
     participant::{MeterRegistration, PartyRegistration},
     slot::SlotKey,
@@ -297,6 +298,8 @@ pub enum Command {
     NotePlace(PlaceNote),
     /// How much may be traded at a place.
     SetGridLimit(GridLimit),
+    /// An operator's order, signed.
+    Operate(SignedOperation),
 }
 
 impl Command {
@@ -365,6 +368,7 @@ impl Command {
             | Self::ReleaseCredit(_)
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
+            | Self::Operate(_)
             | Self::PassTime => None,
         }
     }
@@ -408,6 +412,7 @@ impl Command {
             | Self::ReleaseCredit(_)
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
+            | Self::Operate(_)
             | Self::PassTime => ClientOrderId::new(0),
         }
     }
@@ -470,6 +475,10 @@ impl Command {
                 About::Offer(request.offer)
             }
             Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
+            Self::Operate(signed) => match signed.operation.action.slot() {
+                Some(key) => About::Slot(key),
+                None => About::Everything,
+            },
             Self::MassCancel(MassCancel { slot: None, .. })
             | Self::AskOrder(_)
             | Self::AggregateMembers(_)

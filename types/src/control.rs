@@ -170,6 +170,8 @@ pub enum Scope {
     Meter(MeterId),
     /// Entered on one session.
     Session(SessionId),
+    /// In one market.
+    Market(MarketId),
 }
 
 impl Scope {
@@ -182,6 +184,7 @@ impl Scope {
             Self::Retailer(id) => (2, u32::from(id.get())),
             Self::Meter(id) => (3, id.get()),
             Self::Session(id) => (4, id.get()),
+            Self::Market(id) => (5, u32::from(id.get())),
         }
     }
 
@@ -195,13 +198,14 @@ impl Scope {
             2 => short.ok().map(RetailerId::new).map(Self::Retailer),
             3 => Some(Self::Meter(MeterId::new(number))),
             4 => Some(Self::Session(SessionId::new(number))),
+            5 => short.ok().map(MarketId::new).map(Self::Market),
             _ => None,
         }
     }
 }
 
-/// Says whether a scope may trade. A suspension of everyone, of a platform, of a retailer and of a
-/// meter are four things: each ends only by itself.
+/// Says whether a scope may trade. A suspension of everyone, of a platform, of a retailer, of a
+/// meter and of a market are five things: each ends only by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TradingControl {
     /// Whose orders. Not a session: that one is closed.

@@ -11,6 +11,7 @@ use crate::{
     grid::{GridLimitSet, GridRefused, PlaceNoted},
     ids::{ClientOrderId, MeterId, OrderId, PlatformId, TradeId},
     market::{MarketDefinition, Phase},
+    operation::Operated,
     order::Side,
     participant::{MeterRegistration, PartyRegistration},
     reject::RejectReason,
@@ -118,6 +119,8 @@ pub enum CancelReason {
     TradeLimit = 10,
     /// The grid allows less at its meter's place than was open and traded there.
     GridLimit = 11,
+    /// The operator cancelled the auction for which it stood.
+    AuctionCancelled = 12,
 }
 
 impl CancelReason {
@@ -137,6 +140,7 @@ impl CancelReason {
             9 => Some(Self::List),
             10 => Some(Self::TradeLimit),
             11 => Some(Self::GridLimit),
+            12 => Some(Self::AuctionCancelled),
             _ => None,
         }
     }
@@ -446,6 +450,8 @@ pub enum Event {
     GridLimitSet(GridLimitSet),
     /// A place or a limit was refused.
     GridRefused(GridRefused),
+    /// An operator's order was signed.
+    Operated(Operated),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

@@ -21,6 +21,7 @@ pub mod identity;
 pub mod ids;
 pub mod market;
 pub mod members;
+pub mod operation;
 pub mod order;
 pub mod participant;
 pub mod reject;
@@ -67,6 +68,7 @@ pub use ids::{
 };
 pub use market::{MarketDefinition, MarketError, Phase};
 pub use members::{MemberList, MemberLists, PLATFORM_LISTS_MAX};
+pub use operation::{Action, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation};
 pub use order::{
     Conditions, ICEBERG_PARTS_MAX, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side,
     TimeInForce,

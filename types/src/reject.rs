@@ -192,6 +192,12 @@ reasons! {
     InvalidCredit = 78, "invalid_credit", false;
     /// A limit or a place of the grid is known in a later revision, or in this one with other content.
     RevisionOutdated = 86, "revision_outdated", false;
+    /// The operator has used this number, or a later one, before.
+    OperationOutdated = 87, "operation_outdated", false;
+    /// No such operation waits for a second operator: it took effect, was another, or was signed too late.
+    OperationUnknown = 88, "operation_unknown", false;
+    /// Too many operations wait for a second operator.
+    OperationsFull = 89, "operations_full", true;
 }
 
 impl RejectReason {

@@ -4,7 +4,8 @@
 //! for a question, JSON text up to the end of the stream.
 
 use types::{
-    Code, Digest, MarketId, MeterId, Scope, Timestamp, TradingControl, TradingState, UtilityId,
+    Action, Code, Digest, MarketId, MeterId, Operation, Remark, Scope, Signature, SignedOperation,
+    Timestamp, TradingControl, TradingState, UtilityId,
 };
 
 use crate::{
@@ -37,8 +38,8 @@ pub enum RequestKind {
     VerifyStatus = 7,
     /// Which documents of the asker are kept? The body is a [`SinceQuery`].
     Documents = 8,
-    /// The body is a [`TradingControl`]: an operator suspends, kills, or lets trade again.
-    SetTrading = 9,
+    /// The body is a [`SignedOperation`]: an operator's order.
+    Operate = 9,
     /// How did the exchange last ask for readings: the asker, or all? The body is a [`SinceQuery`].
     Pulls = 60,
 }
@@ -54,7 +55,7 @@ impl RequestKind {
         Self::Verify,
         Self::VerifyStatus,
         Self::Documents,
-        Self::SetTrading,
+        Self::Operate,
         Self::Pulls,
     ];
 
@@ -127,6 +128,17 @@ pub struct P2pQuery {
 layout! { P2pQuery { from: Timestamp, to: Timestamp, meter: MeterId, zero 4, } }
 
 layout! { TradingControl { scope: Scope, state: TradingState, zero 2, } }
+layout! {
+    Operation {
+        number: u64,
+        valid_until: Timestamp,
+        reason: Remark,
+        action: Action,
+        operator: u16,
+        zero 2,
+    }
+}
+layout! { SignedOperation { operation: Operation, signer: u16, zero 6, signature: Signature, } }
 /// What is contracted on the wires of this utility, and what changed of it?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduleQuery {

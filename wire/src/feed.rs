@@ -3,10 +3,10 @@
 use types::{
     AmendmentTerms, AuctionResult, ClientOrderId, Code, ContractAmended, Currency, DeliverySlot,
     Digest, Energy, Event, GridLimit, GridLimitSet, GridPlace, GridRefused, Lead, MarketDefinition,
-    MarketId, MeterId, MeterRegistration, OfferId, OrderId, Origin, OwnerId, Party,
+    MarketId, MeterId, MeterRegistration, OfferId, Operated, OrderId, Origin, OwnerId, Party,
     PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId, Power, Price, PriceRule,
-    PublicKey, RejectReason, RetailerId, Seq, SessionId, ShardId, Side, SlotKey, SlotPhaseChanged,
-    Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
+    PublicKey, RejectReason, RetailerId, Seq, SessionId, ShardId, Side, SignedOperation, SlotKey,
+    SlotPhaseChanged, Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
 };
 
 use crate::{
@@ -175,6 +175,8 @@ layout! { GridRefused { number: u64, reason: RejectReason, zero 6, } }
 layout! { At<PlaceNoted> { place: Place, body: PlaceNoted, } }
 layout! { At<GridLimitSet> { place: Place, body: GridLimitSet, } }
 layout! { At<GridRefused> { place: Place, body: GridRefused, } }
+layout! { Operated { signed: SignedOperation, took_effect: bool, zero 7, } }
+layout! { At<Operated> { place: Place, body: Operated, } }
 
 /// Asks for everything after a position of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,6 +245,8 @@ messages! {
         GridLimitSet(At<GridLimitSet>) = 144, 112;
         /// What a utility said of its wires came too late, or is outdated.
         GridRefused(At<GridRefused>) = 145, 48;
+        /// An operator's order was signed; it took effect or waits for another operator.
+        Operated(At<Operated>) = 146, 192;
     }
 }
 
@@ -262,6 +266,7 @@ impl FeedMessage {
             Event::PlaceNoted(body) => Some(Self::PlaceNoted(At { place, body })),
             Event::GridLimitSet(body) => Some(Self::GridLimitSet(At { place, body })),
             Event::GridRefused(body) => Some(Self::GridRefused(At { place, body })),
+            Event::Operated(body) => Some(Self::Operated(At { place, body })),
             Event::ControlsSet(_)
             | Event::SlotFrozen(_)
             | Event::CallExtended(_)
@@ -305,6 +310,7 @@ impl FeedMessage {
             Self::PlaceNoted(at) => (at.place, Event::PlaceNoted(at.body)),
             Self::GridLimitSet(at) => (at.place, Event::GridLimitSet(at.body)),
             Self::GridRefused(at) => (at.place, Event::GridRefused(at.body)),
+            Self::Operated(at) => (at.place, Event::Operated(at.body)),
         };
         Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
     }

@@ -1,11 +1,11 @@
 //! Fields: how each domain type stands in a message.
 
 use types::{
-    ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead, ListKind,
-    MarketId, Member, MeterId, OfferId, OrderId, OrderKind, OwnerId, PAGE_MEMBERS_MAX, Party,
-    Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, RetailerId, Role, Scope,
-    Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp, TradeId,
-    TradingState, UtilityId,
+    Action, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead,
+    ListKind, MarketId, Member, MeterId, OfferId, OrderId, OrderKind, OwnerId, PAGE_MEMBERS_MAX,
+    Party, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, RetailerId,
+    Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp,
+    TradeId, TradingControl, TradingState, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -320,6 +320,53 @@ impl Field for ShardId {
         Self::new(u8::take(bytes)?).ok_or(DecodeError::BadField("ShardId"))
     }
 }
+
+impl Field for Remark {
+    const SIZE: usize = Self::BYTES;
+    const NAME: &'static str = "ascii with spaces, zero-padded";
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.padded());
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        Self::from_padded(take_array(bytes)?).ok_or(DecodeError::BadField("Remark"))
+    }
+}
+
+/// What it is about first, a [`TradingControl`] or a [`SlotKey`], then the code of the action.
+impl Field for Action {
+    const SIZE: usize = 12;
+    const NAME: &'static str = "action";
+    fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
+        vec![
+            ("subject".to_owned(), 8, "trading control or slot"),
+            ("action".to_owned(), 1, "u8"),
+            ("(zero)".to_owned(), 3, "zero"),
+        ]
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::SetTrading(control) => control.put(out),
+            Self::RunAuction(key)
+            | Self::ExtendCall(key)
+            | Self::CancelAuction(key)
+            | Self::CloseSlot(key) => key.put(out),
+        }
+        self.code().put(out);
+        Zero::<3>.put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+        let subject: [u8; 8] = take_array(bytes)?;
+        let code = u8::take(bytes)?;
+        Zero::<3>::take(bytes)?;
+        let mut subject = subject.as_slice();
+        if code == Self::SET_TRADING {
+            return TradingControl::take(&mut subject).map(Self::SetTrading);
+        }
+        let action = Self::of_slot(code, SlotKey::take(&mut subject)?);
+        action.ok_or(DecodeError::BadField("Action"))
+    }
+}
+const _: () = assert!(TradingControl::SIZE == SlotKey::SIZE);
 
 /// Number first, then the code of the kind.
 impl Field for Scope {

@@ -1,9 +1,9 @@
-//! The bytes that a meter's or a platform's key signs: a domain tag, then the fields as they stand in the
+//! The bytes that a meter's, a platform's or an operator's key signs: a domain tag, then the fields as they stand in the
 //! message; of a frame the digest of its orders.
 
 use types::{
     AggregateOrder, AmendmentTerms, ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder,
-    PlatformId, ReplaceOrder,
+    Operation, PlatformId, ReplaceOrder,
 };
 
 use crate::{
@@ -32,6 +32,10 @@ pub const AMENDMENT_TAG: &[u8; 24] = b"gridcross amendment v1\0\0";
 pub const AMENDMENT_SIGNED_BYTES: usize = AMENDMENT_TAG.len() + AmendmentTerms::SIZE;
 /// Precedes an aggregate order. 24 bytes.
 pub const AGGREGATE_TAG: &[u8; 24] = b"gridcross aggregate v1\0\0";
+/// Precedes an operator's order. 24 bytes.
+pub const OPERATION_TAG: &[u8; 24] = b"gridcross operation v1\0\0";
+/// Bytes that are signed of an operator's order: 24 of tag, 80 of fields.
+pub const OPERATION_SIGNED_BYTES: usize = OPERATION_TAG.len() + Operation::SIZE;
 /// Bytes that are signed of an aggregate order: 24 of tag, 2 of platform, 6 zero, 80 of fields.
 pub const AGGREGATE_SIGNED_BYTES: usize = AGGREGATE_TAG.len() + 8 + AggregateOrder::SIZE;
 /// Bytes that are signed of a contract: 24 of tag, 48 of terms.
@@ -51,6 +55,7 @@ pub const SIGNED_BYTES_MAX: usize = NEW_ORDER_SIGNED_BYTES;
 const _: () = assert!(NEW_ORDER_SIGNED_BYTES == 112);
 const _: () = assert!(AGGREGATE_SIGNED_BYTES == 112);
 const _: () = assert!(REPLACE_ORDER_SIGNED_BYTES == 72);
+const _: () = assert!(OPERATION_SIGNED_BYTES == 104);
 
 /// Appends the signed bytes of a new order to an emptied `out`.
 pub fn new_order(order: &NewOrder, out: &mut Vec<u8>) {
@@ -102,6 +107,13 @@ pub fn aggregate(platform: PlatformId, order: &AggregateOrder, out: &mut Vec<u8>
     platform.put(out);
     Zero::<6>.put(out);
     order.put(out);
+}
+
+/// Appends the signed bytes of an operator's order, the same for every operator, to an emptied `out`.
+pub fn operation(operation: &Operation, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(OPERATION_TAG);
+    operation.put(out);
 }
 
 /// Appends the signed bytes of the end of a meter's delegations to an emptied `out`.

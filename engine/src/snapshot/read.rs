@@ -2,13 +2,13 @@
 //! not stop the process.
 
 use types::{
-    Allocation, AmendmentTerms, ClientOrderId, Code, ContractTerms, Currency, Delegation,
+    Action, Allocation, AmendmentTerms, ClientOrderId, Code, ContractTerms, Currency, Delegation,
     DeliverySlot, Digest, Energy, GridLimit, GridPlace, KeyId, Lead, ListKind, MarketControls,
     MarketDefinition, MarketId, Member, MemberList, MeterId, MeterRegistration, Money, OfferState,
-    OfferTerms, OrderList, OwnerId, Party, PartyRegistration, Phase, PlaceName, PlatformId, Power,
-    Price, PriceRule, PublicKey, RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq,
-    SessionId, Side, Sides, Signature, SlotKey, Timestamp, TradeId, TradingControl, TradingState,
-    UtilityId,
+    OfferTerms, Operation, OrderList, OwnerId, Party, PartyRegistration, Phase, PlaceName,
+    PlatformId, Power, Price, PriceRule, PublicKey, Remark, RetailerId, Role, Scope,
+    SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides, Signature, SlotKey, Timestamp,
+    TradeId, TradingControl, TradingState, UtilityId,
 };
 
 use super::{SnapshotError, Tables};
@@ -65,6 +65,9 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     if tables.has(Tables::GRID) {
         bytes.grid(&mut engine)?;
     }
+    if tables.has(Tables::OPERATIONS) {
+        bytes.operations(&mut engine)?;
+    }
     let expected = Digest::new(bytes.array()?);
     if bytes.at != snapshot.len() {
         return Err(SnapshotError::TrailingBytes(bytes.at));
@@ -77,6 +80,39 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
 }
 
 impl Bytes<'_> {
+    fn operations(&mut self, engine: &mut Engine) -> Outcome<()> {
+        for _ in 0..self.u32()? {
+            let (operator, number) = (self.u16()?, self.u64()?);
+            engine.operations.put_used(operator, number);
+        }
+        for _ in 0..self.u32()? {
+            let (operator, number) = (self.u16()?, self.u64()?);
+            let valid_until = Timestamp::from_ns(self.i64()?);
+            let reason = self.array()?;
+            let reason = self.known(Remark::from_padded(reason))?;
+            let action = self.action()?;
+            let operation = Operation { operator, number, action, valid_until, reason };
+            engine.operations.put_waiting(operation);
+        }
+        Ok(())
+    }
+
+    fn action(&mut self) -> Outcome<Action> {
+        let code = self.u8()?;
+        let action = if code == Action::SET_TRADING {
+            let (kind, number) = (self.u8()?, self.u32()?);
+            let scope = self.known(Scope::from_parts(kind, number))?;
+            let state = self.u8()?;
+            let state = self.known(TradingState::from_code(state))?;
+            Some(Action::SetTrading(TradingControl { scope, state }))
+        } else {
+            let (market, start, minutes) = (self.u16()?, self.u32()?, self.u16()?);
+            let slot = self.fine(DeliverySlot::new(start, minutes))?;
+            Action::of_slot(code, SlotKey { market: MarketId::new(market), slot })
+        };
+        self.known(action)
+    }
+
     fn grid(&mut self, engine: &mut Engine) -> Outcome<()> {
         for _ in 0..self.u32()? {
             let meter = MeterId::new(self.u32()?);

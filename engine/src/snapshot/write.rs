@@ -1,8 +1,9 @@
 //! State to bytes: little-endian, lists with their length (`u32`) before them.
 
 use types::{
-    AmendmentTerms, ContractTerms, Delegation, MarketControls, MarketDefinition, MemberList,
-    MeterRegistration, PartyRegistration, PlaceName, PlatformId, Price, Side, TradeId,
+    Action, AmendmentTerms, ContractTerms, Delegation, MarketControls, MarketDefinition,
+    MemberList, MeterRegistration, Operation, PartyRegistration, PlaceName, PlatformId, Price,
+    Side, TradeId, TradingControl,
 };
 
 use super::Tables;
@@ -65,6 +66,13 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
     }
     if tables.has(Tables::GRID) {
         bytes.grid(engine);
+    }
+    if tables.has(Tables::OPERATIONS) {
+        bytes.list(engine.operations.used(), |bytes, (operator, number)| {
+            bytes.u16(operator);
+            bytes.u64(number);
+        });
+        bytes.list(engine.operations.waiting(), Bytes::operation);
     }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
@@ -318,6 +326,34 @@ impl Bytes {
             bytes.u32(part.filled);
             bytes.u32(part.group);
         });
+    }
+
+    fn operation(&mut self, operation: &Operation) {
+        self.u16(operation.operator);
+        self.u64(operation.number);
+        self.i64(operation.valid_until.ns());
+        self.0.extend_from_slice(operation.reason.padded());
+        self.action(&operation.action);
+    }
+
+    fn action(&mut self, action: &Action) {
+        self.u8(action.code());
+        match action {
+            Action::SetTrading(TradingControl { scope, state }) => {
+                let (kind, number) = scope.parts();
+                self.u8(kind);
+                self.u32(number);
+                self.u8(state.code());
+            }
+            Action::RunAuction(key)
+            | Action::ExtendCall(key)
+            | Action::CancelAuction(key)
+            | Action::CloseSlot(key) => {
+                self.u16(key.market.get());
+                self.u32(key.slot.start_minute());
+                self.u16(key.slot.minutes());
+            }
+        }
     }
 
     /// What places have is counted anew.

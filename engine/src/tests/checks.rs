@@ -481,6 +481,15 @@ const WAYS: &[(RejectReason, &str)] = {
         ),
         (R::GridLimit, "open\nplace S1 Z1\nlimit Z1 sell 0kWh\nsell S1 1kWh @ 4.00"),
         (R::RevisionOutdated, "limit Z1 sell 1kWh rev 2\nlimit Z1 sell 1kWh"),
+        (
+            R::OperationOutdated,
+            "party operator 1\noperator 1 number 2 suspend everyone\noperator 1 number 2 suspend everyone",
+        ),
+        (
+            R::OperationUnknown,
+            "party operator 1\nparty operator 2\noperator 2 agrees with 1 number 1 kill everyone",
+        ),
+        (R::OperationsFull, "party operator 1\nPROPOSED"),
         (R::MembersOutOfTurn, "list 7 S1 1kWh page 1"),
         (R::MembersInvalid, "list 7"),
         (R::MembersDiffer, "open\naggregate sell @ 4.00 S1 1kWh unlisted"),
@@ -502,7 +511,9 @@ fn there_is_a_way_to_every_code_of_an_engine() {
     let engine = all.copied().filter(|&reason| reason != RejectReason::SignatureInvalid);
     assert_eq!(ways, engine.collect());
     for (reason, lines) in WAYS {
-        let said = script::run(&lines.replace("SIX", &"sell S1 1kWh @ 4.00\n".repeat(6)));
+        let proposed = (1..=65).map(|number| format!("operator 1 number {number} kill everyone\n"));
+        let lines = lines.replace("SIX", &"sell S1 1kWh @ 4.00\n".repeat(6));
+        let said = script::run(&lines.replace("PROPOSED", &proposed.collect::<String>()));
         let last = said.lines().last().unwrap();
         assert_eq!(last.split(' ').next_back(), Some(reason.name()), "{lines}:\n{said}");
     }

@@ -454,7 +454,7 @@ fn an_offer_expires_after_its_last_instant_and_is_forgotten() {
             offered %1 S1 to B1 of 2: sell 1kWh @ 4.00
             offered %2 S1 to B1 of 2: sell 1kWh @ 4.00
             ended %2 declined 103
-            now+50389999999974
+            now+50389999999972
             offered %3 S1 to B1 of 2: sell 3kWh @ 4.00
             agreed %1 as trade 1 (101 and 105)
             trade S1#0 B1#0 1kWh @ 4.00

@@ -77,6 +77,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::PlaceNoted(noted) => place_noted(noted),
         Event::GridLimitSet(set) => grid_limit(set),
         Event::GridRefused(refused) => grid_refused(refused),
+        Event::Operated(operated) => super::operations::operated(operated),
         Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
     }
 }
@@ -143,6 +144,7 @@ fn scope(scope: Scope) -> String {
         Scope::Retailer(retailer) => format!("retailer {retailer}"),
         Scope::Meter(meter) => format!("meter {}", meter_name(meter.get())),
         Scope::Session(session) => format!("session {session}"),
+        Scope::Market(market) => format!("market {market}"),
     }
 }
 

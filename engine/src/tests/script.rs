@@ -22,6 +22,7 @@
 //!                                        its pages, unless they are said to be there, then the order
 //! mass cancel SCOPE [by N] [only KEY]    without `by` it is the operator who asks
 //! suspend | kill | resume SCOPE
+//! operator 1 [agrees with N] number N ACTION [until INSTANT]    an operator's order
 //! controls [CONTROL…] [of N]             those not named are off
 //! credit limit 2 40.00 [of N]            of platform 2; release credit 2 40.00 likewise
 //! place S1 Z1/F1 [from slot N] [rev N] [number N]     where it hangs; `-` for what is not said
@@ -41,7 +42,8 @@
 //!         in block N of K | in basket N of K (list number N, K orders)
 //! KEY: slot N (hours after the first) | misaligned | short | day | of N (the market)
 //! INSTANT: as after `at` | epoch
-//! SCOPE: everyone | platform N | retailer N | meter S1 | session N
+//! SCOPE: everyone | platform N | retailer N | meter S1 | market N | session N
+//! ACTION: suspend | kill | resume SCOPE | auction | extend | call-off | shut [KEY]
 //! CONTROL: self-trade ACTION | scope owner | allocation pro_rata | smallest 1kWh | value 4.00 |
 //!          collar 0.10 | band 0.10 | executions 3 | freeze 10 30 (seconds)
 //! ```
@@ -140,6 +142,7 @@ impl Stage {
             "suspend" => trading(&mut words, TradingState::Suspended),
             "kill" => trading(&mut words, TradingState::Killed),
             "resume" => trading(&mut words, TradingState::Active),
+            "operator" => self.operation(&mut words),
             "controls" => stage::controls(&mut words),
             "credit" => credit_limit(&mut words),
             "release" => credit_release(&mut words),
@@ -157,8 +160,12 @@ impl Stage {
     pub(super) fn apply(&mut self, value: Command) {
         self.seq = self.seq.next();
         self.time = self.time_set.take().unwrap_or(self.time.plus_ns(1));
-        let indicative =
-            if let Command::UncrossSlot(key) = value { self.engine.indicative(key) } else { None };
+        let auctioned = match value {
+            Command::UncrossSlot(key) => Some(key),
+            Command::Operate(signed) => signed.operation.action.slot(),
+            _ => None,
+        };
+        let indicative = auctioned.and_then(|key| self.engine.indicative(key));
         let before = self.engine.snapshot();
         let mut restored = Engine::restore(self.limits, &before).unwrap();
         restored.check_invariants();

@@ -10,7 +10,7 @@
 //!
 //! The large one has 16 meters and room for more. S4 and B4 belong to owner 1, S5 and B5 to owner
 //! 2; the retailer of S6 and B6 is the second; S8 and B8 may inject and withdraw as much as there
-//! is. Its time is six hours later, so that orders for the slots up to the sixth are accepted.
+//! is. Operators are 1 and 2. Its time is six hours later, so that orders for the slots up to the sixth are accepted.
 
 use types::{
     Allocation, AmendmentTerms, Code, Command, Currency, DeliverySlot, Energy, Lead,
@@ -99,7 +99,7 @@ impl Stage {
             meters_max: 20,
             slots_max: 6,
             markets_max: 4,
-            parties_max: 9,
+            parties_max: 11,
             offers_max: 12,
             platform_offers_max: 8,
             shard: 0,
@@ -109,7 +109,8 @@ impl Stage {
     /// The large stage with other limits.
     pub(super) fn with_limits(limits: Limits) -> Self {
         let mut setup = market_and_parties();
-        setup.push(Command::RegisterParty(party(Role::Retailer, 2)));
+        let others = [(Role::Retailer, 2), (Role::Operator, 1), (Role::Operator, 2)];
+        setup.extend(others.map(|(role, number)| Command::RegisterParty(party(role, number))));
         setup.extend((1..=16).map(|number| Command::RegisterMeter(meter_of_many(number))));
         Self::new(limits, opening().plus_ns(6 * 3_600 * 1_000_000_000), setup)
     }

@@ -114,6 +114,7 @@ impl<'a> Words<'a> {
             "platform" => Scope::Platform(PlatformId::new(self.next().parse().unwrap())),
             "retailer" => Scope::Retailer(RetailerId::new(self.next().parse().unwrap())),
             "meter" => Scope::Meter(MeterId::new(meter_number(self.next()))),
+            "market" => Scope::Market(MarketId::new(self.next().parse().unwrap())),
             "session" => Scope::Session(SessionId::new(self.next().parse().unwrap())),
             other => panic!("`{other}` is not a scope"),
         }

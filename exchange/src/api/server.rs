@@ -151,10 +151,7 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
     Ok(Api { address, threads })
 }
 
-fn desk(
-    shared: &Arc<Shared>,
-    database: &settlement::store::database::Store,
-) -> Result<Desk, ApiError> {
+fn desk(shared: &Arc<Shared>, database: &Store) -> Result<Desk, ApiError> {
     let queries = Arc::new(Mutex::new(Queries::open(database)?));
     Ok(Desk { shared: Arc::clone(shared), queries })
 }

@@ -247,7 +247,7 @@ fn mismatch(error: &ContractError) -> Failure {
     Failure::mismatch(error.to_string())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
@@ -255,7 +255,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Of lower-case digits only, so that bytes have one spelling.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |character: u8| {
         char::from(character).to_digit(16).filter(|_| !character.is_ascii_uppercase())

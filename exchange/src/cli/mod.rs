@@ -13,6 +13,7 @@ pub mod dry_run;
 mod dry_run_book;
 pub mod grid;
 pub mod ledger;
+pub mod market;
 pub mod meter;
 pub mod order;
 mod order_members;
@@ -100,6 +101,12 @@ enum Command {
     /// Look at books
     #[command(subcommand)]
     Book(book::Command),
+    /// Halt, resume and kill, as an operator
+    #[command(subcommand)]
+    Market(market::Command),
+    /// Preview, hold, extend and cancel auctions, as an operator
+    #[command(subcommand)]
+    Auction(market::AuctionCommand),
     /// Balances of the books, party by party
     Accounts(accounts::Options),
     /// Settlement: where it stands, a cycle now, and how a contract's money came about
@@ -181,6 +188,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Order(command) => order::run(&command),
         Command::Contract(command) => contract::run(&command),
         Command::Book(command) => book::run(&command),
+        Command::Market(command) => market::run(&command),
+        Command::Auction(command) => market::run_auction(&command),
         Command::Meter(command) => meter::run(&command),
         Command::Grid(command) => grid::run(&command),
         Command::Verify(command) => verify::run(&command),

@@ -143,6 +143,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
         CancelReason::List => "list",
         CancelReason::TradeLimit => "trade_limit",
         CancelReason::GridLimit => "grid_limit",
+        CancelReason::AuctionCancelled => "auction_cancelled",
     }
 }
 

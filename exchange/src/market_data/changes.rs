@@ -151,6 +151,7 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::PlaceNoted(_)
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
+        | Event::Operated(_)
         | Event::CommandRejected(_) => None,
     }
 }

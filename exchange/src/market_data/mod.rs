@@ -136,6 +136,7 @@ impl MarketData {
             | Event::PlaceNoted(_)
             | Event::GridLimitSet(_)
             | Event::GridRefused(_)
+            | Event::Operated(_)
             | Event::CommandRejected(_) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Documents and questions of retailers and utilities.
 
 use quinn::{Connection, Endpoint};
-use types::{RejectReason, TradingControl};
+use types::{RejectReason, SignedOperation};
 use wire::{
     ALPN_DATA,
     data::{
@@ -79,15 +79,15 @@ impl DataClient {
         }
     }
 
-    /// Suspends a scope, kills it, or lets it trade again. When this returns it is durable at every
-    /// shard. Doing it again changes nothing.
+    /// Sends an operator's order. When this returns it is durable at every shard that it concerns: it took
+    /// effect, or waits for another operator where [`types::Action::needs_two`].
     ///
     /// # Errors
-    /// When the connection is lost or the control is refused.
-    pub async fn set_trading(&self, control: TradingControl) -> Result<(), ClientError> {
+    /// When the connection is lost or the order is refused.
+    pub async fn operate(&self, signed: &SignedOperation) -> Result<(), ClientError> {
         let mut body = Vec::new();
-        control.put(&mut body);
-        match self.request(RequestKind::SetTrading, &body).await? {
+        signed.put(&mut body);
+        match self.request(RequestKind::Operate, &body).await? {
             (Answer::QueryResult(QueryResult { reason: 0 }), _) => Ok(()),
             (Answer::QueryResult(result), _) => Err(refused(result.reason)),
             (Answer::Receipt(_), _) => Err(ClientError::Unexpected),

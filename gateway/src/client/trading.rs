@@ -7,9 +7,9 @@ use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use sha2::{Digest as _, Sha256};
 use types::{
     AggregateOrder, AmendmentTerms, ClientOrderId, ContractTerms, Delegation, Digest, Energy,
-    Member, MeterId, NewOrder, OfferId, OrderId, Origin, PlatformId, Price, PublicKey,
-    ReplaceOrder, Scope, SessionId, ShardId, Side, Signature, SlotKey, TimeInForce, Timestamp,
-    members_listing,
+    Member, MeterId, NewOrder, OfferId, Operation, OrderId, Origin, PlatformId, Price, PublicKey,
+    ReplaceOrder, Scope, SessionId, ShardId, Side, Signature, SignedOperation, SlotKey,
+    TimeInForce, Timestamp, members_listing,
 };
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
@@ -94,6 +94,15 @@ pub struct AggregateTerms {
     pub time_in_force: TimeInForce,
     /// The signature is void after this instant, and an order until a time ends.
     pub valid_until: Timestamp,
+}
+
+/// An operator's order with the signature of the operator whose it is, or of another.
+#[must_use]
+pub fn sign_operation(key: &SigningKey, operation: Operation, signer: u16) -> SignedOperation {
+    let mut bytes = Vec::with_capacity(signing::OPERATION_SIGNED_BYTES);
+    signing::operation(&operation, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    SignedOperation { operation, signer, signature }
 }
 
 /// An aggregate order with the platform's signature, behind the pages of its members: to be sent in this

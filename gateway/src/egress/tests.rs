@@ -89,7 +89,7 @@ fn an_order_that_moves_is_told_to_who_asked() {
 
 #[test]
 fn the_end_of_an_order_expires_or_is_cancelled() {
-    for code in 0..12 {
+    for code in 0..13 {
         let reason = CancelReason::from_code(code).unwrap();
         let expected = match reason {
             CancelReason::GateClosed | CancelReason::Expired => ExecType::Expired,
@@ -102,7 +102,8 @@ fn the_end_of_an_order_expires_or_is_cancelled() {
             | CancelReason::NoLiquidity
             | CancelReason::List
             | CancelReason::TradeLimit
-            | CancelReason::GridLimit => ExecType::Cancelled,
+            | CancelReason::GridLimit
+            | CancelReason::AuctionCancelled => ExecType::Cancelled,
         };
         let event = Event::OrderCancelled(OrderCancelled {
             platform: ORIGIN.platform,

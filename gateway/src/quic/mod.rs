@@ -236,6 +236,7 @@ impl Gateway {
             ports: parts.ports,
             shards: parts.map.shards(),
             map: Arc::clone(parts.map),
+            directory: Arc::clone(parts.directory),
             verifiers: verifiers.clone(),
             incoming: parts.incoming,
             stop_reading: stop_reading_seen,

@@ -4,16 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::{
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
-use types::{Party, RejectReason, Role, Seq, TradingControl};
+use types::{Party, RejectReason, Role, Seq, ShardMap, SignedOperation};
 use wire::{
     FeedMessage, FrameDecoder,
     data::{Answer, BODY_BYTES_MAX, QueryResult, REQUEST_HEAD_BYTES, RequestHead, RequestKind},
     feed::Subscribe,
     field::Field,
 };
+
+use crate::{directory::Directory, verifier::check_operation};
 
 use super::{
     CloseCode, DATA_STREAMS_MAX, DataRequest, FeedSubscriber, HANDSHAKE_MAX, ShardPort, Shared,
@@ -80,7 +82,12 @@ pub(super) async fn serve_data(
     }
     connection.set_max_concurrent_bi_streams(DATA_STREAMS_MAX.into());
     let mut going_away = shared.going_away.clone();
-    let ports: Arc<[ShardPort]> = shared.ports.as_slice().into();
+    let desk = Arc::new(Desk {
+        data: shared.incoming.data.clone(),
+        ports: shared.ports.clone(),
+        map: Arc::clone(&shared.map),
+        directory: Arc::clone(&shared.directory),
+    });
     loop {
         let (send, recv) = tokio::select! {
             stream = connection.accept_bi() => match stream {
@@ -89,30 +96,32 @@ pub(super) async fn serve_data(
             },
             _ = going_away.wait_for(|&gone| gone) => return Some(CloseCode::GoingAway),
         };
-        let data = shared.incoming.data.clone();
-        let ports = Arc::clone(&ports);
+        let desk = Arc::clone(&desk);
         tokio::spawn(async move {
             // A request that breaks off has nobody to tell.
-            answer_request(party, (send, recv), &data, &ports).await;
+            answer_request(party, (send, recv), &desk).await;
         });
     }
 }
 
-async fn answer_request(
-    party: Party,
-    (mut send, mut recv): (SendStream, RecvStream),
-    data: &tokio::sync::mpsc::Sender<DataRequest>,
-    ports: &[ShardPort],
-) {
+/// What requests of a connection are answered with.
+struct Desk {
+    data: mpsc::Sender<DataRequest>,
+    ports: Vec<ShardPort>,
+    map: Arc<ShardMap>,
+    directory: Arc<Directory>,
+}
+
+async fn answer_request(party: Party, (mut send, mut recv): (SendStream, RecvStream), desk: &Desk) {
     let (answer, text) = match read_request(&mut recv).await {
-        Some((RequestKind::SetTrading, body)) => match set_trading(party, &body, ports).await {
+        Some((RequestKind::Operate, body)) => match operate(party, &body, desk).await {
             Ok(()) => (Answer::QueryResult(QueryResult { reason: 0 }), Vec::new()),
             Err(reason) => refusal(reason),
         },
         Some((kind, body)) => {
             let (sender, receiver) = oneshot::channel();
             let request = DataRequest { party, kind, body, answer: sender };
-            if data.send(request).await.is_err() {
+            if desk.data.send(request).await.is_err() {
                 refusal(RejectReason::GoingAway)
             } else {
                 receiver.await.unwrap_or_else(|_| refusal(RejectReason::GoingAway))
@@ -128,23 +137,36 @@ async fn answer_request(
     }
 }
 
-/// Suspends, kills or lets trade at every shard. Done when it is durable at all of them. It does not
-/// stand behind orders that wait: the ring keeps room for it.
-async fn set_trading(party: Party, body: &[u8], ports: &[ShardPort]) -> Result<(), RejectReason> {
+/// An operator's order, at every shard that it concerns. Done when it is durable at all of them. It does
+/// not stand behind orders of platforms that wait: the ring keeps room for it.
+async fn operate(party: Party, body: &[u8], desk: &Desk) -> Result<(), RejectReason> {
     if party.role != Role::Operator {
         return Err(RejectReason::NotAuthorised);
     }
     let mut rest = body;
-    let control = TradingControl::take(&mut rest).map_err(|_| RejectReason::MalformedMessage)?;
+    let signed = SignedOperation::take(&mut rest).map_err(|_| RejectReason::MalformedMessage)?;
     if !rest.is_empty() {
         return Err(RejectReason::MalformedMessage);
     }
-    tracing::warn!(%party, scope = ?control.scope, state = control.state.name(), "an operator sets trading");
+    if signed.signer != party.number {
+        return Err(RejectReason::NotAuthorised);
+    }
+    check_operation(&signed, &desk.directory, &mut Vec::new())?;
+    let operation = &signed.operation;
+    let (action, reason) = (operation.action.name(), operation.reason);
+    tracing::warn!(%party, operator = operation.operator, number = operation.number, action, %reason, "an operator orders");
+    let ports = match operation.action.slot() {
+        Some(key) => {
+            let shard = desk.map.of(key).ok_or(RejectReason::UnknownMarket)?;
+            let index = usize::from(shard.index());
+            desk.ports.get(index..=index).ok_or(RejectReason::UnknownMarket)?
+        }
+        None => desk.ports.as_slice(),
+    };
     let mut answers = Vec::new();
     for port in ports {
-        answers.push(
-            timeout(CONTROL_MAX, enter(port, control)).await.map_err(|_| RejectReason::Busy)?,
-        );
+        answers
+            .push(timeout(CONTROL_MAX, enter(port, signed)).await.map_err(|_| RejectReason::Busy)?);
     }
     for answer in answers {
         answer.await.map_err(|_| RejectReason::GoingAway)??;
@@ -152,13 +174,13 @@ async fn set_trading(party: Party, body: &[u8], ports: &[ShardPort]) -> Result<(
     Ok(())
 }
 
-/// Puts a control into a shard's ring, again and again while that is full.
+/// Puts an operator's order into a shard's ring, again and again while that is full.
 async fn enter(
     port: &ShardPort,
-    control: TradingControl,
+    signed: SignedOperation,
 ) -> oneshot::Receiver<Result<Seq, RejectReason>> {
     loop {
-        if let Some(answer) = port.sessions.control(&port.ingress, control) {
+        if let Some(answer) = port.sessions.control(&port.ingress, signed) {
             return answer;
         }
         sleep(CONTROL_RETRY).await;

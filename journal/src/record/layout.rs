@@ -781,6 +781,26 @@ layouts! {
         zero: [u8; 6],
     }
 
+    /// An operator's order; of the event, bit 0 of `flags`: it took effect. What it is about is a scope
+    /// and a state, or a slot; the other is zero.
+    OperationLayout[152] {
+        signature: [u8; 64],
+        reason: [u8; 48],
+        number: u64,
+        valid_until: i64,
+        scope_number: u32,
+        start_minute: u32,
+        operator: u16,
+        signer: u16,
+        market: u16,
+        minutes: u16,
+        action: u8,
+        scope_kind: u8,
+        state: u8,
+        flags: u8,
+        zero: [u8; 4],
+    }
+
     /// A refused command.
     CommandRejectedLayout[8] {
         reason: u16,

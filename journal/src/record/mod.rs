@@ -112,6 +112,7 @@ kinds! {
     34 NewAggregateOrder(types::NewAggregateOrder),
     35 NotePlace(types::PlaceNote),
     36 SetGridLimit(types::GridLimit),
+    37 Operate(types::SignedOperation),
     ;
     19 PassTime,
 }
@@ -153,6 +154,7 @@ kinds! {
     163 PlaceNoted(types::PlaceNoted),
     164 GridLimitSet(types::GridLimitSet),
     165 GridRefused(types::GridRefused),
+    166 Operated(types::Operated),
 }
 
 /// Bytes of the records of an entry.

@@ -6,6 +6,7 @@ mod golden;
 mod grid_values;
 mod lying_disk;
 mod methods;
+mod operation_values;
 mod recovery;
 mod retention;
 mod round_trip;

@@ -131,7 +131,7 @@ fn what_is_missing_is_stored_as_zero() {
     assert_eq!(mass_cancel_with(22, &[1]), None, "a market without a slot");
     assert_eq!(mass_cancel_with(27, &[2]), None, "a slot of no minutes");
     assert_eq!(mass_cancel_with(27, &[4]), None, "no such flag");
-    assert_eq!(mass_cancel_with(26, &[5]), None, "no such scope");
+    assert_eq!(mass_cancel_with(26, &[6]), None, "no such scope");
     assert_eq!(mass_cancel_with(28, &[1]), None, "reserved byte of the layout");
     let asked = mass_cancel_with(27, &[1]);
     assert!(matches!(asked, Some(Command::MassCancel(MassCancel { origin: Some(_), .. }))));

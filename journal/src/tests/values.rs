@@ -21,8 +21,8 @@ use types::{
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 36;
-pub(super) const EVENT_KINDS: u64 = 35;
+pub(super) const COMMAND_KINDS: u64 = 37;
+pub(super) const EVENT_KINDS: u64 = 36;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Source {
         self.raw() % bound
     }
 
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         bytes.fill_with(|| self.u64().to_le_bytes()[0]);
         bytes
@@ -108,7 +108,7 @@ impl Source {
         Origin { platform: PlatformId::new(self.u16()), session: SessionId::new(self.u32()) }
     }
 
-    fn key(&mut self) -> SlotKey {
+    pub(super) fn key(&mut self) -> SlotKey {
         let minutes = self.pick(&[5, 15, 30, 60, 1_440]);
         let start = self.u32() % 153_000_001;
         SlotKey {
@@ -271,7 +271,7 @@ impl Source {
         Money::from_minor(self.i64())
     }
 
-    fn trading(&mut self) -> TradingControl {
+    pub(super) fn trading(&mut self) -> TradingControl {
         TradingControl { scope: self.scope(), state: self.pick(TradingState::ALL) }
     }
 
@@ -457,6 +457,7 @@ impl Source {
             29 => Command::AskOrder(self.order_request()),
             32 | 33 => self.aggregate_command(kind),
             34 | 35 => self.grid_command(kind),
+            36 => Command::Operate(self.operation()),
             _ => self.contract_command(kind),
         }
     }
@@ -713,6 +714,7 @@ impl Source {
                 client_order: ClientOrderId::new(self.u64()),
             }),
             32..=34 => self.grid_event(kind),
+            35 => Event::Operated(self.operated()),
             _ => self.contract_event(kind),
         }
     }

@@ -7,7 +7,7 @@ mod records;
 mod values;
 
 use serde_json::{Map, Value};
-use types::{Command, Event, Seq, Sequenced, Timestamp};
+use types::{Command, Event, Operated, Seq, Sequenced, SignedOperation, Timestamp};
 
 use types::{
     AcceptAmendment, AcceptContract, AmendmentOffered, AuctionResult, CallExtended,
@@ -155,6 +155,7 @@ kinds! {
     "new_aggregate_order" 152 NewAggregateOrder(NewAggregateOrder),
     "note_place" 56 NotePlace(PlaceNote),
     "set_grid_limit" 64 SetGridLimit(GridLimit),
+    "operate" 152 Operate(SignedOperation),
     ; "pass_time" PassTime
 }
 
@@ -194,6 +195,7 @@ kinds! {
     "place_noted" 64 PlaceNoted(PlaceNoted),
     "grid_limit_set" 80 GridLimitSet(GridLimitSet),
     "grid_refused" 16 GridRefused(GridRefused),
+    "operated" 160 Operated(Operated),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

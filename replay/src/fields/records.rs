@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 use types::{
-    AcceptAmendment, AcceptContract, AggregateOrder, AmendmentOffered, AmendmentTerms,
+    AcceptAmendment, AcceptContract, Action, AggregateOrder, AmendmentOffered, AmendmentTerms,
     AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions, ContractAgreed,
     ContractAmended, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
     CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
     DelegationRevoked, DeliverySlot, FreezeSlot, GridLimit, GridLimitSet, GridPlace, GridRefused,
     MarketControls, MarketDefinition, MassCancel, MassCancelled, MemberRefused, MembersListed,
     MembersPage, MeterDelegated, MeterRegistration, NewAggregateOrder, NewOrder, OfferAmendment,
-    OfferContract, OfferRequest, OrderAccepted, OrderCancelled, OrderList, OrderMoved,
-    OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin, Party,
-    PartyRegistration, PlaceNote, PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation,
-    SignedFrame, SignedNewOrder, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade,
-    TradeSide, TradingControl,
+    OfferContract, OfferRequest, Operated, Operation, OrderAccepted, OrderCancelled, OrderList,
+    OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin,
+    Party, PartyRegistration, PlaceNote, PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation,
+    SignedFrame, SignedNewOrder, SignedOperation, SignedReplaceOrder, SlotFrozen, SlotKey,
+    SlotPhaseChanged, Trade, TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -197,6 +197,12 @@ fields! {
     }
     GridRefused { one number "number", one reason "reason", }
     TradingControl { one scope "scope", one state "state", }
+    Operation {
+        one operator "operator", one number "number", all action "", one valid_until "valid_until",
+        one reason "reason",
+    }
+    SignedOperation { all operation "", one signer "signer", one signature "signature", }
+    Operated { all signed "", one took_effect "took_effect", }
     CreditLimit { one platform "platform", one market "market", one limit "limit_minor", }
     CreditRelease { one platform "platform", one market "market", one amount "amount_minor", }
     SlotPhaseChanged { all key "", one phase "phase", }
@@ -342,6 +348,33 @@ impl Fields for MassCancelled {
             scope: take_field(from, prefix, "scope")?,
             cancelled: take_field(from, prefix, "cancelled")?,
             complete: take_field(from, prefix, "complete")?,
+        })
+    }
+}
+
+/// The code of an action, then what it is about.
+impl Fields for Action {
+    fn put(&self, prefix: &str, to: &mut Object) {
+        put_field(&self.code(), prefix, "action", to);
+        match self {
+            Self::SetTrading(control) => control.put(prefix, to),
+            Self::RunAuction(key)
+            | Self::ExtendCall(key)
+            | Self::CancelAuction(key)
+            | Self::CloseSlot(key) => key.put(prefix, to),
+        }
+    }
+
+    fn take(from: &Object, prefix: &str) -> Result<Self, FieldError> {
+        let code: u8 = take_field(from, prefix, "action")?;
+        if code == Self::SET_TRADING {
+            return TradingControl::take(from, prefix).map(Self::SetTrading);
+        }
+        let action = Self::of_slot(code, SlotKey::take(from, prefix)?);
+        action.ok_or_else(|| FieldError {
+            field: [prefix, "action"].concat(),
+            got: code.to_string(),
+            expected: "the code of an action",
         })
     }
 }

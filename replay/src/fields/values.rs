@@ -4,9 +4,9 @@ use serde_json::Value;
 use types::{
     Allocation, CancelReason, ClientOrderId, Code, Digest, Energy, KeyId, Lead, ListKind, MarketId,
     Member, MeterId, Money, OfferId, OfferState, OrderId, OrderKind, OwnerId, PAGE_MEMBERS_MAX,
-    Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Request, RetailerId, Role,
-    Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides, Signature, TimeInForce,
-    Timestamp, TradeId, TradingState, UtilityId,
+    Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, Request,
+    RetailerId, Role, Scope, SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides,
+    Signature, TimeInForce, Timestamp, TradeId, TradingState, UtilityId,
 };
 
 use super::Field;
@@ -177,7 +177,7 @@ words! {
         "requested" Requested, "immediate_or_cancel" ImmediateOrCancel, "self_trade" SelfTrade,
         "gate_closed" GateClosed, "expired" Expired, "fill_or_kill" FillOrKill,
         "mass_cancel" MassCancel, "killed" Killed, "no_liquidity" NoLiquidity, "list" List,
-        "trade_limit" TradeLimit, "grid_limit" GridLimit,
+        "trade_limit" TradeLimit, "grid_limit" GridLimit, "auction_cancelled" AuctionCancelled,
     }
 }
 
@@ -206,7 +206,7 @@ impl Field for [Member; PAGE_MEMBERS_MAX] {
 
 impl Field for Scope {
     const EXPECTED: &'static str =
-        "all, or platform, retailer, meter or session with `/` and a number";
+        "all, or platform, retailer, meter, session or market with `/` and a number";
 
     fn value(&self) -> Value {
         Value::from(match self {
@@ -215,6 +215,7 @@ impl Field for Scope {
             Self::Retailer(id) => format!("retailer/{id}"),
             Self::Meter(id) => format!("meter/{id}"),
             Self::Session(id) => format!("session/{id}"),
+            Self::Market(id) => format!("market/{id}"),
         })
     }
 
@@ -228,8 +229,21 @@ impl Field for Scope {
             "retailer" => number.parse().ok().map(Self::Retailer),
             "meter" => number.parse().ok().map(Self::Meter),
             "session" => number.parse().ok().map(Self::Session),
+            "market" => number.parse().ok().map(Self::Market),
             _ => None,
         }
+    }
+}
+
+impl Field for Remark {
+    const EXPECTED: &'static str = "1 to 48 printable characters";
+
+    fn value(&self) -> Value {
+        Value::from(self.as_str())
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        Self::new(value.as_str()?)
     }
 }
 

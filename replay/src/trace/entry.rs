@@ -206,6 +206,7 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         | Event::PlaceNoted(_)
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
+        | Event::Operated(_)
         | Event::CommandRejected(_) => return [None, None],
     };
     [Some(format!("`{kind}` for platform {platform}")), None]

@@ -291,6 +291,7 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::PlaceNoted(_)
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
+        | Event::Operated(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

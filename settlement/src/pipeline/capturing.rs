@@ -84,6 +84,7 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::PlaceNoted(_)
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
+        | Event::Operated(_)
         | Event::Trade(_)
         | Event::AuctionUncrossed(_)
         | Event::ContractAmended(_) => true,
@@ -162,6 +163,9 @@ impl Work<'_> {
                 Event::AuctionUncrossed(result) => {
                     let place = (shard, item.seq, item.time);
                     store::queries::put_auction(self.connection, place, result)?;
+                }
+                Event::Operated(operated) => {
+                    self.ledger.append(&crate::tlog::facts::encode_operation(operated))?;
                 }
                 Event::SlotPhaseChanged(_)
                 | Event::ControlsSet(_)

@@ -6,7 +6,9 @@
 //! the document, nothing leads from the hash to it.
 
 use sha2::{Digest as _, Sha256};
-use types::{DeliverySlot, Digest, Energy, MeterId, Party, Role, Side, TradeId};
+use types::{DeliverySlot, Digest, Energy, MeterId, Operated, Party, Role, Side, TradeId};
+
+use wire::field::Field as _;
 
 use super::leaf::{
     AmendmentRecord, DefaultRecord, KIND_AMENDMENT, KIND_CONTRACT, KIND_DEFAULT, KIND_OUTCOME,
@@ -19,6 +21,13 @@ pub const KIND_TRANSFERS: u8 = 32;
 
 /// First byte of a document leaf.
 pub const KIND_DOCUMENT: u8 = 33;
+
+/// First byte of an operation leaf.
+pub const KIND_OPERATION: u8 = 34;
+
+/// Bytes of an operation leaf: kind and version, then the operation, its signer and signature as they were
+/// sent, and whether it took effect.
+pub const OPERATION_BYTES: usize = 162;
 
 /// Bytes of a document leaf.
 pub const DOCUMENT_BYTES: usize = 52;
@@ -115,6 +124,14 @@ pub fn encode_document(record: &DocumentRecord) -> Vec<u8> {
     out.bytes
 }
 
+/// The leaf of an operator's order.
+#[must_use]
+pub fn encode_operation(operated: &Operated) -> Vec<u8> {
+    let mut out = Writer::new(KIND_OPERATION, OPERATION_BYTES);
+    operated.put(&mut out.bytes);
+    out.bytes
+}
+
 /// Any leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leaf {
@@ -130,6 +147,8 @@ pub enum Leaf {
     Transfers(Vec<Transfer>),
     /// A document was taken.
     Document(DocumentRecord),
+    /// An operator ordered something.
+    Operation(Box<Operated>),
 }
 
 impl Leaf {
@@ -143,6 +162,7 @@ impl Leaf {
             KIND_DEFAULT => decode_default(bytes).map(Self::Default),
             KIND_TRANSFERS => decode_transfers(bytes).map(Self::Transfers),
             KIND_DOCUMENT => decode_document(bytes).map(Self::Document),
+            KIND_OPERATION => decode_operation(bytes).map(|leaf| Self::Operation(Box::new(leaf))),
             _ => None,
         }
     }
@@ -157,6 +177,7 @@ impl Leaf {
             Self::Default(_) => "default",
             Self::Transfers(_) => "transfers",
             Self::Document(_) => "document",
+            Self::Operation(_) => "operation",
         }
     }
 
@@ -171,7 +192,7 @@ impl Leaf {
             Self::Transfers(transfers) => {
                 transfers.first().and_then(|t| crate::books::posting::contract_of(t.id))
             }
-            Self::Document(_) => None,
+            Self::Document(_) | Self::Operation(_) => None,
         }
     }
 }
@@ -249,9 +270,19 @@ fn decode_document(bytes: &[u8]) -> Option<DocumentRecord> {
     Some(record)
 }
 
+fn decode_operation(bytes: &[u8]) -> Option<Operated> {
+    let mut rest = bytes.strip_prefix(&[KIND_OPERATION, VERSION])?;
+    let operated = Operated::take(&mut rest).ok()?;
+    rest.is_empty().then_some(operated)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use types::{
+        Action, MarketId, Operation, Remark, Signature, SignedOperation, SlotKey, Timestamp,
+    };
+
     use crate::tlog::leaf::{encode_amendment, encode_default};
 
     fn check(bytes: &[u8], expected: &Leaf) {
@@ -286,6 +317,20 @@ mod tests {
         let bytes = encode_document(&document);
         assert_eq!(bytes.len(), DOCUMENT_BYTES);
         check(&bytes, &Leaf::Document(document));
+
+        let slot = DeliverySlot::new(29_000_000, 15).unwrap();
+        let operation = Operation {
+            operator: 1,
+            number: 2,
+            action: Action::RunAuction(SlotKey { market: MarketId::new(3), slot }),
+            valid_until: Timestamp::from_ns(4),
+            reason: Remark::new("the clock of the call was wrong").unwrap(),
+        };
+        let signed = SignedOperation { operation, signer: 5, signature: Signature::new([6; 64]) };
+        let operated = Operated { signed, took_effect: true };
+        let bytes = encode_operation(&operated);
+        assert_eq!(bytes.len(), OPERATION_BYTES);
+        check(&bytes, &Leaf::Operation(Box::new(operated)));
 
         let amendment = AmendmentRecord {
             contract: TradeId::new(1),

@@ -65,6 +65,8 @@ pub struct Counts {
     pub transfers: u64,
     /// Documents.
     pub documents: u64,
+    /// Orders of operators.
+    pub operations: u64,
 }
 
 /// What the leaves say together.
@@ -95,6 +97,10 @@ impl Rebuilt {
             Leaf::Transfers(transfers) => self.transfers(&transfers),
             Leaf::Document(_) => {
                 self.counts.documents = self.counts.documents.saturating_add(1);
+                Ok(())
+            }
+            Leaf::Operation(_) => {
+                self.counts.operations = self.counts.operations.saturating_add(1);
                 Ok(())
             }
         }

@@ -1,8 +1,8 @@
 //! Every check of a request, in the order of the rules. The first that fails is the answer.
 
 use types::{
-    MeterId, NewOrder, OrderKind, OrderList, OrderRequest, Origin, Phase, PlatformId, Price,
-    RejectReason, ReplaceOrder, Scope, SelfTradeAction, Side, SlotKey, TimeInForce,
+    MarketId, MeterId, NewOrder, OrderKind, OrderList, OrderRequest, Origin, Phase, PlatformId,
+    Price, RejectReason, ReplaceOrder, Scope, SelfTradeAction, Side, SlotKey, TimeInForce,
 };
 
 use super::{
@@ -39,7 +39,7 @@ impl Model {
             return Ok(Admitted::Repeat(at));
         }
         refuse_if(self.last_time > sent.valid_until, RejectReason::SignatureExpired)?;
-        self.check_trading(origin.platform, sent.meter)?;
+        self.check_trading(origin.platform, sent.meter, Some(sent.key.market))?;
         if by == By::Platform {
             let limit = asked_limit(sent.kind, sent.limit);
             let wish = (sent.key.market, sent.side, sent.quantity.wh(), limit);
@@ -82,12 +82,19 @@ impl Model {
         refuse_if(foreign, RejectReason::NotAuthorised)
     }
 
-    pub(super) fn check_trading(&self, platform: PlatformId, meter: MeterId) -> Outcome {
+    pub(super) fn check_trading(
+        &self,
+        platform: PlatformId,
+        meter: MeterId,
+        market: Option<MarketId>,
+    ) -> Outcome {
         let retailer = self.find_meter(meter).expect("the meter was checked").retailer;
-        let halted =
-            [Scope::All, Scope::Platform(platform), Scope::Retailer(retailer), Scope::Meter(meter)]
-                .into_iter()
-                .any(|scope| self.halted.contains_key(&scope.parts()));
+        let scopes =
+            [Scope::All, Scope::Platform(platform), Scope::Retailer(retailer), Scope::Meter(meter)];
+        let halted = scopes
+            .into_iter()
+            .chain(market.map(Scope::Market))
+            .any(|scope| self.halted.contains_key(&scope.parts()));
         refuse_if(halted, RejectReason::TradingSuspended)
     }
 
@@ -275,7 +282,8 @@ impl Model {
         let foreign = order.platform != request.origin.platform;
         refuse_if(foreign, RejectReason::NotAuthorised)?;
         if !self.pools.contains_key(&at) {
-            self.check_trading(order.platform, order.sent.meter)?;
+            let market = Some(order.sent.key.market);
+            self.check_trading(order.platform, order.sent.meter, market)?;
         }
         self.admit_change(request, Stand::Hibernating)?;
         let key = order.sent.key;
@@ -312,7 +320,8 @@ impl Model {
             }
         }
         refuse_if(self.last_time > replace.valid_until, RejectReason::SignatureExpired)?;
-        self.check_trading(origin.platform, replace.meter)?;
+        let market = at.map(|at| self.orders[at].sent.key.market);
+        self.check_trading(origin.platform, replace.meter, market)?;
         if by == By::Platform {
             let wish = at.map(|at| {
                 let sent = self.orders[at].sent;

@@ -189,7 +189,7 @@ impl Model {
         let (meter, wh) = (member.meter, u64::from(member.wh()));
         let market = self.markets[&key.market];
         self.find_meter(meter).ok_or(RejectReason::UnknownMeter)?;
-        self.check_trading(platform, meter)?;
+        self.check_trading(platform, meter, Some(key.market))?;
         self.check_delegation(platform, meter, Some((key.market, side, wh, Some(limit))))?;
         check_quantity(&market, wh, 0)?;
         self.check_capacity(meter, side, key, wh)?;

@@ -123,7 +123,7 @@ impl Model {
             }
         }
         refuse_if(self.last_time > terms.expires, RejectReason::SignatureExpired)?;
-        self.check_trading(serves, own)?;
+        self.check_trading(serves, own, Some(terms.key.market))?;
         let market = self.check_change(&terms)?;
         refuse_if(named.is_some(), RejectReason::ReferenceTaken)?;
         let is_open = self.offers.iter().any(|offer| {
@@ -147,7 +147,8 @@ impl Model {
         }
         for side in [Side::Buy, Side::Sell] {
             let meter = terms.meter(side);
-            self.check_trading(self.find_meter(meter).expect("it was checked").platform, meter)?;
+            let platform = self.find_meter(meter).expect("it was checked").platform;
+            self.check_trading(platform, meter, Some(terms.key.market))?;
         }
         let market = self.check_change(&terms)?;
         for side in [Side::Buy, Side::Sell] {

@@ -197,6 +197,9 @@ impl Model {
                     Scope::Platform(platform) => meter.platform == platform,
                     Scope::Retailer(retailer) => meter.retailer == retailer,
                     Scope::Meter(number) => meter.meter == number,
+                    Scope::Market(market) => {
+                        offer.terms.keys().iter().any(|key| key.market == market)
+                    }
                     Scope::Session(_) => false,
                 }
             })
@@ -309,7 +312,7 @@ impl Model {
             }
         }
         refuse_if(self.last_time > terms.expires, RejectReason::SignatureExpired)?;
-        self.check_trading(serves, own)?;
+        self.check_trading(serves, own, Some(terms.key.market))?;
         let (market, _) = self.check_slot(terms.key)?;
         check_quantity(&market, terms.quantity.wh(), 0)?;
         check_price(&market, terms.price)?;
@@ -328,7 +331,8 @@ impl Model {
         }
         for side in [Side::Buy, Side::Sell] {
             let meter = terms.meter(side);
-            self.check_trading(self.find_meter(meter).expect("it was checked").platform, meter)?;
+            let platform = self.find_meter(meter).expect("it was checked").platform;
+            self.check_trading(platform, meter, Some(terms.key.market))?;
         }
         let (market, _) = self.check_slot(terms.key)?;
         self.check_parties(&market, &terms)?;

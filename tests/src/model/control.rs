@@ -81,6 +81,9 @@ impl Model {
                 let registered = self.meters.iter().any(|meter| meter.meter == id);
                 refuse_if(!registered, RejectReason::UnknownMeter)?;
             }
+            Scope::Market(id) => {
+                refuse_if(!self.markets.contains_key(&id), RejectReason::UnknownMarket)?;
+            }
             Scope::Session(_) => return Err(RejectReason::InvalidScope),
         }
         match state {

@@ -131,6 +131,7 @@ impl Model {
         self.list_changes(&mut listing);
         self.list_aggregates(&mut listing);
         self.list_wires(&mut listing);
+        self.list_operations(&mut listing);
         listing.0
     }
 

@@ -35,6 +35,7 @@ pub mod history;
 mod laws;
 mod lists;
 mod matching;
+mod operations;
 mod price;
 mod registry;
 mod requests;
@@ -48,6 +49,7 @@ use delegations::By;
 use engine::Limits;
 use grid::Wires;
 use lists::List;
+use operations::Desks;
 pub use price::{Priced, price_by_brute_force};
 use types::{
     ClientOrderId, Command, CommandRejected, Delegation, Event, MarketControls, MarketDefinition,
@@ -176,6 +178,7 @@ pub struct Model {
     /// By number: the first has number 1.
     orders: Vec<Order>,
     wires: Wires,
+    desks: Desks,
     trades: u64,
     places: u64,
 }
@@ -204,6 +207,7 @@ impl Model {
             waiting: Vec::new(),
             orders: Vec::new(),
             wires: Wires::new(),
+            desks: Desks::new(),
             trades: 0,
             places: 0,
         }
@@ -266,6 +270,7 @@ impl Model {
             Command::ReduceOrder(reduce) => self.reduce(reduce, events),
             Command::HibernateOrder(request) => self.hibernate(request, events),
             Command::ActivateOrder(request) => self.activate(request, events),
+            Command::Operate(signed) => return self.operate(signed, events),
             Command::PassTime | Command::SignedFrame(_) => {}
         }
         Ok(())
@@ -332,6 +337,7 @@ impl Model {
             }
             Scope::Meter(meter) => meters.contains(&meter),
             Scope::Session(session) => order.session == session,
+            Scope::Market(market) => order.sent.key.market == market,
         }
     }
 

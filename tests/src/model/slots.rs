@@ -67,7 +67,23 @@ impl Model {
         let slot = self.slot(key).clone();
         let early = slot.uncross_at.is_some_and(|due| self.last_time < due);
         refuse_if(unfrozen || early, RejectReason::AuctionNotDue)?;
-        let result = self.auction(key, &market);
+        self.uncross(key, &market, events);
+        Ok(())
+    }
+
+    /// The market of a slot that is in its call, frozen or not, before its gate.
+    pub(super) fn check_call(&self, key: SlotKey) -> Result<Market, RejectReason> {
+        let (market, phase) = self.check_before_gate(key)?;
+        let in_call = phase == Phase::Call || phase == Phase::Frozen;
+        refuse_if(!in_call, RejectReason::WrongPhase)?;
+        Ok(market)
+    }
+
+    /// The auction of a call, due or not.
+    pub(super) fn uncross(&mut self, key: SlotKey, market: &Market, events: &mut Vec<Event>) {
+        let slot = self.slot(key).clone();
+        let phase = slot.phase;
+        let result = self.auction(key, market);
         if let (Some(price), Some(reference)) = (result.price, result.reference) {
             let collar = market.controls.collar.micros().unsigned_abs();
             let beyond = price.micros().abs_diff(reference.micros()) > collar;
@@ -77,12 +93,12 @@ impl Model {
                     self.enter_phase(key, Phase::Call, events);
                 }
                 self.slot_mut(key).extended = true;
-                return Ok(());
+                return;
             }
         }
         events.push(Event::AuctionUncrossed(result));
         if let Some(price) = result.price {
-            self.fill_auction(key, &market, price, result.volume.wh(), events);
+            self.fill_auction(key, market, price, result.volume.wh(), events);
             self.slot_mut(key).last_price = Some(price);
             let market = self.markets.get_mut(&key.market).expect("it was found above");
             market.last_auction_price = Some(price);
@@ -100,22 +116,31 @@ impl Model {
             }
         }
         self.try_blocks(key, None, events);
-        Ok(())
     }
 
     pub(super) fn close_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) -> Outcome {
         self.market_of(key)?;
         let phase = self.find_slot(key).ok_or(RejectReason::SlotNotOpen)?.phase;
         refuse_if(phase == Phase::Closed, RejectReason::WrongPhase)?;
-        for at in 0..self.orders.len() {
-            let order = self.orders[at];
-            if order.is_open() && order.sent.key == key {
-                self.cancel_whole(at, None, CancelReason::GateClosed, events);
-            }
-        }
+        self.cancel_slot(key, CancelReason::GateClosed, events);
         self.close_offers(key, events);
         self.enter_phase(key, Phase::Closed, events);
         Ok(())
+    }
+
+    /// Cancels what is open in a slot.
+    pub(super) fn cancel_slot(
+        &mut self,
+        key: SlotKey,
+        reason: CancelReason,
+        events: &mut Vec<Event>,
+    ) {
+        for at in 0..self.orders.len() {
+            let order = self.orders[at];
+            if order.is_open() && order.sent.key == key {
+                self.cancel_whole(at, None, reason, events);
+            }
+        }
     }
 
     /// Every call starts without an extension, and only a frozen slot knows when its auction is due.

@@ -200,7 +200,7 @@ fn a_mass_cancellation_names_one_slot_or_none_and_a_scope_that_exists() {
     check_error(&mass_cancel_with(18, &[0, 0]), &bad_slot);
     check_error(&mass_cancel_with(18, &[0; 6]), &bad_slot);
     let bad_scope = expect!["field of type `Scope` has an impossible value"];
-    check_error(&mass_cancel_with(28, &[5]), &bad_scope);
+    check_error(&mass_cancel_with(28, &[6]), &bad_scope);
     check_error(&mass_cancel_with(28, &[0]), &bad_scope);
     check_error(&mass_cancel_with(24, &[0, 0, 1, 0, 1]), &bad_scope);
     let everywhere = decoded::<Inbound>(&mass_cancel_with(16, &[0; 8])).unwrap();

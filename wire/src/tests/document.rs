@@ -55,6 +55,7 @@ fn generated_parts_are_what_the_code_says() {
         ("RequestHead", plain_table(0, &RequestHead::parts(""))),
         ("P2pQuery", plain_table(0, &P2pQuery::parts(""))),
         ("TradingControl", plain_table(0, &types::TradingControl::parts(""))),
+        ("SignedOperation", plain_table(0, &types::SignedOperation::parts(""))),
         ("ScheduleQuery", plain_table(0, &ScheduleQuery::parts(""))),
         ("SinceQuery", plain_table(0, &SinceQuery::parts(""))),
         ("Answer", Answer::byte_tables()),

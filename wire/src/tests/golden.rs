@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use types::{
     ClientOrderId, Code, Conditions, Energy, ListKind, MarketId, MeterId, NewOrder, OrderKind,
-    OrderList, PlatformId, Price, Scope, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp,
-    TradingControl, TradingState, UtilityId,
+    OrderList, Price, Seq, ShardId, Side, SlotKey, TimeInForce, Timestamp, UtilityId,
 };
 
 use super::{Message, encoded, framed, sample, tables};
@@ -77,11 +76,10 @@ fn request_dumps() -> [(String, String); 5] {
     let mut asking = Vec::new();
     question.put(&mut asking);
     query.put(&mut asking);
-    let head = RequestHead { kind: RequestKind::SetTrading, body_bytes: 8 };
-    let scope = Scope::Platform(PlatformId::new(7));
+    let head = RequestHead { kind: RequestKind::Operate, body_bytes: 152 };
     let mut stopping = Vec::new();
     head.put(&mut stopping);
-    TradingControl { scope, state: TradingState::Killed }.put(&mut stopping);
+    sample::operated().signed.put(&mut stopping);
     let schedule = ScheduleQuery {
         from: Timestamp::from_minutes(29_671_920),
         to: Timestamp::from_minutes(29_673_360),
@@ -102,7 +100,7 @@ fn request_dumps() -> [(String, String); 5] {
         ("request_p2p_energy.hex".to_owned(), hex_dump(&asking)),
         ("request_grid_schedule.hex".to_owned(), hex_dump(&watching)),
         ("request_verify.hex".to_owned(), hex_dump(&verifying)),
-        ("request_set_trading.hex".to_owned(), hex_dump(&stopping)),
+        ("request_operate.hex".to_owned(), hex_dump(&stopping)),
     ]
 }
 

@@ -4,14 +4,15 @@
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest as _, Sha256};
 use types::{
-    AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
+    Action, AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
     ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, GridLimit,
     GridLimitSet, GridPlace, GridRefused, KeyId, Lead, ListKind, MarketDefinition, MarketId,
-    Member, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
-    OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId,
-    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
-    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
-    Trade, TradeId, TradeSide, UtilityId, members_listing,
+    Member, MeterId, MeterRegistration, NewOrder, OfferId, Operated, Operation, OrderId, OrderKind,
+    OrderList, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote,
+    PlaceNoted, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, ReplaceOrder,
+    RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SignedOperation,
+    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+    TradingState, UtilityId, members_listing,
 };
 
 use crate::{
@@ -599,7 +600,21 @@ pub(super) fn feed() -> Vec<FeedMessage> {
             0,
             GridRefused { number: 9, reason: RejectReason::RevisionOutdated },
         )),
+        FeedMessage::Operated(at(0, operated())),
     ]
+}
+
+pub(super) fn operated() -> Operated {
+    let scope = Scope::Platform(PlatformId::new(7));
+    let operation = Operation {
+        operator: 1,
+        number: 5,
+        action: Action::SetTrading(TradingControl { scope, state: TradingState::Killed }),
+        valid_until: Timestamp::from_minutes(29_671_980),
+        reason: Remark::new("its certificate has leaked").unwrap(),
+    };
+    let signature = Signature::new([0x5a; 64]);
+    Operated { signed: SignedOperation { operation, signer: 2, signature }, took_effect: true }
 }
 
 fn book_head() -> BookHead {

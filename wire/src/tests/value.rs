@@ -2,16 +2,17 @@
 
 mod market_data;
 
-use proptest::{array, option, prelude::*, sample::select};
+use proptest::{array, option, prelude::*, sample::select, string};
 use types::{
-    AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
+    Action, AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
     ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, GridLimit,
     GridLimitSet, GridPlace, GridRefused, KeyId, Lead, ListKind, MarketDefinition, MarketId,
-    Member, MeterId, MeterRegistration, NewOrder, OfferId, OrderId, OrderKind, OrderList, Origin,
-    OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId,
-    Power, Price, PriceRule, PublicKey, RejectReason, ReplaceOrder, RetailerId, Role, Scope, Seq,
-    SessionId, ShardId, Side, Sides, Signature, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp,
-    Trade, TradeId, TradeSide, UtilityId,
+    Member, MeterId, MeterRegistration, NewOrder, OfferId, Operated, Operation, OrderId, OrderKind,
+    OrderList, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote,
+    PlaceNoted, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, ReplaceOrder,
+    RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SignedOperation,
+    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
+    TradingState, UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
@@ -702,6 +703,30 @@ prop_compose! {
     }
 }
 
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        (scope(), select(TradingState::ALL))
+            .prop_map(|(scope, state)| Action::SetTrading(TradingControl { scope, state })),
+        (2..=5_u8, slot_key()).prop_map(|(code, key)| Action::of_slot(code, key).unwrap()),
+    ]
+}
+
+prop_compose! {
+    fn operated()(
+        (operator, signer) in any::<(u16, u16)>(),
+        own_number in any::<u64>(),
+        valid_until in number(Timestamp::from_ns),
+        reason in string::string_regex("[!-~]([ -~]{0,46}[!-~])?").unwrap(),
+        action in action(),
+        signature in bytes(Signature::new),
+        took_effect in any::<bool>(),
+    ) -> Operated {
+        let reason = Remark::new(&reason).unwrap();
+        let operation = Operation { operator, number: own_number, action, valid_until, reason };
+        Operated { signed: SignedOperation { operation, signer, signature }, took_effect }
+    }
+}
+
 pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
     prop_oneof![
         (shard(), 0..=NUMBER_MASK).prop_map(|(shard, after)| {
@@ -721,6 +746,7 @@ pub(super) fn feed() -> impl Strategy<Value = FeedMessage> {
         at((any::<u64>(), select(RejectReason::ALL))
             .prop_map(|(number, reason)| GridRefused { number, reason }))
         .prop_map(FeedMessage::GridRefused),
+        at(operated()).prop_map(FeedMessage::Operated),
     ]
 }
 

@@ -273,6 +273,7 @@ impl Plan {
             | Command::ReleaseCredit(_)
             | Command::NotePlace(_)
             | Command::SetGridLimit(_)
+            | Command::Operate(_)
             | Command::DelegateMeter(_)
             | Command::RevokeDelegation(_)
             | Command::SignedFrame(_)

@@ -6,6 +6,7 @@ mod contracts;
 mod controls;
 mod delegations;
 mod grid;
+mod operations;
 mod orders;
 mod registry;
 mod reports;

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 use engine::Limits;
 use types::{
     AmendmentTerms, ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition,
-    MarketId, MeterId, NewAggregateOrder, OfferAmendment, OfferContract, OfferId, OrderId, Phase,
-    Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
+    MarketId, MeterId, NewAggregateOrder, OfferAmendment, OfferContract, OfferId, Operation,
+    OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -30,7 +30,7 @@ pub const fn limits() -> Limits {
         meters_max: 8,
         slots_max: 9,
         markets_max: 3,
-        parties_max: 9,
+        parties_max: 11,
         offers_max: 24,
         platform_offers_max: 8,
         shard: 0,
@@ -114,6 +114,9 @@ pub struct History {
     known: Vec<Known>,
     slots: Vec<OpenSlot>,
     halted: Vec<Scope>,
+    /// What an operator proposed last, and how many operations there were.
+    proposed: Vec<Operation>,
+    operations: u64,
     /// Delegations that hold, as the events tell them.
     delegations: BTreeMap<MeterId, Delegation>,
     delegation_numbers: u64,
@@ -155,6 +158,8 @@ impl History {
             known: Vec::new(),
             slots: Vec::new(),
             halted: Vec::new(),
+            proposed: Vec::new(),
+            operations: 0,
             delegations: BTreeMap::new(),
             delegation_numbers: 0,
             offers: Vec::new(),
@@ -258,6 +263,7 @@ impl History {
                 | Event::CreditReleased(_)
                 | Event::PlaceNoted(_)
                 | Event::GridRefused(_)
+                | Event::Operated(_)
                 | Event::GridLimitSet(_)
                 | Event::CommandRejected(_) => {}
             }
@@ -301,7 +307,8 @@ impl History {
             return self.trading();
         }
         match self.random.below(1_000) {
-            0..340 => self.new_order(),
+            0..335 => self.new_order(),
+            335..340 => self.operation(),
             340..370 => self.aggregate(),
             370..395 => self.change(),
             395..411 => self.grid_limit(),

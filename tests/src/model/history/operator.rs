@@ -1,9 +1,10 @@
 //! Commands of the operator and the schedule.
 
 use types::{
-    Command, CreditLimit, CreditRelease, Energy, FreezeSlot, MarketControls, MarketDefinition,
-    MarketId, MeterId, Money, OwnerId, Phase, PlatformId, Price, PublicKey, RetailerId, Role,
-    Scope, SessionId, SlotKey, TradingControl, TradingState, UtilityId,
+    Action, Command, CreditLimit, CreditRelease, Energy, FreezeSlot, MarketControls,
+    MarketDefinition, MarketId, MeterId, Money, Operation, OwnerId, Phase, PlatformId, Price,
+    PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature, SignedOperation, SlotKey,
+    TradingControl, TradingState, UtilityId,
 };
 
 use super::{History, setup};
@@ -74,6 +75,7 @@ impl History {
         let scope = match self.random.below(12) {
             0 => Scope::All,
             1..3 => Scope::Platform(PlatformId::new(1 + self.random.small(3))),
+            6 => Scope::Market(MarketId::new(1 + self.random.small(4))),
             3..5 => Scope::Retailer(RetailerId::new(1 + self.random.small(3))),
             5 => Scope::Session(SessionId::new(1)),
             _ => Scope::Meter(MeterId::new(1 + u32::from(self.random.small(9)))),
@@ -81,6 +83,48 @@ impl History {
         let states = [TradingState::Suspended, TradingState::Suspended, TradingState::Killed];
         let state = self.random.one_of(&states);
         Command::SetTrading(TradingControl { scope, state })
+    }
+
+    /// An operator's order; what needs two is proposed, and agreed on now and then.
+    pub(super) fn operation(&mut self) -> Command {
+        let proposed = self.proposed.clone();
+        let operation = match self.random.pick(&proposed) {
+            Some(operation) if self.random.once_in(2) => operation,
+            _ => self.new_operation(),
+        };
+        let own = !proposed.contains(&operation) || self.random.once_in(6);
+        if own && operation.action.needs_two() {
+            self.proposed.push(operation);
+        }
+        if self.proposed.len() > 6 {
+            self.proposed.remove(0);
+        }
+        let signer = if own { operation.operator } else { 3 - operation.operator.min(2) };
+        let signature = Signature::new([0; 64]);
+        Command::Operate(SignedOperation { operation, signer, signature })
+    }
+
+    fn new_operation(&mut self) -> Operation {
+        self.operations += if self.random.once_in(12) { 0 } else { 1 };
+        let key = self.open_key();
+        let action = match self.random.below(10) {
+            0 | 1 => Action::ExtendCall(key),
+            2 => Action::CancelAuction(key),
+            3 => Action::CloseSlot(key),
+            4 | 5 => Action::RunAuction(key),
+            _ => match self.trading() {
+                Command::SetTrading(control) => Action::SetTrading(control),
+                _ => Action::RunAuction(key),
+            },
+        };
+        let lead = if self.random.once_in(8) { -1 } else { 20_000_000_000 };
+        Operation {
+            operator: if self.random.once_in(12) { 7 } else { 1 + self.random.small(2) },
+            number: self.operations,
+            action,
+            valid_until: self.time.plus_ns(lead),
+            reason: Remark::new("a history of orders").expect("it is short"),
+        }
     }
 
     fn credit_row(&mut self) -> (PlatformId, MarketId) {

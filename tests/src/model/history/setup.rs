@@ -39,6 +39,8 @@ pub(super) fn commands(random: &mut Random, markets: &[MarketDefinition]) -> Vec
         (Role::Retailer, 1),
         (Role::Retailer, 2),
         (Role::Utility, 1),
+        (Role::Operator, 1),
+        (Role::Operator, 2),
     ] {
         commands.push_back(Command::RegisterParty(party(role, number)));
     }

@@ -1,0 +1,137 @@
+//! What operators order: each operation once, and what needs two operators when the second has signed.
+//!
+//! That the signatures verify was checked by the edge, and by every replay, as those of orders are.
+
+use std::collections::BTreeMap;
+
+use types::{
+    Action, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party, RejectReason,
+    Role, SignedOperation, Timestamp,
+};
+
+use crate::engine::Engine;
+
+/// What operators ordered before.
+#[derive(Debug, Default)]
+pub(crate) struct Operations {
+    /// By operator, the highest number used.
+    used: BTreeMap<u16, u64>,
+    /// By operator and number, what waits for another operator. Bounded.
+    waiting: BTreeMap<(u16, u64), Operation>,
+}
+
+impl Operations {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used.is_empty()
+    }
+
+    /// The highest number of each operator, by operator.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (u16, u64)> {
+        self.used.iter().map(|(&operator, &number)| (operator, number))
+    }
+
+    /// What waits, by operator and number, with what lapsed since the last operation that was taken.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Operation> {
+        self.waiting.values()
+    }
+
+    /// An operator used a number.
+    pub(crate) fn put_used(&mut self, operator: u16, number: u64) {
+        self.used.insert(operator, number);
+    }
+
+    /// An operation waits.
+    pub(crate) fn put_waiting(&mut self, operation: Operation) {
+        self.waiting.insert((operation.operator, operation.number), operation);
+    }
+}
+
+impl Engine {
+    /// An operator's order: it takes effect, waits for another operator, or is refused and changes nothing.
+    pub(crate) fn operate(
+        &mut self,
+        time: Timestamp,
+        signed: &SignedOperation,
+        events: &mut Vec<Event>,
+    ) {
+        let mark = events.len();
+        let took_effect = match self.takes_effect(time, signed) {
+            Ok(took_effect) => took_effect,
+            Err(reason) => return events.push(Self::refused(reason)),
+        };
+        events.push(Event::Operated(Operated { signed: *signed, took_effect }));
+        let operation = &signed.operation;
+        if took_effect && let Err(reason) = self.act(&operation.action, events) {
+            events.truncate(mark);
+            return events.push(Self::refused(reason));
+        }
+        self.operations.waiting.retain(|_, waiting| waiting.valid_until >= time);
+        if signed.signer == operation.operator {
+            self.operations.put_used(operation.operator, operation.number);
+        }
+        if took_effect {
+            self.operations.waiting.remove(&(operation.operator, operation.number));
+        } else {
+            self.operations.put_waiting(*operation);
+        }
+    }
+
+    /// Whether an operation takes effect now, or waits for another operator.
+    fn takes_effect(
+        &self,
+        time: Timestamp,
+        signed: &SignedOperation,
+    ) -> Result<bool, RejectReason> {
+        let SignedOperation { operation, signer, .. } = signed;
+        for number in [operation.operator, *signer] {
+            if !self.registry.has_party(Party { role: Role::Operator, number }) {
+                return Err(RejectReason::UnknownParty);
+            }
+        }
+        if time > operation.valid_until {
+            return Err(RejectReason::SignatureExpired);
+        }
+        let Operations { used, waiting } = &self.operations;
+        if *signer != operation.operator {
+            let known = waiting.get(&(operation.operator, operation.number));
+            return if known == Some(operation) {
+                Ok(true)
+            } else {
+                Err(RejectReason::OperationUnknown)
+            };
+        }
+        if used.get(signer).is_some_and(|&last| operation.number <= last) {
+            return Err(RejectReason::OperationOutdated);
+        }
+        if !operation.action.needs_two() {
+            return Ok(true);
+        }
+        let waiting = waiting.values().filter(|waiting| waiting.valid_until >= time).count();
+        if waiting < OPERATIONS_WAITING_MAX { Ok(false) } else { Err(RejectReason::OperationsFull) }
+    }
+
+    /// Does it, or refuses before anything changed.
+    fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Result<(), RejectReason> {
+        match *action {
+            Action::SetTrading(control) => self.set_trading(control, events)?,
+            Action::RunAuction(key) => {
+                let index = self.in_call(key)?;
+                self.uncross(index, events);
+            }
+            Action::ExtendCall(key) => {
+                let index = self.in_call(key)?;
+                self.extend_call(index, events);
+            }
+            Action::CancelAuction(key) => {
+                let index = self.in_call(key)?;
+                self.cancel_slot(index, CancelReason::AuctionCancelled, events);
+                self.trade_continuously(index, events);
+            }
+            Action::CloseSlot(key) => {
+                let index = self.closable(key)?;
+                self.close(index, events);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+//! What operators order: at once, or when a second one agrees.
+
+use expect_test::expect;
+use types::{
+    Action, Command, Operated, Operation, Remark, Signature, SignedOperation, TradingControl,
+    TradingState,
+};
+
+use super::{check_call, check_continuous, say, stage::Stage, words::Words};
+
+impl Stage {
+    /// An operator's order, as a script says it.
+    pub(super) fn operation(&mut self, words: &mut Words<'_>) -> Command {
+        let signer = words.next().parse().unwrap();
+        let operator = words.pair("agrees").map_or(signer, |(_, other)| other.parse().unwrap());
+        let number = words.option("number").unwrap().parse().unwrap();
+        let valid_until = self.valid_until(words);
+        let trading = |words: &mut Words<'_>, state| {
+            Action::SetTrading(TradingControl { scope: words.scope(), state })
+        };
+        let action = match words.next() {
+            "suspend" => trading(words, TradingState::Suspended),
+            "kill" => trading(words, TradingState::Killed),
+            "resume" => trading(words, TradingState::Active),
+            "auction" => Action::RunAuction(words.key()),
+            "extend" => Action::ExtendCall(words.key()),
+            "call-off" => Action::CancelAuction(words.key()),
+            "shut" => Action::CloseSlot(words.key()),
+            other => panic!("`{other}` is not an action"),
+        };
+        let reason = Remark::new("as the script says").unwrap();
+        let operation = Operation { operator, number, action, valid_until, reason };
+        Command::Operate(SignedOperation { operation, signer, signature: Signature::new([0; 64]) })
+    }
+}
+
+pub(super) fn operated(operated: &Operated) -> String {
+    let Operated { signed: SignedOperation { operation, signer, .. }, took_effect } = operated;
+    let name = operation.action.name();
+    let what = match operation.action {
+        Action::SetTrading(control) => say::trading(control),
+        Action::RunAuction(_)
+        | Action::ExtendCall(_)
+        | Action::CancelAuction(_)
+        | Action::CloseSlot(_) => name.to_owned(),
+    };
+    let whose = format!("{}/{}", operation.operator, operation.number);
+    let state = if *took_effect { "ordered" } else { "proposed" };
+    format!("operator {signer} {state} {whose}: {what}")
+}
+
+#[test]
+fn a_market_is_halted_and_goes_on() {
+    check_continuous(
+        "sell S1 1kWh @ 4.00
+         operator 1 number 1 suspend market 1
+         sell S1 1kWh @ 4.00
+         cancel #1
+         operator 1 number 2 suspend market 1
+         operator 1 number 3 resume market 1
+         sell S1 1kWh @ 4.00
+         operator 1 number 4 suspend market 9",
+        &expect![[r#"
+            accepted #1
+            operator 1 ordered 1/1: market 1 suspended
+            market 1 suspended
+            rejected New trading_suspended
+            cancelled #1 1kWh Requested 103
+            operator 1 ordered 1/2: market 1 suspended
+            market 1 suspended
+            operator 1 ordered 1/3: market 1 active
+            market 1 active
+            accepted #2
+            refused unknown_market
+        "#]],
+    );
+}
+
+#[test]
+fn a_kill_needs_a_second_operator_and_its_exact_words() {
+    check_continuous(
+        "sell S1 1kWh @ 4.00
+         operator 1 number 1 kill market 1 until gate
+         operator 1 agrees with 1 number 1 kill market 1 until gate
+         operator 2 agrees with 1 number 1 kill everyone until gate
+         operator 2 agrees with 1 number 2 kill market 1 until gate
+         operator 3 agrees with 1 number 1 kill market 1 until gate
+         operator 2 agrees with 1 number 1 kill market 1 until gate
+         operator 2 agrees with 1 number 1 kill market 1 until gate
+         sell S2 1kWh @ 4.00
+         operator 2 number 1 resume market 1
+         sell S2 1kWh @ 4.00",
+        &expect![[r#"
+            accepted #1
+            operator 1 proposed 1/1: market 1 killed
+            refused operation_outdated
+            refused operation_unknown
+            refused operation_unknown
+            refused unknown_party
+            operator 2 ordered 1/1: market 1 killed
+            market 1 killed
+            cancelled #1 1kWh Killed 101
+            cancelled 1 of market 1 for the operator
+            refused operation_unknown
+            rejected New trading_suspended
+            operator 2 ordered 2/1: market 1 active
+            market 1 active
+            accepted #2
+        "#]],
+    );
+}
+
+#[test]
+fn an_operation_takes_effect_once_in_time_and_by_who_is_registered() {
+    check_continuous(
+        "operator 1 number 5 suspend platform 1
+         operator 1 number 5 resume platform 1
+         operator 1 number 4 resume platform 1
+         operator 9 number 1 resume platform 1
+         operator 2 number 1 resume platform 1 until epoch
+         operator 2 number 1 resume platform 1
+         operator 2 agrees with 1 number 6 resume platform 1",
+        &expect![[r#"
+            operator 1 ordered 1/5: platform 1 suspended
+            platform 1 suspended
+            refused operation_outdated
+            refused operation_outdated
+            refused unknown_party
+            refused signature_expired
+            operator 2 ordered 2/1: platform 1 active
+            platform 1 active
+            refused operation_unknown
+        "#]],
+    );
+}
+
+#[test]
+fn an_operator_runs_an_auction_before_it_is_due() {
+    check_call(
+        "controls freeze 10 30
+         sell S1 1kWh @ 4.00
+         buy B1 1kWh @ 4.00
+         uncross
+         operator 1 number 1 auction
+         operator 1 number 2 auction
+         operator 1 number 3 auction slot 4",
+        &expect![[r#"
+            controls set
+            accepted #1
+            accepted #2
+            refused auction_not_due
+            operator 1 ordered 1/1: run_auction
+            uncrossed 4.00 1kWh surplus 0 of 1
+            trade S1#1 B1#2 1kWh @ 4.00
+            continuous
+            refused wrong_phase
+            refused slot_not_open
+        "#]],
+    );
+}
+
+#[test]
+fn an_operator_lets_a_call_go_on() {
+    check_call(
+        "sell S1 1kWh @ 4.00
+         operator 1 number 1 extend
+         buy B1 1kWh @ 4.00
+         controls freeze 10 30
+         freeze
+         operator 1 number 2 extend
+         show phase",
+        &expect![[r#"
+            accepted #1
+            operator 1 ordered 1/1: extend_call
+            extended: 0.00 is too far from 0.00
+            accepted #2
+            controls set
+            frozen
+            due now+10s
+            operator 1 ordered 1/2: extend_call
+            extended: 4.00 is too far from 0.00
+            call
+            call
+        "#]],
+    );
+}
+
+#[test]
+fn an_auction_that_is_called_off_leaves_no_order() {
+    check_call(
+        "sell S1 1kWh @ 4.00
+         buy B1 1kWh @ 4.00
+         hibernate #2
+         operator 1 number 1 call-off
+         show phase
+         buy B1 1kWh @ 4.00
+         depth",
+        &expect![[r#"
+            accepted #1
+            accepted #2
+            hibernated #2 1kWh
+            operator 1 ordered 1/1: cancel_auction
+            cancelled #1 1kWh AuctionCancelled 101
+            cancelled #2 1kWh AuctionCancelled 102
+            continuous
+            continuous
+            accepted #3
+            buy 1x1kWh @ 4.00 | sell
+        "#]],
+    );
+}
+
+#[test]
+fn an_operator_shuts_a_gate() {
+    check_continuous(
+        "sell S1 1kWh @ 4.00
+         operator 1 number 1 shut
+         operator 1 number 2 shut
+         buy B1 1kWh @ 4.00",
+        &expect![[r#"
+            accepted #1
+            operator 1 ordered 1/1: close_slot
+            cancelled #1 1kWh GateClosed 101
+            closed
+            refused wrong_phase
+            rejected New gate_closed
+        "#]],
+    );
+}

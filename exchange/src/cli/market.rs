@@ -1,0 +1,383 @@
+//! `gridcross market` and `gridcross auction`: orders of operators, signed, with a reason, on the ledger.
+
+use std::{fs, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use gateway::client::{MarketClient, MarketSubscription, MarketUpdate, sign_operation};
+use serde::Serialize;
+use types::{
+    Action, MarketId, Operation, Remark, Role, Scope, ShardId, SignedOperation, SlotKey, Timestamp,
+    TradingControl, TradingState,
+};
+use wire::{field::Field as _, market::Selection};
+
+use super::{
+    OutputOptions,
+    connect::{
+        ServerOptions, block_on, client_failure, energy_text, instant, instant_text, market,
+        price_text, shard_of_slot, slot_key, slot_text,
+    },
+    contract_file::{from_hex, hex},
+    data_port::{Access, failure},
+};
+use crate::{clock::Clock, exit::Failure, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  gridcross market halt --as operator/1 --data-dir ex --scope market/1 --reason \"feed of the area is down\"
+  gridcross market resume --as operator/1 --data-dir ex --scope market/1 --reason \"feed is back\"
+  gridcross market kill --as operator/1 --data-dir ex --scope platform/2 --reason \"key has leaked\" --out kill.txt
+  gridcross market second kill.txt --as operator/2 --data-dir ex
+  gridcross auction run --as operator/1 --data-dir ex --market 1 --slot 2026-06-24T12:00Z --reason \"late start\"
+
+A kill takes effect when a second operator has signed the same order.";
+
+/// What operators order of a market.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum Command {
+    /// Refuse new orders of a scope; open ones stay, and can be cancelled
+    Halt(ScopeOptions),
+    /// Let a scope trade again
+    Resume(ScopeOptions),
+    /// Refuse new orders of a scope and cancel its open ones; takes two operators
+    Kill(ScopeOptions),
+    /// Close a slot's gate now
+    Phase {
+        /// Which slot, and the order
+        #[command(flatten)]
+        slot: SlotOptions,
+        /// Where to
+        #[arg(long, value_enum)]
+        to: PhaseName,
+    },
+    /// Agree, as another operator, with an order that waits
+    Second {
+        /// What `--out` wrote
+        file: PathBuf,
+        /// As whom
+        #[command(flatten)]
+        access: Access,
+        /// How it is printed
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+}
+
+/// What operators order of an auction.
+#[derive(Debug, Subcommand)]
+pub enum AuctionCommand {
+    /// Hold the auction of a slot's call now, whenever it was due
+    Run(SlotOptions),
+    /// Let a call go on for the market's extension
+    Extend(SlotOptions),
+    /// End a call without its auction: its orders are cancelled, then it trades continuously
+    Cancel(SlotOptions),
+    /// What the auction would do now, and how far that is from the last price
+    Preview(PreviewOptions),
+}
+
+/// The phases to which an operator moves a slot; auctions have commands of their own.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PhaseName {
+    /// Its gate closes
+    Closed,
+}
+
+/// What every order of an operator has.
+#[derive(Debug, Args)]
+pub struct OrderOptions {
+    #[command(flatten)]
+    access: Access,
+    /// Why: at most 48 printable ASCII characters, for people and for the ledger
+    #[arg(long, value_parser = remark)]
+    reason: Remark,
+    /// The operator's number of this order, above all before [default: nanoseconds since 1970]
+    #[arg(long)]
+    number: Option<u64>,
+    /// Last instant at which it, or a second signature, counts, RFC 3339 [default: in five minutes]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    valid_until: Option<Timestamp>,
+    /// Write the signed order to this file, for a second operator
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+/// An order about who may trade.
+#[derive(Debug, Args)]
+pub struct ScopeOptions {
+    /// all, or platform, retailer, meter or market with `/` and a number
+    #[arg(long, value_parser = scope)]
+    scope: Scope,
+    #[command(flatten)]
+    order: OrderOptions,
+}
+
+/// An order about a slot.
+#[derive(Debug, Args)]
+pub struct SlotOptions {
+    #[command(flatten)]
+    place: SlotPlace,
+    #[command(flatten)]
+    order: OrderOptions,
+}
+
+/// Which slot.
+#[derive(Debug, Args)]
+struct SlotPlace {
+    /// The market's number
+    #[arg(long, value_parser = market)]
+    market: MarketId,
+    /// Start of delivery, RFC 3339 with an offset
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    slot: Timestamp,
+    /// Length of the slot in minutes
+    #[arg(long, default_value_t = 15)]
+    minutes: u16,
+}
+
+impl SlotPlace {
+    fn key(&self) -> Result<SlotKey, Failure> {
+        slot_key(self.market, self.slot, self.minutes)
+    }
+}
+
+/// Options of `auction preview`.
+#[derive(Debug, Args)]
+pub struct PreviewOptions {
+    #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
+    place: SlotPlace,
+    /// The shard, from 1 [default: the slot's, or 1 without --data-dir]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
+    shard: Option<u8>,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+fn remark(text: &str) -> Result<Remark, String> {
+    Remark::new(text).ok_or_else(|| "1 to 48 printable ASCII characters".to_owned())
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let parsed = match text.split_once('/') {
+        None if text == "all" => Some(Scope::All),
+        None => None,
+        Some((kind, number)) => {
+            let kinds = ["platform", "retailer", "meter", "", "market"];
+            let code = (1_u8..).zip(kinds).find(|&(_, name)| name == kind && !name.is_empty());
+            let number = number.parse().ok();
+            code.zip(number).and_then(|((code, _), number)| Scope::from_parts(code, number))
+        }
+    };
+    parsed.ok_or_else(|| {
+        "write all, or platform, retailer, meter or market with a number: platform/2".to_owned()
+    })
+}
+
+/// Carries an order about a market out.
+///
+/// # Errors
+/// Code 2 for a wrong command line, 3 for keys and configuration, 6 where the exchange does not answer, 1 where it
+/// refuses.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    let trading = |options: &ScopeOptions, state| {
+        let action = Action::SetTrading(TradingControl { scope: options.scope, state });
+        order(&options.order, action)
+    };
+    match command {
+        Command::Halt(options) => trading(options, TradingState::Suspended),
+        Command::Resume(options) => trading(options, TradingState::Active),
+        Command::Kill(options) => trading(options, TradingState::Killed),
+        Command::Phase { slot, to: PhaseName::Closed } => {
+            order(&slot.order, Action::CloseSlot(slot.place.key()?))
+        }
+        Command::Second { file, access, output } => second(file, access, *output),
+    }
+}
+
+/// Carries an order about an auction out, or shows it.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_auction(command: &AuctionCommand) -> Result<(), Failure> {
+    match command {
+        AuctionCommand::Run(slot) => order(&slot.order, Action::RunAuction(slot.place.key()?)),
+        AuctionCommand::Extend(slot) => order(&slot.order, Action::ExtendCall(slot.place.key()?)),
+        AuctionCommand::Cancel(slot) => {
+            order(&slot.order, Action::CancelAuction(slot.place.key()?))
+        }
+        AuctionCommand::Preview(options) => preview(options),
+    }
+}
+
+/// Five minutes.
+const VALID_FOR_NS: i64 = 300_000_000_000;
+
+fn order(options: &OrderOptions, action: Action) -> Result<(), Failure> {
+    let operator = operator(&options.access)?;
+    let now = Clock::System.now();
+    let number =
+        options.number.map_or_else(|| u64::try_from(now.ns()).map_err(Failure::runtime), Ok)?;
+    let valid_until = options.valid_until.unwrap_or(now.plus_ns(VALID_FOR_NS));
+    let operation = Operation { operator, number, action, valid_until, reason: options.reason };
+    let signed = sign_operation(&options.access.signing_key()?, operation, operator);
+    if let Some(path) = &options.out {
+        fs::write(path, file_text(&signed)).map_err(|error| {
+            Failure::refused(format!("cannot write `{}`: {error}", path.display()))
+        })?;
+    }
+    send(&options.access, &signed, options.output)
+}
+
+/// The number of the operator who orders.
+fn operator(access: &Access) -> Result<u16, Failure> {
+    let party = access.party()?;
+    if party.role == Role::Operator {
+        Ok(party.number)
+    } else {
+        Err(Failure::usage(format!("--as {party}: only operators order, such as operator/1")))
+    }
+}
+
+/// What is said of an order.
+#[derive(Debug, Serialize)]
+struct Row {
+    operator: u16,
+    number: u64,
+    action: &'static str,
+    about: String,
+    reason: String,
+    valid_until: String,
+    signer: u16,
+    state: &'static str,
+}
+
+impl Row {
+    fn of(signed: &SignedOperation) -> Self {
+        let Operation { operator, number, action, valid_until, reason } = &signed.operation;
+        let waits = action.needs_two() && signed.signer == *operator;
+        Self {
+            operator: *operator,
+            number: *number,
+            action: action.name(),
+            about: about(action),
+            reason: reason.to_string(),
+            valid_until: instant_text(*valid_until),
+            signer: signed.signer,
+            state: if waits { "waits for a second operator" } else { "in force" },
+        }
+    }
+}
+
+fn about(action: &Action) -> String {
+    match action {
+        Action::SetTrading(control) => match control.scope {
+            Scope::All => "all".to_owned(),
+            Scope::Platform(id) => format!("platform/{id}"),
+            Scope::Retailer(id) => format!("retailer/{id}"),
+            Scope::Meter(id) => format!("meter/{id}"),
+            Scope::Session(id) => format!("session/{id}"),
+            Scope::Market(id) => format!("market/{id}"),
+        },
+        Action::RunAuction(key)
+        | Action::ExtendCall(key)
+        | Action::CancelAuction(key)
+        | Action::CloseSlot(key) => format!("market/{} {}", key.market, slot_text(*key)),
+    }
+}
+
+fn send(access: &Access, signed: &SignedOperation, output: OutputOptions) -> Result<(), Failure> {
+    access.run(async |client| client.operate(signed).await.map_err(failure))?;
+    output::print_rows(&[Row::of(signed)], output.output)
+}
+
+/// A signed order as a file: for people, then for the program.
+fn file_text(signed: &SignedOperation) -> String {
+    let Row { operator, number, action, about, reason, valid_until, .. } = Row::of(signed);
+    let mut bytes = Vec::new();
+    signed.put(&mut bytes);
+    format!(
+        "# {action} {about}: {reason}\n# operator {operator}, number {number}, until {valid_until}\n{}\n",
+        hex(&bytes)
+    )
+}
+
+/// Signs the order in a file as another operator.
+fn second(path: &PathBuf, access: &Access, output: OutputOptions) -> Result<(), Failure> {
+    let signer = operator(access)?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", path.display())))?;
+    let operation = text.lines().find(|line| !line.starts_with('#')).and_then(|line| {
+        let bytes = from_hex(line.trim())?;
+        let mut rest = bytes.as_slice();
+        let signed = SignedOperation::take(&mut rest).ok()?;
+        rest.is_empty().then_some(signed.operation)
+    });
+    let Some(operation) = operation else {
+        return Err(Failure::usage(format!(
+            "{}: no order of an operator; `market kill --out FILE` writes one",
+            path.display()
+        )));
+    };
+    if operation.operator == signer {
+        return Err(Failure::usage(format!("operator {signer} has signed it; another one has to")));
+    }
+    let signed = sign_operation(&access.signing_key()?, operation, signer);
+    send(access, &signed, output)
+}
+
+/// What the auction of a slot would do now.
+#[derive(Debug, Serialize)]
+struct PreviewRow {
+    market: u16,
+    slot: String,
+    phase: &'static str,
+    price: Option<String>,
+    volume_kwh: String,
+    surplus_wh: i64,
+    last_price: Option<String>,
+    difference: Option<String>,
+}
+
+fn preview(options: &PreviewOptions) -> Result<(), Failure> {
+    let key = options.place.key()?;
+    let config = options.server.config()?;
+    let connector = options.server.connector(config.as_ref())?;
+    let shard = shard_of_slot(options.shard, config.as_ref(), key)?.unwrap_or(ShardId::FIRST);
+    let row = block_on(async {
+        let failed = |error| client_failure(&error, connector.address);
+        let selection = MarketSubscription::of([Selection::Slot(key)]);
+        let subscription = MarketSubscription { shard, ..selection };
+        let mut client = MarketClient::subscribe(&connector, subscription).await.map_err(failed)?;
+        // The first position comes behind every book.
+        while !matches!(client.next().await.map_err(failed)?, MarketUpdate::Position(_)) {}
+        let Some(book) = client.books().book(key) else {
+            return Err(Failure::refused(format!("the slot at {} is not open", slot_text(key))));
+        };
+        let Some(indicative) = book.head.indicative else {
+            let phase = book.head.phase.name();
+            return Err(Failure::refused(format!(
+                "the slot at {} is {phase}: only a call has an auction to come",
+                slot_text(key)
+            )));
+        };
+        let difference = indicative.price.zip(book.head.last).map(|(price, last)| {
+            types::Price::from_micros(price.micros().saturating_sub(last.micros()))
+        });
+        Ok(PreviewRow {
+            market: key.market.get(),
+            slot: slot_text(key),
+            phase: book.head.phase.name(),
+            price: indicative.price.map(price_text),
+            volume_kwh: energy_text(indicative.volume),
+            surplus_wh: indicative.surplus_wh,
+            last_price: book.head.last.map(price_text),
+            difference: difference.map(price_text),
+        })
+    })?;
+    output::print_rows(&[row], options.output.output)
+}

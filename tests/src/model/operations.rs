@@ -1,0 +1,128 @@
+//! What operators order: once, in time, and the gravest when a second one agrees.
+
+use std::collections::BTreeMap;
+
+use types::{
+    Action, CallExtended, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party,
+    Phase, Price, RejectReason, Role, SignedOperation,
+};
+
+use super::{Model, Outcome, digest::Listing, refuse_if};
+
+/// What operators ordered so far.
+#[derive(Debug)]
+pub(super) struct Desks {
+    /// The highest number that each used.
+    used: BTreeMap<u16, u64>,
+    /// What waits for another operator.
+    waiting: Vec<Operation>,
+}
+
+impl Desks {
+    pub(super) const fn new() -> Self {
+        Self { used: BTreeMap::new(), waiting: Vec::new() }
+    }
+}
+
+impl Model {
+    pub(super) fn operate(&mut self, signed: &SignedOperation, events: &mut Vec<Event>) -> Outcome {
+        let operation = signed.operation;
+        for number in [operation.operator, signed.signer] {
+            let operator = Party { role: Role::Operator, number };
+            refuse_if(!self.parties.contains_key(&operator), RejectReason::UnknownParty)?;
+        }
+        refuse_if(self.last_time > operation.valid_until, RejectReason::SignatureExpired)?;
+        let own = signed.signer == operation.operator;
+        let took_effect = if own {
+            let last = self.desks.used.get(&signed.signer).copied();
+            let outdated = last.is_some_and(|last| operation.number <= last);
+            refuse_if(outdated, RejectReason::OperationOutdated)?;
+            let in_time = |other: &&Operation| other.valid_until >= self.last_time;
+            let full = self.desks.waiting.iter().filter(in_time).count() >= OPERATIONS_WAITING_MAX;
+            let waits = operation.action.needs_two();
+            refuse_if(waits && full, RejectReason::OperationsFull)?;
+            !waits
+        } else {
+            let waits = self.desks.waiting.contains(&operation);
+            refuse_if(!waits, RejectReason::OperationUnknown)?;
+            true
+        };
+        events.push(Event::Operated(Operated { signed: *signed, took_effect }));
+        if took_effect {
+            self.act(&operation.action, events)?;
+        }
+        let last_time = self.last_time;
+        self.desks.waiting.retain(|other| other.valid_until >= last_time && *other != operation);
+        if own {
+            self.desks.used.insert(operation.operator, operation.number);
+        }
+        if !took_effect {
+            self.desks.waiting.push(operation);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Outcome {
+        match *action {
+            Action::SetTrading(control) => self.set_trading(&control, events)?,
+            Action::RunAuction(key) => {
+                let market = self.check_call(key)?;
+                self.uncross(key, &market, events);
+            }
+            Action::ExtendCall(key) => {
+                let market = self.check_call(key)?;
+                let result = self.auction(key, &market);
+                let none = Price::from_micros(0);
+                let price = result.price.unwrap_or(none);
+                let reference = result.reference.unwrap_or(none);
+                events.push(Event::CallExtended(CallExtended { key, price, reference }));
+                let extended = self.slot(key).extended;
+                if self.slot(key).phase == Phase::Frozen {
+                    self.enter_phase(key, Phase::Call, events);
+                }
+                self.slot_mut(key).extended = extended;
+            }
+            Action::CancelAuction(key) => {
+                self.check_call(key)?;
+                self.cancel_slot(key, CancelReason::AuctionCancelled, events);
+                self.enter_phase(key, Phase::Continuous, events);
+            }
+            Action::CloseSlot(key) => self.close_slot(key, events)?,
+        }
+        Ok(())
+    }
+
+    /// As the module `engine::digest` describes it.
+    pub(super) fn list_operations(&self, listing: &mut Listing) {
+        if self.desks.used.is_empty() {
+            return;
+        }
+        listing.count(self.desks.used.len());
+        for (operator, number) in &self.desks.used {
+            listing.bytes(&operator.to_le_bytes());
+            listing.bytes(&number.to_le_bytes());
+        }
+        let mut waiting = self.desks.waiting.clone();
+        waiting.sort_by_key(|operation| (operation.operator, operation.number));
+        listing.count(waiting.len());
+        for operation in waiting {
+            listing.bytes(&operation.operator.to_le_bytes());
+            listing.bytes(&operation.number.to_le_bytes());
+            listing.bytes(&operation.valid_until.ns().to_le_bytes());
+            listing.bytes(operation.reason.padded());
+            listing.bytes(&[operation.action.code()]);
+            match operation.action {
+                Action::SetTrading(control) => {
+                    let (kind, number) = control.scope.parts();
+                    listing.bytes(&[kind]);
+                    listing.bytes(&number.to_le_bytes());
+                    listing.bytes(&[control.state.code()]);
+                }
+                Action::RunAuction(key)
+                | Action::ExtendCall(key)
+                | Action::CancelAuction(key)
+                | Action::CloseSlot(key) => listing.key(key),
+            }
+        }
+    }
+}

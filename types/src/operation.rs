@@ -1,0 +1,211 @@
+//! What operators order while a market runs: signed, with a reason, and the gravest by two of them.
+//!
+//! An operator signs an [`Operation`]. Most take effect at once. What [`Action::needs_two`] waits until another
+//! operator signs the same bytes, and is gone if that does not happen in time.
+
+use core::fmt;
+
+use crate::{
+    control::{TradingControl, TradingState},
+    identity::Signature,
+    slot::SlotKey,
+    time::Timestamp,
+};
+
+/// Most operations that wait for a second operator, at a shard.
+pub const OPERATIONS_WAITING_MAX: usize = 64;
+
+/// Why an operator did something: 1 to 48 printable ASCII characters, padded with zero bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Remark([u8; Self::BYTES]);
+
+impl Remark {
+    /// Bytes of it, padding included.
+    pub const BYTES: usize = 48;
+
+    /// The remark with this text; `None` where it is empty, too long, or not printable ASCII, or begins or
+    /// ends with a space.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let mut padded = [0; Self::BYTES];
+        padded.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Self::from_padded(padded)
+    }
+
+    /// The remark with these bytes, if they are one.
+    #[must_use]
+    pub fn from_padded(padded: [u8; Self::BYTES]) -> Option<Self> {
+        let used = padded.iter().position(|&byte| byte == 0).unwrap_or(Self::BYTES);
+        let (text, padding) = padded.split_at_checked(used)?;
+        let is_printable = text.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic());
+        let is_trimmed = !text.is_empty() && text.trim_ascii() == text;
+        let is_padded = padding.iter().all(|&byte| byte == 0);
+        (is_printable && is_trimmed && is_padded).then_some(Self(padded))
+    }
+
+    /// The bytes, padding included.
+    #[must_use]
+    pub const fn padded(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let used = self.0.iter().position(|&byte| byte == 0).unwrap_or(Self::BYTES);
+        // Printable ASCII, as it was made.
+        self.0.get(..used).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+/// What is ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A scope is suspended, killed, or let trade again.
+    SetTrading(TradingControl),
+    /// The auction of a slot's call is held now, whenever it was due.
+    RunAuction(SlotKey),
+    /// A slot's call goes on for the market's extension.
+    ExtendCall(SlotKey),
+    /// A slot's call ends without its auction: its orders are cancelled, then it trades continuously.
+    CancelAuction(SlotKey),
+    /// A slot's gate closes now.
+    CloseSlot(SlotKey),
+}
+
+impl Action {
+    /// The code of [`Self::SetTrading`].
+    pub const SET_TRADING: u8 = 1;
+
+    /// The code in messages and records.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::SetTrading(_) => Self::SET_TRADING,
+            Self::RunAuction(_) => 2,
+            Self::ExtendCall(_) => 3,
+            Self::CancelAuction(_) => 4,
+            Self::CloseSlot(_) => 5,
+        }
+    }
+
+    /// The action with this code upon a slot, if there is one.
+    #[must_use]
+    pub const fn of_slot(code: u8, key: SlotKey) -> Option<Self> {
+        match code {
+            2 => Some(Self::RunAuction(key)),
+            3 => Some(Self::ExtendCall(key)),
+            4 => Some(Self::CancelAuction(key)),
+            5 => Some(Self::CloseSlot(key)),
+            _ => None,
+        }
+    }
+
+    /// Whether one operator is not enough for it: a kill cancels what others have open, for good.
+    #[must_use]
+    pub const fn needs_two(&self) -> bool {
+        match self {
+            Self::SetTrading(control) => matches!(control.state, TradingState::Killed),
+            Self::RunAuction(_)
+            | Self::ExtendCall(_)
+            | Self::CancelAuction(_)
+            | Self::CloseSlot(_) => false,
+        }
+    }
+
+    /// The slot it is about, if it is about one.
+    #[must_use]
+    pub const fn slot(&self) -> Option<SlotKey> {
+        match self {
+            Self::SetTrading(_) => None,
+            Self::RunAuction(key)
+            | Self::ExtendCall(key)
+            | Self::CancelAuction(key)
+            | Self::CloseSlot(key) => Some(*key),
+        }
+    }
+
+    /// The name in logs and output.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SetTrading(control) => match control.state {
+                TradingState::Active => "resume",
+                TradingState::Suspended => "halt",
+                TradingState::Killed => "kill",
+            },
+            Self::RunAuction(_) => "run_auction",
+            Self::ExtendCall(_) => "extend_call",
+            Self::CancelAuction(_) => "cancel_auction",
+            Self::CloseSlot(_) => "close_slot",
+        }
+    }
+}
+
+/// What an operator orders. These fields are what operators sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// Whose it is: the number of the operator who signs it first.
+    pub operator: u16,
+    /// The operator's own number of it, above all that this operator used before.
+    pub number: u64,
+    /// What.
+    pub action: Action,
+    /// Last instant at which it, or the second signature of it, takes effect.
+    pub valid_until: Timestamp,
+    /// Why.
+    pub reason: Remark,
+}
+
+/// An operation, signed by an operator: the one whose it is, or another who agrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedOperation {
+    /// What.
+    pub operation: Operation,
+    /// The number of the operator who signed.
+    pub signer: u16,
+    /// Over the operation.
+    pub signature: Signature,
+}
+
+/// An operation was signed, and took effect or waits for another operator. What it caused follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operated {
+    /// What was signed, by whom.
+    pub signed: SignedOperation,
+    /// Whether it took effect.
+    pub took_effect: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_short_printable_and_trimmed() {
+        let remark = Remark::new("feed of the retailer is down").unwrap();
+        assert_eq!(remark.to_string(), "feed of the retailer is down");
+        assert_eq!(Remark::from_padded(*remark.padded()), Some(remark));
+        let longest = "x".repeat(Remark::BYTES);
+        assert_eq!(Remark::new(&longest).unwrap().as_str(), longest);
+        let long = "x".repeat(Remark::BYTES + 1);
+        for text in ["", " x", "x ", "a\nb", "a\0b", "é", long.as_str()] {
+            assert_eq!(Remark::new(text), None, "{text:?}");
+        }
+        let mut behind = *remark.padded();
+        behind[47] = b'x';
+        assert_eq!(Remark::from_padded(behind), None);
+    }
+}
