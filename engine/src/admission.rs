@@ -253,7 +253,6 @@ impl Engine {
         let Change { origin, replace, authority } = change;
         let row = self.registry.meter(replace.meter).ok_or(RejectReason::UnknownMeter)?;
         let known = self.orders.number(replace.order).map(|n| (n, self.orders.get(n)));
-        let of_other_meter = known.is_some_and(|(_, order)| order.meter != replace.meter);
         // With delegations, platforms may have orders of one meter: each changes its own.
         let of_other_platform = known.is_some_and(|(_, order)| order.platform != origin.platform);
         let is_foreign = authority == Authority::Meter && row.platform != origin.platform;
@@ -263,7 +262,7 @@ impl Engine {
         if known.is_some_and(|(_, order)| order.traits.has(Traits::AGGREGATE)) {
             return Err(RejectReason::NotForAggregates.into());
         }
-        if of_other_meter {
+        if known.is_some_and(|(_, order)| order.meter != replace.meter) {
             return Err(RejectReason::NotAuthorised.into());
         }
         let last = known.map_or(ClientOrderId::new(0), |(_, o)| self.orders.extra(o).last_replace);

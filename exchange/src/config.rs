@@ -287,8 +287,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
-    let store = file.settlement.store.as_deref().map(str::parse::<Address>).transpose();
-    let store = store.map_err(|error| value("settlement.store", error.to_string()))?;
+    let store = store(&file.settlement).map_err(|message| value("settlement.store", message))?;
     let mut markets = Vec::new();
     let mut controls = Vec::new();
     let mut verify_market_minutes = Vec::new();
@@ -336,6 +335,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         verify_market_minutes,
         pull,
     })
+}
+
+/// Where books are kept on a server, if they are.
+fn store(table: &SettlementTable) -> Result<Option<Address>, String> {
+    let address = table.store.as_deref().map(str::parse::<Address>);
+    address.transpose().map_err(|error| error.to_string())
 }
 
 /// The tables as they stand there, unchecked.

@@ -160,10 +160,12 @@ impl Stage {
     pub(super) fn apply(&mut self, value: Command) {
         self.seq = self.seq.next();
         self.time = self.time_set.take().unwrap_or(self.time.plus_ns(1));
-        let auctioned = match value {
-            Command::UncrossSlot(key) => Some(key),
-            Command::Operate(signed) => signed.operation.action.slot(),
-            _ => None,
+        let auctioned = if let Command::UncrossSlot(key) = value {
+            Some(key)
+        } else if let Command::Operate(signed) = value {
+            signed.operation.action.slot()
+        } else {
+            None
         };
         let indicative = auctioned.and_then(|key| self.engine.indicative(key));
         let before = self.engine.snapshot();

@@ -95,7 +95,8 @@ fn refused(text: &str, path: &str) -> Problem {
 pub(super) fn from_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     axum::extract::Query::<T>::try_from_uri(uri).map(|query| query.0).map_err(|rejection| {
         let text = rejection.body_text();
-        let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+        // What could not be read and, of one parameter, its name stand before the reason.
+        let text = text.rsplit(": ").next().unwrap_or_default();
         refused(text, "query")
     })
 }

@@ -114,7 +114,7 @@ fn the_end_of_an_order_expires_or_is_cancelled() {
         });
         assert_eq!(reported(&event), (expected, 21, 4, 30, code.into()));
     }
-    assert_eq!(CancelReason::from_code(12), None, "every reason is tried");
+    assert_eq!(CancelReason::from_code(13), None, "every reason is tried");
 }
 
 #[test]

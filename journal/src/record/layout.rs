@@ -1,44 +1,10 @@
 //! Layouts of version 1. Integers are little-endian; `zero` is reserved and holds zero bytes.
 //! Fields are in falling order of alignment, so there is no padding.
 
-use super::layouts::layouts;
+use super::layouts::{Field, Layout, layouts};
 use rkyv::{Archive, Archived};
 
 use crate::format::Fill;
-
-/// A layout, written field by field where it stays: its archive is these bytes.
-pub(super) trait Layout {
-    /// An array of as many bytes as it has.
-    type Bytes;
-    const BYTES: usize;
-
-    fn put(&self, area: &mut Self::Bytes);
-}
-
-/// A field of a layout.
-trait Field {
-    fn put(&self, area: &mut Fill<'_>);
-}
-
-macro_rules! integers {
-    ($($kind:ty)*) => {$(
-        impl Field for $kind {
-            #[inline]
-            fn put(&self, area: &mut Fill<'_>) {
-                area.put(&self.to_le_bytes());
-            }
-        }
-    )*};
-}
-
-integers! { u8 u16 u32 u64 i64 }
-
-impl<const N: usize> Field for [u8; N] {
-    #[inline]
-    fn put(&self, area: &mut Fill<'_>) {
-        area.put(self);
-    }
-}
 
 /// The longest is that of the acceptance of a change.
 pub(super) const LAYOUT_BYTES_MAX: usize = 168;

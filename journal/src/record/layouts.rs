@@ -1,5 +1,41 @@
 //! How layouts are declared.
 
+use crate::format::Fill;
+
+/// A layout, written field by field where it stays: its archive is these bytes.
+pub(super) trait Layout {
+    /// An array of as many bytes as it has.
+    type Bytes;
+    const BYTES: usize;
+
+    fn put(&self, area: &mut Self::Bytes);
+}
+
+/// A field of a layout.
+pub(super) trait Field {
+    fn put(&self, area: &mut Fill<'_>);
+}
+
+macro_rules! integers {
+    ($($kind:ty)*) => {$(
+        impl Field for $kind {
+            #[inline]
+            fn put(&self, area: &mut Fill<'_>) {
+                area.put(&self.to_le_bytes());
+            }
+        }
+    )*};
+}
+
+integers! { u8 u16 u32 u64 i64 }
+
+impl<const N: usize> Field for [u8; N] {
+    #[inline]
+    fn put(&self, area: &mut Fill<'_>) {
+        area.put(self);
+    }
+}
+
 /// Declares layouts with their size, which is also the sum of their fields.
 macro_rules! layouts {
     ($($(#[$doc:meta])* $name:ident[$bytes:literal] { $($field:ident: $kind:ty,)* })*) => {$(

@@ -14,7 +14,8 @@ use rkyv::{
 use types::{Command, Event, Seq, Sequenced, Timestamp};
 
 use crate::{Entry, format::Fields};
-use layout::{LAYOUT_BYTES_MAX, Layout};
+use layout::LAYOUT_BYTES_MAX;
+use layouts::Layout;
 
 /// Kind 1, zero 1, length 2, count 4.
 const HEAD_BYTES: usize = 8;

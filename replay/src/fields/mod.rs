@@ -195,7 +195,7 @@ kinds! {
     "place_noted" 64 PlaceNoted(PlaceNoted),
     "grid_limit_set" 80 GridLimitSet(GridLimitSet),
     "grid_refused" 16 GridRefused(GridRefused),
-    "operated" 160 Operated(Operated),
+    "operated" 152 Operated(Operated),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{Event, MarketDefinition, Seq, ShardId, Side, SlotKey, Trade};
+use types::{Event, MarketDefinition, Operated, Seq, ShardId, Side, SlotKey, Trade};
 use wire::FeedItem;
 
 use super::{Pipeline, Work, outbox::GridAnswer};
@@ -164,9 +164,7 @@ impl Work<'_> {
                     let place = (shard, item.seq, item.time);
                     store::queries::put_auction(self.connection, place, result)?;
                 }
-                Event::Operated(operated) => {
-                    self.ledger.append(&crate::tlog::facts::encode_operation(operated))?;
-                }
+                Event::Operated(operated) => self.capture_operation(operated)?,
                 Event::SlotPhaseChanged(_)
                 | Event::ControlsSet(_)
                 | Event::SlotFrozen(_)
@@ -199,6 +197,11 @@ impl Work<'_> {
             self.touch_slot(key)?;
         }
         Ok(contracts)
+    }
+
+    fn capture_operation(&mut self, operated: &Operated) -> Result<(), SettlementError> {
+        self.ledger.append(&crate::tlog::facts::encode_operation(operated))?;
+        Ok(())
     }
 
     fn add_market(&mut self, definition: &MarketDefinition) -> Result<(), SettlementError> {

@@ -110,7 +110,7 @@ impl Books {
         let mut rows = select.query([]).doing("read the checkpoints")?;
         while let Some(row) = rows.next().doing("read the checkpoints")? {
             let size: i64 = row.get(0).doing("read a checkpoint")?;
-            let stored: [u8; 32] = row.get(1).doing("read a checkpoint")?;
+            let stored: Vec<u8> = row.get(1).doing("read a checkpoint")?;
             let text: String = row.get(2).doing("read a checkpoint")?;
             let size: u64 = fit(size, "a size")?;
             let Some(root) = roots.get(&size) else { continue };
@@ -118,7 +118,7 @@ impl Books {
                 (note.size, note.root) == (size, *root)
                     && matches!(note.signed_by(log), Ok(Some(_)))
             });
-            if *root.as_bytes() != stored || said.is_none() {
+            if root.as_bytes() != stored.as_slice() || said.is_none() {
                 return Ok(Some(format!("the checkpoint of {size} leaves is not of this log")));
             }
         }

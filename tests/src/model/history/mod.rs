@@ -304,7 +304,7 @@ impl History {
             return Command::OpenSlot(self.key());
         }
         if !self.halted.is_empty() && self.random.once_in(8) {
-            return self.trading();
+            return Command::SetTrading(self.trading());
         }
         match self.random.below(1_000) {
             0..335 => self.new_order(),
@@ -329,7 +329,7 @@ impl History {
             725..755 => self.hibernate(),
             755..795 => self.activate(),
             795..803 => self.mass_cancel(),
-            803..818 => self.trading(),
+            803..818 => Command::SetTrading(self.trading()),
             818..830 => self.credit(),
             830..842 => self.release(),
             842..888 => Command::OpenSlot(self.key()),

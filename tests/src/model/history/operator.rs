@@ -65,12 +65,12 @@ impl History {
     }
 
     /// What is halted may trade again before long.
-    pub(super) fn trading(&mut self) -> Command {
+    pub(super) fn trading(&mut self) -> TradingControl {
         let halted = self.halted.clone();
         if let Some(scope) = self.random.pick(&halted)
             && !self.random.once_in(6)
         {
-            return Command::SetTrading(TradingControl { scope, state: TradingState::Active });
+            return TradingControl { scope, state: TradingState::Active };
         }
         let scope = match self.random.below(12) {
             0 => Scope::All,
@@ -82,7 +82,7 @@ impl History {
         };
         let states = [TradingState::Suspended, TradingState::Suspended, TradingState::Killed];
         let state = self.random.one_of(&states);
-        Command::SetTrading(TradingControl { scope, state })
+        TradingControl { scope, state }
     }
 
     /// An operator's order; what needs two is proposed, and agreed on now and then.
@@ -112,12 +112,9 @@ impl History {
             2 => Action::CancelAuction(key),
             3 => Action::CloseSlot(key),
             4 | 5 => Action::RunAuction(key),
-            _ => match self.trading() {
-                Command::SetTrading(control) => Action::SetTrading(control),
-                _ => Action::RunAuction(key),
-            },
+            _ => Action::SetTrading(self.trading()),
         };
-        let lead = if self.random.once_in(8) { -1 } else { 20_000_000_000 };
+        let lead = if self.random.once_in(8) { -1 } else { 21_600_000_000_000 };
         Operation {
             operator: if self.random.once_in(12) { 7 } else { 1 + self.random.small(2) },
             number: self.operations,

@@ -1,6 +1,9 @@
 //! Messages of market data.
 
-use super::*;
+use super::{
+    feed::{at, auction, slot_phase, trade},
+    *,
+};
 
 fn selection() -> impl Strategy<Value = Selection> {
     prop_oneof![
