@@ -2,7 +2,7 @@
 //!
 //! A snapshot holds what cannot be worked out again: the registry, delegations, the slots, every order with its
 //! extra, the order of each queue, credit, lists, counted trades and, where there ever were any, the
-//! [`Tables`] of what is rarer than orders. Ladders, what stands outside,
+//! `Tables` of what is rarer than orders. Ladders, what stands outside,
 //! used capacity, counts, expiries and the table of platforms' numbers are built anew. It ends with
 //! the digest of the state, and [`Engine::restore`] compares: a snapshot restores to exactly the
 //! state it was taken of, or not at all.

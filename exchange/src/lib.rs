@@ -41,3 +41,4 @@ pub mod settlement_worker;
 pub mod shard;
 mod signers;
 mod snapshots;
+mod suspensions;

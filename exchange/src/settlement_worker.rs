@@ -29,6 +29,7 @@ use crate::{
     pull::{self, Pull, PullRows},
     questions::{self, Question, Reply},
     signers::Signers,
+    suspensions::Suspensions,
 };
 
 /// Work that may wait for the pipeline; beyond it the feed and documents wait.
@@ -137,9 +138,19 @@ impl SettlementWorker {
         let shards: Vec<_> = captures.borrow().keys().copied().collect();
         let (news, told) = watch::channel(0_u64);
         let rows = Pull::rows_at_first(&pull);
+        let suspensions = Suspensions::new(rings.iter().map(|(_, ring)| ring.clone()).collect());
         let (pulls, outbox) = (rows.subscribe(), GridOutbox::new(rings));
         let signers = Signers::new(keys);
-        let desk = Desk { pipeline, clock: clock.clone(), outbox, pulls, captured, news, signers };
+        let desk = Desk {
+            pipeline,
+            clock: clock.clone(),
+            outbox,
+            suspensions,
+            pulls,
+            captured,
+            news,
+            signers,
+        };
         let thread = thread::Builder::new()
             .name("settlement".to_owned())
             .spawn(move || {
@@ -308,6 +319,7 @@ struct Desk {
     pipeline: Pipeline,
     clock: Clock,
     outbox: GridOutbox,
+    suspensions: Suspensions,
     pulls: PullRows,
     captured: watch::Sender<Captures>,
     news: watch::Sender<u64>,
@@ -321,6 +333,8 @@ impl Desk {
         loop {
             // What the exchange had not answered when the last process ended is sent first.
             let sent = self.outbox.send(&self.pipeline);
+            let told = self.suspensions.send(&self.pipeline);
+            let sent = sent.and_then(|sent| told.map(|told| sent && told));
             let done = match sent.map(|sent| next_work(waiting.take(), queue, sent)) {
                 Ok(Next::Over) => return,
                 Ok(Next::SendAgain) => continue,
@@ -341,6 +355,7 @@ impl Desk {
     }
 
     fn carry_out(&mut self, work: Work) -> Result<(), SettlementError> {
+        self.suspensions.look_again();
         let (pipeline, now) = (&mut self.pipeline, self.clock.now());
         match work {
             Work::Capture(shard, batch) => self.capture(shard, &batch),

@@ -41,7 +41,9 @@ fn a_trade_of_the_demo_is_proven_by_a_file_alone() {
     let key = log_key(dir);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("one.tlog-proof");
-    for (entry, kind) in [("trade/1", "contract"), ("newest/1", "outcome"), ("0", "transfers")] {
+    // The first trade is one that was changed.
+    let newest = [("newest/1", "amendment"), ("newest/2", "outcome")];
+    for (entry, kind) in [("trade/1", "contract"), newest[0], newest[1], ("0", "transfers")] {
         let done = ledger(&["prove", entry, text(dir), "--file", text(&file)]);
         assert_eq!(done.code, Some(0), "{}", done.stderr);
         let row = rows(&["verify", text(&file), "--log", &key]);

@@ -16,6 +16,7 @@ mod demo;
 mod documents;
 mod edge;
 mod energy;
+mod enforcement;
 mod engine_auction;
 mod engine_model;
 mod feed;

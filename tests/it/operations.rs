@@ -101,7 +101,9 @@ async fn a_market_is_halted_and_a_platform_killed_by_two() {
     let stopped = venue.closed_for_repair().await;
     let evidence = replay::verify_signatures(&layout.journal()).unwrap();
     assert_eq!(evidence.operations, 7, "those that the engine refused too");
-    let (size, _) = stopped.pipeline().ledger_head();
+    let mut pipeline = stopped.pipeline();
+    pipeline.checkpoint().unwrap();
+    let (size, _) = pipeline.ledger_head();
     let mut tiles = TileDirectory::new(&layout.ledger(), size);
     let leaves = (0..size).filter_map(|index| match Leaf::decode(&tiles.leaf(index).unwrap()) {
         Some(Leaf::Operation(operated)) => Some(*operated),

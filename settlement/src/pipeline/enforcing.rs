@@ -4,6 +4,8 @@
 //! of the same party within the days of the policy, suspension. Level 4, disconnection, is only a
 //! retailer's decision and never reached here.
 
+use std::collections::BTreeMap;
+
 use types::{MeterId, Timestamp, TradeId};
 
 use super::{DAY_MINUTES, Pipeline, Work, minute_of};
@@ -53,6 +55,15 @@ impl Pipeline {
             }
             Ok(summary)
         })
+    }
+
+    /// Every meter that was ever suspended, and whether it still is: as long as something is open under a
+    /// contract for which it was.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn suspended(&self) -> Result<BTreeMap<MeterId, bool>, SettlementError> {
+        debts::reached(self.connection(), SUSPENDED)
     }
 
     /// The enforcement level reached under a contract: 0 while nobody defaulted.

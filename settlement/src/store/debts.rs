@@ -1,5 +1,7 @@
 //! Rows of what is owed: debts, arrears, blocks at payment rails, instructions.
 
+use std::collections::BTreeMap;
+
 use types::{MeterId, TradeId};
 
 use super::signed;
@@ -244,6 +246,29 @@ pub fn defaulted_between(
             select.query_row(params![debtor.get(), from, before], |row| row.get(0))
         })
         .doing("look for earlier defaults")
+}
+
+/// Who reached a level under a contract, and whether something is still open where it did.
+///
+/// # Errors
+/// When the database refuses.
+pub fn reached(
+    connection: &Connection,
+    level: u8,
+) -> Result<BTreeMap<MeterId, bool>, SettlementError> {
+    const DOING: &str = "read who reached a level";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT debtor, coalesce(max(since), 0) FROM arrears WHERE level >= ?1
+             GROUP BY debtor ORDER BY debtor",
+        )
+        .doing(DOING)?;
+    let rows = select
+        .query_map([i64::from(level)], |row| {
+            Ok((MeterId::new(row.get(0)?), row.get::<i64>(1)? != 0))
+        })
+        .doing(DOING)?;
+    rows.map(|row| row.doing(DOING)).collect()
 }
 
 /// The highest enforcement level reached under a contract.

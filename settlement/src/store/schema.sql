@@ -121,6 +121,7 @@ CREATE TABLE arrears (
     PRIMARY KEY (trade, debtor)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX arrears_debtor ON arrears (debtor, defaulted);
+CREATE INDEX arrears_level ON arrears (level);
 
 -- Money blocked at a payment rail. deposited: it came from the payer's deposits; used: captured or
 -- given free.
