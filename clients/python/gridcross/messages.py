@@ -66,11 +66,10 @@ class ExecType(IntEnum):
         return self.name.endswith("REJECTED")
 
 
-_CANCEL_REASONS = (
-    "REQUESTED IMMEDIATE_OR_CANCEL SELF_TRADE GATE_CLOSED EXPIRED FILL_OR_KILL "
-    "MASS_CANCEL KILLED NO_LIQUIDITY LIST").split()
-CancelReason = IntEnum(
-    "CancelReason", {name: code for code, name in enumerate(_CANCEL_REASONS)} | {"GRID_LIMIT": 11})
+class CancelReason(IntEnum):
+    REQUESTED, IMMEDIATE_OR_CANCEL, SELF_TRADE, GATE_CLOSED, EXPIRED, FILL_OR_KILL = 0, 1, 2, 3, 4, 5
+    MASS_CANCEL, KILLED, NO_LIQUIDITY, LIST, TRADE_LIMIT, GRID_LIMIT = 6, 7, 8, 9, 10, 11
+    AUCTION_CANCELLED = 12
 
 
 class RejectReason(IntEnum):
