@@ -10,6 +10,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
+use types::Timestamp;
+
 use super::problem::Problem;
 
 /// The raw body, if it is JSON by its type and not too long.
@@ -89,6 +91,15 @@ fn refused(text: &str, path: &str) -> Problem {
         ("malformed", path.to_owned())
     };
     Problem::new(StatusCode::BAD_REQUEST, code, text).of_field(field)
+}
+
+/// RFC 3339 with any offset, from 1970 on.
+pub(super) fn instant(field: &str, text: &str) -> Result<Timestamp, Problem> {
+    let parsed: Option<jiff::Timestamp> = text.parse().ok();
+    let ns = parsed.and_then(|at| i64::try_from(at.as_nanosecond()).ok());
+    let ns = ns.filter(|&ns| ns >= 0);
+    ns.map(Timestamp::from_ns)
+        .ok_or_else(|| Problem::bad_value(field, text, "RFC 3339, such as 2026-04-01T14:00:00Z"))
 }
 
 /// The parameters of a URL. Unknown and repeated ones are refused.

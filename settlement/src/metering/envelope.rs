@@ -140,7 +140,8 @@ fn signed_bytes(signer: Party, file: Option<FileHead>, body: &[u8]) -> Vec<u8> {
 }
 
 /// `retailer/1`, and nothing that merely means the same, such as `retailer/01`.
-pub(crate) fn parse_party(text: &str) -> Option<Party> {
+#[must_use]
+pub fn parse_party(text: &str) -> Option<Party> {
     let (role, number) = text.split_once('/')?;
     let party = Party { role: Role::from_name(role)?, number: number.parse().ok()? };
     (party.to_string() == text).then_some(party)

@@ -33,7 +33,7 @@ impl Pipeline {
     /// A retailer's statement of a month, as the checkpoints say: the newest revision, or an earlier
     /// one as it was before the next. `None` if there is no such revision yet.
     ///
-    /// Reads the ledger from its beginning: about a second for a million leaves.
+    /// Reads the ledger from its beginning, so it takes longer with every leaf.
     ///
     /// # Errors
     /// When stored data is damaged or the database refuses.

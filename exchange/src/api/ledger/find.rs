@@ -1,6 +1,6 @@
 //! `/ledger/get`: which records, in which order, how many.
 
-use settlement::store::queries::ContractRow;
+use settlement::store::queries::{ContractRow, Queries};
 use types::{Party, Side, Timestamp, TradeId};
 
 use super::{
@@ -113,10 +113,11 @@ pub(super) fn records(
     if offset > CANDIDATES_MAX {
         return Err(Problem::bad_value("offset", offset.to_string(), "0 to 20000"));
     }
-    let fits = filter(wanted)?;
+    let windows = Windows::of(wanted)?;
+    let fits = filter(wanted, &windows)?;
     let mut found: Vec<(ContractRow, Sight)> = Vec::new();
     let queries = desk.queries();
-    for trade in candidates(desk, &queries, wanted)? {
+    for trade in candidates(&queries, wanted, &windows)? {
         let row = queries.contract(trade).map_err(|error| Problem::from(&error))?;
         let seen = row.and_then(|row| Sight::of(caller, &row).map(|sight| (row, sight)));
         found.extend(seen.filter(|(row, sight)| fits(row, *sight)));
@@ -132,9 +133,9 @@ pub(super) fn records(
 }
 
 fn candidates(
-    _desk: &Desk,
-    queries: &settlement::store::queries::Queries,
+    queries: &Queries,
     wanted: &GetRequest,
+    windows: &Windows,
 ) -> Result<Vec<TradeId>, Problem> {
     let refused = |error| Problem::from(&error);
     if let Some(text) = &wanted.record_id {
@@ -155,9 +156,8 @@ fn candidates(
         }
         (None, _) => {}
     }
-    let minutes = Windows::of(wanted)?.minutes();
     let one_more = CANDIDATES_MAX.saturating_add(1);
-    let trades = queries.delivered(minutes, one_more).map_err(refused)?;
+    let trades = queries.delivered(windows.minutes(), one_more).map_err(refused)?;
     if u32::try_from(trades.len()).is_ok_and(|count| count <= CANDIDATES_MAX) {
         Ok(trades)
     } else {
@@ -166,8 +166,10 @@ fn candidates(
 }
 
 /// What is compared besides. A caller cannot find out by a filter what is masked in the answer.
-fn filter(wanted: &GetRequest) -> Result<impl Fn(&ContractRow, Sight) -> bool, Problem> {
-    let windows = Windows::of(wanted)?;
+fn filter(
+    wanted: &GetRequest,
+    windows: &Windows,
+) -> Result<impl Fn(&ContractRow, Sight) -> bool, Problem> {
     let platforms = super::each(
         [
             ("platformIdBuyer", &wanted.platform_id_buyer),

@@ -34,7 +34,7 @@ use super::{
     Desk,
     access::{Endpoint, Sight},
     amount::Amount,
-    body,
+    body::{self, instant},
     caller::Caller,
     problem::Problem,
 };
@@ -316,14 +316,6 @@ fn code(field: &str, text: &str) -> Result<MeterCode, Problem> {
     MeterCode::new(text).map_err(|_| Problem::bad_value(field, text, "the name of a meter"))
 }
 
-/// RFC 3339 with any offset.
-fn instant(field: &str, text: &str) -> Result<Timestamp, Problem> {
-    let parsed: Option<jiff::Timestamp> = text.parse().ok();
-    let ns = parsed.and_then(|at| i64::try_from(at.as_nanosecond()).ok());
-    let ns = ns.filter(|&ns| ns >= 0);
-    ns.map(Timestamp::from_ns).ok_or_else(|| Problem::bad_value(field, text, "RFC 3339"))
-}
-
 fn span(start: Timestamp, end: Timestamp) -> Result<DeliverySlot, Problem> {
     const MINUTE_NS: i64 = 60_000_000_000;
     let length = end.ns().saturating_sub(start.ns());
@@ -346,12 +338,8 @@ fn energy(field: &str, amount: Amount) -> Result<Energy, Problem> {
 
 /// `retailer/1`.
 fn party(field: &str, text: &str) -> Result<Party, Problem> {
-    let read = || {
-        let (role, number) = text.split_once('/')?;
-        let party = Party { role: Role::from_name(role)?, number: number.parse().ok()? };
-        (party.to_string() == text).then_some(party)
-    };
-    read().ok_or_else(|| Problem::bad_value(field, text, "a party such as `retailer/1`"))
+    let party = envelope::parse_party(text);
+    party.ok_or_else(|| Problem::bad_value(field, text, "a party such as `retailer/1`"))
 }
 
 fn platform(field: &str, text: &str) -> Result<PlatformId, Problem> {

@@ -5,19 +5,9 @@ pub(super) mod events;
 pub(super) mod market;
 pub(super) mod settled;
 
-use jiff::Timestamp as Instant;
 use types::Timestamp;
 
-use super::problem::Problem;
-
-/// RFC 3339 with any offset.
-fn instant(field: &str, text: &str) -> Result<Timestamp, Problem> {
-    let parsed: Option<Instant> = text.parse().ok();
-    let ns = parsed.and_then(|at| i64::try_from(at.as_nanosecond()).ok());
-    let ns = ns.filter(|&ns| ns >= 0);
-    ns.map(Timestamp::from_ns)
-        .ok_or_else(|| Problem::bad_value(field, text, "RFC 3339, such as 2026-04-01T14:00:00Z"))
-}
+use super::{body::instant, problem::Problem};
 
 /// From the first up to, not including, the second; neither is needed.
 fn window(from: Option<&str>, to: Option<&str>) -> Result<(Timestamp, Timestamp), Problem> {
