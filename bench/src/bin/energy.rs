@@ -17,7 +17,7 @@ use settlement::{
     seal_file,
 };
 use types::{
-    ClientOrderId, Energy, Event, MeterId, OrderId, Party, Price, Role, Seq, Side, Timestamp,
+    ClientOrderId, Energy, Event, MeterId, Money, OrderId, Party, Price, Role, Seq, Side, Timestamp,
     Trade, TradeId, TradeSide, UtilityId,
 };
 use wire::FeedItem;
@@ -25,8 +25,11 @@ use wire::FeedItem;
 /// Slots of the day.
 const SLOTS: u32 = 96;
 
-/// When the files arrive: long after the day.
-const RECEIVED: Timestamp = Timestamp::from_seconds(4_000_000_000);
+/// The first slot: 24 June 2026 at midnight of the files' clock, which is ten hours ahead of UTC.
+const FIRST_MINUTE: u32 = 29_703_720;
+
+/// When the files arrive: a day after the last slot.
+const RECEIVED: Timestamp = Timestamp::from_minutes(FIRST_MINUTE + 2 * 1_440);
 
 /// Takes signed NEM12 files, curtails a zone, asks for its schedule and verifies its contracts
 #[derive(Debug, Parser, Serialize)]
@@ -34,8 +37,8 @@ struct Options {
     /// Meters with files and contracts
     #[arg(long, default_value_t = 10_500, value_parser = clap::value_parser!(u32).range(8..=50_000))]
     meters: u32,
-    /// Contracts, not less than meters: each meter's first one is in the slot that is curtailed
-    #[arg(long, default_value_t = 21_000)]
+    /// Contracts, not less than meters: each meter sells one in the slot that is curtailed
+    #[arg(long, default_value_t = 1_000_000)]
     contracts: u32,
     /// Readings in all files together
     #[arg(long, default_value_t = 1_000_000)]
@@ -88,7 +91,7 @@ fn main() -> Result<(), Failure> {
     let report = Report::begin("energy", &options.common);
     let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(&dir)?;
-    let market = Market::new(Setup::new(SLOTS, options.meters), options.common.seed)?;
+    let market = Market::from_minute(Setup::new(SLOTS, options.meters), options.common.seed, FIRST_MINUTE)?;
     let settings = Settings {
         policy: market.config.policy.clone(),
         ledger_origin: "bench.example/ledger".to_owned(),
@@ -118,6 +121,9 @@ fn main() -> Result<(), Failure> {
     let watch = Stopwatch::start();
     let verified = pipeline.verify(RECEIVED)?.changed;
     let verify = watch.took();
+    if verified != u64::from(options.contracts) {
+        return Err(format!("{verified} contracts were verified").into());
+    }
     let figures = Figures {
         file_system: machine::file_system_of(&dir),
         files,
@@ -162,6 +168,10 @@ impl Scene {
             items.push(self.item(Event::MeterRegistered(line)));
         }
         pipeline.capture(self.seq, &items)?;
+        let deposits: Vec<_> = (1..=self.market.setup.meters)
+            .map(|meter| (meter.into(), MeterId::new(meter), Money::from_minor(1_000_000_000)))
+            .collect();
+        pipeline.deposits(&deposits)?;
         let code = |meter: u32| -> Result<_, Failure> {
             Ok((MeterId::new(meter), MeterCode::new(&format!("N{meter}"))?))
         };
@@ -177,7 +187,8 @@ impl Scene {
         seal(party, &self.market.party_key(party), body)
     }
 
-    /// Each meter sells to the next one, in the first slot and another one; all hang in one zone.
+    /// In the first slot each meter sells to the next one, then in turns of the slots each odd one to the even
+    /// one after it; all hang in one zone.
     fn trade(
         &mut self,
         pipeline: &mut Pipeline,
@@ -203,9 +214,12 @@ impl Scene {
         receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
         let mut items = Vec::new();
         for number in 0..contracts {
-            let seller = number % meters + 1;
+            let (seller, slot, wh) = match number.checked_sub(meters) {
+                // Each odd meter sells more than it buys, each even one less: nothing cancels out.
+                None => (number + 1, 0, if number % 2 == 0 { 1_000 } else { 400 }),
+                Some(later) => (later % (meters / 2) * 2 + 1, later / (meters / 2) % SLOTS, 100),
+            };
             let buyer = seller % meters + 1;
-            let slot = if number < meters { 0 } else { number % SLOTS };
             let key = *self.market.slots.get(usize::try_from(slot)?).ok_or("no such slot")?;
             let side = |meter: u32| TradeSide {
                 order: OrderId::new(number.into()),
@@ -218,7 +232,7 @@ impl Scene {
                 trade: TradeId::new(u64::from(number) + 1),
                 key,
                 price: Price::from_micros(200_000),
-                quantity: Energy::from_wh(1_000),
+                quantity: Energy::from_wh(wh),
                 buy: side(buyer),
                 sell: side(seller),
                 maker: None,
@@ -285,15 +299,16 @@ impl Scene {
         Ok((files, bytes, readings, took))
     }
 
-    /// A day of quarter hours of both registers of some meters.
+    /// A day of quarter hours of both registers of some meters: odd ones inject more than they withdraw.
     fn file(meters: std::ops::RangeInclusive<u32>) -> Result<String, Failure> {
         let mut text = String::from("100,NEM12,202604010000,MDP,RET\n");
         for meter in meters {
-            for channel in ["E1", "B1"] {
+            for (channel, own) in [("E1", 0), ("B1", 1)] {
+                let base = if meter % 2 == own { 500 } else { 0 };
                 writeln!(text, "200,N{meter},E1B1,1,{channel},N1,SER,kWh,15,")?;
                 text.push_str("300,20260624");
                 for quarter in 0..SLOTS {
-                    write!(text, ",0.{:03}", (meter + quarter) % 1_000)?;
+                    write!(text, ",0.{:03}", base + (meter + quarter) % 500)?;
                 }
                 text.push_str(",A,,,,\n");
             }
