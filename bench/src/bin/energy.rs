@@ -212,7 +212,7 @@ impl Scene {
         let document = self.sealed(Role::Utility, &body);
         let receipt = pipeline.ingest(Timestamp::default(), &document)?;
         receipt.result.map_err(|reason| format!("refused: {reason:?}"))?;
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(8_192);
         for number in 0..contracts {
             let (seller, slot, wh) = match number.checked_sub(meters) {
                 // Each odd meter sells more than it buys, each even one less: nothing cancels out.
@@ -238,10 +238,10 @@ impl Scene {
                 maker: None,
             };
             items.push(self.item(Event::Trade(trade)));
-        }
-        for batch in items.chunks(8_192) {
-            let through = batch.last().map_or(self.seq, |item| item.seq);
-            pipeline.capture(through, batch)?;
+            if items.len() == 8_192 || number + 1 == contracts {
+                pipeline.capture(self.seq, &items)?;
+                items.clear();
+            }
         }
         Ok(())
     }

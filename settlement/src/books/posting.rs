@@ -10,7 +10,7 @@ use crate::{
     capture::{SHARD_TRADES_MAX, TRADE_BITS},
     error::{Doing as _, SettlementError},
     mechanism::{Leg, LegKind},
-    store::database::{Connection, OptionalExtension as _, params},
+    store::database::{Connection, OptionalExtension as _},
     tlog::facts::Transfer,
 };
 
@@ -53,17 +53,27 @@ pub fn run_of(id: i64) -> u16 {
     u16::try_from((id >> 8) & 0xffff).unwrap_or(0)
 }
 
+/// Where the transfers of a contract lie: beside those of its slot, with which they are settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Folio {
+    /// The contract.
+    pub contract: TradeId,
+    /// Start of the slot for which it was captured, in minutes since 1970; the same for ever.
+    pub minute: u32,
+}
+
 /// Transfers that were posted and are not in the ledger yet, in their order. Posting and ledger of a
 /// transaction share one, so that every transfer becomes part of a leaf, whoever posts it.
 pub type Unlogged = Rc<RefCell<Vec<Transfer>>>;
 
-/// Transfers and balances of one transaction. Balances are read once, kept here, and written by
-/// [`Posting::finish`].
+/// Transfers and balances of one transaction. Balances are read once; they and the transfers are kept
+/// here, and written by [`Posting::finish`] in the order in which they are stored.
 #[derive(Debug)]
 pub struct Posting<'c> {
     connection: &'c Connection,
     balances: BTreeMap<i64, Balance>,
-    outside: Vec<i64>,
+    unwritten: Vec<[i64; 5]>,
+    outside: Vec<(u32, i64)>,
     unlogged: Unlogged,
 }
 
@@ -77,7 +87,13 @@ impl<'c> Posting<'c> {
     /// Nothing read or posted yet. What is posted goes to `unlogged` too.
     #[must_use]
     pub const fn new(connection: &'c Connection, unlogged: Unlogged) -> Self {
-        Self { connection, balances: BTreeMap::new(), outside: Vec::new(), unlogged }
+        Self {
+            connection,
+            balances: BTreeMap::new(),
+            unwritten: Vec::new(),
+            outside: Vec::new(),
+            unlogged,
+        }
     }
 
     /// The balance of an account, with everything posted so far.
@@ -88,12 +104,13 @@ impl<'c> Posting<'c> {
         self.load(account.number()).map(|balance| balance.minor)
     }
 
-    /// Posts a leg of a run.
+    /// Posts a leg of a run. That the same leg of the same run is there already shows when it is written.
     ///
     /// # Errors
-    /// When the database refuses, or the same leg of the same run is there already.
-    pub fn post(&mut self, contract: TradeId, run: u16, leg: &Leg) -> Result<(), SettlementError> {
-        self.post_numbered(transfer_number(contract, run, leg.kind.code()), leg)
+    /// When the database refuses.
+    pub fn post(&mut self, folio: Folio, run: u16, leg: &Leg) -> Result<(), SettlementError> {
+        let id = transfer_number(folio.contract, run, leg.kind.code());
+        self.write(folio.minute, id, [leg.debit.number(), leg.credit.number(), leg.amount.minor()])
     }
 
     /// Posts a deposit.
@@ -104,17 +121,17 @@ impl<'c> Posting<'c> {
         self.post_numbered(deposit_number(reference), leg)
     }
 
-    /// Posts a leg under a number of its own.
+    /// Posts a leg of no contract, under a number of its own.
     ///
     /// # Errors
     /// As [`Posting::post`].
     pub fn post_numbered(&mut self, id: i64, leg: &Leg) -> Result<(), SettlementError> {
-        self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
+        self.write(0, id, [leg.debit.number(), leg.credit.number(), leg.amount.minor()])
     }
 
-    /// The transfers posted so far between the world and the books.
+    /// The transfers posted so far between the world and the books, each with its folio's minute.
     #[must_use]
-    pub fn outside(&self) -> &[i64] {
+    pub fn outside(&self) -> &[(u32, i64)] {
         &self.outside
     }
 
@@ -125,20 +142,21 @@ impl<'c> Posting<'c> {
     /// As [`Posting::post`].
     pub fn reverse(
         &mut self,
-        contract: TradeId,
+        Folio { contract, minute }: Folio,
         undone: RangeInclusive<u16>,
         run: u16,
     ) -> Result<Vec<Leg>, SettlementError> {
+        self.flush()?;
         let first = transfer_number(contract, *undone.start(), 0);
         let last = transfer_number(contract, *undone.end(), u8::MAX);
         let legs: Vec<[i64; 4]> = self
             .connection
             .prepare_cached(
-                "SELECT id, debit, credit, amount FROM transfers WHERE id BETWEEN ?1 AND ?2
-                 ORDER BY id",
+                "SELECT id, debit, credit, amount FROM transfers
+                 WHERE folio = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id",
             )
             .and_then(|mut select| {
-                let rows = select.query_map([first, last], |row| {
+                let rows = select.query_map([i64::from(minute), first, last], |row| {
                     Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
                 })?;
                 rows.collect()
@@ -158,7 +176,7 @@ impl<'c> Posting<'c> {
         let mut reversed = Vec::with_capacity(sums.len());
         for ((kind, debit, credit), amount) in sums {
             let code = kind.code() | LegKind::REVERSAL;
-            self.write(transfer_number(contract, run, code), credit, debit, amount)?;
+            self.write(minute, transfer_number(contract, run, code), [credit, debit, amount])?;
             let account = |number| {
                 Account::from_number(number)
                     .ok_or_else(|| SettlementError::Damaged(format!("account {number}")))
@@ -168,11 +186,31 @@ impl<'c> Posting<'c> {
         Ok(reversed)
     }
 
-    /// Writes the balances that changed, after checking that each is on its side of zero.
+    /// Writes the transfers that wait, for who looks them up within the transaction.
     ///
     /// # Errors
-    /// When the database refuses, or an account is overdrawn.
-    pub fn finish(self) -> Result<(), SettlementError> {
+    /// When the database refuses, or a leg of a run is posted twice.
+    pub fn flush(&mut self) -> Result<(), SettlementError> {
+        self.unwritten.sort_unstable();
+        let mut insert = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO transfers (folio, id, debit, credit, amount)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .doing("write a transfer")?;
+        for row in self.unwritten.drain(..) {
+            insert.write(row).doing("write a transfer")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the transfers, and the balances that changed after checking that each is on its side of zero.
+    ///
+    /// # Errors
+    /// As [`Posting::flush`], or an account is overdrawn.
+    pub fn finish(mut self) -> Result<(), SettlementError> {
+        self.flush()?;
         let mut put = self
             .connection
             .prepare_cached(
@@ -194,19 +232,13 @@ impl<'c> Posting<'c> {
 
     fn write(
         &mut self,
+        minute: u32,
         id: i64,
-        debit: i64,
-        credit: i64,
-        amount: i64,
+        [debit, credit, amount]: [i64; 3],
     ) -> Result<(), SettlementError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO transfers (id, debit, credit, amount) VALUES (?1, ?2, ?3, ?4)",
-            )
-            .and_then(|mut insert| insert.write(params![id, debit, credit, amount]))
-            .doing("write a transfer")?;
+        self.unwritten.push([minute.into(), id, debit, credit, amount]);
         if [debit, credit].contains(&Account::EXTERNAL.number()) {
-            self.outside.push(id);
+            self.outside.push((minute, id));
         }
         self.unlogged.borrow_mut().push(Transfer { id, debit, credit, minor: amount });
         self.move_by(debit, amount.checked_neg())?;

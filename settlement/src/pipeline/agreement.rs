@@ -4,11 +4,12 @@ use types::{DeliverySlot, Energy, MarketId, MeterId, Price, SlotKey, TradeId};
 
 use super::Work;
 use crate::{
+    books::posting::Folio,
     error::{Doing as _, SettlementError, fit},
     mechanism::{Leg, Parties},
     outcome::State,
     store::database::{OptionalExtension as _, params},
-    store::signed,
+    store::{self, signed},
 };
 
 /// A contract as it stands.
@@ -25,6 +26,7 @@ pub(super) struct Agreement {
     pub(super) run: u16,
     pub(super) newest_leaf: u64,
     pub(super) version: u32,
+    pub(super) folio: Folio,
 }
 
 impl Work<'_> {
@@ -36,7 +38,7 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "SELECT market, start_minute, minutes, price, energy, buyer, seller, escrowed,
-                 state, run, newest_leaf, version FROM contracts WHERE trade = ?1",
+                 state, run, newest_leaf, version, folio FROM contracts WHERE trade = ?1",
             )
             .and_then(|mut select| {
                 select
@@ -45,15 +47,16 @@ impl Work<'_> {
                         let terms: [i64; 2] = [row.get(3)?, row.get(4)?];
                         let meters: [u32; 2] = [row.get(5)?, row.get(6)?];
                         let state: (i64, u8, u16) = (row.get(7)?, row.get(8)?, row.get(9)?);
-                        let leaf: (i64, u32) = (row.get(10)?, row.get(11)?);
+                        let leaf: (i64, u32, u32) = (row.get(10)?, row.get(11)?, row.get(12)?);
                         Ok((slot, terms, meters, state, leaf))
                     })
                     .optional()
             })
             .doing(DOING)?;
-        let Some((slot, [price, energy], [buyer, seller], state, (leaf, version))) = row else {
+        let Some((slot, [price, energy], [buyer, seller], state, leaf)) = row else {
             return Ok(None);
         };
+        let (leaf, version, minute) = leaf;
         let (market, start, minutes) = slot;
         let (escrowed, state, run) = state;
         let damaged = |what: &str| SettlementError::Damaged(format!("contract {id}: {what}"));
@@ -72,6 +75,7 @@ impl Work<'_> {
             run,
             newest_leaf: fit(leaf, "a leaf index")?,
             version,
+            folio: Folio { contract: id, minute },
         }))
     }
 
@@ -98,6 +102,12 @@ impl Work<'_> {
         })
     }
 
+    /// Where the transfers of a contract lie.
+    pub(super) fn folio(&self, contract: TradeId) -> Result<Folio, SettlementError> {
+        let minute = store::captured::folio_minute(self.connection, contract)?;
+        Ok(Folio { contract, minute: minute.unwrap_or_default() })
+    }
+
     /// The parties of an agreement.
     pub(super) fn parties_of(&self, agreement: &Agreement) -> Result<Parties, SettlementError> {
         let meters = (agreement.buyer, agreement.seller);
@@ -113,17 +123,19 @@ impl Work<'_> {
         if legs.is_empty() {
             return Ok(());
         }
-        let serial: u16 = self
+        let (serial, minute): (u16, u32) = self
             .connection
             .prepare_cached(
-                "UPDATE contracts SET holds = holds + 1 WHERE trade = ?1 RETURNING holds",
+                "UPDATE contracts SET holds = holds + 1 WHERE trade = ?1 RETURNING holds, folio",
             )
             .and_then(|mut update| {
-                update.query_row([signed(contract.get()).unwrap_or(-1)], |row| row.get(0))
+                update.query_row([signed(contract.get()).unwrap_or(-1)], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
             })
             .doing("number a transfer")?;
         for leg in legs {
-            self.posting.post(contract, serial, leg)?;
+            self.posting.post(Folio { contract, minute }, serial, leg)?;
         }
         Ok(())
     }

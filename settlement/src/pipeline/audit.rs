@@ -225,17 +225,18 @@ impl Pipeline {
     /// # Errors
     /// When the database refuses.
     pub fn transfers_of(&self, contract: TradeId) -> Result<Vec<TransferLine>, SettlementError> {
+        let minute = store::captured::folio_minute(self.connection(), contract)?.unwrap_or_default();
         let first = transfer_number(contract, 0, 0);
         let last = transfer_number(contract, u16::MAX, u8::MAX);
         let mut select = self
             .connection()
             .prepare_cached(
                 "SELECT run, leg, reversal, amount FROM transfer_details
-                 WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+                 WHERE folio = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id",
             )
             .doing("read the transfers of a contract")?;
         select
-            .query_map([first, last], |row| {
+            .query_map([i64::from(minute), first, last], |row| {
                 let reversal: u8 = row.get(2)?;
                 let (run, leg, minor) = (row.get(0)?, row.get(1)?, row.get(3)?);
                 Ok(TransferLine { run, leg, is_reversal: reversal == 1, minor })

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use types::{Event, MarketDefinition, Operated, Seq, ShardId, Side, SlotKey, Trade};
+use types::{Event, MarketDefinition, Operated, Seq, ShardId, Side, SlotKey, Trade, TradeId};
 use wire::FeedItem;
 
 use super::{Pipeline, Work, outbox::GridAnswer};
 use crate::{
-    books::accounts::{Account, AccountKind},
+    books::{
+        accounts::{Account, AccountKind},
+        posting::Folio,
+    },
     capture::{self, Contract},
     error::{Doing as _, SettlementError},
     mechanism::{self, Cover, clearing_house},
@@ -128,6 +131,7 @@ impl Work<'_> {
         shard: ShardId,
         items: &[FeedItem],
     ) -> Result<u64, SettlementError> {
+        self.check_unknown(items)?;
         let mut slots = BTreeSet::new();
         let mut contracts = 0_u64;
         for item in items {
@@ -199,6 +203,32 @@ impl Work<'_> {
         Ok(contracts)
     }
 
+    /// Numbers of trades are given once.
+    fn check_unknown(&self, items: &[FeedItem]) -> Result<(), SettlementError> {
+        let mut new = BTreeSet::new();
+        for item in items {
+            if let Event::Trade(trade) = &item.event
+                && !new.insert(trade.trade)
+            {
+                return Err(SettlementError::TradeTwice(trade.trade));
+            }
+        }
+        let (Some(first), Some(last)) = (new.first(), new.last()) else { return Ok(()) };
+        let known: Vec<i64> = self
+            .connection
+            .prepare_cached("SELECT trade FROM contracts WHERE trade >= ?1 AND trade <= ?2")
+            .and_then(|mut select| {
+                let range = [first, last].map(|trade| signed(trade.get()).unwrap_or(i64::MAX));
+                select.query_map(range, |row| row.get(0))?.collect()
+            })
+            .doing("look for a contract")?;
+        let known = known.into_iter().filter_map(|trade| u64::try_from(trade).ok());
+        match known.map(TradeId::new).find(|trade| new.contains(trade)) {
+            Some(twice) => Err(SettlementError::TradeTwice(twice)),
+            None => Ok(()),
+        }
+    }
+
     fn capture_operation(&mut self, operated: &Operated) -> Result<(), SettlementError> {
         self.ledger.append(&crate::tlog::facts::encode_operation(operated))?;
         Ok(())
@@ -234,7 +264,9 @@ impl Work<'_> {
         let available = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
         let escrowed = due.min(available);
         if escrowed > 0 {
-            self.posting.post(contract.id, 0, &clearing_house::hold(payer, escrowed))?;
+            let minute = contract.key.slot.start_minute();
+            let folio = Folio { contract: contract.id, minute };
+            self.posting.post(folio, 0, &clearing_house::hold(payer, escrowed))?;
         }
         let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
         self.insert_contract(&contract, escrowed, due.saturating_sub(escrowed), leaf)?;
@@ -274,20 +306,15 @@ impl Work<'_> {
             i64::from(escrowed > 0),
             leaf
         ];
-        let inserted = self
-            .connection
+        self.connection
             .prepare_cached(
                 "INSERT INTO contracts (trade, market, start_minute, minutes, price, energy, buyer,
                  seller, escrowed, uncovered, holds, state, run, posted_run, settled, leaf,
-                 newest_leaf)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12)
-                 ON CONFLICT (trade) DO NOTHING",
+                 newest_leaf, folio)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12, ?3)",
             )
-            .and_then(|mut insert| insert.execute(row))
+            .and_then(|mut insert| insert.write(row))
             .doing("write a contract")?;
-        if inserted == 0 {
-            return Err(SettlementError::TradeTwice(contract.id));
-        }
         let mut insert = self
             .connection
             .prepare_cached(

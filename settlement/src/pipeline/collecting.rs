@@ -39,14 +39,17 @@ fn earned(creditor: Account) -> Account {
 }
 
 impl Work<'_> {
-    /// Replaces the debts of the run before by those of this one.
+    /// Replaces the debts of the run before, if there may be any, by those of this one.
     pub(super) fn write_debts(
         &self,
-        contract: TradeId,
+        (contract, may_owe): (TradeId, bool),
         (buyer, seller): (MeterId, MeterId),
         legs: &[Leg],
         now: Timestamp,
     ) -> Result<(), SettlementError> {
+        if !may_owe && !legs.iter().any(|leg| OF_RUN.contains(&leg.kind)) {
+            return Ok(());
+        }
         for kind in OF_RUN {
             debts::forget(self.connection, contract, kind)?;
         }
@@ -158,7 +161,7 @@ impl Work<'_> {
             .and_then(|mut update| update.write(params![key, run]))
             .doing("write a run")?;
         for leg in legs {
-            self.posting.post(agreement.id, run, leg)?;
+            self.posting.post(agreement.folio, run, leg)?;
         }
         Ok(())
     }

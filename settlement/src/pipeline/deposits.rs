@@ -4,7 +4,10 @@ use types::{MeterId, Money, TradeId};
 
 use super::{Pipeline, Work};
 use crate::{
-    books::accounts::{Account, AccountKind},
+    books::{
+        accounts::{Account, AccountKind},
+        posting::Folio,
+    },
     error::{Doing as _, SettlementError, fit},
     mechanism::{Leg, LegKind, clearing_house},
     store::database::{OptionalExtension as _, Row, params},
@@ -116,19 +119,20 @@ impl Work<'_> {
 
     /// Holds free money for the payer's contracts that are not covered yet, the earliest first.
     pub(super) fn cover(&mut self, payer: MeterId) -> Result<(), SettlementError> {
-        let rows: Vec<(i64, i64, u16)> = self
+        let rows: Vec<(i64, i64, u16, u32)> = self
             .connection
             .prepare_cached(
-                "SELECT trade, uncovered, holds FROM contracts
+                "SELECT trade, uncovered, holds, folio FROM contracts
                  WHERE (CASE WHEN price < 0 THEN seller ELSE buyer END) = ?1 AND uncovered > 0
                  ORDER BY trade",
             )
             .and_then(|mut select| {
-                let columns = |row: Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let columns =
+                    |row: Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
                 select.query_map([payer.get()], columns)?.collect()
             })
             .doing("look for uncovered contracts")?;
-        for (trade, uncovered, holds) in rows {
+        for (trade, uncovered, holds, minute) in rows {
             let free = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
             let amount = uncovered.min(free);
             let Some(next) = holds.checked_add(1) else { continue };
@@ -136,8 +140,9 @@ impl Work<'_> {
                 break;
             }
             // Holds of one contract are told apart by their run: 0 at capture, then upwards.
-            let id = TradeId::new(fit(trade, "a trade number")?);
-            self.posting.post(id, next, &clearing_house::hold(payer, amount))?;
+            let contract = TradeId::new(fit(trade, "a trade number")?);
+            let folio = Folio { contract, minute };
+            self.posting.post(folio, next, &clearing_house::hold(payer, amount))?;
             self.connection
                 .prepare_cached(
                     "UPDATE contracts SET escrowed = escrowed + ?2, uncovered = uncovered - ?2,

@@ -60,10 +60,12 @@ impl Pipeline {
         const DOING: &str = "explain a contract";
         let Some((state, _)) = self.standing(contract)? else { return Ok(None) };
         let key = i64::try_from(contract.get()).unwrap_or(-1);
-        let (price, energy): (i64, i64) = self
+        let (price, energy, folio): (i64, i64, i64) = self
             .connection()
-            .prepare_cached("SELECT price, energy FROM contracts WHERE trade = ?1")
-            .and_then(|mut select| select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))))
+            .prepare_cached("SELECT price, energy, folio FROM contracts WHERE trade = ?1")
+            .and_then(|mut select| {
+                select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            })
             .doing(DOING)?;
         let price = Price::from_micros(price);
         let energy = Energy::from_wh(u64::try_from(energy).unwrap_or(0));
@@ -72,10 +74,12 @@ impl Pipeline {
             .connection()
             .prepare_cached(
                 "SELECT run, leg, reversal, debit, credit, amount FROM transfer_details
-                 WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+                 WHERE folio = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id",
             )
             .doing(DOING)?;
-        let ends = [transfer_number(contract, 0, 0), transfer_number(contract, u16::MAX, u8::MAX)];
+        let (first, last) = (0, u16::MAX);
+        let ends =
+            [folio, transfer_number(contract, first, 0), transfer_number(contract, last, u8::MAX)];
         let rows = select
             .query_map(ends, |row| {
                 let kind: (u16, u8, u8) = (row.get(0)?, row.get(1)?, row.get(2)?);

@@ -344,7 +344,8 @@ impl Work<'_> {
         let asked = self.instruct((InstructionKind::Refund, None), whose, amount, now)?;
         if let Some(Instruction { id, .. }) = asked {
             let leg = Leg::new(LegKind::PayOut, from, Account::LEAVING, amount);
-            self.posting.post(contract, id.serial(), &leg)?;
+            let folio = self.folio(contract)?;
+            self.posting.post(folio, id.serial(), &leg)?;
         }
         Ok(())
     }

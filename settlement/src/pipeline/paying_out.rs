@@ -39,12 +39,13 @@ pub struct PayOutSummary {
 /// Contracts whose transfers may still be taken back or used: before finality, provisional, disputed,
 /// with debts that what was earned may pay, or paid with money that the rail has not sent yet.
 const NOT_FINAL: &str = "
-    SELECT trade FROM contracts
+    SELECT trade, folio FROM contracts
     WHERE start_minute > ?1 - 1440 AND start_minute + minutes > ?1
-    UNION SELECT trade FROM contracts WHERE provisional = 1
-    UNION SELECT trade FROM contracts WHERE state = ?2
-    UNION SELECT trade FROM debts
-    UNION SELECT trade FROM rail_instructions WHERE kind = ?3 AND state <= 4";
+    UNION SELECT trade, folio FROM contracts WHERE provisional = 1
+    UNION SELECT trade, folio FROM contracts WHERE state = ?2
+    UNION SELECT trade, folio FROM debts JOIN contracts USING (trade)
+    UNION SELECT trade, folio FROM rail_instructions i JOIN contracts c USING (trade)
+    WHERE i.kind = ?3 AND i.state <= 4";
 
 impl Pipeline {
     /// Writes a pay-out for everybody who has earned something that is final by now: one run a
@@ -82,17 +83,19 @@ impl Pipeline {
 
 impl Work<'_> {
     /// Earnings that stay, by account.
-    fn payable(&self, final_until: i64) -> Result<Vec<(Account, i64)>, SettlementError> {
+    fn payable(&mut self, final_until: i64) -> Result<Vec<(Account, i64)>, SettlementError> {
         const DOING: &str = "look for what can be paid out";
+        self.posting.flush()?;
         let sql = format!(
             "WITH not_final AS ({NOT_FINAL}), ranges AS (
-                 SELECT (trade >> 48 << 59) | ((trade & 34359738367) << 24) AS first FROM not_final
+                 SELECT folio, (trade >> 48 << 59) | ((trade & 34359738367) << 24) AS first
+                 FROM not_final
              ), moved AS (
                  SELECT t.credit AS account, t.amount FROM ranges
-                 JOIN transfers t ON t.id BETWEEN first AND first | 16777215
+                 JOIN transfers t ON t.folio = ranges.folio AND t.id BETWEEN first AND first | 16777215
                  UNION ALL
                  SELECT t.debit, -t.amount FROM ranges
-                 JOIN transfers t ON t.id BETWEEN first AND first | 16777215
+                 JOIN transfers t ON t.folio = ranges.folio AND t.id BETWEEN first AND first | 16777215
              ), kept AS (
                  SELECT account, sum(amount) AS minor FROM moved WHERE account & 255 = ?4
                  GROUP BY account

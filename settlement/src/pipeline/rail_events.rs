@@ -270,7 +270,10 @@ impl Work<'_> {
         leg: &Leg,
     ) -> Result<(), SettlementError> {
         match instruction.contract {
-            Some(contract) => self.posting.post(contract, instruction.id.serial(), leg),
+            Some(contract) => {
+                let folio = self.folio(contract)?;
+                self.posting.post(folio, instruction.id.serial(), leg)
+            }
             None => {
                 let number = instruction.id.transfer(instruction.owner, leg.kind.code());
                 self.posting.post_numbered(number, leg)

@@ -12,6 +12,7 @@ use crate::{
     books::{
         self, Due,
         accounts::{Account, AccountKind},
+        posting::Folio,
     },
     error::{Doing as _, SettlementError, fit},
     mechanism::{self, BlockState, Claim, Cover, Funds, Leg, LegKind, Settled, clearing_house},
@@ -141,6 +142,7 @@ impl Pipeline {
 /// A contract as the cycle sees it.
 struct Row {
     id: TradeId,
+    key: SlotKey,
     price: Price,
     energy: Energy,
     buyer: MeterId,
@@ -156,9 +158,18 @@ struct Row {
     excess: Excess,
     /// One of its shares rests on an estimate or on the rule for missing readings.
     provisional: bool,
+    /// Something is or was owed under it.
+    has_debts: bool,
+    folio: Folio,
 }
 
 impl Row {
+    /// Whether debts under it have to be looked at. Most contracts are paid at once and never have any; to
+    /// find that out contract by contract was a sixth of a cycle.
+    const fn may_owe(&self) -> bool {
+        self.has_debts || self.posted_run > 0
+    }
+
     fn verified(&self) -> Option<Verified> {
         let (buyer, seller) = (self.buy?, self.sell?);
         Some(Verified { energy: self.energy, price: self.price, buyer, seller })
@@ -235,8 +246,10 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "SELECT trade, price, energy, buyer, seller, escrowed, state, run, posted_run,
-                 settled, newest_leaf
-                 FROM contracts WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3
+                 settled, newest_leaf,
+                 (SELECT count(*) FROM debts d WHERE d.trade = c.trade)
+                 + (SELECT count(*) FROM arrears a WHERE a.trade = c.trade), folio
+                 FROM contracts c WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3
                  ORDER BY trade",
             )
             .doing("read the contracts of a slot")?;
@@ -245,7 +258,7 @@ impl Work<'_> {
             .doing("read the contracts of a slot")?;
         let mut rows = Vec::new();
         while let Some(row) = found.next().doing("read the contracts of a slot")? {
-            rows.push(read_row(row).doing("read the contracts of a slot")??);
+            rows.push(read_row(key, row).doing("read the contracts of a slot")??);
         }
         Ok(rows)
     }
@@ -376,12 +389,16 @@ impl Work<'_> {
             posted_run,
             settled_wh,
             signed(leaf)?,
-            record.provisional
+            record.provisional,
+            row.key.slot.start_minute(),
+            row.key.market.get(),
+            row.key.slot.minutes()
         ];
         self.connection
             .prepare_cached(
                 "UPDATE contracts SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
-                 newest_leaf = ?6, uncovered = 0, provisional = ?7 WHERE trade = ?1",
+                 newest_leaf = ?6, uncovered = 0, provisional = ?7
+                 WHERE start_minute = ?8 AND market = ?9 AND minutes = ?10 AND trade = ?1",
             )
             .and_then(|mut update| update.write(columns))
             .doing("write an outcome")?;
@@ -432,7 +449,7 @@ impl Work<'_> {
         let meters = (row.buyer, row.seller);
         if row.posted_run > 0 {
             let undone = row.posted_run..=row.run;
-            let reversed = self.posting.reverse(row.id, undone, record.run)?;
+            let reversed = self.posting.reverse(row.folio, undone, record.run)?;
             self.reopen(row.id, &reversed)?;
         }
         legs.clear();
@@ -464,12 +481,12 @@ impl Work<'_> {
             let settled = mechanism::rail(self.policy.mechanism).settle(&claim, funds, legs);
             self.use_block(row.id, funds.block, legs)?;
             self.ask_capture((row.id, payer), funds.block, legs, now)?;
-            self.pay_modification(&claim, &settled, (row.id, row.seller), legs)?;
+            self.pay_modification(&claim, &settled, row, legs)?;
             settled
         };
-        self.write_debts(row.id, meters, legs, now)?;
+        self.write_debts((row.id, row.may_owe()), meters, legs, now)?;
         for leg in legs.iter().filter(|leg| leg.kind.is_of_run()) {
-            self.posting.post(row.id, record.run, leg)?;
+            self.posting.post(row.folio, record.run, leg)?;
         }
         let once: Vec<Leg> = legs.iter().filter(|leg| !leg.kind.is_of_run()).copied().collect();
         self.post_once(row.id, &once)?;
@@ -503,19 +520,22 @@ impl Work<'_> {
         &self,
         claim: &Claim,
         settled: &Settled,
-        (contract, seller): (TradeId, MeterId),
+        row: &Row,
         legs: &mut Vec<Leg>,
     ) -> Result<(), SettlementError> {
-        let open = debts::open(self.connection, Of::Contract(contract))?;
+        if !row.may_owe() {
+            return Ok(());
+        }
+        let open = debts::open(self.connection, Of::Contract(row.id))?;
         let own: Vec<_> =
             open.into_iter().filter(|debt| debt.leg == LegKind::ModificationOwed).collect();
         let owes = settled.energy_owed > 0 || settled.take_or_pay_owed > 0;
-        if own.is_empty() || owes || claim.parties.payee() != seller {
+        if own.is_empty() || owes || claim.parties.payee() != row.seller {
             return Ok(());
         }
         let paid = settled.energy_paid.saturating_add(settled.take_or_pay_paid);
         let left = paid.saturating_sub(settled.penalty_paid).saturating_sub(claim.fee).max(0);
-        self.pay_from_earnings(seller, left, &own, legs)
+        self.pay_from_earnings(row.seller, left, &own, legs)
     }
 
     /// What the rail has blocked for a contract, and where it goes when it is given free.
@@ -668,11 +688,15 @@ fn attribute_excess(group: &Group, rows: &mut [Row]) {
     }
 }
 
-fn read_row(row: store::database::Row<'_>) -> Result<Result<Row, SettlementError>, DatabaseError> {
+fn read_row(
+    key: SlotKey,
+    row: store::database::Row<'_>,
+) -> Result<Result<Row, SettlementError>, DatabaseError> {
     let numbers: (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(10)?);
     let state: u8 = row.get(6)?;
     let partial = Row {
         id: TradeId::default(),
+        key,
         price: Price::from_micros(row.get(1)?),
         energy: Energy::ZERO,
         buyer: MeterId::new(row.get(3)?),
@@ -687,10 +711,14 @@ fn read_row(row: store::database::Row<'_>) -> Result<Result<Row, SettlementError
         sell: None,
         excess: Excess::default(),
         provisional: false,
+        has_debts: row.get::<i64>(11)? > 0,
+        folio: Folio { contract: TradeId::default(), minute: row.get(12)? },
     };
     Ok((|| {
+        let id = TradeId::new(fit(numbers.0, "a trade number")?);
         Ok(Row {
-            id: TradeId::new(fit(numbers.0, "a trade number")?),
+            id,
+            folio: Folio { contract: id, ..partial.folio },
             energy: Energy::from_wh(fit(numbers.1, "an energy")?),
             newest_leaf: fit(numbers.2, "a leaf index")?,
             state: State::from_code(state)

@@ -10,6 +10,23 @@ use crate::{
     tlog::leaf,
 };
 
+/// The minute under which the transfers of a contract lie, if it was captured.
+///
+/// # Errors
+/// When the database refuses.
+pub fn folio_minute(
+    connection: &Connection,
+    contract: TradeId,
+) -> Result<Option<u32>, SettlementError> {
+    connection
+        .prepare_cached("SELECT folio FROM contracts WHERE trade = ?1")
+        .and_then(|mut select| {
+            let id = signed(contract.get()).unwrap_or(-1);
+            select.query_row([id], |row| row.get(0)).optional()
+        })
+        .doing("look for a contract")
+}
+
 /// A reader of captured trades beside a pipeline that writes them. It sees what is committed.
 #[derive(Debug)]
 pub struct CapturedTrades {

@@ -337,13 +337,15 @@ pub fn put_event(
 /// When the database refuses.
 pub fn put_booking(
     connection: &Connection,
-    transfer: i64,
+    (folio, transfer): (u32, i64),
     reference: &str,
     day: i64,
 ) -> Result<(), SettlementError> {
     connection
-        .prepare_cached("INSERT INTO rail_bookings (transfer, reference, day) VALUES (?1, ?2, ?3)")
-        .and_then(|mut put| put.write(params![transfer, reference, day]))
+        .prepare_cached(
+            "INSERT INTO rail_bookings (transfer, folio, reference, day) VALUES (?1, ?2, ?3, ?4)",
+        )
+        .and_then(|mut put| put.write(params![transfer, folio, reference, day]))
         .doing("write a booking")?;
     Ok(())
 }
@@ -362,7 +364,7 @@ pub fn booked_on(
             "SELECT b.reference,
                  sum(CASE WHEN t.debit = ?2 THEN t.amount ELSE 0 END)
                  - sum(CASE WHEN t.credit = ?2 THEN t.amount ELSE 0 END)
-             FROM rail_bookings b JOIN transfers t ON t.id = b.transfer
+             FROM rail_bookings b JOIN transfers t ON t.folio = b.folio AND t.id = b.transfer
              WHERE b.day = ?1 GROUP BY b.reference ORDER BY b.reference",
         )
         .and_then(|mut select| {
@@ -385,7 +387,8 @@ pub fn booked_before(
         .prepare_cached(
             "SELECT coalesce(sum(CASE WHEN t.debit = ?2 THEN t.amount ELSE 0 END), 0)
                  - coalesce(sum(CASE WHEN t.credit = ?2 THEN t.amount ELSE 0 END), 0)
-             FROM rail_bookings b JOIN transfers t ON t.id = b.transfer WHERE b.day < ?1",
+             FROM rail_bookings b JOIN transfers t ON t.folio = b.folio AND t.id = b.transfer
+             WHERE b.day < ?1",
         )
         .and_then(|mut select| select.query_row(params![day, outside], |row| row.get(0)))
         .doing("read bookings")

@@ -37,6 +37,7 @@ CREATE INDEX rail_events_instruction ON rail_events (instruction) WHERE instruct
 -- Which transfers between the world and the books came of which movement at the rail.
 CREATE TABLE rail_bookings (
     transfer INTEGER PRIMARY KEY,
+    folio INTEGER NOT NULL,
     reference TEXT NOT NULL,
     day INTEGER NOT NULL
 ) STRICT;

@@ -1,4 +1,4 @@
--- Schema 5. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 6. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -63,9 +63,11 @@ CREATE TABLE slots (
 CREATE INDEX slots_dirty ON slots (end_minute) WHERE dirty = 1;
 CREATE INDEX slots_waiting ON slots (waiting) WHERE waiting IS NOT NULL;
 
--- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none.
+-- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none. folio: start of the slot
+-- for which it was captured, under which its transfers are kept. Contracts and transfers of one slot lie together,
+-- because they are settled together.
 CREATE TABLE contracts (
-    trade INTEGER PRIMARY KEY,
+    trade INTEGER NOT NULL,
     market INTEGER NOT NULL,
     start_minute INTEGER NOT NULL,
     minutes INTEGER NOT NULL,
@@ -83,9 +85,11 @@ CREATE TABLE contracts (
     leaf INTEGER NOT NULL,
     newest_leaf INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 1,
-    provisional INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX contracts_slot ON contracts (start_minute, market, minutes);
+    provisional INTEGER NOT NULL DEFAULT 0,
+    folio INTEGER NOT NULL,
+    PRIMARY KEY (start_minute, market, minutes, trade)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX contracts_trade ON contracts (trade);
 CREATE INDEX contracts_open ON contracts (start_minute) WHERE state = 0 OR provisional = 1;
 CREATE INDEX contracts_uncovered
     ON contracts ((CASE WHEN price < 0 THEN seller ELSE buyer END)) WHERE uncovered > 0;
@@ -153,19 +157,22 @@ CREATE TABLE accounts (
 ) STRICT;
 
 -- Append-only. id = shard * 2^59 + count * 2^24 + run * 2^8 + leg, of the contract shard * 2^48 + count;
--- of a deposit, -1 - reference; of a pay-out, -1 - (2^62 + owner * 2^24 + day * 2^8 + leg).
+-- of a deposit, -1 - reference; of a pay-out, -1 - (2^62 + owner * 2^24 + day * 2^8 + leg). folio: the contract's,
+-- or 0.
 CREATE TABLE transfers (
-    id INTEGER PRIMARY KEY,
+    folio INTEGER NOT NULL,
+    id INTEGER NOT NULL,
     debit INTEGER NOT NULL,
     credit INTEGER NOT NULL,
-    amount INTEGER NOT NULL CHECK (amount > 0)
-) STRICT;
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    PRIMARY KEY (folio, id)
+) STRICT, WITHOUT ROWID;
 CREATE TRIGGER transfers_are_final BEFORE UPDATE ON transfers
 BEGIN SELECT RAISE(ABORT, 'transfers are append-only'); END;
 CREATE TRIGGER transfers_are_kept BEFORE DELETE ON transfers
 BEGIN SELECT RAISE(ABORT, 'transfers are append-only'); END;
 CREATE VIEW transfer_details AS
-SELECT id,
+SELECT folio, id,
     CASE WHEN id < 0 THEN NULL ELSE (id >> 59 << 48) | (id >> 24 & 34359738367) END AS contract,
     CASE WHEN id < 0 THEN NULL ELSE (id >> 8) & 65535 END AS run,
     CASE WHEN id >= 0 THEN id & 127 WHEN ~id >= 4611686018427387904 THEN ~id & 127 ELSE 13 END AS leg,

@@ -1,6 +1,6 @@
 //! The same history, delivered cleanly and badly, must end the same.
 
-use types::{MeterId, Money, Seq, TradeId};
+use types::{Event, MeterId, Money, Seq, TradeId};
 
 use super::fixture::{Desk, Feed, curtailment, file, later, slot};
 use crate::{Checkpoint, DepositOutcome, SettlementError, State, outcome::Outcome};
@@ -100,7 +100,11 @@ fn a_contradicting_feed_is_an_error_and_leaves_nothing() {
     let unknown = {
         let mut other = Feed::new();
         other.trade(0, (1, 99), 1, 1);
-        *other.items.last().unwrap()
+        let mut item = *other.items.last().unwrap();
+        if let Event::Trade(trade) = &mut item.event {
+            trade.trade = TradeId::new(9_999);
+        }
+        item
     };
     let item = wire::FeedItem { seq: copy.seq, ..unknown };
     let error = desk.pipeline.capture(copy.seq, &[item]).unwrap_err();
