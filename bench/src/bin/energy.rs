@@ -17,8 +17,8 @@ use settlement::{
     seal_file,
 };
 use types::{
-    ClientOrderId, Energy, Event, MeterId, Money, OrderId, Party, Price, Role, Seq, Side, Timestamp,
-    Trade, TradeId, TradeSide, UtilityId,
+    ClientOrderId, Energy, Event, MeterId, Money, OrderId, Party, Price, Role, Seq, Side,
+    Timestamp, Trade, TradeId, TradeSide, UtilityId,
 };
 use wire::FeedItem;
 
@@ -91,7 +91,8 @@ fn main() -> Result<(), Failure> {
     let report = Report::begin("energy", &options.common);
     let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(&dir)?;
-    let market = Market::from_minute(Setup::new(SLOTS, options.meters), options.common.seed, FIRST_MINUTE)?;
+    let market =
+        Market::from_minute(Setup::new(SLOTS, options.meters), options.common.seed, FIRST_MINUTE)?;
     let settings = Settings {
         policy: market.config.policy.clone(),
         ledger_origin: "bench.example/ledger".to_owned(),

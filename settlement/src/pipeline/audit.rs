@@ -225,7 +225,8 @@ impl Pipeline {
     /// # Errors
     /// When the database refuses.
     pub fn transfers_of(&self, contract: TradeId) -> Result<Vec<TransferLine>, SettlementError> {
-        let minute = store::captured::folio_minute(self.connection(), contract)?.unwrap_or_default();
+        let minute =
+            store::captured::folio_minute(self.connection(), contract)?.unwrap_or_default();
         let first = transfer_number(contract, 0, 0);
         let last = transfer_number(contract, u16::MAX, u8::MAX);
         let mut select = self

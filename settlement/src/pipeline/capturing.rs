@@ -16,7 +16,7 @@ use crate::{
     mechanism::{self, Cover, clearing_house},
     outcome::State,
     registry::{Market, Meter, Signer},
-    store::database::params,
+    store::database::{Connection, params},
     store::{self, signed},
     tlog::leaf,
 };
@@ -122,6 +122,74 @@ const fn is_relevant(event: &Event) -> bool {
     }
 }
 
+/// Contracts of a batch, until they are written together: in the order in which they are stored, which is
+/// by slot and by meter, and not the order in which they were traded.
+#[derive(Debug, Default)]
+struct NewContracts {
+    /// Start of the slot, market, minutes, trade, price, energy, buyer, seller, escrowed, uncovered, holds, leaf.
+    rows: Vec<[i64; 12]>,
+    /// Meter, start of the slot, trade, side.
+    sides: Vec<[i64; 4]>,
+}
+
+impl NewContracts {
+    fn add(
+        &mut self,
+        contract: &Contract,
+        (escrowed, uncovered): (i64, i64),
+        leaf: u64,
+    ) -> Result<(), SettlementError> {
+        let trade = signed(contract.id.get())?;
+        let slot = contract.key.slot;
+        let start = i64::from(slot.start_minute());
+        let [buyer, seller] =
+            [contract.buy.meter, contract.sell.meter].map(|meter| i64::from(meter.get()));
+        self.rows.push([
+            start,
+            contract.key.market.get().into(),
+            slot.minutes().into(),
+            trade,
+            contract.price.micros(),
+            signed(contract.energy.wh())?,
+            buyer,
+            seller,
+            escrowed,
+            uncovered,
+            i64::from(escrowed > 0),
+            signed(leaf)?,
+        ]);
+        self.sides.push([buyer, start, trade, Side::Buy.code().into()]);
+        self.sides.push([seller, start, trade, Side::Sell.code().into()]);
+        Ok(())
+    }
+
+    fn write(&mut self, connection: &Connection) -> Result<(), SettlementError> {
+        self.rows.sort_unstable();
+        self.sides.sort_unstable();
+        let mut insert = connection
+            .prepare_cached(
+                "INSERT INTO contracts (start_minute, market, minutes, trade, price, energy, buyer,
+                 seller, escrowed, uncovered, holds, state, run, posted_run, settled, leaf,
+                 newest_leaf, folio)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12, ?1)",
+            )
+            .doing("write a contract")?;
+        for row in self.rows.drain(..) {
+            insert.write(row).doing("write a contract")?;
+        }
+        let mut insert = connection
+            .prepare_cached(
+                "INSERT INTO meter_contracts (meter, start_minute, trade, side)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )
+            .doing("write a contract's meters")?;
+        for row in self.sides.drain(..) {
+            insert.write(row).doing("write a contract's meters")?;
+        }
+        Ok(())
+    }
+}
+
 /// Stands where no document is the cause. Documents are numbered from 1.
 const NO_DOCUMENT: i64 = 0;
 
@@ -133,6 +201,7 @@ impl Work<'_> {
     ) -> Result<u64, SettlementError> {
         self.check_unknown(items)?;
         let mut slots = BTreeSet::new();
+        let mut new = NewContracts::default();
         let mut contracts = 0_u64;
         for item in items {
             match &item.event {
@@ -148,11 +217,14 @@ impl Work<'_> {
                     self.registry.add_meter(meter);
                 }
                 Event::Trade(trade) => {
-                    self.capture_trade(shard, item, trade)?;
+                    self.capture_trade(shard, item, trade, &mut new)?;
                     slots.insert(trade.key);
                     contracts = contracts.saturating_add(1);
                 }
-                Event::ContractAmended(amended) => self.capture_amendment(item, amended)?,
+                Event::ContractAmended(amended) => {
+                    new.write(self.connection)?;
+                    self.capture_amendment(item, amended)?;
+                }
                 Event::PlaceNoted(noted) => {
                     let number = noted.note.number;
                     self.answered((shard, number), &GridAnswer::of_place(noted))?;
@@ -197,6 +269,7 @@ impl Work<'_> {
                 | Event::CommandRejected(_) => {}
             }
         }
+        new.write(self.connection)?;
         for key in slots {
             self.touch_slot(key)?;
         }
@@ -254,6 +327,7 @@ impl Work<'_> {
         shard: ShardId,
         item: &FeedItem,
         trade: &Trade,
+        new: &mut NewContracts,
     ) -> Result<(), SettlementError> {
         let contract = capture::contract(shard, item, trade, self.registry)?;
         let due = match mechanism::rail(self.policy.mechanism).cover() {
@@ -269,7 +343,7 @@ impl Work<'_> {
             self.posting.post(folio, 0, &clearing_house::hold(payer, escrowed))?;
         }
         let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
-        self.insert_contract(&contract, escrowed, due.saturating_sub(escrowed), leaf)?;
+        new.add(&contract, (escrowed, due.saturating_sub(escrowed)), leaf)?;
         self.ask_cover(&contract, due.saturating_sub(escrowed))?;
         self.count(State::AwaitingMeterData, 1, 0);
         let meters = (contract.buy.meter, contract.sell.meter);
@@ -278,54 +352,6 @@ impl Work<'_> {
         if trade.is_negotiated() {
             let all = (Side::Sell, contract.energy);
             store::grid::put_notice(self.connection, contract.id, all, NO_DOCUMENT)?;
-        }
-        Ok(())
-    }
-
-    fn insert_contract(
-        &mut self,
-        contract: &Contract,
-        escrowed: i64,
-        uncovered: i64,
-        leaf: u64,
-    ) -> Result<(), SettlementError> {
-        let trade = signed(contract.id.get())?;
-        let slot = contract.key.slot;
-        let leaf = signed(leaf)?;
-        let row = params![
-            trade,
-            contract.key.market.get(),
-            slot.start_minute(),
-            slot.minutes(),
-            contract.price.micros(),
-            signed(contract.energy.wh())?,
-            contract.buy.meter.get(),
-            contract.sell.meter.get(),
-            escrowed,
-            uncovered,
-            i64::from(escrowed > 0),
-            leaf
-        ];
-        self.connection
-            .prepare_cached(
-                "INSERT INTO contracts (trade, market, start_minute, minutes, price, energy, buyer,
-                 seller, escrowed, uncovered, holds, state, run, posted_run, settled, leaf,
-                 newest_leaf, folio)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12, ?3)",
-            )
-            .and_then(|mut insert| insert.write(row))
-            .doing("write a contract")?;
-        let mut insert = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO meter_contracts (meter, start_minute, trade, side)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )
-            .doing("write a contract's meters")?;
-        for (side, meter) in [(Side::Buy, contract.buy.meter), (Side::Sell, contract.sell.meter)] {
-            insert
-                .write(params![meter.get(), slot.start_minute(), trade, side.code()])
-                .doing("write a contract's meters")?;
         }
         Ok(())
     }
