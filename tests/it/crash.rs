@@ -48,7 +48,8 @@ fn serve_once(dir: &Path) -> (u64, String) {
     serving.until(|| day::captured(dir) >= recovered);
     serving.terminate();
     let stopped = serving.says("stopped at sequence ");
-    let (seq, state) = stopped.split_once(", state ").unwrap();
+    let (seq, rest) = stopped.split_once(", state ").unwrap();
+    let state = rest.split(' ').next().unwrap();
     let stopped = (seq.parse().unwrap(), state.to_owned());
     assert_eq!(serving.code(), Some(0));
     stopped

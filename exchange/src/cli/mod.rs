@@ -24,13 +24,21 @@ pub mod reconcile;
 pub mod replay;
 pub mod settle;
 pub mod statement;
+pub mod status;
 pub mod verify;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, exit::Failure, init, output, output::Format, serve};
+use crate::{
+    demo,
+    exit::Failure,
+    init,
+    logging::{self, LogFormat},
+    output::{self, Format},
+    serve,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,12 +60,18 @@ Examples:
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
 5 objective missed, 6 unreachable or unauthenticated.";
 
+const VERSION_AND_COMMIT: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("GRIDCROSS_COMMIT"), ")");
+
 /// A trade exchange for peer-to-peer energy between prosumers of different retailers.
 #[derive(Debug, Parser)]
-#[command(name = "gridcross", version, before_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "gridcross", version = VERSION_AND_COMMIT, before_help = EXAMPLES, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How events are written to stderr; RUST_LOG says which, such as debug or warn,gateway=info
+    #[arg(long, global = true, value_enum, default_value = "text", help_heading = "Logs")]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +85,8 @@ enum Command {
     },
     /// Run exchange and settlement until SIGTERM
     Serve(ServeOptions),
+    /// How a running exchange is: ready or why not, how far everything is, rates, disk
+    Status(status::Options),
     /// Run the certificate authority: who may connect and sign
     #[command(subcommand)]
     Ca(ca::Command),
@@ -150,15 +166,7 @@ pub struct OutputOptions {
 pub fn main() -> ExitCode {
     // Errors of the command line end the process with code 2 here.
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,quinn=warn")),
-        )
-        .with_target(false)
-        .init();
+    logging::start(cli.log_format);
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -177,6 +185,7 @@ fn run(command: Command) -> Result<(), Failure> {
             ))
         }
         Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
+        Command::Status(options) => status::run(&options),
         Command::Ca(command) => ca::run(&command),
         Command::Replay(command) => replay::run(&command),
         Command::Accounts(options) => accounts::run(&options),
