@@ -100,9 +100,9 @@ async fn place(
 }
 
 /// The next report of a kind. A refusal is the end.
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is of no concern here")]
 async fn told(session: &mut TradingSession, kind: ExecType) -> Outcome<ExecutionReport> {
     loop {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "everything else is of no concern here")]
         match session.receiver.next().await? {
             Outbound::ExecutionReport(report) if report.exec_type == kind => return Ok(report),
             Outbound::ExecutionReport(report) if report.exec_type == ExecType::Rejected => {

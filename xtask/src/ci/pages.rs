@@ -1,7 +1,8 @@
 //! The pages that tell people what to type: every command on them is run, in the order in which it stands there.
 //!
 //! A block that begins with ```` ```sh run ```` is run. One that cannot be run here, because it is about another
-//! machine's services, begins with ```` ```sh elsewhere ````; how many there are is said. Blocks of a page are one script,
+//! machine's services, begins with ```` ```sh elsewhere ````; how many there are is said. A line that ends with
+//! `# exits 4` must. Blocks of a page are one script,
 //! in a network of its own, so that the ports on the page are free, and with a home of its own.
 
 use std::fs;
@@ -24,7 +25,10 @@ const PAGES: [(&str, &str); 5] = [
 const PAGE_S_MAX: &str = "600";
 /// Stands in the first line of a script, where the page has its title. What is still running at the end is stopped.
 const PREAMBLE: &str = "set -euo pipefail; ip link set lo up; \
-     trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT; set -v";
+     trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT; \
+     exits() { local want=$1 got=0; shift; \"$@\" || got=$?; test $got = $want; }; set -v";
+/// Behind a command that must fail: with which code.
+const EXITS: &str = "  # exits ";
 
 /// Runs every page.
 pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
@@ -129,7 +133,7 @@ fn script(page: &str, markdown: &str) -> Result<Script, String> {
     let mut script = Script { text: String::new(), run: 0, elsewhere: 0 };
     let mut place = Place::Prose;
     for (number, line) in (1_usize..).zip(markdown.lines()) {
-        let mut command = "";
+        let mut command = String::new();
         match (place, line.trim_start().strip_prefix("```")) {
             (Place::Prose, Some("sh run")) => place = Place::Run,
             (Place::Prose, Some("sh elsewhere")) => {
@@ -144,12 +148,15 @@ fn script(page: &str, markdown: &str) -> Result<Script, String> {
             (Place::Prose, Some(_)) => place = Place::Other,
             (Place::Run | Place::Other, Some(_)) => place = Place::Prose,
             (Place::Run, None) => {
-                command = line;
+                command = match line.split_once(EXITS) {
+                    Some((failing, code)) => format!("exits {code} {failing}"),
+                    None => line.to_owned(),
+                };
                 script.run = script.run.saturating_add(1);
             }
             (Place::Prose | Place::Other, None) => {}
         }
-        script.text.push_str(if number == 1 { PREAMBLE } else { command });
+        script.text.push_str(if number == 1 { PREAMBLE } else { &command });
         script.text.push('\n');
     }
     if script.run == 0 {
@@ -169,11 +176,11 @@ mod tests {
 
     #[test]
     fn commands_keep_their_lines() {
-        let page = "# Title\ntext\n```sh run\nls -l\n  cat x\n```\n```toml\na = 1\n```\n```sh elsewhere\nrm\n```\n";
+        let page = "# Title\ntext\n```sh run\nls -l\n  cat x\nfalse  # exits 1\n```\n```toml\na = 1\n```\n```sh elsewhere\nrm\n```\n";
         let script = script("p.md", page).unwrap();
         let lines: Vec<_> = script.text.lines().collect();
-        assert_eq!(lines, [PREAMBLE, "", "", "ls -l", "  cat x", "", "", "", "", "", "", ""]);
-        assert_eq!((script.run, script.elsewhere), (2, 1));
+        assert_eq!(lines, [PREAMBLE, "", "", "ls -l", "  cat x", "exits 1 false", "", "", "", "", "", "", ""]);
+        assert_eq!((script.run, script.elsewhere), (3, 1));
     }
 
     #[test]
