@@ -52,7 +52,7 @@ fn traded(registry: &mut Registry, watched: &Watched) {
         trades.get_or_create(&of).inc_by(counters.trades);
         energy.get_or_create(&of).inc_by(counters.traded.wh().saturating_mul(JOULES));
     }
-    registry.register("commands", "Commands sequenced since the first", commands);
+    registry.register("commands", "Commands sequenced since the start", commands);
     registry.register("orders_accepted", "Orders accepted", accepted);
     registry.register("requests_refused", "Requests refused by the engine", refused);
     registry.register("trades", "Trades", trades);

@@ -80,9 +80,9 @@ pub struct ShardStatus {
     pub snapshot: Option<u64>,
     /// Durable commands after it, which a start executes again.
     pub snapshot_behind: Option<u64>,
-    /// Orders accepted since the first command.
+    /// Orders accepted since the start.
     pub orders: u64,
-    /// Trades since the first command.
+    /// Trades since the start.
     pub trades: u64,
     /// Books that are shown.
     pub books: u64,
