@@ -161,7 +161,7 @@ fn problems(text: &str, ignored: &str, toolchain: &str, members: &[&str]) -> Vec
     if !of("FROM").any(|image| image.starts_with(&format!("rust:{channel}-"))) {
         problems.push(format!("it is not built with Rust {channel}"));
     }
-    if of("USER").last().is_none_or(|user| ["root", "0"].contains(&user)) {
+    if of("USER").next_back().is_none_or(|user| ["root", "0"].contains(&user)) {
         problems.push("it runs as root".to_owned());
     }
     if of("HEALTHCHECK").next().is_none() {

@@ -179,7 +179,10 @@ mod tests {
         let page = "# Title\ntext\n```sh run\nls -l\n  cat x\nfalse  # exits 1\n```\n```toml\na = 1\n```\n```sh elsewhere\nrm\n```\n";
         let script = script("p.md", page).unwrap();
         let lines: Vec<_> = script.text.lines().collect();
-        assert_eq!(lines, [PREAMBLE, "", "", "ls -l", "  cat x", "exits 1 false", "", "", "", "", "", "", ""]);
+        assert_eq!(
+            lines,
+            [PREAMBLE, "", "", "ls -l", "  cat x", "exits 1 false", "", "", "", "", "", "", ""]
+        );
         assert_eq!((script.run, script.elsewhere), (3, 1));
     }
 

@@ -194,7 +194,7 @@ mod tests {
         let found = space(dir.path(), &config);
         assert_eq!(found.verdict, Verdict::Fail);
         assert!(found.mend.contains("reserve_mib"), "{found:?}");
-        assert_eq!(sync(dir.path()).verdict == Verdict::Fail, false);
+        assert_ne!(sync(dir.path()).verdict, Verdict::Fail);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
         assert_eq!(sync(&dir.path().join("none")).verdict, Verdict::Fail);
     }
