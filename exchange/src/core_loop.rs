@@ -218,6 +218,7 @@ impl CoreLoop {
             }
         }
         self.egress.tell_applied(batch.applied_requests());
+        batch.applied.last().into_iter().for_each(|last| self.progress.sequence(last.seq));
         self.journal.commit()?; // Nobody is told anything before this line.
         // Who has a report finds its effect in the books.
         self.market_data.publish(&self.engine);

@@ -7,6 +7,12 @@
 //! is what people see; [`demo`] plays a whole day.
 #![forbid(unsafe_code)]
 
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit that it was built from: as the environment of the build said (`GRIDCROSS_COMMIT`), else in
+/// release builds as git says.
+pub const COMMIT: &str = env!("GRIDCROSS_COMMIT");
+
 pub mod api;
 pub mod cli;
 pub mod clock;
@@ -20,6 +26,7 @@ mod grid_outbox;
 pub mod init;
 pub mod journal_options;
 pub mod load;
+pub mod logging;
 pub mod market_data;
 pub mod node;
 pub mod output;

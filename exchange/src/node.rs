@@ -332,9 +332,14 @@ impl Node {
             shard.opened().await?;
         }
         let api = start_api(&options, (&settlement, &shards), verifier, stop.clone())?;
-        let low = reserve.low();
-        let operations_address =
-            start_operations(config, (&settlement, &shards), low, stop).await?;
+        let watched = operations::Watched {
+            shards: shards.iter().map(Into::into).collect(),
+            captured: settlement.captures(),
+            signed: settlement.signed(),
+            reserve: Arc::clone(&reserve),
+            stop,
+        };
+        let operations_address = start_operations(config, watched).await?;
         Ok(Self {
             address,
             settlement,
@@ -517,18 +522,9 @@ fn start_api(
 /// Health and figures, if they are configured.
 async fn start_operations(
     config: &Config,
-    (settlement, shards): (&Settlement, &[Shard]),
-    storage_low: Arc<AtomicBool>,
-    stop: watch::Receiver<bool>,
+    watched: operations::Watched,
 ) -> Result<Option<SocketAddr>, NodeError> {
     let Some(address) = config.operations else { return Ok(None) };
-    let of = |shard: &Shard| (shard.id, shard.market.clone(), shard.progress());
-    let watched = operations::Watched {
-        shards: shards.iter().map(of).collect(),
-        captured: settlement.captures(),
-        storage_low,
-        stop,
-    };
     let started = operations::start(address, watched).await;
     started.map(Some).map_err(|source| NodeError::Operations { address, source })
 }

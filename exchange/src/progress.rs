@@ -24,8 +24,21 @@ pub struct ProgressWriter {
     bell: mpsc::Sender<()>,
 }
 
+/// The last position that was given out, durable or not. It lags by nothing that a person sees.
+#[derive(Debug, Clone)]
+pub struct Sequenced(Arc<Shared>);
+
+impl Sequenced {
+    /// Which it is now.
+    #[must_use]
+    pub fn last(&self) -> Seq {
+        Seq::new(self.0.sequenced.load(Ordering::Relaxed))
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
+    sequenced: AtomicU64,
     durable: AtomicU64,
     scheduled: AtomicI64,
 }
@@ -45,6 +58,7 @@ impl ProgressWriter {
     pub fn start_at(durable: Seq) -> (Self, watch::Receiver<Progress>) {
         let initial = Progress { durable, ..Progress::default() };
         let shared = Arc::new(Shared {
+            sequenced: AtomicU64::new(initial.durable.get()),
             durable: AtomicU64::new(initial.durable.get()),
             scheduled: AtomicI64::new(initial.scheduled.ns()),
         });
@@ -62,6 +76,17 @@ impl ProgressWriter {
             sender.send_replace(relay.load());
         });
         (Self { shared, bell }, receiver)
+    }
+
+    /// What was given out, to look at.
+    #[must_use]
+    pub fn sequenced(&self) -> Sequenced {
+        Sequenced(Arc::clone(&self.shared))
+    }
+
+    /// Positions up to here are given out and are about to become durable.
+    pub fn sequence(&self, last: Seq) {
+        self.shared.sequenced.store(last.get(), Ordering::Relaxed);
     }
 
     /// Publishes a new state; never waits.

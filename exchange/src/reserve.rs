@@ -31,6 +31,19 @@ struct Looked {
     /// Zero when none is kept.
     required: u64,
     found: Found,
+    /// Nothing where the system did not say.
+    free: Option<u64>,
+}
+
+/// How much room there is and how much is kept, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Free on the file system of the journal that has least; nothing where the system did not say.
+    pub free: Option<u64>,
+    /// Kept for what takes orders away; zero for nothing.
+    pub kept: u64,
+    /// Whether less than that is free.
+    pub is_low: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +58,7 @@ impl Reserve {
     /// Of `required` bytes on the file system of each journal, as of now.
     #[must_use]
     pub fn new(journals: Vec<PathBuf>, required: u64) -> Self {
-        let looked = Mutex::new(Looked { required, found: Found::Enough });
+        let looked = Mutex::new(Looked { required, found: Found::Enough, free: None });
         let reserve = Self { journals, low: Arc::default(), looked };
         reserve.look();
         reserve
@@ -61,6 +74,13 @@ impl Reserve {
     pub fn require(&self, bytes: u64) {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).required = bytes;
         self.look();
+    }
+
+    /// What the last look found.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        Room { free: looked.free, kept: looked.required, is_low: looked.found == Found::Low }
     }
 
     /// Looks now and then until told to stop.
@@ -82,11 +102,12 @@ impl Reserve {
     fn look(&self) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let required = looked.required;
-        let space = if required == 0 { Ok(u64::MAX) } else { self.least_space() };
+        let space = self.least_space();
+        looked.free = space.as_ref().ok().copied();
         let found = match &space {
             Ok(space) if *space < required => Found::Low,
-            Ok(_) => Found::Enough,
-            Err(_) => Found::Unknown,
+            Err(_) if required > 0 => Found::Unknown,
+            Ok(_) | Err(_) => Found::Enough,
         };
         if found != looked.found {
             tell(looked.found, found, required, space);

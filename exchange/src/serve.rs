@@ -3,9 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use gateway::Validity;
-use market_view::MarketReader;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use types::{MarketId, ShardId, Shards};
+use types::MarketId;
 
 use crate::{
     clock::Clock,
@@ -47,8 +47,9 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         slots: &[],
     };
     let node = Node::start(options).await.map_err(Failure::node)?;
-    node.shards.iter().for_each(|shard| log_recovery(&prefix(config.shards, shard.id), shard));
+    node.shards.iter().for_each(log_recovery);
     log_addresses(&node);
+    notify(&[NotifyState::Ready]);
     let period = Duration::from_secs(u64::from(config.verify_every_minutes).saturating_mul(60));
     let mut cycle = tokio::time::interval(period);
     let mut minute = tokio::time::interval(Duration::from_secs(60));
@@ -65,11 +66,10 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
                 if !node.is_running() {
                     break Some(NodeError::CoreStopped);
                 }
+                notify(&[NotifyState::Watchdog]);
             }
             _ = status.tick() => {
-                for shard in &node.shards {
-                    log_status(&prefix(config.shards, shard.id), &shard.market);
-                }
+                node.shards.iter().for_each(log_status);
                 log_validity(node.validity());
             }
             () = signing.due() => signing.begin(&node.settlement),
@@ -86,20 +86,24 @@ async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(
         }
     };
     tracing::info!("draining");
+    notify(&[NotifyState::Stopping]);
     let ended = node.shut_down().await;
     if let Some(error) = failed {
         return Err(Failure::node(ended.err().unwrap_or(error)));
     }
     let engines = ended.map_err(Failure::node)?;
     for (shard, engine) in config.shards.iter().zip(&engines) {
-        let prefix = prefix(config.shards, shard);
-        tracing::info!(
-            "{prefix}stopped at sequence {}, state {}",
-            engine.last_seq(),
-            engine.digest()
-        );
+        let (sequence, state) = (engine.last_seq(), engine.digest());
+        tracing::info!(%shard, "stopped at sequence {sequence}, state {state}");
     }
     Ok(())
+}
+
+/// Tells systemd, where it asked to be told.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
 }
 
 fn log_addresses(node: &Node) {
@@ -148,10 +152,11 @@ impl Signing {
     }
 }
 
-fn log_recovery(prefix: &str, shard: &Shard) {
+fn log_recovery(shard: &Shard) {
     let recovered = shard.recovered;
     tracing::info!(
-        "{prefix}recovered {} commands up to sequence {} in {:?} (snapshot at {}, torn bytes dropped: {}, \
+        shard = %shard.id,
+        "recovered {} commands up to sequence {} in {:?} (snapshot at {}, torn bytes dropped: {}, \
          settled up to {})",
         recovered.commands,
         recovered.last_seq,
@@ -180,23 +185,20 @@ fn ask_after_slots(config: &Config, node: &Node, since: types::Timestamp, now: t
     }
 }
 
-/// What a line about one shard begins with, where there are several.
-fn prefix(shards: Shards, shard: ShardId) -> String {
-    if shards == Shards::ONE { String::new() } else { format!("shard {shard}: ") }
-}
-
 /// One line for operators. Reading does not disturb the core loop; a moment later will do as well.
-fn log_status(prefix: &str, market: &MarketReader) {
-    if let Ok(counters) = market.counters() {
+fn log_status(shard: &Shard) {
+    if let Ok(counters) = shard.market.counters() {
         tracing::info!(
-            "{prefix}{} commands, {} orders accepted, {} requests refused, {} trades of {} Wh since the \
+            shard = %shard.id,
+            sequence = %shard.durable(),
+            "{} commands, {} orders accepted, {} requests refused, {} trades of {} Wh since the \
              start; {} books",
             counters.commands,
             counters.accepted,
             counters.rejected,
             counters.trades,
             counters.traded.wh(),
-            market.keys().len()
+            shard.market.keys().len()
         );
     }
 }

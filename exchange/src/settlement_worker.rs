@@ -4,8 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError};
@@ -71,6 +72,16 @@ type RailWork = Box<dyn FnOnce(&mut Pipeline, Timestamp) -> Result<(), Settlemen
 pub struct Settlement {
     work: Sender<Work>,
     captured: watch::Receiver<Captures>,
+    signed: Arc<watch::Sender<Option<Signed>>>,
+}
+
+/// The newest checkpoint, and when the ledger was last found to have nothing beyond it.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed {
+    /// Leaves under it.
+    pub leaves: u64,
+    /// When.
+    pub at: Instant,
 }
 
 /// The readings that are missing, by who signs them.
@@ -159,7 +170,8 @@ impl SettlementWorker {
             })
             .map_err(WorkerError::Thread)?;
         let captured = captures;
-        let handle = Settlement { work: work.clone(), captured: captured.clone() };
+        let signed = Arc::new(watch::Sender::new(None));
+        let handle = Settlement { work: work.clone(), captured: captured.clone(), signed };
         for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
@@ -267,7 +279,15 @@ impl Settlement {
     /// # Errors
     /// When the pipeline fails or has stopped.
     pub async fn checkpoint(&self) -> Result<Checkpoint, WorkerError> {
-        self.ask(Work::Checkpoint).await
+        let checkpoint = self.ask(Work::Checkpoint).await?;
+        self.signed.send_replace(Some(Signed { leaves: checkpoint.size, at: Instant::now() }));
+        Ok(checkpoint)
+    }
+
+    /// The newest checkpoint that was signed since the start, to look at.
+    #[must_use]
+    pub fn signed(&self) -> watch::Receiver<Option<Signed>> {
+        self.signed.subscribe()
     }
 
     /// Does something with what is asked of payment rails and what they tell.

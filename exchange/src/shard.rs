@@ -25,7 +25,7 @@ use crate::{
     journal_options,
     market_data::{MarketData, ShardMarket},
     node::{Layout, NodeError, NodeOptions},
-    progress::{Progress, ProgressWriter},
+    progress::{Progress, ProgressWriter, Sequenced},
     registrations,
     resume::ShardHistory,
     schedule::Schedule,
@@ -46,6 +46,7 @@ pub struct Shard {
     pub market: MarketReader,
     ingress: Ingress,
     progress: watch::Receiver<Progress>,
+    sequenced: Sequenced,
     /// Where everybody is entered.
     opening_done: Seq,
     core: thread::JoinHandle<Result<Engine, JournalError>>,
@@ -88,6 +89,22 @@ impl Shard {
     #[must_use]
     pub fn durable(&self) -> Seq {
         self.progress.borrow().durable
+    }
+
+    /// The last position it gave out, to look at.
+    #[must_use]
+    pub fn sequenced(&self) -> Sequenced {
+        self.sequenced.clone()
+    }
+
+    /// Where its newest snapshot stands, to look at; `None` where none are made.
+    pub(crate) fn snapshot(&self) -> Option<snapshots::Newest> {
+        self.snapshotter.as_ref().map(Snapshotter::newest)
+    }
+
+    /// Its ring, whose length is looked at.
+    pub(crate) fn ring(&self) -> Ingress {
+        self.ingress.clone()
     }
 
     /// Makes its core loop look at its clock now.
@@ -138,6 +155,7 @@ pub(crate) struct Ready {
     sessions: Arc<Sessions>,
     ingress: Ingress,
     progress: watch::Receiver<Progress>,
+    sequenced: Sequenced,
     opening_done: Seq,
     core_loop: CoreLoop,
     /// Whether there are others, from which its log lines must differ.
@@ -290,6 +308,7 @@ impl Opened {
         let (ingress, receiver) = Ingress::new(config.ring_commands);
         let sessions = Arc::new(Sessions::after(recovered.last_seq));
         let (progress_writer, progress) = ProgressWriter::start_at(recovered.last_seq);
+        let sequenced = progress_writer.sequenced();
         let (market_data, market) = MarketData::new(config.books_shown());
         let core_loop = CoreLoop {
             market_data,
@@ -313,6 +332,7 @@ impl Opened {
             sessions,
             ingress,
             progress,
+            sequenced,
             opening_done,
             core_loop,
             is_one_of_many,
@@ -362,7 +382,7 @@ impl Ready {
         stop: &Arc<AtomicBool>,
         captured: &watch::Receiver<Captures>,
     ) -> Result<Shard, NodeError> {
-        let Self { id, recovered, market, ingress, progress, opening_done, .. } = self;
+        let Self { id, recovered, market, ingress, progress, sequenced, opening_done, .. } = self;
         let snapshotter = match self.snapshot_commands {
             0 => None,
             every => {
@@ -392,7 +412,17 @@ impl Ready {
                 result
             })
             .map_err(NodeError::Thread)?;
-        Ok(Shard { id, recovered, market, ingress, progress, opening_done, core, snapshotter })
+        Ok(Shard {
+            id,
+            recovered,
+            market,
+            ingress,
+            progress,
+            sequenced,
+            opening_done,
+            core,
+            snapshotter,
+        })
     }
 }
 

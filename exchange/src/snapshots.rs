@@ -10,7 +10,10 @@ use std::{
     fs, io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -173,7 +176,27 @@ pub(crate) fn states<'a>(
 #[derive(Debug)]
 pub(crate) struct Snapshotter {
     finish: oneshot::Sender<Seq>,
+    newest: Newest,
     thread: thread::JoinHandle<()>,
+}
+
+/// Where the newest snapshot stands; zero without one.
+#[derive(Debug, Clone)]
+pub(crate) struct Newest(Arc<AtomicU64>);
+
+impl Newest {
+    fn at(seq: Seq) -> Self {
+        Self(Arc::new(AtomicU64::new(seq.get())))
+    }
+
+    fn moves(&self, seq: Seq) {
+        self.0.store(seq.get(), Ordering::Relaxed);
+    }
+
+    /// As of now.
+    pub(crate) fn seq(&self) -> Seq {
+        Seq::new(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// How many segments stay, and what is captured, where segments may go.
@@ -188,6 +211,7 @@ struct Worker {
     every: u64,
     progress: watch::Receiver<Progress>,
     finish: oneshot::Receiver<Seq>,
+    newest: Newest,
     retention: Retention,
 }
 
@@ -204,15 +228,30 @@ impl Snapshotter {
     ) -> io::Result<Self> {
         let (finish, finishing) = oneshot::channel();
         let map = Arc::clone(map);
-        let mut worker =
-            Worker { shard, journal, map, every, progress, finish: finishing, retention };
+        let newest = Newest::at(last);
+        let told = newest.clone();
+        let mut worker = Worker {
+            shard,
+            journal,
+            map,
+            every,
+            progress,
+            finish: finishing,
+            newest: told,
+            retention,
+        };
         let runtime = Handle::current();
         let thread =
             thread::Builder::new().name(format!("snapshots-{shard}")).spawn(move || {
                 priority::SNAPSHOTS.apply();
                 worker.run(&runtime, last);
             })?;
-        Ok(Self { finish, thread })
+        Ok(Self { finish, newest, thread })
+    }
+
+    /// Where its newest snapshot stands, to look at.
+    pub(crate) fn newest(&self) -> Newest {
+        self.newest.clone()
     }
 
     /// Makes a last snapshot, of everything up to `last`, and ends.
@@ -231,7 +270,10 @@ impl Worker {
     fn run(&mut self, runtime: &Handle, mut last: Seq) {
         while let Some((through, is_final)) = runtime.block_on(self.goal(last)) {
             match self.take(through) {
-                Ok(()) => self.retain(),
+                Ok(()) => {
+                    self.newest.moves(through);
+                    self.retain();
+                }
                 Err(error @ TakeError::Different(_)) => {
                     let cause = Failure::new(Kind::Mismatch, &error);
                     tracing::error!(shard = %self.shard, "no more snapshots: {}", cause.message());
@@ -357,6 +399,7 @@ mod tests {
             every: 1,
             progress: watch::channel(Progress::default()).1,
             finish: oneshot::channel().1,
+            newest: Newest::at(Seq::ZERO),
             retention: NonZeroUsize::new(keep).map(|keep| (keep, watch::channel(captures).1)),
         }
     }

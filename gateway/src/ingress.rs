@@ -109,6 +109,13 @@ impl Ingress {
         self.shared.room.load(Ordering::Relaxed) < commands.saturating_add(kept)
     }
 
+    /// Commands that wait, as of a moment ago.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let room = self.shared.room.load(Ordering::Relaxed);
+        self.shared.ring.capacity().saturating_sub(room)
+    }
+
     /// Makes the core loop look at its clock: its next sleep ends at once.
     pub fn wake(&self) {
         self.unparker.unpark();

@@ -61,6 +61,14 @@ pub enum JournalError {
         /// What the system said.
         source: io::Error,
     },
+    /// A journal cannot be copied.
+    #[error("cannot copy a journal to `{}`", path.display())]
+    Copy {
+        /// The directory of the copy.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A segment cannot be mapped into memory.
     #[error("cannot map segment `{}`", path.display())]
     MapSegment {

@@ -9,6 +9,7 @@
 mod ahead;
 #[expect(unsafe_code, reason = "docs/decisions/0002-unsafe-mapping.md")]
 mod bus_error;
+mod copying;
 mod directory;
 mod error;
 mod format;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 
 use types::{Command, Digest, Event, Seq, Sequenced, Timestamp};
 
+pub use copying::copy;
 pub use directory::first_seq;
 pub use error::{Damage, JournalError};
 pub use probe::{MethodFigures, SyncChoice};

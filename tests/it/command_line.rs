@@ -31,7 +31,7 @@ fn sentence(run: &Run, code: i32) -> String {
 }
 
 /// A directory that `init` made, with a free port.
-fn initialised() -> (TempDir, PathBuf) {
+pub(crate) fn initialised() -> (TempDir, PathBuf) {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path().join("exchange");
     let run = run(["init", text(&dir)]);

@@ -48,7 +48,8 @@ fn serve_once(dir: &Path) -> (u64, String) {
     serving.until(|| day::captured(dir) >= recovered);
     serving.terminate();
     let stopped = serving.says("stopped at sequence ");
-    let (seq, state) = stopped.split_once(", state ").unwrap();
+    let (seq, rest) = stopped.split_once(", state ").unwrap();
+    let state = rest.split(' ').next().unwrap();
     let stopped = (seq.parse().unwrap(), state.to_owned());
     assert_eq!(serving.code(), Some(0));
     stopped
@@ -180,8 +181,8 @@ fn order(platform: u16, number: u64, slots: &[SlotKey]) -> NewOrder {
 
 /// What a platform sent and what it was told before it lost the exchange.
 #[derive(Debug, Default)]
-struct Record {
-    sent: BTreeMap<Sent, NewOrder>,
+pub(super) struct Record {
+    pub(super) sent: BTreeMap<Sent, NewOrder>,
     told: Vec<ExecutionReport>,
 }
 
@@ -266,8 +267,14 @@ fn check_record(platform: u16, record: &Record, recovered: &Recovered) {
     }
 }
 
-/// Lets two platforms trade with a served exchange and kills it after so many acknowledgements.
-async fn trade_and_kill(dir: &Path, slots: &[SlotKey], acks: usize) -> [Record; 2] {
+/// Lets two platforms trade with a served exchange, does something after so many acknowledgements,
+/// and kills it.
+pub(super) async fn trade_and_kill(
+    dir: &Path,
+    slots: &[SlotKey],
+    acks: usize,
+    meanwhile: impl FnOnce(),
+) -> [Record; 2] {
     let mut serving = Running::start(["serve", "--data-dir", text(dir)]);
     let address = serving.says("listening on ");
     let acked = Arc::new(AtomicUsize::new(0));
@@ -282,6 +289,7 @@ async fn trade_and_kill(dir: &Path, slots: &[SlotKey], acks: usize) -> [Record; 
     }
     tokio::task::block_in_place(|| {
         serving.until(|| acked.load(Ordering::Relaxed) >= acks);
+        meanwhile();
         serving.kill();
     });
     // A killed process says nothing itself.
@@ -296,7 +304,7 @@ async fn a_killed_exchange_loses_no_acknowledged_order_and_repeats_none() {
         let temporary = tempfile::tempdir().unwrap();
         let dir = temporary.path().join("exchange");
         let slots = always_open(&dir);
-        let records = trade_and_kill(&dir, &slots, acks).await;
+        let records = trade_and_kill(&dir, &slots, acks, || ()).await;
 
         let serving = Running::start(["serve", "--data-dir", text(&dir)]);
         let address = serving.says("listening on ");

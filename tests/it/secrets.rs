@@ -18,6 +18,7 @@ use gateway::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+use serde_json::Value;
 use tests::{
     cast::{self, FIRST, SECOND},
     day::text,
@@ -39,8 +40,8 @@ struct Talkative {
 }
 
 impl Talkative {
-    fn serve(dir: &Path) -> Self {
-        let mut child = gridcross(["serve", "--data-dir", text(dir)])
+    fn serve(dir: &Path, format: &str) -> Self {
+        let mut child = gridcross(["serve", "--data-dir", text(dir), "--log-format", format])
             .env("RUST_LOG", "trace")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -52,6 +53,7 @@ impl Talkative {
             let mut said = Vec::new();
             for line in lines.map_while(Result::ok) {
                 if let Some((_, address)) = line.split_once("listening on ") {
+                    let address = address.split('"').next().unwrap_or_default();
                     sender.send(address.to_owned()).ok();
                 }
                 said.push(line);
@@ -159,6 +161,37 @@ async fn line_refusal(line: Result<Line, quinn::ConnectionError>) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_is_in_any_log_at_any_level() {
+    has_no_key("text").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_is_in_a_log_of_json_and_every_event_is_an_object() {
+    let said = has_no_key("json").await;
+    let mut messages = Vec::new();
+    for line in said.lines() {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        let word = |name: &str| event[name].as_str().map(str::to_owned);
+        let (time, level) = (word("timestamp").unwrap(), word("level").unwrap());
+        assert!(time.ends_with('Z'), "{line}");
+        if !["TRACE", "DEBUG"].contains(&level.as_str()) {
+            // What is logged at first names no household.
+            assert!(!line.contains("METER") && !event.to_string().contains("meter"), "{line}");
+            messages.extend(word("message").map(|message| (message, event)));
+        }
+    }
+    let event = |words: &str| {
+        let found = messages.iter().find(|(message, _)| message.contains(words));
+        &found.unwrap_or_else(|| panic!("`{words}` is not said")).1
+    };
+    assert_eq!(event("recovered ")["shard"], "1");
+    let opened = event("session opened");
+    assert_eq!((&opened["platform"], &opened["shard"]), (&"1".into(), &"1".into()));
+    assert!(opened["session"].is_string(), "{opened}");
+    assert!(event("orders accepted")["sequence"].is_string());
+}
+
+/// Talks with the program while it logs everything, and looks for keys. What it logged.
+async fn has_no_key(format: &str) -> String {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path().join("exchange");
     let slots = always_open(&dir);
@@ -167,7 +200,7 @@ async fn no_key_is_in_any_log_at_any_level() {
     let pem = identity::signing_key_pem(&cast::meter_key(FIRST)).unwrap();
     identity::write_key_file(&meter_key, &pem).unwrap();
 
-    let serving = tokio::task::block_in_place(|| Talkative::serve(&dir));
+    let serving = tokio::task::block_in_place(|| Talkative::serve(&dir, format));
     talk(&dir, &serving.address, &slots).await;
     // The program as a client, and as the authority.
     let as_platform = ["--server", &serving.address, "--keys", text(&keys), "--as", "platform-1"]
@@ -185,7 +218,8 @@ async fn no_key_is_in_any_log_at_any_level() {
         assert_eq!(run.code, Some(0), "{run:?}");
         said += &run.stderr;
     }
-    said += &tokio::task::block_in_place(|| serving.end());
+    let served = tokio::task::block_in_place(|| serving.end());
+    said += &served;
 
     for level in ["TRACE", "DEBUG", "INFO"] {
         assert!(said.contains(level), "nothing at level {level}");
@@ -204,4 +238,5 @@ async fn no_key_is_in_any_log_at_any_level() {
         }
     }
     println!("{} bytes of log, {} keys", said.len(), all.len());
+    served
 }

@@ -3,6 +3,8 @@
 mod api;
 mod demo;
 mod ledger;
+mod packaging;
+mod pages;
 mod postgres;
 mod python;
 mod release;
@@ -48,6 +50,8 @@ pub(crate) fn run(repository: &Repository, extent: Extent, words: &[&str]) -> Ex
         ledger::run(repository, &mut steps);
         postgres::run(repository, &mut steps);
         api::run(repository, &mut steps);
+        packaging::run(repository, &mut steps);
+        pages::run(repository, &mut steps);
     }
     dependencies(repository, &mut steps);
     steps.summarise()

@@ -47,6 +47,15 @@ impl Repository {
         serde_json::from_str(&text).map_err(|error| format!("cannot read cargo metadata: {error}"))
     }
 
+    /// Where builds go.
+    pub(crate) fn target(&self) -> Result<PathBuf, String> {
+        let metadata = self.metadata()?;
+        let target = metadata.get("target_directory").and_then(Value::as_str);
+        target
+            .map(PathBuf::from)
+            .ok_or_else(|| "cargo metadata lacks `target_directory`".to_owned())
+    }
+
     /// The file tree, without build output and version control.
     pub(crate) fn tree(&self) -> Result<Tree, String> {
         let mut tree = Tree::default();

@@ -1,14 +1,17 @@
 //! The command line: what each command takes, and which module carries it out.
 
 pub mod accounts;
+pub mod backup;
 pub mod bench;
 pub mod book;
 pub mod ca;
+pub mod completions;
 mod connect;
 pub mod contract;
 mod contract_file;
 mod data_port;
 pub mod declare;
+pub mod doctor;
 pub mod dry_run;
 mod dry_run_book;
 pub mod grid;
@@ -24,20 +27,30 @@ pub mod reconcile;
 pub mod replay;
 pub mod settle;
 pub mod statement;
+pub mod status;
 pub mod verify;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, exit::Failure, init, output, output::Format, serve};
+use crate::{
+    demo,
+    exit::Failure,
+    init,
+    logging::{self, LogFormat},
+    output::{self, Format},
+    serve,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   gridcross demo                                  a whole day, from orders to settled money
   gridcross demo --meters 200 --slots 8 --keep --data-dir day
   gridcross replay verify day                     prove that the journal replays
-  gridcross init exchange && gridcross serve --data-dir exchange
+  gridcross init exchange && gridcross doctor --data-dir exchange && gridcross serve --data-dir exchange
+  gridcross status --data-dir exchange --watch    ready or why not, how far everything is
+  gridcross backup --data-dir exchange --to copy  while it runs
   gridcross bench book --workload 2               the engine on a canonical flow of orders
   gridcross book watch --data-dir exchange --market 1
   gridcross order new --data-dir exchange --meter 1 --market 1 --slot 2026-11-24T10:00+05:30 \
@@ -52,12 +65,18 @@ Examples:
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
 5 objective missed, 6 unreachable or unauthenticated.";
 
+const VERSION_AND_COMMIT: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("GRIDCROSS_COMMIT"), ")");
+
 /// A trade exchange for peer-to-peer energy between prosumers of different retailers.
 #[derive(Debug, Parser)]
-#[command(name = "gridcross", version, before_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "gridcross", version = VERSION_AND_COMMIT, before_help = EXAMPLES, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How events are written to stderr; RUST_LOG says which, such as debug or warn,gateway=info
+    #[arg(long, global = true, value_enum, default_value = "text", help_heading = "Logs")]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +90,12 @@ enum Command {
     },
     /// Run exchange and settlement until SIGTERM
     Serve(ServeOptions),
+    /// Whether this machine and a directory are fit to run an exchange, and how to mend what is not
+    Doctor(doctor::Options),
+    /// How a running exchange is: ready or why not, how far everything is, rates, disk
+    Status(status::Options),
+    /// Copy everything that an exchange has, while it runs, so that another start goes on from it
+    Backup(backup::Options),
     /// Run the certificate authority: who may connect and sign
     #[command(subcommand)]
     Ca(ca::Command),
@@ -125,6 +150,10 @@ enum Command {
     /// Ask and answer what retailers may bill
     #[command(subcommand)]
     Declare(declare::Command),
+    /// Print what completes this program's commands in a shell
+    Completions(completions::Options),
+    /// Write manual pages: one for this program, one for each command
+    Man(completions::ManOptions),
 }
 
 #[derive(Debug, Args)]
@@ -145,20 +174,17 @@ pub struct OutputOptions {
     pub output: Format,
 }
 
+/// The command line as clap has it.
+fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Parses the command line and carries it out.
 #[must_use]
 pub fn main() -> ExitCode {
     // Errors of the command line end the process with code 2 here.
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,quinn=warn")),
-        )
-        .with_target(false)
-        .init();
+    logging::start(cli.log_format);
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -177,6 +203,9 @@ fn run(command: Command) -> Result<(), Failure> {
             ))
         }
         Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Status(options) => status::run(&options),
+        Command::Backup(options) => backup::run(&options),
         Command::Ca(command) => ca::run(&command),
         Command::Replay(command) => replay::run(&command),
         Command::Accounts(options) => accounts::run(&options),
@@ -195,16 +224,16 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Verify(command) => verify::run(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::DryRun(command) => dry_run::run(&command),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => completions::run_man(&options),
         Command::Bench(command) => bench::run(&command),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

@@ -162,10 +162,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(repository: &Repository) -> Result<Self, String> {
-        let metadata = repository.metadata()?;
-        let target = metadata.get("target_directory").and_then(serde_json::Value::as_str);
-        let target = target.ok_or("cargo metadata lacks `target_directory`")?;
-        let folder = Path::new(target).join("ci");
+        let folder = repository.target()?.join("ci");
         let explain = |error| format!("cannot prepare `{}`: {error}", folder.display());
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(explain)?;

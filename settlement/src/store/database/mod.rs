@@ -136,6 +136,14 @@ impl Connection {
         Ok(Self { kind: Kind::Sqlite(sqlite::open(path)?) })
     }
 
+    /// Copies an `SQLite` file that another process may be writing into a new one, as it is at one moment.
+    ///
+    /// # Errors
+    /// When `SQLite` refuses.
+    pub fn copy_file(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+        sqlite::copy(from, to)
+    }
+
     /// Opens an `SQLite` file that another process may be writing, and never changes it.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use rusqlite::{
-    CachedStatement, Connection, OpenFlags, Row, ToSql,
+    CachedStatement, Connection, Error, OpenFlags, Row, ToSql,
+    backup::{Backup, StepResult},
     config::DbConfig,
+    ffi,
     types::{ToSqlOutput, ValueRef},
 };
 
@@ -32,6 +34,20 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, DatabaseError> {
     let connection = Connection::open_with_flags(path, flags)?;
     keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// Copies the database at `from` into the new file `to`, as it is at one moment, beside a process that
+/// writes it. The copy is synced.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+    let source = open_read_only(from)?;
+    source.busy_timeout(LOCKED_MAX)?;
+    let mut target = Connection::open(to)?;
+    // One step takes every page inside one reading transaction: the writer goes on, and a second step would
+    // begin anew after each of its commits.
+    if Backup::new(&source, &mut target)?.step(-1)? == StepResult::Done {
+        return Ok(());
+    }
+    Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None).into())
 }
 
 /// Statements are planned once. Without this `SQLite` plans many of them again whenever a parameter changes
