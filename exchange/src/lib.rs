@@ -22,6 +22,7 @@ pub mod journal_options;
 pub mod load;
 pub mod market_data;
 pub mod node;
+pub mod notices;
 pub mod output;
 mod priority;
 pub mod progress;

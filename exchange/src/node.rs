@@ -31,6 +31,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feed, market_data,
+    notices::{self, WebhookError, Webhooks, signature::NoticeKey},
     pull::{self, Pull},
     rails::{self, RailError},
     recorded_trades::RecordedTrades,
@@ -138,6 +139,9 @@ pub enum NodeError {
     /// The HTTP API.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// Webhooks.
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     /// The listener for operations.
     #[error("cannot listen for operations on {address}")]
     Operations {
@@ -247,6 +251,7 @@ pub struct Node {
     pub reserve: Arc<Reserve>,
     gateway: Gateway,
     worker: SettlementWorker,
+    webhooks: Option<notices::Running>,
     api: Option<Api>,
     operations_address: Option<SocketAddr>,
     stop_cores: Arc<AtomicBool>,
@@ -331,10 +336,13 @@ impl Node {
         for shard in &shards {
             shard.opened().await?;
         }
-        let api = start_api(&options, (&settlement, &shards), verifier, stop.clone())?;
+        let webhooks = start_webhooks(&options, &settlement, &authority, stop.clone())?;
+        let hooks = webhooks.as_ref().map(|running| running.webhooks.clone());
+        let api =
+            start_api(&options, (&settlement, &shards), verifier, (hooks.clone(), stop.clone()))?;
         let low = reserve.low();
         let operations_address =
-            start_operations(config, (&settlement, &shards), low, stop).await?;
+            start_operations(config, (&settlement, &shards), low, (hooks, stop)).await?;
         Ok(Self {
             address,
             settlement,
@@ -342,6 +350,7 @@ impl Node {
             reserve,
             gateway,
             worker,
+            webhooks,
             api,
             operations_address,
             stop_cores,
@@ -458,10 +467,11 @@ impl Node {
         self.stop_worker.send_replace(true);
         self.gateway.say_goodbye().await;
         drop(self.settlement);
-        let (worker, api) = (self.worker, self.api);
+        let (worker, api, webhooks) = (self.worker, self.api, self.webhooks);
         let join = move || {
-            // Its threads ask settlement, which ends when nobody can.
+            // Their threads ask settlement, which ends when nobody can.
             api.into_iter().for_each(Api::join);
+            webhooks.into_iter().for_each(notices::Running::join);
             worker.join();
         };
         tokio::task::spawn_blocking(join).await.ok();
@@ -497,7 +507,7 @@ fn start_api(
     options: &NodeOptions<'_>,
     (settlement, shards): (&Settlement, &[Shard]),
     verifier: Arc<ClientVerifier>,
-    stop: watch::Receiver<bool>,
+    (webhooks, stop): (Option<Webhooks>, watch::Receiver<bool>),
 ) -> Result<Option<Api>, NodeError> {
     let NodeOptions { layout, config, .. } = options;
     let Some(api) = &config.api else { return Ok(None) };
@@ -509,9 +519,37 @@ fn start_api(
         markets: config.markets.clone(),
         currency: config.policy.currency,
         views: shards.iter().map(|shard| shard.market.clone()).collect(),
+        webhooks,
         stop,
     };
     Ok(Some(api::start(api.clone(), parts)?))
+}
+
+/// The webhooks, if the registry has any.
+fn start_webhooks(
+    options: &NodeOptions<'_>,
+    settlement: &Settlement,
+    authority: &[CertificateDer<'static>],
+    stop: watch::Receiver<bool>,
+) -> Result<Option<notices::Running>, NodeError> {
+    let NodeOptions { layout, config, registry, clock, .. } = options;
+    if registry.webhooks.is_empty() {
+        return Ok(None);
+    }
+    let seed = seeds::Seeds::beside(clock).and_then(|mut seeds| seeds.draw());
+    let parts = notices::Parts {
+        options: config.webhooks,
+        webhooks: (layout.root(), &registry.webhooks),
+        authority,
+        key: NoticeKey::beside(&identity::load_signing_key(&layout.ledger_key())?),
+        clock: clock.clone(),
+        currency: config.policy.currency,
+        settlement: settlement.clone(),
+        database: layout.store(config),
+        seed: seed.map_err(NodeError::Seeds)?,
+        stop,
+    };
+    Ok(Some(notices::start(parts)?))
 }
 
 /// Health and figures, if they are configured.
@@ -519,7 +557,7 @@ async fn start_operations(
     config: &Config,
     (settlement, shards): (&Settlement, &[Shard]),
     storage_low: Arc<AtomicBool>,
-    stop: watch::Receiver<bool>,
+    (webhooks, stop): (Option<Webhooks>, watch::Receiver<bool>),
 ) -> Result<Option<SocketAddr>, NodeError> {
     let Some(address) = config.operations else { return Ok(None) };
     let of = |shard: &Shard| (shard.id, shard.market.clone(), shard.progress());
@@ -527,6 +565,7 @@ async fn start_operations(
         shards: shards.iter().map(of).collect(),
         captured: settlement.captures(),
         storage_low,
+        webhooks,
         stop,
     };
     let started = operations::start(address, watched).await;

@@ -71,6 +71,7 @@ type RailWork = Box<dyn FnOnce(&mut Pipeline, Timestamp) -> Result<(), Settlemen
 pub struct Settlement {
     work: Sender<Work>,
     captured: watch::Receiver<Captures>,
+    news: watch::Receiver<u64>,
 }
 
 /// The readings that are missing, by who signs them.
@@ -159,7 +160,7 @@ impl SettlementWorker {
             })
             .map_err(WorkerError::Thread)?;
         let captured = captures;
-        let handle = Settlement { work: work.clone(), captured: captured.clone() };
+        let handle = Settlement { work: work.clone(), captured: captured.clone(), news: told.clone() };
         for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
@@ -202,6 +203,12 @@ impl Settlement {
     #[must_use]
     pub fn captures(&self) -> watch::Receiver<Captures> {
         self.captured.clone()
+    }
+
+    /// Changes after each piece of work: what was committed can be read then.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.clone()
     }
 
     /// Books collateral of meters, each under a reference that makes a repetition harmless.

@@ -29,7 +29,7 @@ use serde::Serialize;
 use tokio::{net::TcpListener, sync::watch};
 use types::ShardId;
 
-use crate::{progress::Progress, rails::http, settlement_worker::Captures};
+use crate::{notices::Webhooks, progress::Progress, rails::http, settlement_worker::Captures};
 
 /// Commands that settlement may be behind before the exchange calls itself not ready: what it captures
 /// in a few seconds.
@@ -46,6 +46,8 @@ pub struct Watched {
     pub captured: watch::Receiver<Captures>,
     /// Whether the disk is nearly full.
     pub storage_low: Arc<AtomicBool>,
+    /// The webhooks, if there are any.
+    pub webhooks: Option<Webhooks>,
     /// Turns true when the exchange stops.
     pub stop: watch::Receiver<bool>,
 }
@@ -119,6 +121,28 @@ struct OfShard {
     shard: u8,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRole {
+    role: &'static str,
+}
+
+/// How webhooks are doing, by the role of who is told.
+fn webhook_figures(registry: &mut Registry, webhooks: &Webhooks) {
+    let counter = || Family::<OfRole, Counter>::default();
+    let (delivered, failed) = (counter(), counter());
+    let backlog = Family::<OfRole, Gauge>::default();
+    for (role, figures) in webhooks.figures() {
+        let of = OfRole { role: role.name() };
+        delivered.get_or_create(&of).inc_by(figures.delivered);
+        failed.get_or_create(&of).inc_by(figures.failed);
+        backlog.get_or_create(&of).set(i64::try_from(figures.backlog).unwrap_or(i64::MAX));
+    }
+    registry.register("webhook_notices", "Notices that webhooks acknowledged", delivered);
+    registry.register("webhook_failures", "Calls of webhooks that failed", failed);
+    let help = "Numbers of notices that webhooks have not acknowledged";
+    registry.register("webhook_backlog", help, backlog);
+}
+
 /// Figures in the text form of OpenMetrics.
 fn figures(watched: &Watched) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("gridcross");
@@ -155,6 +179,9 @@ fn figures(watched: &Watched) -> Result<String, std::fmt::Error> {
     let ready = Gauge::<i64>::default();
     ready.set(i64::from(watched.unready().is_empty()));
     registry.register("ready", "1 while orders are taken", ready);
+    if let Some(webhooks) = &watched.webhooks {
+        webhook_figures(&mut registry, webhooks);
+    }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
