@@ -74,16 +74,7 @@ impl Queries {
     /// # Errors
     /// When the database refuses or a row cannot be.
     pub fn notices(&self, after: u64, most: u32) -> Result<NoticePage, SettlementError> {
-        let connection = self.connection();
-        let end = after.saturating_add(most.into());
-        let mut page = NoticePage { notices: Vec::new(), through: after };
-        for row in outbox::rows_after(connection, after, most)? {
-            if page.through >= end {
-                break;
-            }
-            read_row(connection, &row, end, &mut page)?;
-        }
-        Ok(page)
+        page_after(self.connection(), after, most)
     }
 
     /// The number of the newest notice; 0 while there is none.
@@ -101,6 +92,26 @@ impl Queries {
     pub fn acknowledged(&self, party: Party) -> Result<Option<u64>, SettlementError> {
         outbox::acknowledged(self.connection(), party)
     }
+}
+
+/// [`Queries::notices`] over a connection.
+///
+/// # Errors
+/// As there.
+pub(crate) fn page_after(
+    connection: &Connection,
+    after: u64,
+    most: u32,
+) -> Result<NoticePage, SettlementError> {
+    let end = after.saturating_add(most.into());
+    let mut page = NoticePage { notices: Vec::new(), through: after };
+    for row in outbox::rows_after(connection, after, most)? {
+        if page.through >= end {
+            break;
+        }
+        read_row(connection, &row, end, &mut page)?;
+    }
+    Ok(page)
 }
 
 /// Adds the notices of a row to a page that goes up to `end`.
