@@ -22,16 +22,15 @@ use types::{
 use self::controls::ControlsTable;
 use crate::{
     api::ApiOptions, core_loop::BatchBounds, journal_options, notices::WebhookOptions,
-    pull::PullOptions,
-    rails::RailOptions, schedule::ScheduledMarket,
+    pull::PullOptions, rails::RailOptions, schedule::ScheduledMarket,
 };
 
 mod api;
 mod controls;
 mod gateway_limits;
 mod pull;
-mod webhooks;
 mod rails;
+mod webhooks;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";

@@ -160,7 +160,8 @@ impl SettlementWorker {
             })
             .map_err(WorkerError::Thread)?;
         let captured = captures;
-        let handle = Settlement { work: work.clone(), captured: captured.clone(), news: told.clone() };
+        let handle =
+            Settlement { work: work.clone(), captured: captured.clone(), news: told.clone() };
         for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));

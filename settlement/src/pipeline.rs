@@ -440,11 +440,7 @@ impl Work<'_> {
 
     /// Writes what was gathered: balances, totals, schedule, frontier, cursors, and that there are leaves
     /// after so many.
-    fn finish(
-        self,
-        before: &Cursors,
-        leaves: u64,
-    ) -> Result<(Frontier, Cursors), SettlementError> {
+    fn finish(self, before: &Cursors, leaves: u64) -> Result<(Frontier, Cursors), SettlementError> {
         self.posting.finish()?;
         let mut put = self
             .connection

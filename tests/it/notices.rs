@@ -259,20 +259,31 @@ async fn everybody_is_told_their_own_and_no_more() {
     let words = |notices: &[Value]| {
         let seen = |notice: &Value, key: &str| !notice[key].is_null();
         let word = |notice: &Value| {
-            let own = [("buyer_meter", "B"), ("seller_meter", "S"), ("price", "P"), ("energy_due", "D")];
+            let own =
+                [("buyer_meter", "B"), ("seller_meter", "S"), ("price", "P"), ("energy_due", "D")];
             let own: String = own
                 .iter()
                 .filter(|(key, _)| seen(notice, key))
                 .map(|(_, letter)| *letter)
                 .collect();
-            format!("{}{}{own}", notice["what"].as_str().unwrap(), if own.is_empty() { "" } else { ":" })
+            format!(
+                "{}{}{own}",
+                notice["what"].as_str().unwrap(),
+                if own.is_empty() { "" } else { ":" }
+            )
         };
         notices.iter().map(word).collect::<Vec<_>>().join(" ")
     };
     let mut table = String::new();
     for (role, number) in [
-        (Role::Platform, 1), (Role::Platform, 2), (Role::Platform, 3), (Role::Retailer, 1),
-        (Role::Retailer, 2), (Role::Retailer, 3), (Role::Utility, 1), (Role::Utility, 3),
+        (Role::Platform, 1),
+        (Role::Platform, 2),
+        (Role::Platform, 3),
+        (Role::Retailer, 1),
+        (Role::Retailer, 2),
+        (Role::Retailer, 3),
+        (Role::Utility, 1),
+        (Role::Utility, 3),
     ] {
         let party = cast::party(role, number);
         let (notices, _) = told(&venue, party, 0).await;

@@ -113,11 +113,8 @@ impl Receiver {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let sender = sender.clone();
-                let service =
-                    service_fn(move |request| serve(request, address, sender.clone()));
-                tokio::spawn(
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
+                let service = service_fn(move |request| serve(request, address, sender.clone()));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Self { address, called }

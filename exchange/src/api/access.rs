@@ -131,9 +131,7 @@ pub fn told(party: Party, news: &News) -> Option<Sight> {
             return Sight::of(party, row).filter(|_| party.role != Role::Utility);
         }
         News::Contract(row, _) => return Sight::of(party, row),
-        News::Limit(limit) => {
-            party == Party { role: Role::Utility, number: limit.utility.get() }
-        }
+        News::Limit(limit) => party == Party { role: Role::Utility, number: limit.utility.get() },
         News::Document(record) => record.signer == party,
         News::Operation(operated) => is_told_of(party, operated),
     };

@@ -55,3 +55,42 @@ impl WebhooksTable {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::parse;
+    use crate::{init::CONFIG_TEMPLATE, notices::plan::tests::OPTIONS};
+
+    #[test]
+    fn calls_of_webhooks_are_bounded() {
+        let with = |lines: &str| {
+            let text = format!("\n[webhooks]\n{lines}\n[settlement]\n");
+            let text = CONFIG_TEMPLATE.replacen("\n[settlement]\n", &text, 1);
+            parse(Path::new("g.toml"), &text).map(|config| config.webhooks)
+        };
+        assert_eq!(with("").unwrap(), OPTIONS, "as in the comments of the template");
+        let (_, shown) = CONFIG_TEMPLATE.split_once("# [webhooks]\n").unwrap();
+        let shown = shown.lines().map_while(|line| line.strip_prefix("# "));
+        let shown: Vec<_> = shown.filter_map(|line| line.split('#').next()).collect();
+        assert_eq!(shown.len(), 6);
+        assert_eq!(with(&shown.join("\n")).unwrap(), OPTIONS);
+        assert!(with("private_networks = true").unwrap().private_networks);
+        for (lines, mend) in [
+            ("parallel = 65", "webhooks.parallel` is 65, possible are 1 to 64"),
+            ("batch = 0", "webhooks.batch` is 0"),
+            ("request_ms = 99", "webhooks.request_ms` is 99"),
+            ("retry_min_ms = 9", "webhooks.retry_min_ms` is 9"),
+            (
+                "retry_min_ms = 5001\nretry_max_s = 5",
+                "webhooks.retry_max_s` is 5, possible are 6 to",
+            ),
+            ("retry_max_s = 86401", "webhooks.retry_max_s` is 86401"),
+            ("retries = 3", "retries"),
+        ] {
+            let refused = with(lines).unwrap_err().to_string();
+            assert!(refused.contains(mend), "{lines}: {refused}");
+        }
+    }
+}

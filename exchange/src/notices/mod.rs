@@ -263,6 +263,7 @@ pub fn start(parts: Parts<'_>) -> Result<Running, WebhookError> {
         clock: parts.clock,
         currency: parts.currency,
         settlement: parts.settlement,
+        database: parts.database,
         seed: parts.seed,
         seen,
     };

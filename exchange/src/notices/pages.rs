@@ -66,11 +66,7 @@ impl Pages {
     }
 
     /// A page that is not full may have grown: what is new of it is read, and what is known stays.
-    fn read(
-        &mut self,
-        queries: &Queries,
-        begin: u64,
-    ) -> Result<Arc<NoticePage>, SettlementError> {
+    fn read(&mut self, queries: &Queries, begin: u64) -> Result<Arc<NoticePage>, SettlementError> {
         let known = self.kept.get(&begin).cloned();
         let through = known.as_ref().map_or(begin, |page| page.through);
         let rest = begin.saturating_add(PAGE.into()).saturating_sub(through);

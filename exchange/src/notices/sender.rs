@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde::Serialize;
-use settlement::store::queries::Queries;
+use settlement::store::{database::Store, queries::Queries};
 use tokio::{
     sync::{Mutex, Semaphore, watch},
     time::sleep,
@@ -33,7 +33,9 @@ const NEWS_AFTER: Duration = Duration::from_millis(50);
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// A database that cannot be read is tried again.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// Most pages without a notice for a party that are looked at before others get their turn.
+/// Numbers that are not for a party, of which so many are worth a note.
+const SKIPPED_MIN: u64 = 256;
+/// Nanoseconds of a second.
 const NANOS: i64 = 1_000_000_000;
 
 /// What all tasks share.
@@ -43,6 +45,7 @@ pub(super) struct Office {
     pub(super) clock: Clock,
     pub(super) currency: Currency,
     pub(super) settlement: Settlement,
+    pub(super) database: Store,
     pub(super) seed: u64,
     pub(super) seen: watch::Sender<u64>,
 }
@@ -131,6 +134,10 @@ impl Office {
                 Err(error) => {
                     tracing::error!("webhooks: {}", Failure::runtime(error).message());
                     sleep(READ_AGAIN).await;
+                    // A server may have been away.
+                    if let Ok(queries) = Queries::open(&self.database) {
+                        archive.lock().await.0 = queries;
+                    }
                     continue;
                 }
             };
@@ -192,12 +199,7 @@ impl Office {
     }
 
     /// One call.
-    async fn send(
-        &self,
-        line: &Line,
-        batch: &Batch,
-        places: &Semaphore,
-    ) -> Result<(), CallError> {
+    async fn send(&self, line: &Line, batch: &Batch, places: &Semaphore) -> Result<(), CallError> {
         // It is never closed.
         let _place = places.acquire().await;
         let party = line.webhook.party.to_string();
@@ -270,6 +272,3 @@ impl Office {
         }
     }
 }
-
-/// Numbers that are not for a party, which are worth a note.
-const SKIPPED_MIN: u64 = 256;

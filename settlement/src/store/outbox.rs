@@ -5,7 +5,8 @@
 
 use crate::store::database::{Connection, Row, params};
 use types::{
-    Command, DeliverySlot, Energy, GridLimit, GridPlace, MeterId, Party, PlaceNote, RejectReason, Seq, ShardId, Side, UtilityId,
+    Command, DeliverySlot, Energy, GridLimit, GridPlace, MeterId, Party, PlaceNote, RejectReason,
+    Seq, ShardId, Side, UtilityId,
 };
 
 use super::{
@@ -356,10 +357,7 @@ fn acknowledged_key(party: Party) -> String {
 ///
 /// # Errors
 /// When the database refuses or what is stored is no number.
-pub fn acknowledged(
-    connection: &Connection,
-    party: Party,
-) -> Result<Option<u64>, SettlementError> {
+pub fn acknowledged(connection: &Connection, party: Party) -> Result<Option<u64>, SettlementError> {
     let stored = super::meta(connection, &acknowledged_key(party))?;
     let number = |bytes| fit(bytes, "what a webhook has acknowledged").map(u64::from_le_bytes);
     stored.map(number).transpose()

@@ -53,12 +53,7 @@ pub(super) struct Found {
 }
 
 /// Notices for a party after a number, at most so many, from a bounded part of the outbox.
-pub(super) fn find(
-    desk: &Desk,
-    party: Party,
-    after: u64,
-    limit: usize,
-) -> Result<Found, Problem> {
+pub(super) fn find(desk: &Desk, party: Party, after: u64, limit: usize) -> Result<Found, Problem> {
     let mut found = Found { notices: Vec::new(), through: after, is_end: false };
     for _ in 0..PAGES_MAX {
         let queries = desk.queries();

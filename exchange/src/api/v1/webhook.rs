@@ -69,11 +69,7 @@ pub(crate) struct WebhookState {
 }
 
 /// The webhooks, and the party whose one the caller may ask about.
-fn asked(
-    desk: &Desk,
-    caller: Party,
-    party: Option<&str>,
-) -> Result<(Webhooks, Party), Problem> {
+fn asked(desk: &Desk, caller: Party, party: Option<&str>) -> Result<(Webhooks, Party), Problem> {
     let read = |text: &str| {
         let known = envelope::parse_party(text);
         known.ok_or_else(|| Problem::bad_value("party", text, "such as retailer/1"))
