@@ -288,9 +288,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
     let api = file.api.as_ref().map(api::ApiTable::check).transpose();
-    let pull = file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?;
-    let webhooks =
-        file.webhooks.check().map_err(|(key, text)| value(&format!("webhooks.{key}"), text))?;
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
@@ -340,8 +337,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         verify_every_minutes,
         checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,
-        pull,
-        webhooks,
+        pull: file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?,
+        webhooks: file.webhooks.check().map_err(|(key, text)| value(key, text))?,
     })
 }
 

@@ -39,11 +39,16 @@ impl WebhooksTable {
         let key = |key, got: u32, least, most| {
             within(got.into(), least, most).map_err(|message| (key, message))
         };
-        key("parallel", self.parallel, 1, 64)?;
-        key("batch", self.batch, 1, 1_000)?;
-        key("request_ms", self.request_ms, 100, 60_000)?;
-        key("retry_min_ms", self.retry_min_ms, 10, 3_600_000)?;
-        key("retry_max_s", self.retry_max_s, self.retry_min_ms.div_ceil(1_000).into(), 86_400)?;
+        key("webhooks.parallel", self.parallel, 1, 64)?;
+        key("webhooks.batch", self.batch, 1, 1_000)?;
+        key("webhooks.request_ms", self.request_ms, 100, 60_000)?;
+        key("webhooks.retry_min_ms", self.retry_min_ms, 10, 3_600_000)?;
+        key(
+            "webhooks.retry_max_s",
+            self.retry_max_s,
+            self.retry_min_ms.div_ceil(1_000).into(),
+            86_400,
+        )?;
         let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         Ok(WebhookOptions {
             parallel: size(self.parallel),
