@@ -60,18 +60,16 @@ async fn every_endpoint_role_and_foreign_id() {
         ("/ledger/get", format!(r#"{{"recordId":"{contract}"}}"#)),
     ];
     let gets = [
-        "/v1/instruments".to_owned(),
-        "/v1/slots".to_owned(),
-        "/v1/auctions".to_owned(),
-        format!("/v1/contracts/{contract}"),
-        format!("/v1/contracts/{contract}/proof"),
-        "/v1/schedules?utility=1".to_owned(),
-        "/v1/meter-files".to_owned(),
-        format!("/v1/declarations?meter=1&from={start}&to={end}"),
-        "/v1/events?once=true".to_owned(),
-        "/v1/notices".to_owned(),
-        "/v1/webhook".to_owned(),
+        "instruments".to_owned(),
+        "slots".to_owned(),
+        "auctions".to_owned(),
+        format!("contracts/{contract}"),
+        format!("contracts/{contract}/proof"),
+        "schedules?utility=1".to_owned(),
+        "meter-files".to_owned(),
+        format!("declarations?meter=1&from={start}&to={end}"),
     ];
+    let told = ["events?once=true", "notices", "webhook"].map(str::to_owned);
     let roles = [Role::Platform, Role::Retailer, Role::Utility];
     let mut parties: Vec<Party> =
         roles.into_iter().flat_map(|role| (1..=3).map(move |n| cast::party(role, n))).collect();
@@ -89,8 +87,8 @@ async fn every_endpoint_role_and_foreign_id() {
             write!(table, " {}{seen}", answer.status).unwrap();
         }
         write!(table, " |").unwrap();
-        for path in &gets {
-            write!(table, " {}", api.get(path).await.status).unwrap();
+        for path in gets.iter().chain(&told) {
+            write!(table, " {}", api.get(&format!("/v1/{path}")).await.status).unwrap();
         }
         writeln!(table).unwrap();
     }
