@@ -21,8 +21,8 @@ use types::{
 
 use self::controls::ControlsTable;
 use crate::{
-    api::ApiOptions, core_loop::BatchBounds, journal_options, pull::PullOptions,
-    rails::RailOptions, schedule::ScheduledMarket,
+    api::ApiOptions, core_loop::BatchBounds, journal_options, notices::WebhookOptions,
+    pull::PullOptions, rails::RailOptions, schedule::ScheduledMarket,
 };
 
 mod api;
@@ -30,6 +30,7 @@ mod controls;
 mod gateway_limits;
 mod pull;
 mod rails;
+mod webhooks;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";
@@ -128,6 +129,8 @@ pub struct Config {
     pub verify_market_minutes: Vec<(MarketId, u32)>,
     /// How parties are asked for readings.
     pub pull: PullOptions,
+    /// How parties are told what happens.
+    pub webhooks: WebhookOptions,
 }
 
 impl Config {
@@ -153,6 +156,8 @@ struct File {
     settlement: SettlementTable,
     #[serde(default)]
     pull: pull::PullTable,
+    #[serde(default)]
+    webhooks: webhooks::WebhooksTable,
     rails: Option<rails::RailsTable>,
     api: Option<api::ApiTable>,
     operations: Option<api::OperationsTable>,
@@ -283,7 +288,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let (limits, https) =
         file.gateway.check().map_err(|(key, message)| value(&format!("gateway.{key}"), message))?;
     let api = file.api.as_ref().map(api::ApiTable::check).transpose();
-    let pull = file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?;
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
@@ -333,7 +337,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         verify_every_minutes,
         checkpoint_every: Duration::from_millis(checkpoint_ms.into()),
         verify_market_minutes,
-        pull,
+        pull: file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?,
+        webhooks: file.webhooks.check().map_err(|(key, text)| value(key, text))?,
     })
 }
 

@@ -6,7 +6,7 @@ use gateway::GatewayError;
 use journal::JournalError;
 use settlement::SettlementError;
 
-use crate::{api::ApiError, node::NodeError, rails::RailError};
+use crate::{api::ApiError, node::NodeError, notices::WebhookError, rails::RailError};
 
 /// What kind of failure; the value is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,9 +134,9 @@ impl Failure {
                     "choose another `listen` in [api] or [operations] of gridcross.toml, or stop what uses it",
                 )
             }
-            NodeError::Api(ApiError::Tls(_) | ApiError::Identity(_)) | NodeError::Rail(_) => {
-                Self::new(Kind::Config, &error)
-            }
+            NodeError::Api(ApiError::Tls(_) | ApiError::Identity(_))
+            | NodeError::Webhooks(WebhookError::Target { .. })
+            | NodeError::Rail(_) => Self::new(Kind::Config, &error),
             NodeError::Journal(JournalError::BatchTooLarge { .. }) => {
                 Self::new(Kind::Runtime, &error)
                     .hint("raise `segment_mib` in gridcross.toml and start again")
@@ -144,6 +144,7 @@ impl Failure {
             NodeError::Journal(_)
             | NodeError::Worker(_)
             | NodeError::Api(_)
+            | NodeError::Webhooks(_)
             | NodeError::Gateway(_)
             | NodeError::Thread(_)
             | NodeError::MakeJournals { .. }

@@ -29,6 +29,7 @@ pub mod load;
 pub mod logging;
 pub mod market_data;
 pub mod node;
+pub mod notices;
 pub mod output;
 mod priority;
 pub mod progress;

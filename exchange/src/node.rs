@@ -31,6 +31,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feed, market_data,
+    notices::{self, WebhookError, Webhooks, signature::NoticeKey},
     pull::{self, Pull},
     rails::{self, RailError},
     recorded_trades::RecordedTrades,
@@ -138,6 +139,9 @@ pub enum NodeError {
     /// The HTTP API.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// Webhooks.
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     /// The listener for operations.
     #[error("cannot listen for operations on {address}")]
     Operations {
@@ -247,6 +251,7 @@ pub struct Node {
     pub reserve: Arc<Reserve>,
     gateway: Gateway,
     worker: SettlementWorker,
+    webhooks: Option<notices::Running>,
     api: Option<Api>,
     operations_address: Option<SocketAddr>,
     stop_cores: Arc<AtomicBool>,
@@ -331,12 +336,16 @@ impl Node {
         for shard in &shards {
             shard.opened().await?;
         }
-        let api = start_api(&options, (&settlement, &shards), verifier, stop.clone())?;
+        let webhooks = start_webhooks(&options, &settlement, &authority, stop.clone())?;
+        let hooks = webhooks.as_ref().map(|running| running.webhooks.clone());
+        let api =
+            start_api(&options, (&settlement, &shards), verifier, (hooks.clone(), stop.clone()))?;
         let watched = operations::Watched {
             shards: shards.iter().map(Into::into).collect(),
             captured: settlement.captures(),
             signed: settlement.signed(),
             reserve: Arc::clone(&reserve),
+            webhooks: hooks,
             stop,
         };
         let operations_address = start_operations(config, watched).await?;
@@ -347,6 +356,7 @@ impl Node {
             reserve,
             gateway,
             worker,
+            webhooks,
             api,
             operations_address,
             stop_cores,
@@ -463,10 +473,11 @@ impl Node {
         self.stop_worker.send_replace(true);
         self.gateway.say_goodbye().await;
         drop(self.settlement);
-        let (worker, api) = (self.worker, self.api);
+        let (worker, api, webhooks) = (self.worker, self.api, self.webhooks);
         let join = move || {
-            // Its threads ask settlement, which ends when nobody can.
+            // Their threads ask settlement, which ends when nobody can.
             api.into_iter().for_each(Api::join);
+            webhooks.into_iter().for_each(notices::Running::join);
             worker.join();
         };
         tokio::task::spawn_blocking(join).await.ok();
@@ -502,7 +513,7 @@ fn start_api(
     options: &NodeOptions<'_>,
     (settlement, shards): (&Settlement, &[Shard]),
     verifier: Arc<ClientVerifier>,
-    stop: watch::Receiver<bool>,
+    (webhooks, stop): (Option<Webhooks>, watch::Receiver<bool>),
 ) -> Result<Option<Api>, NodeError> {
     let NodeOptions { layout, config, .. } = options;
     let Some(api) = &config.api else { return Ok(None) };
@@ -514,9 +525,37 @@ fn start_api(
         markets: config.markets.clone(),
         currency: config.policy.currency,
         views: shards.iter().map(|shard| shard.market.clone()).collect(),
+        webhooks,
         stop,
     };
     Ok(Some(api::start(api.clone(), parts)?))
+}
+
+/// The webhooks, if the registry has any.
+fn start_webhooks(
+    options: &NodeOptions<'_>,
+    settlement: &Settlement,
+    authority: &[CertificateDer<'static>],
+    stop: watch::Receiver<bool>,
+) -> Result<Option<notices::Running>, NodeError> {
+    let NodeOptions { layout, config, registry, clock, .. } = options;
+    if registry.webhooks.is_empty() {
+        return Ok(None);
+    }
+    let seed = seeds::Seeds::beside(clock).and_then(|mut seeds| seeds.draw());
+    let parts = notices::Parts {
+        options: config.webhooks,
+        webhooks: (layout.root(), &registry.webhooks),
+        authority,
+        key: NoticeKey::beside(&identity::load_signing_key(&layout.ledger_key())?),
+        clock: clock.clone(),
+        currency: config.policy.currency,
+        settlement: settlement.clone(),
+        database: layout.store(config),
+        seed: seed.map_err(NodeError::Seeds)?,
+        stop,
+    };
+    Ok(Some(notices::start(parts)?))
 }
 
 /// Health and figures, if they are configured.

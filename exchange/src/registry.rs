@@ -13,7 +13,10 @@ use types::{
     PublicKey, RetailerId, Role, UtilityId,
 };
 
-use crate::pull::{Endpoint, Url};
+use crate::{
+    notices::{Webhook, target::WebhookUrl},
+    pull::{Endpoint, Url},
+};
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "registry.toml";
@@ -57,6 +60,8 @@ pub struct Registry {
     /// Where retailers and utilities answer the exchange's questions for readings. They may change
     /// from one start to the next.
     pub endpoints: Vec<Endpoint>,
+    /// Where platforms, retailers and utilities are told what happens. They may change likewise.
+    pub webhooks: Vec<Webhook>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -79,6 +84,10 @@ struct PartyLine {
     endpoint: Option<String>,
     /// File with the certificate that the endpoint shows, or its authority's, from the data directory.
     endpoint_trust: Option<PathBuf>,
+    /// `https://host[:port][/path]`, where it is told what happens; `http` on this machine.
+    webhook: Option<String>,
+    /// File with the certificate that the webhook shows, or its authority's, from the data directory.
+    webhook_trust: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -115,6 +124,7 @@ impl Registry {
             registry.parties.push(party);
             let own = endpoint(line, party.party).map_err(malformed)?;
             registry.endpoints.extend(own);
+            registry.webhooks.extend(webhook(line, party.party).map_err(malformed)?);
         }
         for line in &file.meters {
             let meter = meter(line)
@@ -141,6 +151,8 @@ impl Registry {
             .ok();
             let own = self.endpoints.iter().find(|endpoint| endpoint.party == party.party);
             text.push_str(&own.map_or_else(String::new, endpoint_lines));
+            let own = self.webhooks.iter().find(|webhook| webhook.party == party.party);
+            text.push_str(&own.map_or_else(String::new, webhook_lines));
         }
         for meter in &self.meters {
             writeln!(
@@ -197,12 +209,45 @@ fn endpoint(line: &PartyLine, party: Party) -> Result<Option<Endpoint>, String> 
     Ok(Some(Endpoint { party, url, trust: line.endpoint_trust.clone() }))
 }
 
+/// Where a party is told what happens, if it is.
+fn webhook(line: &PartyLine, party: Party) -> Result<Option<Webhook>, String> {
+    let code = &line.code;
+    let Some(url) = &line.webhook else {
+        return match line.webhook_trust {
+            None => Ok(None),
+            Some(_) => Err(format!("party `{code}` has a `webhook_trust` and no `webhook`")),
+        };
+    };
+    if !matches!(party.role, Role::Platform | Role::Retailer | Role::Utility) {
+        return Err(format!(
+            "party `{code}` has a `webhook`; only platforms, retailers and utilities are told"
+        ));
+    }
+    let url = WebhookUrl::parse(url).ok_or_else(|| {
+        format!(
+            "party `{code}`: `webhook` is `{url}`, possible is https://HOST[:PORT][/PATH], or http on \
+             this machine"
+        )
+    })?;
+    Ok(Some(Webhook { party, url, trust: line.webhook_trust.clone() }))
+}
+
 /// The lines of an endpoint.
 fn endpoint_lines(endpoint: &Endpoint) -> String {
-    let trust = endpoint.trust.as_ref().map_or_else(String::new, |file| {
-        format!("endpoint_trust = {}\n", toml::Value::from(file.to_string_lossy().into_owned()))
-    });
+    let trust = trust_line("endpoint_trust", endpoint.trust.as_deref());
     format!("endpoint = \"{}\"\n{trust}", endpoint.url)
+}
+
+/// The lines of a webhook.
+fn webhook_lines(webhook: &Webhook) -> String {
+    let trust = trust_line("webhook_trust", webhook.trust.as_deref());
+    format!("webhook = \"{}\"\n{trust}", webhook.url)
+}
+
+fn trust_line(key: &str, file: Option<&Path>) -> String {
+    file.map_or_else(String::new, |file| {
+        format!("{key} = {}\n", toml::Value::from(file.to_string_lossy().into_owned()))
+    })
 }
 
 fn meter(line: &MeterLine) -> Option<MeterRegistration> {
@@ -261,6 +306,11 @@ mod tests {
                 url: Url::parse("https://[::1]:8443/p2p").unwrap(),
                 trust: Some(PathBuf::from("a \"b\".pem")),
             }],
+            webhooks: vec![Webhook {
+                party: Party { role: Role::Utility, number: 2 },
+                url: WebhookUrl::parse("https://[::1]:8443/in").unwrap(),
+                trust: Some(PathBuf::from("hooks.pem")),
+            }],
         };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
@@ -274,6 +324,9 @@ mod tests {
             ("retailer", "endpoint = \"http://a\"", "https://HOST"),
             ("platform", "endpoint = \"https://a\"", "only retailers and utilities"),
             ("retailer", "endpoint_trust = \"a.pem\"", "no `endpoint`"),
+            ("retailer", "webhook = \"http://a\"", "or http on this machine"),
+            ("operator", "webhook = \"https://a\"", "only platforms, retailers and utilities"),
+            ("platform", "webhook_trust = \"a.pem\"", "no `webhook`"),
             ("retailer", "endpint = \"https://a\"", "endpint"),
         ] {
             let key = "ab".repeat(32);

@@ -73,6 +73,7 @@ pub struct Settlement {
     work: Sender<Work>,
     captured: watch::Receiver<Captures>,
     signed: Arc<watch::Sender<Option<Signed>>>,
+    news: watch::Receiver<u64>,
 }
 
 /// The newest checkpoint, and when the ledger was last found to have nothing beyond it.
@@ -171,7 +172,8 @@ impl SettlementWorker {
             .map_err(WorkerError::Thread)?;
         let captured = captures;
         let signed = Arc::new(watch::Sender::new(None));
-        let handle = Settlement { work: work.clone(), captured: captured.clone(), signed };
+        let (captured_too, news) = (captured.clone(), told.clone());
+        let handle = Settlement { work: work.clone(), captured: captured_too, signed, news };
         for shard in shards {
             let (feed, captured) = (feed.clone(), captured.clone());
             tokio::spawn(follow_feed(feed, shard, captured, work.clone(), stop.clone()));
@@ -214,6 +216,12 @@ impl Settlement {
     #[must_use]
     pub fn captures(&self) -> watch::Receiver<Captures> {
         self.captured.clone()
+    }
+
+    /// Changes after each piece of work: what was committed can be read then.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.clone()
     }
 
     /// Books collateral of meters, each under a reference that makes a repetition harmless.

@@ -16,7 +16,7 @@ mod comparing;
 mod deposits;
 mod enforcing;
 mod explaining;
-mod grid;
+pub(crate) mod grid;
 mod grid_limits;
 mod ingesting;
 mod instructing;
@@ -419,7 +419,7 @@ impl Pipeline {
             cursors: self.cursors.clone(),
         };
         let result = work(&mut desk)?;
-        let (frontier, cursors) = desk.finish(&self.cursors)?;
+        let (frontier, cursors) = desk.finish(&self.cursors, self.frontier.size())?;
         if let Err(source) = transaction.commit() {
             // What is durable is unknown now; a sync that failed is never retried.
             self.stopped = true;
@@ -438,8 +438,9 @@ impl Work<'_> {
         total.settled_wh = total.settled_wh.saturating_add(settled_wh);
     }
 
-    /// Writes what was gathered: balances, totals, schedule, frontier, cursors.
-    fn finish(self, before: &Cursors) -> Result<(Frontier, Cursors), SettlementError> {
+    /// Writes what was gathered: balances, totals, schedule, frontier, cursors, and that there are leaves
+    /// after so many.
+    fn finish(self, before: &Cursors, leaves: u64) -> Result<(Frontier, Cursors), SettlementError> {
         self.posting.finish()?;
         let mut put = self
             .connection
@@ -472,6 +473,8 @@ impl Work<'_> {
                 store::set_meta(self.connection, &cursor_key(*shard), &bytes)?;
             }
         }
-        Ok((self.ledger.finish()?, self.cursors))
+        let frontier = self.ledger.finish()?;
+        store::outbox::put_leaves(self.connection, leaves, frontier.size())?;
+        Ok((frontier, self.cursors))
     }
 }

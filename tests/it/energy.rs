@@ -203,6 +203,7 @@ async fn a_limit_stops_orders_before_they_are_trades() {
     let told = notices(&venue, "utility/1", "0").await;
     assert_eq!((&told[0]["what"], &told[0]["allowed_wh"]), (&"limit_in_force".into(), &250.into()));
     assert!(told[0]["since"].as_u64().unwrap() > 0, "{told}");
+    let first_notice = told[0]["notice"].to_string();
 
     let mut first = Platform::log_on(&venue, 1).await;
     let mut second = Platform::log_on(&venue, 2).await;
@@ -221,7 +222,7 @@ async fn a_limit_stops_orders_before_they_are_trades() {
     assert_eq!(limit(&venue, "utility/1", "120", "2").await.code, Some(0));
     let gone = first.report_of(ExecType::Cancelled).await;
     assert_eq!((gone.order, gone.reason), (new.order, CancelReason::GridLimit.code().into()));
-    let told = notices(&venue, "utility/1", "1").await;
+    let told = notices(&venue, "utility/1", &first_notice).await;
     assert_eq!((&told[0]["contracted_wh"], &told[0]["allowed_wh"]), (&100.into(), &120.into()));
     let schedule = ["grid", "schedule", "--zone", "NORTH", "--output", "json"];
     let rows = json(&as_party(&venue, "utility/1", &schedule).await);

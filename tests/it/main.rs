@@ -31,6 +31,7 @@ mod market_controls;
 mod market_data;
 mod market_view;
 mod meter;
+mod notices;
 mod operations;
 mod order_command;
 mod order_kinds;

@@ -11,5 +11,6 @@ pub mod model;
 pub mod mutation;
 pub mod platform;
 pub mod program;
+pub mod receiver;
 pub mod told;
 pub mod venue;

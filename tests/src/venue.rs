@@ -14,6 +14,7 @@ use exchange::{
     exit::Failure,
     init,
     node::{self, Layout, Node, NodeError, NodeOptions},
+    notices::Webhook,
     pull::Endpoint,
     registry::Registry,
     shard::{self, Shard},
@@ -95,6 +96,11 @@ impl Stopped {
     /// Where parties are asked for readings from the next start on, as the registry would say.
     pub fn set_endpoints(&mut self, endpoints: Vec<Endpoint>) {
         self.registry.endpoints = endpoints;
+    }
+
+    /// Where parties are told what happens from the next start on, as the registry would say.
+    pub fn set_webhooks(&mut self, webhooks: Vec<Webhook>) {
+        self.registry.webhooks = webhooks;
     }
 
     /// Starts it again over the same files.

@@ -4,17 +4,24 @@ Starts `gridcross serve` on a free port in a directory of its own, and fails at 
 """
 
 import asyncio
+import http.client
+import json
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 
 from gridcross import (
-    Closed, Conditions, ExecType, Order, RejectReason, Rejected, Session, Side, Sides, Slot, TimeInForce, connect, load_key,
+    Closed, Conditions, ExecType, Forged, Order, RejectReason, Rejected, Session, Side, Sides, Slot, TimeInForce, connect, load_key,
+    verify_webhook,
 )
 
 CONTINUOUS = datetime.now(timezone.utc) + timedelta(minutes=15, seconds=45)
@@ -126,6 +133,52 @@ def over_https(address: str, keys: Path) -> None:
     assert "ExecType.NEW" in lines[2] and "quantity_wh=1000" in lines[2], run.stdout
 
 
+class Receiver(BaseHTTPRequestHandler):
+    """Keeps what webhooks say; the first time it says that it could not."""
+    calls: Queue = Queue()
+    asked = 0
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        type(self).asked += 1
+        self.send_response(503 if self.asked == 1 else 204)
+        self.end_headers()
+        self.calls.put((dict(self.headers), body))
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+def hooks(address: str, url: str, keys: Path) -> None:
+    """What the exchange told platform 1 meanwhile is signed, to this address and now."""
+    context = ssl.create_default_context(cafile=keys / "ca.crt")
+    context.load_cert_chain(keys / "platform-1.crt", keys / "platform-1.key")
+    api = http.client.HTTPSConnection("localhost", int(address.rpartition(":")[2]), context=context, timeout=30)
+    api.request("GET", "/v1/webhook")
+    key = json.loads(api.getresponse().read())["public_key"]
+    refused, again = (Receiver.calls.get(timeout=30) for _ in range(2))
+    first = verify_webhook("POST", url, *refused, key)
+    told = verify_webhook("POST", url, *again, key)
+    assert (first[0], told[0]["what"], told[0]["price"]) == (told[0], "contract", 0.21), told
+    headers, body = again
+    forgeries = [
+        ("PUT", url, headers, body), ("POST", url + "/", headers, body), ("POST", url, headers, body + b" "),
+        ("POST", url, {**headers, "gridcross-notice": "1"}, body), ("POST", url, {}, body),
+        ("POST", url, {**headers, "signature-input": headers["signature-input"].replace('"@method" ', "")}, body),
+    ]
+    for forged in forgeries:
+        try:
+            verify_webhook(*forged, key)
+        except Forged:
+            continue
+        raise AssertionError(f"taken for genuine: {forged}")
+    try:
+        verify_webhook("POST", url, headers, body, key, max_age_s=-1)
+    except Forged:
+        return
+    raise AssertionError("an old call is taken for a new one")
+
+
 def main(program: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "exchange"
@@ -133,16 +186,25 @@ def main(program: str) -> None:
         config = data / "gridcross.toml"
         text = config.read_text().replace("127.0.0.1:7400", "127.0.0.1:0")
         https = '[gateway.https]\naddress = "127.0.0.1:0"\n\n[journal]'
-        config.write_text(text.replace("[journal]", https, 1))
+        config.write_text(text.replace("[journal]", https, 1) + '\n[api]\nlisten = "127.0.0.1:0"\n')
+        receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{receiver.server_port}/hook"
+        registry = data / "registry.toml"
+        line = 'role = "platform"\nnumber = 1\n'
+        registry.write_text(registry.read_text().replace(line, f'{line}webhook = "{url}"\n', 1))
         server = subprocess.Popen([program, "serve", "--data-dir", data], stderr=subprocess.PIPE, text=True)
         try:
-            address = ""
+            address = trading = ""
             for line in server.stderr:
                 if found := re.search(r"listening on (\S+)", line):
                     address = found[1]
                 if found := re.search(r"over HTTPS on https://(\S+)", line):
+                    trading = found[1]
+                if found := re.search(r"HTTP API on https://(\S+)", line):
                     asyncio.run(asyncio.wait_for(conversation(address, data / "keys"), 120))
-                    over_https(found[1], data / "keys")
+                    over_https(trading, data / "keys")
+                    hooks(found[1], url, data / "keys")
                     break
             else:
                 raise SystemExit("the exchange did not start")

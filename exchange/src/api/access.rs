@@ -3,8 +3,14 @@
 //! First by role and endpoint ([`may_call`]), then by contract ([`Sight::of`]) or by what is asked
 //! about. A contract that a caller is no party to does not exist for that caller.
 
-use settlement::{capture::ContractSide, store::queries::ContractRow};
-use types::{Party, Role, Side, UtilityId};
+use settlement::{
+    capture::ContractSide,
+    store::{
+        notices::{ContractNews, News},
+        queries::ContractRow,
+    },
+};
+use types::{Operated, Party, Role, Scope, Side, UtilityId, operation::Action};
 
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +39,15 @@ pub enum Endpoint {
     MeterFiles,
     /// `GET /v1/declarations`.
     Declarations,
-    /// `GET /v1/events`.
+    /// `GET /v1/events` and `/v1/notices`.
     Events,
+    /// `GET /v1/webhook` and `POST /v1/webhook/replay`.
+    Webhook,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::LedgerPut,
         Self::LedgerRecord,
         Self::LedgerAllocate,
@@ -53,6 +61,7 @@ impl Endpoint {
         Self::MeterFiles,
         Self::Declarations,
         Self::Events,
+        Self::Webhook,
     ];
 }
 
@@ -67,6 +76,7 @@ pub const fn may_call(role: Role, endpoint: Endpoint) -> bool {
         Endpoint::Schedules => matches!(role, Role::Utility) || is_operator,
         Endpoint::MeterFiles => is_served || is_operator,
         Endpoint::Events => is_served || matches!(role, Role::Platform),
+        Endpoint::Webhook => is_served || is_operator || matches!(role, Role::Platform),
         Endpoint::LedgerGet
         | Endpoint::Instruments
         | Endpoint::Slots
@@ -108,6 +118,45 @@ impl Sight {
         let price = matches!(caller.role, Role::Platform | Role::Operator);
         (buyer || seller).then_some(Self { buyer, seller, price })
     }
+}
+
+/// What a party is told of a notice; nothing at all, if it does not concern it. Of a default both
+/// platforms and both retailers learn. A limit is its utility's, a document its signer's, an operator's
+/// order everybody's, or of the platform or retailer that it names.
+#[must_use]
+pub fn told(party: Party, news: &News) -> Option<Sight> {
+    const PLAIN: Sight = Sight { buyer: false, seller: false, price: false };
+    let is_told = match news {
+        News::Contract(row, ContractNews::Default(_)) => {
+            return Sight::of(party, row).filter(|_| party.role != Role::Utility);
+        }
+        News::Contract(row, _) => return Sight::of(party, row),
+        News::Limit(limit) => party == Party { role: Role::Utility, number: limit.utility.get() },
+        News::Document(record) => record.signer == party,
+        News::Operation(operated) => is_told_of(party, operated),
+    };
+    is_told.then_some(PLAIN)
+}
+
+fn is_told_of(party: Party, operated: &Operated) -> bool {
+    let Action::SetTrading(control) = operated.signed.operation.action else { return true };
+    match control.scope {
+        Scope::All | Scope::Market(_) => true,
+        Scope::Platform(platform) => {
+            party == Party { role: Role::Platform, number: platform.get() }
+        }
+        Scope::Retailer(retailer) => {
+            party == Party { role: Role::Retailer, number: retailer.get() }
+        }
+        // Whose meter or session it is learns it from the answers to its orders.
+        Scope::Meter(_) | Scope::Session(_) => false,
+    }
+}
+
+/// Whose webhook a caller may look at and set back: its own, the operator anybody's.
+#[must_use]
+pub fn may_see_webhook(caller: Party, of: Party) -> bool {
+    caller == of || caller.role == Role::Operator
 }
 
 /// Whose wires a caller may look at.

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::value::RawValue;
-use types::{Energy, Price};
+use types::{Currency, Energy, Price};
 
 /// Watt-hours of a kilowatt-hour.
 const WH: u32 = 1_000;
@@ -14,31 +14,36 @@ const MICROS: u32 = 1_000_000;
 
 /// A JSON number, digit by digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Amount(Decimal);
+pub(crate) struct Amount(Decimal);
 
 impl Amount {
     /// An energy in kilowatt-hours.
-    pub(super) fn of_energy(energy: Energy) -> Self {
+    pub(crate) fn of_energy(energy: Energy) -> Self {
         Self::of_wh(i64::try_from(energy.wh()).unwrap_or(i64::MAX))
     }
 
     /// Signed watt-hours in kilowatt-hours.
-    pub(super) fn of_wh(wh: i64) -> Self {
+    pub(crate) fn of_wh(wh: i64) -> Self {
         Self(Decimal::new(wh, 3))
     }
 
     /// A price in currency.
-    pub(super) fn of_price(price: Price) -> Self {
+    pub(crate) fn of_price(price: Price) -> Self {
         Self(Decimal::new(price.micros(), 6))
     }
 
+    /// Minor units in currency.
+    pub(crate) fn of_minor(minor: i64, currency: Currency) -> Self {
+        Self(Decimal::new(minor, u32::from(currency.minor_digits())))
+    }
+
     /// Kilowatt-hours as whole watt-hours, if they are.
-    pub(super) fn wh(self) -> Option<i64> {
+    pub(crate) fn wh(self) -> Option<i64> {
         self.times(WH)
     }
 
     /// Currency as whole micros, if it is.
-    pub(super) fn micros(self) -> Option<i64> {
+    pub(crate) fn micros(self) -> Option<i64> {
         self.times(MICROS)
     }
 

@@ -7,7 +7,7 @@
 //! caller may is decided in [`access`], and nowhere else.
 
 pub mod access;
-mod amount;
+pub(crate) mod amount;
 mod body;
 mod caller;
 mod ledger;
@@ -33,6 +33,7 @@ use tokio::sync::watch;
 use types::{Currency, Timestamp};
 
 use crate::{
+    notices::{Webhooks, pages::Pages},
     schedule::ScheduledMarket,
     settlement_worker::{Settlement, WorkerError},
 };
@@ -78,6 +79,8 @@ pub struct Parts {
     pub currency: Currency,
     /// The books of each shard.
     pub views: Vec<MarketReader>,
+    /// The webhooks, if there are any.
+    pub webhooks: Option<Webhooks>,
     /// Turns true when the exchange stops.
     pub stop: watch::Receiver<bool>,
 }
@@ -90,6 +93,7 @@ struct Shared {
     markets: Vec<ScheduledMarket>,
     currency: Currency,
     views: Vec<MarketReader>,
+    webhooks: Option<Webhooks>,
     callers: Callers,
     stop: watch::Receiver<bool>,
 }
@@ -100,12 +104,19 @@ struct Desk {
     shared: Arc<Shared>,
     /// Of this thread: nobody else waits for it.
     queries: Arc<Mutex<Queries>>,
+    /// Pages of notices that this thread has read.
+    pages: Arc<Mutex<Pages>>,
 }
 
 impl Desk {
     /// The thread's view of the database. Never held while something is waited for.
     fn queries(&self) -> MutexGuard<'_, Queries> {
         self.queries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pages of notices that the thread has read. Never held while something is waited for.
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something at the settlement desk, when it is its turn.

@@ -63,6 +63,9 @@ pub(super) fn router() -> (Router<Desk>, utoipa::openapi::OpenApi) {
         .routes(routes!(v1::settled::meter_files))
         .routes(routes!(v1::settled::declarations))
         .routes(routes!(v1::events::events))
+        .routes(routes!(v1::notices::notices))
+        .routes(routes!(v1::webhook::webhook))
+        .routes(routes!(v1::webhook::replay))
         .split_for_parts();
     let pages = SwaggerUi::new(PAGES).url(DESCRIPTION, description.clone());
     let router =

@@ -126,6 +126,7 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
         markets: parts.markets,
         currency: parts.currency,
         views: parts.views,
+        webhooks: parts.webhooks,
         callers: Callers::new(),
         stop: stop.clone(),
     });
@@ -153,7 +154,7 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
 
 fn desk(shared: &Arc<Shared>, database: &Store) -> Result<Desk, ApiError> {
     let queries = Arc::new(Mutex::new(Queries::open(database)?));
-    Ok(Desk { shared: Arc::clone(shared), queries })
+    Ok(Desk { shared: Arc::clone(shared), queries, pages: Arc::default() })
 }
 
 /// A thread: accepts until told to stop, and lets what runs come to its end.

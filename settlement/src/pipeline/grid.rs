@@ -455,7 +455,7 @@ pub(super) fn slot_of(start: u32, minutes: u16) -> Result<DeliverySlot, Settleme
 }
 
 /// What a notice says, by what stands as its document.
-fn kind_of(document: i64) -> Result<NoticeKind, SettlementError> {
+pub(crate) fn kind_of(document: i64) -> Result<NoticeKind, SettlementError> {
     Ok(match document {
         1.. => NoticeKind::Curtailed,
         0 => NoticeKind::Negotiated,
@@ -527,8 +527,9 @@ impl Pipeline {
         Ok(ScheduleAnswer { serial: fit(serial, "the number of the schedule")?, lines })
     }
 
-    /// Notices after a number that concern a party: its platform's, its retailer's or its utility's
-    /// meters, or its limits; an operator's are all.
+    /// Notices of the grid and of agreements after a number that concern a party: its platform's, its
+    /// retailer's or its utility's meters, or its limits; an operator's are all. What the ledger adds has
+    /// numbers between them: [`crate::store::queries::Queries::notices`] has both.
     ///
     /// # Errors
     /// When the database refuses or a row cannot be.
@@ -539,7 +540,7 @@ impl Pipeline {
             .prepare_cached(
                 "SELECT n.notice, n.trade, c.start_minute, c.minutes, n.side, c.buyer, c.seller,
                  c.energy, n.allowed, n.document FROM notices n LEFT JOIN contracts c USING (trade)
-                 WHERE n.notice > ?1 ORDER BY n.notice",
+                 WHERE n.notice > ?1 AND (n.trade > 0 OR n.document > 0) ORDER BY n.notice",
             )
             .doing(DOING)?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
@@ -547,7 +548,8 @@ impl Pipeline {
         let mut notices = Vec::new();
         while let Some(row) = found.next().doing(DOING)? {
             let notice = if row.get::<i64>(1).doing(DOING)? == 0 {
-                self.limit_notice(row, party)?
+                let number = fit(row.get::<i64>(0).doing(DOING)?, "a notice")?;
+                self.limit_notice(number, row.get(9).doing(DOING)?, party)?
             } else {
                 self.contract_notice(row, party)?
             };

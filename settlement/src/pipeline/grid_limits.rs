@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use types::{Energy, MeterId, Party, RejectReason, Role, Seq, ShardId, Side, TradeId};
+use types::{Energy, MeterId, Party, Role, Side, TradeId};
 
 use super::{
     Pipeline,
-    grid::{LimitNotice, Notice, NoticeKind, ScheduleFilter, ScheduleLimit, minute_from, slot_of},
+    grid::{LimitNotice, Notice, NoticeKind, ScheduleFilter, ScheduleLimit, minute_from},
 };
 use crate::{
     error::{Doing as _, SettlementError, fit},
-    store::database::{Row, params},
-    store::grid::{name_of, name_text},
+    store::database::params,
+    store::grid::name_text,
+    store::outbox,
 };
 
 /// Start and minutes of a slot.
@@ -122,58 +123,29 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What a party is told of a limit: the utility of its own, operators of all.
+    /// What a party is told of a limit, under a number: the utility of its own, operators of all.
     pub(super) fn limit_notice(
         &self,
-        notice: Row<'_>,
+        number: u64,
+        document: i64,
         party: Party,
     ) -> Result<Option<Notice>, SettlementError> {
-        const DOING: &str = "read a notice of a limit";
-        let document: i64 = notice.get(9).doing(DOING)?;
-        let mut select = self
-            .connection()
-            .prepare_cached(
-                "SELECT utility, zone, feeder, side, start_minute, minutes, energy, shard, since,
-                 used, reason FROM grid_limits WHERE document = ?1",
-            )
-            .doing(DOING)?;
-        let mut found = select.query([document]).doing(DOING)?;
-        let damaged = || SettlementError::Damaged(format!("the limit of document {document}"));
-        let row = found.next().doing(DOING)?.ok_or_else(damaged)?;
-        let number = |column: usize| -> Result<u64, SettlementError> {
-            fit(row.get::<i64>(column).doing(DOING)?, "a notice of a limit")
-        };
+        let row = outbox::limit_of(self.connection(), document)?;
         let concerns = match party.role {
-            Role::Utility => u64::from(party.number) == number(0)?,
+            Role::Utility => party.number == row.utility.get(),
             Role::Operator | Role::Settlement => true,
             Role::Platform | Role::Retailer => false,
         };
-        if !concerns {
-            return Ok(None);
-        }
-        let zone = name_of(&row.get::<String>(1).doing(DOING)?)?;
-        let shard = ShardId::new(row.get(7).doing(DOING)?).ok_or_else(damaged)?;
-        let since = match number(8)? {
-            0 => {
-                let code = row.get(10).doing(DOING)?;
-                Err(RejectReason::from_code(code).ok_or_else(damaged)?)
-            }
-            since => Ok((shard, Seq::new(since))),
-        };
-        Ok(Some(Notice {
-            number: fit(notice.get::<i64>(0).doing(DOING)?, "a notice")?,
+        Ok(concerns.then(|| Notice {
+            number,
             kind: NoticeKind::Limit,
             contract: TradeId::new(0),
-            slot: slot_of(row.get(4).doing(DOING)?, row.get(5).doing(DOING)?)?,
-            side: Side::from_code(row.get(3).doing(DOING)?).ok_or_else(damaged)?,
+            slot: row.slot,
+            side: row.side,
             meter: MeterId::new(0),
-            contracted: Energy::from_wh(number(9)?),
-            allowed: Energy::from_wh(number(6)?),
-            limit: Some(LimitNotice {
-                zone: zone.ok_or_else(damaged)?,
-                feeder: name_of(&row.get::<String>(2).doing(DOING)?)?,
-                since,
-            }),
+            contracted: row.used,
+            allowed: row.limit,
+            limit: Some(LimitNotice { zone: row.zone, feeder: row.feeder, since: row.since }),
         }))
     }
 }

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 
 use types::{
-    Command, GridLimitSet, GridPlace, MeterId, PlaceNote, PlaceNoted, RejectReason, Seq, ShardId,
-    SlotKey, UtilityId,
+    Command, GridLimitSet, GridPlace, MeterId, Party, PlaceNote, PlaceNoted, RejectReason, Seq,
+    ShardId, SlotKey, UtilityId,
 };
 
 use super::{Pipeline, Work};
@@ -146,5 +146,17 @@ impl Pipeline {
         most: u32,
     ) -> Result<Vec<(u64, Command)>, SettlementError> {
         rows::waiting(self.connection(), shard, most)
+    }
+
+    /// Keeps how far webhooks have acknowledged what parties are told: a restart goes on behind it.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn set_acknowledged(&mut self, through: &[(Party, u64)]) -> Result<(), SettlementError> {
+        self.transact(|work| {
+            through
+                .iter()
+                .try_for_each(|&(party, to)| rows::set_acknowledged(work.connection, party, to))
+        })
     }
 }

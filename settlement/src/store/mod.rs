@@ -9,6 +9,7 @@ pub mod debts;
 pub mod grid;
 pub mod intake;
 pub mod ledger;
+pub mod notices;
 pub mod outbox;
 pub mod queries;
 pub mod rails;

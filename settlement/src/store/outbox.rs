@@ -1,16 +1,22 @@
-//! Rows of what shards of the exchange are to be told of the grid.
+//! Rows of what is to be told: shards of the exchange of the grid, and parties by notices.
+//!
+//! Every notice has a number, and numbers rise without gaps. One row is one notice, or as many as a
+//! transaction added leaves to the ledger: so a captured batch costs one row and not one for each contract.
 
 use crate::store::database::{Connection, Row, params};
 use types::{
-    Command, DeliverySlot, Energy, GridLimit, GridPlace, MeterId, PlaceNote, ShardId, Side,
-    UtilityId,
+    Command, DeliverySlot, Energy, GridLimit, GridPlace, MeterId, Party, PlaceNote, RejectReason,
+    Seq, ShardId, Side, UtilityId,
 };
 
 use super::{
     grid::{name_of, name_text},
     signed,
 };
-use crate::error::{Doing as _, SettlementError, fit};
+use crate::{
+    error::{Doing as _, SettlementError, fit},
+    registry::PlaceName,
+};
 
 /// Key of the last number given.
 const NUMBER: &str = "grid-outbox";
@@ -229,4 +235,203 @@ pub fn put_notice(
         .and_then(|mut insert| insert.write(row))
         .doing("write a notice of a limit")?;
     Ok(())
+}
+
+/// Tells of the leaves that a transaction appended, from one index up to, not including, another. They take
+/// as many numbers as they are; the row stands under the last.
+///
+/// # Errors
+/// When the database refuses.
+pub fn put_leaves(connection: &Connection, first: u64, end: u64) -> Result<(), SettlementError> {
+    let count = signed(end.saturating_sub(first))?;
+    if count == 0 {
+        return Ok(());
+    }
+    let document = LEAVES_BEFORE.saturating_sub(signed(first)?);
+    connection
+        .prepare_cached(
+            "INSERT INTO notices (notice, trade, side, allowed, document)
+             VALUES ((SELECT coalesce(max(notice), 0) + ?1 FROM notices), 0, 0, ?1, ?2)",
+        )
+        .and_then(|mut insert| insert.write(params![count, document]))
+        .doing("write a notice of leaves")?;
+    Ok(())
+}
+
+/// What stands as the document of a notice of the leaves from 0 on; of later ones it is further below zero.
+const LEAVES_BEFORE: i64 = -1;
+
+/// A row of the outbox: what its notices are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoticeRow {
+    /// The number of its last notice.
+    pub last: u64,
+    /// Of what.
+    pub about: About,
+}
+
+/// What a row of the outbox is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A contract.
+    Contract {
+        /// Which.
+        trade: u64,
+        /// The curtailed side, or whose idea it was.
+        side: Side,
+        /// What it may still move, or what a change says.
+        energy: Energy,
+        /// The document that curtails it, or what stands in place of one.
+        document: i64,
+    },
+    /// A limit, by its document.
+    Limit(i64),
+    /// Leaves of the ledger.
+    Leaves {
+        /// The first.
+        first: u64,
+        /// How many: the row has as many numbers.
+        count: u64,
+    },
+}
+
+/// Rows with notices after a number, the oldest first, at most `most`.
+///
+/// # Errors
+/// When the database refuses or a row cannot be.
+pub fn rows_after(
+    connection: &Connection,
+    after: u64,
+    most: u32,
+) -> Result<Vec<NoticeRow>, SettlementError> {
+    const DOING: &str = "read the notices";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT notice, trade, side, allowed, document FROM notices
+             WHERE notice > ?1 ORDER BY notice LIMIT ?2",
+        )
+        .doing(DOING)?;
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut found = select.query(params![after, most]).doing(DOING)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().doing(DOING)? {
+        let wide = |column: usize| -> Result<u64, SettlementError> {
+            fit(row.get::<i64>(column).doing(DOING)?, "a notice")
+        };
+        let document: i64 = row.get(4).doing(DOING)?;
+        let about = match (wide(1)?, document) {
+            (0, ..0) => {
+                let first = LEAVES_BEFORE.saturating_sub(document);
+                About::Leaves { first: fit(first, "a leaf index")?, count: wide(3)? }
+            }
+            (0, _) => About::Limit(document),
+            (trade, _) => {
+                let code: u8 = row.get(2).doing(DOING)?;
+                let side = if code == Side::Buy.code() { Side::Buy } else { Side::Sell };
+                About::Contract { trade, side, energy: Energy::from_wh(wide(3)?), document }
+            }
+        };
+        rows.push(NoticeRow { last: wide(0)?, about });
+    }
+    Ok(rows)
+}
+
+/// The number of the newest notice; 0 while there is none.
+///
+/// # Errors
+/// When the database refuses.
+pub fn newest(connection: &Connection) -> Result<u64, SettlementError> {
+    let newest: i64 = connection
+        .prepare_cached("SELECT coalesce(max(notice), 0) FROM notices")
+        .and_then(|mut select| select.query_row([], |row| row.get(0)))
+        .doing("look for the newest notice")?;
+    fit(newest, "the number of a notice")
+}
+
+/// Where it is kept which notices a party's webhook has acknowledged.
+fn acknowledged_key(party: Party) -> String {
+    format!("webhook-{}-{}", party.role.name(), party.number)
+}
+
+/// The notice through which a party's webhook has acknowledged all; nothing of one that is new.
+///
+/// # Errors
+/// When the database refuses or what is stored is no number.
+pub fn acknowledged(connection: &Connection, party: Party) -> Result<Option<u64>, SettlementError> {
+    let stored = super::meta(connection, &acknowledged_key(party))?;
+    let number = |bytes| fit(bytes, "what a webhook has acknowledged").map(u64::from_le_bytes);
+    stored.map(number).transpose()
+}
+
+/// Keeps through which notice a party's webhook has acknowledged all.
+///
+/// # Errors
+/// When the database refuses.
+pub fn set_acknowledged(
+    connection: &Connection,
+    party: Party,
+    through: u64,
+) -> Result<(), SettlementError> {
+    super::set_meta(connection, &acknowledged_key(party), &through.to_le_bytes())
+}
+
+/// A utility's limit, and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitRow {
+    /// Whose wires.
+    pub utility: UtilityId,
+    /// Where.
+    pub zone: PlaceName,
+    /// Which feeder of it; all, if none is named.
+    pub feeder: Option<PlaceName>,
+    /// The limited side.
+    pub side: Side,
+    /// When.
+    pub slot: DeliverySlot,
+    /// How much.
+    pub limit: Energy,
+    /// What was open and traded when it came into force.
+    pub used: Energy,
+    /// In force since this position of a shard, or refused.
+    pub since: Result<(ShardId, Seq), RejectReason>,
+}
+
+/// The limit of a document.
+///
+/// # Errors
+/// When the database refuses, or there is none that could be.
+pub fn limit_of(connection: &Connection, document: i64) -> Result<LimitRow, SettlementError> {
+    const DOING: &str = "read a notice of a limit";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT utility, zone, feeder, side, start_minute, minutes, energy, shard, since,
+             used, reason FROM grid_limits WHERE document = ?1",
+        )
+        .doing(DOING)?;
+    let mut found = select.query([document]).doing(DOING)?;
+    let damaged = || SettlementError::Damaged(format!("the limit of document {document}"));
+    let row = found.next().doing(DOING)?.ok_or_else(damaged)?;
+    let number = |column: usize| -> Result<u64, SettlementError> {
+        fit(row.get::<i64>(column).doing(DOING)?, "a notice of a limit")
+    };
+    let name = |column: usize| name_of(&row.get::<String>(column).doing(DOING)?);
+    let shard = ShardId::new(row.get(7).doing(DOING)?).ok_or_else(damaged)?;
+    let since = match number(8)? {
+        0 => {
+            let code = row.get(10).doing(DOING)?;
+            Err(RejectReason::from_code(code).ok_or_else(damaged)?)
+        }
+        since => Ok((shard, Seq::new(since))),
+    };
+    let (start, minutes) = (row.get(4).doing(DOING)?, row.get(5).doing(DOING)?);
+    Ok(LimitRow {
+        utility: UtilityId::new(row.get(0).doing(DOING)?),
+        zone: name(1)?.ok_or_else(damaged)?,
+        feeder: name(2)?,
+        side: Side::from_code(row.get(3).doing(DOING)?).ok_or_else(damaged)?,
+        slot: DeliverySlot::new(start, minutes).map_err(|_| damaged())?,
+        limit: Energy::from_wh(number(6)?),
+        used: Energy::from_wh(number(9)?),
+        since,
+    })
 }

@@ -134,6 +134,10 @@ impl Queries {
         Ok(Self { connection: open_read_only(store)? })
     }
 
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// The contract of this number.
     ///
     /// # Errors

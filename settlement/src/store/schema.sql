@@ -306,10 +306,11 @@ CREATE TABLE schedule (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX schedule_changed ON schedule (utility, changed);
 
--- Outbox: what both sides of a contract are told. allowed: the most it may still move.
+-- Outbox: what parties are told, by number. Of a contract, allowed: the most it may still move;
 -- document: 0 for a new contract that its sides agreed on between themselves; of one that they changed its
 -- version, negative, or -1 where that had no effect. trade: 0 where a utility is told of its limit in the
--- document.
+-- document, or where the document is below 0: -1 - document is the first of as many leaves as allowed says,
+-- which have the numbers up to this one.
 CREATE TABLE notices (
     notice INTEGER PRIMARY KEY,
     trade INTEGER NOT NULL,

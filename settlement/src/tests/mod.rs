@@ -16,6 +16,7 @@ mod laws;
 mod ledger;
 mod meter_files;
 mod model;
+mod notices;
 mod outbox;
 mod pay_out_requests;
 mod peers;

@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 
 use super::{Desk, Watched, status::wide};
-use crate::{COMMIT, VERSION};
+use crate::{COMMIT, VERSION, notices::Webhooks};
 
 /// Joules of a watt-hour.
 const JOULES: u64 = 3_600;
@@ -17,6 +17,11 @@ const JOULES: u64 = 3_600;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfShard {
     shard: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRole {
+    role: &'static str,
 }
 
 type Counters = Family<OfShard, Counter>;
@@ -31,6 +36,9 @@ pub(super) fn text(desk: &Desk) -> Result<String, std::fmt::Error> {
     traded(&mut registry, &desk.watched);
     positions(&mut registry, &desk.watched);
     node(&mut registry, &desk.watched);
+    if let Some(webhooks) = &desk.watched.webhooks {
+        told(&mut registry, webhooks);
+    }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -80,6 +88,23 @@ fn positions(registry: &mut Registry, watched: &Watched) {
     registry.register("settlement_captured_sequence", "Position settlement is at", captured);
     registry.register("snapshot_sequence", "Position of the newest snapshot", snapshot);
     registry.register("commands_waiting", "Commands that wait for their position", waiting);
+}
+
+/// How webhooks are doing, by the role of who is told.
+fn told(registry: &mut Registry, webhooks: &Webhooks) {
+    let counter = || Family::<OfRole, Counter>::default();
+    let (delivered, failed) = (counter(), counter());
+    let backlog = Family::<OfRole, Gauge>::default();
+    for (role, figures) in webhooks.figures() {
+        let of = OfRole { role: role.name() };
+        delivered.get_or_create(&of).inc_by(figures.delivered);
+        failed.get_or_create(&of).inc_by(figures.failed);
+        backlog.get_or_create(&of).set(signed(figures.backlog));
+    }
+    registry.register("webhook_notices", "Notices that webhooks acknowledged", delivered);
+    registry.register("webhook_failures", "Calls of webhooks that failed", failed);
+    let help = "Numbers of notices that webhooks have not acknowledged";
+    registry.register("webhook_backlog", help, backlog);
 }
 
 /// What there is once.

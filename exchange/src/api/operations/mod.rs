@@ -29,6 +29,7 @@ use types::{Seq, ShardId};
 use self::status::Rates;
 pub use self::status::{ShardStatus, SignedStatus, Status, StorageStatus};
 use crate::{
+    notices::Webhooks,
     progress::{Progress, Sequenced},
     rails::http,
     reserve::Reserve,
@@ -54,6 +55,8 @@ pub struct Watched {
     pub signed: watch::Receiver<Option<Signed>>,
     /// Room on the journals' disks.
     pub reserve: Arc<Reserve>,
+    /// The webhooks, if there are any.
+    pub webhooks: Option<Webhooks>,
     /// Turns true when the exchange stops.
     pub stop: watch::Receiver<bool>,
 }

@@ -1,4 +1,4 @@
-//! What happens to a caller's contracts, as it happens: server-sent events with resume.
+//! What happens that concerns a caller, as it happens: server-sent events with resume.
 
 use std::{
     convert::Infallible,
@@ -16,17 +16,25 @@ use axum::{
 };
 use hyper::body::Frame;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use types::Party;
 use utoipa::IntoParams;
 
-use super::super::{Desk, access::Endpoint, body, caller::Caller, problem::*};
-use crate::questions::{self, NoticeRow};
+use super::{
+    super::{Desk, access::Endpoint, body, caller::Caller, problem::*},
+    cursor,
+    notices::find,
+};
+use crate::notices::body::NoticeBody;
 
-/// Between two looks at what is new.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Looks without news after which a comment shows that both sides are still there.
-const QUIET_LOOKS: u32 = 15;
+/// What happens close together is told together.
+const NEWS_AFTER: Duration = Duration::from_millis(50);
+/// The longest time without a word.
+const QUIET_MAX: Duration = Duration::from_secs(15);
+/// How long a client may read nothing of what waits for it.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
+/// Notices of one piece: 256 × 1 KiB.
+const EVENTS_MAX: usize = 256;
 /// Pieces of an answer that may wait for the transport.
 const PIECES_MAX: usize = 4;
 /// Where a client says what it has seen.
@@ -59,16 +67,15 @@ impl HttpBody for Told {
     }
 }
 
-/// Contracts of the caller's meters that are new or changed, curtailed or limited: at least once, in
-/// order. Each event's id is where to resume.
+/// What happens that concerns the caller, as it happens: at least once, in order. Each event's id is where
+/// to resume.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "settlement",
+    get, path = "/v1/events", tag = "notices",
     params(EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "the last event that was seen")),
     responses((status = 200, body = String, content_type = "text/event-stream"),
         (status = 400, body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 429, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json")),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json")),
     security(("certificate" = []))
 )]
 pub(crate) async fn events(
@@ -84,11 +91,11 @@ pub(crate) async fn events(
         let refused = || Problem::bad_value("Last-Event-ID", text, "the id of an event");
         text.parse::<u64>().map_err(|_| refused())
     });
-    let after = resumed.transpose()?.or(query.after).unwrap_or(0);
-    let first = news(&desk, caller, after).await?;
+    let after = cursor(resumed.transpose()?.or(query.after))?;
+    let first = news(&desk, caller, after)?;
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     if query.once {
-        sender.try_send(first.0).ok();
+        tokio::spawn(tell_once(desk, caller, first, sender));
     } else {
         tokio::spawn(tell(desk, caller, first, sender));
     }
@@ -96,43 +103,109 @@ pub(crate) async fn events(
     Ok((kinds, Body::new(Told(pieces))).into_response())
 }
 
-/// What is new after an event, as it is sent, and the last of it.
-async fn news(desk: &Desk, caller: Party, after: u64) -> Result<(Bytes, u64), Problem> {
-    let rows = desk.ask(move |desk, _| questions::notices(desk, caller, after)).await?;
-    let last = rows.last().map_or(after, |row| row.notice);
-    Ok((Bytes::from(rows.iter().map(event).collect::<String>()), last))
+/// What is new after an event, as it is sent; through where that is, and whether more is there already.
+struct News {
+    bytes: Bytes,
+    through: u64,
+    is_end: bool,
 }
 
-fn event(row: &NoticeRow) -> String {
+fn news(desk: &Desk, caller: Party, after: u64) -> Result<News, Problem> {
+    let found = find(desk, caller, after, EVENTS_MAX)?;
+    let bytes = Bytes::from(found.notices.iter().map(event).collect::<String>());
+    Ok(News { bytes, through: found.through, is_end: found.is_end })
+}
+
+fn event(notice: &NoticeBody) -> String {
     // Plain strings and numbers always serialise, on one line.
-    let data = serde_json::to_string(row).unwrap_or_default();
-    format!("id: {}\nevent: {}\ndata: {data}\n\n", row.notice, row.what)
+    let data = serde_json::to_string(notice).unwrap_or_default();
+    format!("id: {}\nevent: {}\ndata: {data}\n\n", notice.number(), notice.what())
 }
 
-/// Tells what is new until the client goes away, the desk fails or the exchange stops.
-async fn tell(desk: Desk, caller: Party, first: (Bytes, u64), sender: mpsc::Sender<Bytes>) {
-    let mut stop = desk.shared.stop.clone();
-    let (mut bytes, mut after) = first;
-    let mut quiet = QUIET_LOOKS;
+/// Shows that both sides are still there, and moves the number to resume at behind what others are told.
+fn heartbeat(through: u64) -> Bytes {
+    Bytes::from(format!(": nothing new\nid: {through}\n\n"))
+}
+
+/// What is there already, up to the newest notice.
+async fn tell_once(desk: Desk, caller: Party, mut first: News, sender: mpsc::Sender<Bytes>) {
     loop {
-        quiet = quiet.saturating_add(1);
-        if bytes.is_empty() && quiet > QUIET_LOOKS {
-            bytes = Bytes::from_static(b": nothing new\n\n");
+        if !first.bytes.is_empty() && !hand_over(&sender, first.bytes, UNREAD_MAX).await {
+            return;
         }
-        if !bytes.is_empty() {
-            quiet = 0;
-            if sender.send(bytes).await.is_err() {
+        if first.is_end {
+            return;
+        }
+        tokio::task::yield_now().await;
+        first = match news(&desk, caller, first.through) {
+            Ok(more) => more,
+            Err(_) => return,
+        };
+    }
+}
+
+/// Tells what is new until the client goes away or does not read, the database fails or the exchange stops.
+async fn tell(desk: Desk, caller: Party, mut first: News, sender: mpsc::Sender<Bytes>) {
+    let mut stop = desk.shared.stop.clone();
+    let mut changed = desk.shared.settlement.news();
+    // What begins is answered at once.
+    let mut beat = tokio::time::interval(QUIET_MAX);
+    loop {
+        if !first.bytes.is_empty() {
+            beat.reset();
+            if !hand_over(&sender, first.bytes, UNREAD_MAX).await {
                 return;
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = sender.closed() => return,
-            _ = stop.wait_for(|&stop| stop) => return,
+        if first.is_end {
+            let is_news = tokio::select! {
+                news = changed.changed() => match news {
+                    Ok(()) => true,
+                    Err(_) => return,
+                },
+                _ = beat.tick() => false,
+                () = sender.closed() => return,
+                _ = stop.wait_for(|&stop| stop) => return,
+            };
+            if is_news {
+                tokio::time::sleep(NEWS_AFTER).await;
+            } else if !hand_over(&sender, heartbeat(first.through), UNREAD_MAX).await {
+                return;
+            }
+        } else {
+            tokio::task::yield_now().await;
         }
-        match news(&desk, caller, after).await {
-            Ok(more) => (bytes, after) = more,
+        changed.mark_unchanged();
+        first = match news(&desk, caller, first.through) {
+            Ok(more) => more,
             Err(_) => return,
+        };
+    }
+}
+
+/// Gives the transport a piece. Who does not read for a while loses the connection: what would wait for it
+/// is a few pieces, and it resumes where it was.
+async fn hand_over(sender: &mpsc::Sender<Bytes>, piece: Bytes, unread_max: Duration) -> bool {
+    matches!(timeout(unread_max, sender.send(piece)).await, Ok(Ok(())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_does_not_read_loses_the_stream_and_costs_a_few_pieces() {
+        let (sender, mut pieces) = mpsc::channel(PIECES_MAX);
+        let piece = Bytes::from_static(b"id: 1\n\n");
+        for _ in 0..PIECES_MAX {
+            assert!(hand_over(&sender, piece.clone(), UNREAD_MAX).await);
         }
+        assert!(!hand_over(&sender, piece.clone(), Duration::from_millis(1)).await);
+        drop(sender);
+        let mut kept = 0;
+        while pieces.recv().await.is_some() {
+            kept += 1;
+        }
+        assert_eq!(kept, PIECES_MAX);
     }
 }

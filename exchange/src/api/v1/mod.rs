@@ -3,7 +3,9 @@
 pub(super) mod contracts;
 pub(super) mod events;
 pub(super) mod market;
+pub(super) mod notices;
 pub(super) mod settled;
+pub(super) mod webhook;
 
 use types::Timestamp;
 
