@@ -112,10 +112,10 @@ impl<'c> Posting<'c> {
         self.write(id, leg.debit.number(), leg.credit.number(), leg.amount.minor())
     }
 
-    /// The transfers posted so far between the world and the books.
+    /// The transfers between the world and the books that were posted since this was last asked.
     #[must_use]
-    pub fn outside(&self) -> &[i64] {
-        &self.outside
+    pub fn take_outside(&mut self) -> Vec<i64> {
+        core::mem::take(&mut self.outside)
     }
 
     /// Posts the opposite of every leg of the runs `undone` as part of `run`, and returns what was

@@ -7,6 +7,7 @@ use crate::{
     error::{Doing as _, SettlementError, fit},
     mechanism::{Leg, Parties},
     outcome::State,
+    policy::Mechanism,
     store::database::{OptionalExtension as _, params},
     store::signed,
 };
@@ -25,6 +26,7 @@ pub(super) struct Agreement {
     pub(super) run: u16,
     pub(super) newest_leaf: u64,
     pub(super) version: u32,
+    pub(super) mechanism: Mechanism,
 }
 
 impl Work<'_> {
@@ -36,7 +38,7 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "SELECT market, start_minute, minutes, price, energy, buyer, seller, escrowed,
-                 state, run, newest_leaf, version FROM contracts WHERE trade = ?1",
+                 state, run, newest_leaf, version, mechanism FROM contracts WHERE trade = ?1",
             )
             .and_then(|mut select| {
                 select
@@ -45,15 +47,16 @@ impl Work<'_> {
                         let terms: [i64; 2] = [row.get(3)?, row.get(4)?];
                         let meters: [u32; 2] = [row.get(5)?, row.get(6)?];
                         let state: (i64, u8, u16) = (row.get(7)?, row.get(8)?, row.get(9)?);
-                        let leaf: (i64, u32) = (row.get(10)?, row.get(11)?);
+                        let leaf: (i64, u32, u8) = (row.get(10)?, row.get(11)?, row.get(12)?);
                         Ok((slot, terms, meters, state, leaf))
                     })
                     .optional()
             })
             .doing(DOING)?;
-        let Some((slot, [price, energy], [buyer, seller], state, (leaf, version))) = row else {
+        let Some((slot, [price, energy], [buyer, seller], state, newest)) = row else {
             return Ok(None);
         };
+        let (leaf, version, mechanism) = newest;
         let (market, start, minutes) = slot;
         let (escrowed, state, run) = state;
         let damaged = |what: &str| SettlementError::Damaged(format!("contract {id}: {what}"));
@@ -72,6 +75,7 @@ impl Work<'_> {
             run,
             newest_leaf: fit(leaf, "a leaf index")?,
             version,
+            mechanism: Mechanism::from_code(mechanism).ok_or_else(|| damaged("mechanism"))?,
         }))
     }
 

@@ -12,6 +12,7 @@ use crate::{
     error::{Doing as _, SettlementError},
     mechanism::{self, Cover, clearing_house},
     outcome::State,
+    policy::{Mechanism, Origin, Terms},
     registry::{Market, Meter, Signer},
     store::database::params,
     store::{self, signed},
@@ -226,7 +227,8 @@ impl Work<'_> {
         trade: &Trade,
     ) -> Result<(), SettlementError> {
         let contract = capture::contract(shard, item, trade, self.registry)?;
-        let due = match mechanism::rail(self.policy.mechanism).cover() {
+        let mechanism = self.policy.mechanism_of(&terms(&contract, trade));
+        let due = match mechanism::rail(mechanism).cover() {
             Cover::AtTrade => capture::hold_due(&contract, self.policy)?,
             Cover::ByRail | Cover::Never => 0,
         };
@@ -237,8 +239,9 @@ impl Work<'_> {
             self.posting.post(contract.id, 0, &clearing_house::hold(payer, escrowed))?;
         }
         let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
-        self.insert_contract(&contract, escrowed, due.saturating_sub(escrowed), leaf)?;
-        self.ask_cover(&contract, due.saturating_sub(escrowed))?;
+        let uncovered = due.saturating_sub(escrowed);
+        self.insert_contract(&contract, mechanism, (escrowed, uncovered), leaf)?;
+        self.ask_cover(&contract, mechanism, uncovered)?;
         self.count(State::AwaitingMeterData, 1, 0);
         let meters = (contract.buy.meter, contract.sell.meter);
         let wh = signed(contract.energy.wh())?;
@@ -253,8 +256,8 @@ impl Work<'_> {
     fn insert_contract(
         &mut self,
         contract: &Contract,
-        escrowed: i64,
-        uncovered: i64,
+        mechanism: Mechanism,
+        (escrowed, uncovered): (i64, i64),
         leaf: u64,
     ) -> Result<(), SettlementError> {
         let trade = signed(contract.id.get())?;
@@ -272,15 +275,16 @@ impl Work<'_> {
             escrowed,
             uncovered,
             i64::from(escrowed > 0),
-            leaf
+            leaf,
+            mechanism.code()
         ];
         let inserted = self
             .connection
             .prepare_cached(
                 "INSERT INTO contracts (trade, market, start_minute, minutes, price, energy, buyer,
                  seller, escrowed, uncovered, holds, state, run, posted_run, settled, leaf,
-                 newest_leaf)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12)
+                 newest_leaf, mechanism)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12, ?13)
                  ON CONFLICT (trade) DO NOTHING",
             )
             .and_then(|mut insert| insert.execute(row))
@@ -316,5 +320,15 @@ impl Work<'_> {
             .and_then(|mut put| put.write(row))
             .doing("write a slot")?;
         Ok(())
+    }
+}
+
+/// What decides the mechanism of a contract.
+fn terms(contract: &Contract, trade: &Trade) -> Terms {
+    Terms {
+        market: contract.key.market,
+        origin: if trade.is_negotiated() { Origin::Negotiated } else { Origin::Book },
+        seller_platform: contract.sell.platform,
+        buyer_retailer: contract.buy.retailer,
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     mechanism::{self, BlockState, Claim, Cover, Funds, Leg, LegKind, Settled, clearing_house},
     metering,
     outcome::{self, Excess, Outcome, State, Verified},
-    policy::{Missing, PenaltyTo, Policy, ShortfallPenalty},
+    policy::{Mechanism, Missing, PenaltyTo, Policy, ShortfallPenalty},
     store::database::{DatabaseError, params},
     store::{
         self,
@@ -151,6 +151,7 @@ struct Row {
     posted_run: u16,
     settled_wh: i64,
     newest_leaf: u64,
+    mechanism: Mechanism,
     buy: Option<Share>,
     sell: Option<Share>,
     excess: Excess,
@@ -235,7 +236,7 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "SELECT trade, price, energy, buyer, seller, escrowed, state, run, posted_run,
-                 settled, newest_leaf
+                 settled, newest_leaf, mechanism
                  FROM contracts WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3
                  ORDER BY trade",
             )
@@ -438,7 +439,7 @@ impl Work<'_> {
         legs.clear();
         let parties = self.parties(row.id, meters, row.price)?;
         let payer = parties.payer();
-        let (block, freed_to) = self.block_state(row.id, payer, now)?;
+        let (block, freed_to) = self.block_state(row, payer, now)?;
         let mut funds = Funds {
             escrow: row.escrowed,
             block,
@@ -459,9 +460,9 @@ impl Work<'_> {
         } else {
             let rule = self.policy.shortfall_penalty.as_ref();
             let penalty_to = rule.map_or(PenaltyTo::Pool, |rule: &ShortfallPenalty| rule.to);
-            let fee = self.fee(row.id, &record.due)?;
+            let fee = self.fee((row.id, row.mechanism), &record.due)?;
             let claim = Claim { parties, due: record.due, penalty_to, fee };
-            let settled = mechanism::rail(self.policy.mechanism).settle(&claim, funds, legs);
+            let settled = mechanism::rail(row.mechanism).settle(&claim, funds, legs);
             self.use_block(row.id, funds.block, legs)?;
             self.ask_capture((row.id, payer), funds.block, legs, now)?;
             self.pay_modification(&claim, &settled, (row.id, row.seller), legs)?;
@@ -473,8 +474,8 @@ impl Work<'_> {
         }
         let once: Vec<Leg> = legs.iter().filter(|leg| !leg.kind.is_of_run()).copied().collect();
         self.post_once(row.id, &once)?;
-        self.ask_payment(row.id, now)?;
-        self.ask_refund((row.id, payer), settled.refund, now)?;
+        self.ask_payment((row.id, row.mechanism), now)?;
+        self.ask_refund((row.id, row.mechanism), payer, settled.refund, now)?;
         Ok(settled)
     }
 
@@ -521,12 +522,12 @@ impl Work<'_> {
     /// What the rail has blocked for a contract, and where it goes when it is given free.
     fn block_state(
         &self,
-        id: TradeId,
+        row: &Row,
         payer: MeterId,
         now: Timestamp,
     ) -> Result<(BlockState, Account), SettlementError> {
-        let block = match mechanism::rail(self.policy.mechanism).cover() {
-            Cover::ByRail => debts::block(self.connection, id)?,
+        let block = match mechanism::rail(row.mechanism).cover() {
+            Cover::ByRail => debts::block(self.connection, row.id)?,
             Cover::AtTrade | Cover::Never => None,
         };
         let Some(block) = block else { return Ok((BlockState::Used, Account::EXTERNAL)) };
@@ -562,15 +563,13 @@ impl Work<'_> {
     /// contract is cancelled now.
     fn drop_cancelled(&mut self, rows: &mut Vec<Row>) -> Result<(), SettlementError> {
         rows.retain(|row| !row.state.is_cancelled());
-        if mechanism::rail(self.policy.mechanism).cover() != Cover::ByRail {
-            return Ok(());
-        }
         let mut funded = Vec::with_capacity(rows.len());
         for row in rows.drain(..) {
-            if debts::block(self.connection, row.id)?.is_some() {
-                funded.push(row);
-            } else {
+            let by_rail = mechanism::rail(row.mechanism).cover() == Cover::ByRail;
+            if by_rail && debts::block(self.connection, row.id)?.is_none() {
                 self.cancel_unfunded(row.id)?;
+            } else {
+                funded.push(row);
             }
         }
         *rows = funded;
@@ -670,7 +669,7 @@ fn attribute_excess(group: &Group, rows: &mut [Row]) {
 
 fn read_row(row: store::database::Row<'_>) -> Result<Result<Row, SettlementError>, DatabaseError> {
     let numbers: (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(10)?);
-    let state: u8 = row.get(6)?;
+    let (state, mechanism): (u8, u8) = (row.get(6)?, row.get(11)?);
     let partial = Row {
         id: TradeId::default(),
         price: Price::from_micros(row.get(1)?),
@@ -683,6 +682,7 @@ fn read_row(row: store::database::Row<'_>) -> Result<Result<Row, SettlementError
         posted_run: row.get(8)?,
         settled_wh: row.get(9)?,
         newest_leaf: 0,
+        mechanism: Mechanism::ClearingHouse,
         buy: None,
         sell: None,
         excess: Excess::default(),
@@ -695,6 +695,8 @@ fn read_row(row: store::database::Row<'_>) -> Result<Result<Row, SettlementError
             newest_leaf: fit(numbers.2, "a leaf index")?,
             state: State::from_code(state)
                 .ok_or_else(|| SettlementError::Damaged(format!("state {state}")))?,
+            mechanism: Mechanism::from_code(mechanism)
+                .ok_or_else(|| SettlementError::Damaged(format!("mechanism {mechanism}")))?,
             ..partial
         })
     })())

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// What makes the schema.
 const SCHEMA: &str =

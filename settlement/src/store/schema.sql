@@ -1,4 +1,4 @@
--- Schema 5. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
+-- Schema 6. Times are minutes or nanoseconds since 1970, energy is Wh, money minor units.
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL
@@ -63,7 +63,8 @@ CREATE TABLE slots (
 CREATE INDEX slots_dirty ON slots (end_minute) WHERE dirty = 1;
 CREATE INDEX slots_waiting ON slots (waiting) WHERE waiting IS NOT NULL;
 
--- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none.
+-- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none. mechanism: how its
+-- money moves, decided when it was captured.
 CREATE TABLE contracts (
     trade INTEGER PRIMARY KEY,
     market INTEGER NOT NULL,
@@ -83,7 +84,8 @@ CREATE TABLE contracts (
     leaf INTEGER NOT NULL,
     newest_leaf INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 1,
-    provisional INTEGER NOT NULL DEFAULT 0
+    provisional INTEGER NOT NULL DEFAULT 0,
+    mechanism INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX contracts_slot ON contracts (start_minute, market, minutes);
 CREATE INDEX contracts_open ON contracts (start_minute) WHERE state = 0 OR provisional = 1;
