@@ -16,6 +16,8 @@ pub mod meter_desk;
 pub mod neighbours;
 pub mod observer;
 mod play;
+pub mod policy;
+pub mod rail_desk;
 pub mod report;
 mod setup;
 pub mod strategy;
