@@ -148,8 +148,6 @@ pub(super) async fn play(
     let (observe_through, observer) = start_observer(operator, shard.id);
 
     let files = u32::try_from(slots.len().div_ceil(FILE_SLOTS))?;
-    let retailers = cast.desks(Role::Retailer, &layout, &node).await?;
-    let utilities = cast.desks(Role::Utility, &layout, &node).await?;
     let mut playing = Day96 {
         node: &node,
         shard,
@@ -160,7 +158,7 @@ pub(super) async fn play(
         actuals: Actuals { day: &day, dice, caps: BTreeMap::new() },
         cast: &cast,
         traders: log_on(&layout, &node, shard.id).await?,
-        desks: Desks::new(retailers, utilities, dice, files),
+        desks: desks((&cast, &layout, &node), dice, files).await?,
         agreed: Agreed::default(),
         contracts: Vec::new(),
         declined: Vec::new(),
@@ -169,13 +167,7 @@ pub(super) async fn play(
         terms: BTreeMap::new(),
         suspended: BTreeMap::new(),
     };
-    let began = playing.clock.now();
-    playing.prepare(*first).await?;
-    playing.run(bar).await?;
-    bar.set_message("the days after");
-    let story = playing.days_after(later).await?;
-
-    let settled = playing.settled(dir, began).await?;
+    let (story, settled) = playing.all(dir, bar, later).await?;
     observe_through.send(shard.durable()).map_err(|_| "the observer has stopped")?;
     let observed = observer.await??;
     let Day96 { traders, desks, noon, declined, rail, .. } = playing;
@@ -276,6 +268,17 @@ fn start_observer(connector: Connector, shard: ShardId) -> (oneshot::Sender<Seq>
     (through, tokio::spawn(async move { observer::observe(&connector, shard, goal).await }))
 }
 
+/// The desks of retailers and utilities.
+async fn desks(
+    (cast, layout, node): (&Cast, &Layout, &Node),
+    dice: Dice,
+    files: u32,
+) -> Result<Desks, Box<dyn Error>> {
+    let retailers = cast.desks(Role::Retailer, layout, node).await?;
+    let utilities = cast.desks(Role::Utility, layout, node).await?;
+    Ok(Desks::new(retailers, utilities, dice, files))
+}
+
 async fn log_on(
     layout: &Layout,
     node: &Node,
@@ -315,6 +318,21 @@ fn platform_of(meter: MeterId) -> usize {
 }
 
 impl Day96<'_> {
+    /// The day, the days after it, and what is written about both.
+    async fn all(
+        &mut self,
+        dir: &Path,
+        bar: &ProgressBar,
+        later: [days_after::Later; 2],
+    ) -> Result<(Option<Story>, Settled), Box<dyn Error>> {
+        let began = self.clock.now();
+        self.prepare(*self.slots.first().ok_or("no slot")?).await?;
+        self.run(bar).await?;
+        bar.set_message("the days after");
+        let story = self.days_after(later).await?;
+        Ok((story, self.settled(dir, began).await?))
+    }
+
     /// Before the first trade, collateral for everyone and a place in the grid for every meter.
     async fn prepare(&mut self, first: DeliverySlot) -> Result<(), Box<dyn Error>> {
         self.settle_up().await?;
