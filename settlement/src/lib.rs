@@ -53,10 +53,10 @@ pub use outcome::State;
 pub use pipeline::{
     AccountTotal, Amendment, AmendmentOutcome, Answer, Audit, BlockOutcome, BlockRequest, Books,
     Break, BreakKind, Captured, CycleLine, DepositOutcome, DocumentLine, EnforcementSummary,
-    Errand, ExplainedLeg, Explanation, LimitNotice, MarketStatus, MissingReadings, Notice,
-    NoticeKind, Pace, PayOutSummary, PaymentOutcome, Pipeline, Reconciliation, ScheduleAnswer,
-    ScheduleFilter, ScheduleLimit, ScheduleLine, Settings, Summary, Task, TransferLine,
-    VerificationSummary,
+    Errand, ExplainedLeg, Explanation, LimitNotice, MarketStatus, MechanismTotal, MissingReadings,
+    Notice, NoticeKind, Pace, PayOutSummary, PaymentOutcome, Pipeline, Reconciliation,
+    ScheduleAnswer, ScheduleFilter, ScheduleLimit, ScheduleLine, Settings, Standing, Summary, Task,
+    TransferLine, VerificationSummary,
 };
 pub use policy::{Policy, PolicyError};
 pub use registry::{MeterCode, MeterPoint, PlaceName};

@@ -40,12 +40,12 @@ use ed25519_dalek::SigningKey;
 use types::{Digest, Party, Seq, ShardId, ShardMap, Timestamp, shard::SHARDS_MAX};
 
 pub use amending::{Amendment, AmendmentOutcome, Answer};
-pub use audit::{AccountTotal, Audit, Summary, TransferLine};
+pub use audit::{AccountTotal, Audit, MechanismTotal, Summary, TransferLine};
 pub use blocking::{BlockOutcome, BlockRequest};
 pub use capturing::Captured;
 pub use comparing::Books;
 pub use deposits::DepositOutcome;
-pub use enforcing::EnforcementSummary;
+pub use enforcing::{EnforcementSummary, Standing, level_name};
 pub use explaining::{ExplainedLeg, Explanation};
 pub use grid::{
     LimitNotice, Notice, NoticeKind, ScheduleAnswer, ScheduleFilter, ScheduleLimit, ScheduleLine,

@@ -3,7 +3,7 @@
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use types::{Currency, Price};
+use types::{Currency, MarketId, PlatformId, Price, RetailerId};
 
 /// Millionths in one.
 pub const MILLION: i128 = 1_000_000;
@@ -19,6 +19,9 @@ pub const DAYS_MAX: u32 = 10_000;
 
 /// Most charges in one policy.
 pub const CHARGES_MAX: usize = 16;
+
+/// Most rules of mechanisms in one policy: each is looked at for each trade.
+pub const MECHANISM_RULES_MAX: usize = 64;
 
 /// A fraction in millionths: 100,000 is 10 %.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +73,90 @@ pub enum Mechanism {
     SellerBiller,
     /// The platform bills the payer and keeps its fee.
     PlatformBiller,
+}
+
+impl Mechanism {
+    /// Every one, in the order of the codes.
+    pub const ALL: [Self; 5] =
+        [Self::ClearingHouse, Self::Block, Self::Prepaid, Self::SellerBiller, Self::PlatformBiller];
+
+    /// The code in rows.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::ClearingHouse => 1,
+            Self::Block => 2,
+            Self::Prepaid => 3,
+            Self::SellerBiller => 4,
+            Self::PlatformBiller => 5,
+        }
+    }
+
+    /// The mechanism of a code.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.code() == code)
+    }
+
+    /// The name in policies and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClearingHouse => "clearing_house",
+            Self::Block => "block",
+            Self::Prepaid => "prepaid",
+            Self::SellerBiller => "seller_biller",
+            Self::PlatformBiller => "platform_biller",
+        }
+    }
+}
+
+/// How a contract came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Orders met in a book.
+    Book,
+    /// Two meters agreed on it between themselves.
+    Negotiated,
+}
+
+/// What of a contract decides its mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Where it was traded.
+    pub market: MarketId,
+    /// How.
+    pub origin: Origin,
+    /// The platform that sent the seller's side.
+    pub seller_platform: PlatformId,
+    /// Who serves the buyer.
+    pub buyer_retailer: RetailerId,
+}
+
+/// A mechanism for some contracts. What it does not name is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MechanismRule {
+    /// Of this market.
+    pub market: Option<MarketId>,
+    /// Of this origin.
+    pub origin: Option<Origin>,
+    /// Sold through this platform.
+    pub seller_platform: Option<PlatformId>,
+    /// Bought by a meter that this retailer serves.
+    pub buyer_retailer: Option<RetailerId>,
+    /// How their money moves.
+    pub mechanism: Mechanism,
+}
+
+impl MechanismRule {
+    fn is_for(&self, terms: &Terms) -> bool {
+        let Terms { market, origin, seller_platform, buyer_retailer } = *terms;
+        self.market.is_none_or(|named| named == market)
+            && self.origin.is_none_or(|named| named == origin)
+            && self.seller_platform.is_none_or(|named| named == seller_platform)
+            && self.buyer_retailer.is_none_or(|named| named == buyer_retailer)
+    }
 }
 
 /// How long a payment rail keeps money blocked.
@@ -231,8 +318,10 @@ pub struct Policy {
     pub currency: Currency,
     /// What happens to half a minor unit.
     pub rounding: Rounding,
-    /// How money moves.
+    /// How money moves, where no rule below says otherwise.
     pub mechanism: Mechanism,
+    /// How it moves for some contracts; the first rule that is for a contract decides.
+    pub mechanisms: Vec<MechanismRule>,
     /// How metered energy is spread.
     pub allocation: Method,
     /// Missing energy up to this fraction of the contract, inclusive, is no breach.
@@ -289,6 +378,7 @@ impl Policy {
             currency,
             rounding: Rounding::default(),
             mechanism: Mechanism::ClearingHouse,
+            mechanisms: Vec::new(),
             allocation: Method::default(),
             tolerance: Fraction::ZERO,
             shortfall_penalty: None,
@@ -305,6 +395,13 @@ impl Policy {
             provisional: None,
             plausible: PLAUSIBLE,
         }
+    }
+
+    /// How the money of a contract moves. It is asked when the contract is captured, and kept with it.
+    #[must_use]
+    pub fn mechanism_of(&self, terms: &Terms) -> Mechanism {
+        let rule = self.mechanisms.iter().find(|rule| rule.is_for(terms));
+        rule.map_or(self.mechanism, |rule| rule.mechanism)
     }
 
     /// Reads a policy document (JSON; `docs/settlement.md` lists the fields).
@@ -338,6 +435,8 @@ pub(crate) struct PolicyDocument {
     rounding: Rounding,
     mechanism: Mechanism,
     #[serde(default)]
+    mechanisms: Vec<RuleDocument>,
+    #[serde(default)]
     allocation: Method,
     #[serde(default)]
     tolerance: Written,
@@ -360,6 +459,16 @@ pub(crate) struct PolicyDocument {
     finality_days: Option<u32>,
     provisional: Option<ProvisionalRule>,
     plausible: Option<Written>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleDocument {
+    market: Option<u16>,
+    origin: Option<Origin>,
+    seller_platform: Option<u16>,
+    buyer_retailer: Option<u16>,
+    mechanism: Mechanism,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -403,11 +512,14 @@ impl PolicyDocument {
             return Err(bad("platform_fee", "more than all"));
         }
         let calls = self.rail.is_some_and(|rule| rule.call_lead_days.is_some());
-        if calls && self.mechanism != Mechanism::ClearingHouse {
+        if calls && !self.uses(Mechanism::ClearingHouse) {
             return Err(bad("rail", "only a clearing house calls cash before delivery"));
         }
-        if self.mechanism == Mechanism::Block && self.block.is_none() {
+        if self.uses(Mechanism::Block) && self.block.is_none() {
             return Err(bad("block", "the mechanism `block` needs it"));
+        }
+        if self.mechanisms.len() > MECHANISM_RULES_MAX {
+            return Err(bad("mechanisms", "too many"));
         }
         self.check_days()?;
         if self.charges.len() > CHARGES_MAX {
@@ -417,6 +529,7 @@ impl PolicyDocument {
             currency,
             rounding: self.rounding,
             mechanism: self.mechanism,
+            mechanisms: self.mechanisms.into_iter().map(rule).collect(),
             allocation: self.allocation,
             tolerance: fraction("tolerance", self.tolerance)?,
             shortfall_penalty: self.shortfall_penalty.map(penalty).transpose()?,
@@ -437,6 +550,11 @@ impl PolicyDocument {
         })
     }
 
+    /// Whether a contract may have this mechanism.
+    fn uses(&self, mechanism: Mechanism) -> bool {
+        self.mechanism == mechanism || self.mechanisms.iter().any(|one| one.mechanism == mechanism)
+    }
+
     /// Every number of days is one that sums of days stay small with.
     fn check_days(&self) -> Result<(), PolicyError> {
         let block = self.block.map(|rule| [Some(rule.hold_days), rule.lead_days]);
@@ -454,6 +572,16 @@ impl PolicyDocument {
             Some((field, _)) => Err(bad(field, "more than ten thousand days")),
             None => Ok(()),
         }
+    }
+}
+
+fn rule(document: RuleDocument) -> MechanismRule {
+    MechanismRule {
+        market: document.market.map(MarketId::new),
+        origin: document.origin,
+        seller_platform: document.seller_platform.map(PlatformId::new),
+        buyer_retailer: document.buyer_retailer.map(RetailerId::new),
+        mechanism: document.mechanism,
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
+use expect_test::expect_file;
 use serde_json::Value;
-use tests::day::{self, SEED, play, text};
+use tests::{
+    day::{self, SEED, play, text},
+    program,
+};
 
 const KEYS: [&str; 17] = [
     "seed",
@@ -101,6 +105,117 @@ fn a_day_has_changes_communities_and_limits() {
     assert_eq!(summary["aggregate_members"], evidence.members);
 }
 
+/// A command about the kept day, and what it prints.
+fn about_the_day(arguments: &[&str]) -> String {
+    let dir = text(&day::kept().dir).to_owned();
+    let run = program::run(arguments.iter().map(|part| part.replace("DAY", &dir)));
+    assert_eq!(run.code, Some(0), "{arguments:?}: {}", run.stderr);
+    run.stdout
+}
+
+#[test]
+fn a_day_is_settled_in_five_ways_and_everything_agrees() {
+    let summary = &day::kept().summary;
+    let mechanisms = summary["mechanisms"].as_array().unwrap();
+    let names: Vec<_> = mechanisms.iter().map(|of| of["mechanism"].as_str().unwrap()).collect();
+    let expected = ["clearing_house", "block", "prepaid", "seller_biller", "platform_biller"];
+    assert_eq!(names, expected);
+    let sum = |name: &str| -> i64 { mechanisms.iter().map(|of| of[name].as_i64().unwrap()).sum() };
+    assert_eq!(Some(sum("contracts")), summary["contracts"].as_i64());
+    assert_eq!(Some(sum("settled_wh")), summary["settled_wh"].as_i64());
+    assert_eq!(sum("open_minor"), 0, "everybody has paid in the end: {summary}");
+    for of in mechanisms {
+        assert!(of["settled_wh"].as_i64() > Some(0) && of["paid_minor"].as_i64() > Some(0), "{of}");
+    }
+    for name in
+        ["rail_settled", "rail_declined", "rail_silent", "rail_events", "reconciled_movements"]
+    {
+        assert!(summary[name].as_u64() > Some(0), "{name}: {summary}");
+    }
+    assert_eq!(summary["reconciliation_breaks"], 0);
+    let audit = day::settlement(day::copy().path()).audit().unwrap();
+    assert!(audit.is_clean(), "{audit:?}");
+    let audited = about_the_day(&["ledger", "audit", "DAY", "--output", "ndjson"]);
+    assert_eq!(parse(&audited)["books_compared"], true, "{audited}");
+    let of_day = ["reconcile", "--data-dir", "DAY", "--day", "2016-07-25", "--statement"];
+    about_the_day(&[&of_day[..], &["DAY/rail/2016-07-25.csv"]].concat());
+    let status = about_the_day(&["settle", "status", "--data-dir", "DAY", "--output", "csv"]);
+    assert!(expected.iter().all(|name| status.contains(&format!("mechanism,{name},"))), "{status}");
+}
+
+#[test]
+fn a_buyer_is_suspended_and_let_trade_again() {
+    let summary = &day::kept().summary;
+    assert_eq!(summary["orders_suspended"], 1, "{summary}");
+    assert_eq!(summary["suspended"], summary["reinstated"]);
+    assert!(summary["suspended"].as_u64() > Some(0) && summary["fined"].as_u64() > Some(0));
+    let example = summary["default_example"].as_str().unwrap();
+    assert!(!example.contains([',', '"']), "{example}");
+    let mut at = 0;
+    for word in ["warned", "fined", "suspended", "trading_suspended", "paid", "taken"] {
+        at += example[at..].find(word).unwrap_or_else(|| panic!("{word}: {example}"));
+    }
+    // The commands say what the summary says, and which leaves prove it.
+    let all = ["--data-dir", "DAY", "--output", "csv"];
+    let status = about_the_day(&[&["enforce", "status"][..], &all].concat());
+    let reached = status.lines().skip(1).filter(|line| !line.contains(",none,")).count();
+    assert_eq!(Some(reached), summary["defaults"].as_u64().and_then(|n| usize::try_from(n).ok()));
+    let meter = example.strip_prefix("meter/").and_then(|rest| rest.split_once(':')).unwrap().0;
+    let steps = about_the_day(&[&["enforce", "steps", "--meter", meter][..], &all].concat());
+    for level in ["warned", "fined", "suspended"] {
+        let line = steps.lines().find(|line| line.contains(level)).unwrap();
+        let leaf = line.split(',').next().unwrap();
+        assert!(example.contains(&format!("(leaf {leaf})")), "{line}: {example}");
+    }
+    assert!(
+        about_the_day(&[&["enforce", "status", "--suspended"][..], &all].concat()).lines().count()
+            <= 1
+    );
+}
+
+#[test]
+fn four_retailers_have_statements_that_anybody_can_make_again() {
+    let day = day::kept();
+    let statements = day.summary["statements"].as_array().unwrap();
+    assert_eq!(statements.len(), 4);
+    for (number, totals) in (1..=4).zip(statements) {
+        assert!(totals["contracts"].as_u64() > Some(0), "{totals}");
+        let kept = fs::read_to_string(day.dir.join(format!("statements/retailer-{number}.jsonl")))
+            .unwrap();
+        let again = tempfile::tempdir().unwrap();
+        let file = again.path().join("again.jsonl");
+        let name = format!("retailer/{number}");
+        let shown = about_the_day(&[
+            "statement",
+            &name,
+            "--month",
+            "2016-07",
+            "--data-dir",
+            "DAY",
+            "--file",
+            text(&file),
+            "--output",
+            "ndjson",
+        ]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), kept);
+        let shown = parse(&shown);
+        for name in ["contracts", "bought_wh", "sold_wh", "charges_minor", "net_minor"] {
+            assert_eq!(shown[name], totals[name], "{name}");
+        }
+    }
+}
+
+/// What people see, without what the machine decides.
+#[test]
+fn the_summary_fits_a_screen() {
+    let human = play(SEED, &[]).stdout;
+    assert!(human.lines().count() <= 50, "{human}");
+    let measured = ["durable answer", "elapsed", "state digest", "ledger root"];
+    let lines = human.lines().filter(|line| !measured.iter().any(|word| line.contains(word)));
+    let told: String = lines.map(|line| line.trim_end().to_owned() + "\n").collect();
+    expect_file!["../golden/demo.txt"].assert_eq(&told);
+}
+
 #[test]
 fn a_kept_day_holds_everything_and_its_keys_are_private() {
     let day = day::kept();
@@ -108,7 +223,7 @@ fn a_kept_day_holds_everything_and_its_keys_are_private() {
     for name in ["gridcross.toml", "registry.toml", "settlement.db", "report.html"] {
         assert!(day.dir.join(name).is_file(), "{name}");
     }
-    for name in ["journal", "ledger", "keys", "blotter"] {
+    for name in ["journal", "ledger", "keys", "blotter", "statements", "rail"] {
         assert!(fs::read_dir(day.dir.join(name)).unwrap().next().is_some(), "{name}");
     }
     let mut keys = 0;

@@ -106,8 +106,9 @@ fn exports_are_tables() {
         ndjson.lines().count()
     };
     assert_eq!(Value::from(rows("trades")), day.summary["trades"]);
-    // Those that a limit of the grid stopped were no orders of a book.
-    let stopped = day.summary["grid_stopped"].as_u64().unwrap();
+    // Those that a limit of the grid or a suspension stopped were no orders of a book.
+    let stopped = ["grid_stopped", "orders_suspended"];
+    let stopped: u64 = stopped.iter().map(|name| day.summary[*name].as_u64().unwrap()).sum();
     let accepted = day.summary["orders"].as_u64().unwrap() - stopped;
     assert_eq!(u64::try_from(rows("orders")).unwrap(), accepted);
     assert_eq!(Value::from(rows("commands")), day.summary["commands"]);

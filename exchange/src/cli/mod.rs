@@ -14,6 +14,7 @@ pub mod declare;
 pub mod doctor;
 pub mod dry_run;
 mod dry_run_book;
+pub mod enforce;
 pub mod grid;
 pub mod ledger;
 pub mod market;
@@ -60,6 +61,7 @@ Examples:
   gridcross meter inspect may.csv feed.xml        what meter files say, and whether they can be read
   gridcross declare query --data-dir day --meter 17 --output csv
   gridcross settle explain 1 --data-dir day       every leg of a contract, with the rule behind it
+  gridcross enforce status --data-dir day         who has not paid, and what comes next
   gridcross statement retailer/1 --month 2026-06 --data-dir day --file june.jsonl
 
 Exit codes: 0 ok, 1 runtime, 2 usage, 3 configuration, 4 verification mismatch,
@@ -137,6 +139,9 @@ enum Command {
     /// Settlement: where it stands, a cycle now, and how a contract's money came about
     #[command(subcommand)]
     Settle(settle::Command),
+    /// Who has not paid, what was done about it, and what comes next
+    #[command(subcommand)]
+    Enforce(enforce::Command),
     /// What a retailer bills and is owed for a month: signed, and checked away from the exchange
     Statement(statement::Options),
     /// Payment rails: instructions, what the books say of a day, and a rail to try out
@@ -210,6 +215,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(command) => replay::run(&command),
         Command::Accounts(options) => accounts::run(&options),
         Command::Settle(command) => settle::run(&command),
+        Command::Enforce(command) => enforce::run(&command),
         Command::Statement(options) => statement::run(&options),
         Command::Rail(command) => rail::run(&command),
         Command::Reconcile(options) => reconcile::run(&options),

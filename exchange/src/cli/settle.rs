@@ -16,7 +16,7 @@ use crate::{
 /// What is asked of settlement.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Contracts by state, and what is asked of the payment rail
+    /// Contracts by state and by mechanism, and what is asked of the payment rail
     Status {
         /// The directory of the exchange
         #[arg(long)]
@@ -89,6 +89,15 @@ fn status(data_dir: &std::path::Path, format: Format) -> Result<(), Failure> {
         settled_wh: Some(settled_wh),
     };
     let mut lines: Vec<_> = states.into_iter().map(of_state).collect();
+    let totals = pipeline.by_mechanism().map_err(Failure::runtime)?;
+    lines.extend(totals.into_iter().map(|total| StatusLine {
+        what: "mechanism",
+        name: total.mechanism.name().to_owned(),
+        state: "",
+        count: total.contracts,
+        minor: Some(total.paid_minor),
+        settled_wh: Some(total.settled_wh),
+    }));
     let totals = pipeline.rail_totals().map_err(Failure::runtime)?;
     lines.extend(totals.into_iter().map(|(kind, state, count, minor)| StatusLine {
         what: "instructions",
@@ -129,7 +138,10 @@ fn explain(contract: TradeId, data_dir: &std::path::Path, format: Format) -> Res
     if format == Format::Human {
         let (state, energy) = (found.state.name(), found.energy.wh());
         let run = found.outcome.map_or(0, |outcome| outcome.run);
-        output::print(&format!("contract {contract}: {energy} Wh, {state}, run {run}\n"))?;
+        let mechanism = found.mechanism.name();
+        output::print(&format!(
+            "contract {contract}: {energy} Wh, {mechanism}, {state}, run {run}\n"
+        ))?;
     }
     output::print_rows(&lines, format)
 }

@@ -1,8 +1,9 @@
 //! One line about one example of a thing that the day had, for people; without commas, for tables.
 
-use types::{AmendmentTerms, GridLimitSet, Side};
+use settlement::Standing;
+use types::{AmendmentTerms, GridLimitSet, Side, Timestamp};
 
-use super::trader::Bundle;
+use super::{play::Story, trader::Bundle};
 
 /// Where the day had no such thing.
 const NONE: &str = "none";
@@ -54,4 +55,37 @@ pub(super) fn limit(limits: &[GridLimitSet]) -> String {
             limit.limit
         )
     })
+}
+
+/// Who did not pay, step by step, until an order of its was taken again.
+pub(super) fn default(story: Option<&Story>, standings: &[Standing]) -> String {
+    let Some(story) = story else { return NONE.to_owned() };
+    let own = standings.iter().filter(|one| one.debtor == story.defaulter.meter);
+    let mut steps: Vec<_> = own.flat_map(|one| &one.steps).collect();
+    steps.sort_by_key(|(leaf, _)| leaf);
+    let mut text = format!("meter/{}:", story.defaulter.meter);
+    for (leaf, step) in steps {
+        let minute = Timestamp::from_seconds(step.minute.saturating_mul(60)).to_string();
+        let day = minute.get(..10).unwrap_or(&minute);
+        let what = match step.level {
+            1 => format!("warned for {}", cents(step.open)),
+            2 => format!("fined {}", cents(step.fine)),
+            _ => format!("suspended for {}", cents(step.open)),
+        };
+        text.push_str(&format!(" {day} {what} (leaf {leaf});"));
+    }
+    let (seq, reason) = story.refused;
+    let (seller, taken) = (story.seller, story.taken);
+    let (paid, compensated) = (cents(story.paid.minor()), cents(story.compensated.minor()));
+    text.push_str(&format!(
+        " order at {seq} {}; paid {paid} of it {compensated} to meter/{seller}; order at {taken} taken",
+        reason.name()
+    ));
+    text
+}
+
+/// Minor units with the decimal point in its place.
+fn cents(minor: i64) -> String {
+    let units = minor.unsigned_abs();
+    format!("{}.{:02}", units.div_euclid(100), units.rem_euclid(100))
 }

@@ -203,6 +203,23 @@ impl Desks {
         Ok(())
     }
 
+    /// Signs and sends a file of a retailer, by its number.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn report_file(
+        &mut self,
+        retailer: u16,
+        file: &MeterFile,
+    ) -> Result<(), ClientError> {
+        let found = self.retailers.iter().position(|desk| desk.party.number == retailer);
+        let Some((index, desk)) = found.and_then(|at| Some((at, self.retailers.get(at)?))) else {
+            return Ok(());
+        };
+        let sealed = seal(desk.party, &desk.key, &file.to_body());
+        self.send(index, &sealed).await
+    }
+
     /// Sends what was under way until this step.
     ///
     /// # Errors

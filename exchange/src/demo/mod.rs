@@ -1,7 +1,7 @@
 //! `gridcross demo`: one summer day, from load and sunshine to settled money and a signed ledger.
 //!
 //! [`household`] holds the data, [`strategy`] decides orders, [`community`] bundles some of them, [`neighbours`] agree
-//! directly and [`changes`] are what they change their minds to, [`trader`] sends it, [`grid_desk`] knows the wires, [`meter_desk`]
+//! directly and [`changes`] are what they change their minds to, [`policy`] says how it is settled, [`rail_desk`] moves the money, [`trader`] sends it, [`grid_desk`] knows the wires, [`meter_desk`]
 //! reports what was metered, `play` moves the clock and lets everyone take turns, so that one seed
 //! gives one result although everything travels over the network. `summary` and [`report`] tell
 //! what happened.
@@ -16,6 +16,8 @@ pub mod meter_desk;
 pub mod neighbours;
 pub mod observer;
 mod play;
+pub mod policy;
+pub mod rail_desk;
 pub mod report;
 mod setup;
 pub mod strategy;
@@ -51,7 +53,7 @@ pub struct Options {
     /// An empty directory to work in [default: a temporary one]
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
-    /// Leave the directory: journal/, settlement.db, ledger/, keys/, report.html
+    /// Leave the directory: journal/, settlement.db, ledger/, statements/, rail/, keys/, report.html
     #[arg(long)]
     pub keep: bool,
     /// How it is printed

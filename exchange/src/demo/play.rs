@@ -3,24 +3,29 @@
 //! At step `j` the book of slot `j` opens, the call of slot `j − 2` ends, the gate of slot `j − 3`
 //! closes, and slot `j − 5` has been delivered. The exchange does the first three by its own
 //! timetable; platforms, desks and settlement then act one after the other, each waiting for its
-//! answers, so that the seed decides the order of everything.
+//! answers, so that the seed decides the order of everything. Then time runs on for the days that bills are due in.
 
 mod agreements;
 mod communities;
+mod days_after;
 mod grid;
+mod papers;
 
 use std::{collections::BTreeMap, error::Error, path::Path};
 
 use gateway::client::Connector;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
-use settlement::Summary;
 use tokio::sync::oneshot;
 use types::{
-    AmendmentTerms, DeliverySlot, Digest, MarketDefinition, MeterId, Money, Party, Role, Seq,
-    ShardId, ShardMap, Side, SlotKey, calendar,
+    AmendmentTerms, ContractTerms, DeliverySlot, Digest, MarketDefinition, MeterId, Money, Party,
+    Role, Seq, ShardId, ShardMap, Side, SlotKey, Timestamp, TradeId, calendar,
 };
 
+pub(super) use self::{
+    days_after::Story,
+    papers::{Paper, Settled, month},
+};
 use super::{
     Options,
     changes::Contract,
@@ -30,6 +35,7 @@ use super::{
     meter_desk::{Actuals, DeskCounts, Desks, FILE_SLOTS, Span},
     neighbours::Agreed,
     observer::{self, Observed},
+    rail_desk::{Purses, RailCounts, RailDesk},
     setup::{self, Cast, PLATFORMS},
     strategy,
     trader::{Bundle, Counts, Intent, Record, Trader},
@@ -45,6 +51,8 @@ use crate::{
 pub(super) const STEPS_AFTER_LAST_SLOT: u64 = 9;
 /// Collateral of each meter: 50.00.
 const DEPOSIT: Money = Money::from_minor(5_000);
+/// Steps from the opening of a slot until it is delivered.
+const DELIVERED_STEPS: usize = 5;
 /// Steps between verification cycles.
 const VERIFY_STEPS: usize = 16;
 
@@ -68,9 +76,11 @@ pub(super) struct Played {
     /// What the market traded.
     pub(super) observed: Observed,
     /// What was settled.
-    pub(super) summary: Summary,
-    /// Signed head of the ledger.
-    pub(super) checkpoint: settlement::Checkpoint,
+    pub(super) settled: Settled,
+    /// What became of who could not pay.
+    pub(super) story: Option<Story>,
+    /// What passed between exchange and rail.
+    pub(super) rail: RailCounts,
     /// State of the day's engine at the end.
     pub(super) state_digest: Digest,
     /// Commands in the journals.
@@ -104,6 +114,11 @@ struct Day96<'a> {
     /// Changes that somebody asked for, and the other side did not want.
     declined: Vec<AmendmentTerms>,
     noon: Vec<Intent>,
+    rail: RailDesk,
+    /// What was agreed on directly, as at first.
+    terms: BTreeMap<TradeId, ContractTerms>,
+    /// Who is suspended, as the engine knows.
+    suspended: BTreeMap<MeterId, bool>,
 }
 
 /// Plays the day in `dir`, which is empty.
@@ -117,20 +132,22 @@ pub(super) async fn play(
     let day = Day::load(usize::try_from(options.meters)?)?;
     let cast = Cast::new(&day, options.seed)?;
     let layout = Layout::new(dir);
-    let config = cast.write_directory(&layout, options.shards)?;
+    let mut config = cast.write_directory(&layout, options.shards)?;
+    // It is played here, at the clock of the day, and not called.
+    let pace = config.rails.take().ok_or("the configuration has no rail")?.pace;
     let market = config.markets.first().ok_or("the configuration has no market")?.definition;
     let (slots, first_quarter) = traded_slots(&market, usize::try_from(options.slots)?)?;
     let first = slots.first().ok_or("no slot")?;
     let clock = Clock::starting_at(market.opens_at(*first).plus_ns(-60_000_000_000));
     let keys: Vec<_> = slots.iter().map(|&slot| market.key(slot)).collect();
-    let node = start(&layout, &config, &cast, &clock, &keys).await?;
+    let later = later_slots(&config, &market, &slots, first_quarter)?;
+    let open = [keys.as_slice(), &later.map(|later| market.key(later.slot))].concat();
+    let node = start(&layout, &config, &cast, &clock, &open).await?;
     let shard = shard_of_day(&node, &config, market.key(*first))?;
     let operator = setup::connector(Party { role: Role::Operator, number: 1 }, &layout, &node)?;
     let (observe_through, observer) = start_observer(operator, shard.id);
 
     let files = u32::try_from(slots.len().div_ceil(FILE_SLOTS))?;
-    let retailers = cast.desks(Role::Retailer, &layout, &node).await?;
-    let utilities = cast.desks(Role::Utility, &layout, &node).await?;
     let mut playing = Day96 {
         node: &node,
         shard,
@@ -141,20 +158,19 @@ pub(super) async fn play(
         actuals: Actuals { day: &day, dice, caps: BTreeMap::new() },
         cast: &cast,
         traders: log_on(&layout, &node, shard.id).await?,
-        desks: Desks::new(retailers, utilities, dice, files),
+        desks: desks((&cast, &layout, &node), dice, files).await?,
         agreed: Agreed::default(),
         contracts: Vec::new(),
         declined: Vec::new(),
         noon: Vec::new(),
+        rail: RailDesk::new(options.seed, &cast.rail_secret(), config.policy.currency, pace),
+        terms: BTreeMap::new(),
+        suspended: BTreeMap::new(),
     };
-    playing.prepare(*first).await?;
-    playing.run(bar).await?;
-
-    let summary = node.settlement.summary().await?;
-    let checkpoint = node.settlement.checkpoint().await?;
+    let (story, settled) = playing.all(dir, bar, later).await?;
     observe_through.send(shard.durable()).map_err(|_| "the observer has stopped")?;
     let observed = observer.await??;
-    let Day96 { traders, desks, noon, declined, .. } = playing;
+    let Day96 { traders, desks, noon, declined, rail, .. } = playing;
     let Record { counts, latency, bundles } = log_out(traders).await?;
     let desk_counts = desks.counts;
     drop(desks);
@@ -170,8 +186,9 @@ pub(super) async fn play(
         desks: desk_counts,
         latency,
         observed,
-        summary,
-        checkpoint,
+        settled,
+        story,
+        rail: rail.counts,
         state_digest: engine.digest(),
         commands: engines.iter().map(|engine| engine.last_seq().get()).sum(),
         noon,
@@ -216,6 +233,20 @@ fn shard_of_day<'a>(
     Ok(found.ok_or("no shard has the day")?)
 }
 
+/// Two slots of later days.
+fn later_slots(
+    config: &Config,
+    market: &MarketDefinition,
+    slots: &[DeliverySlot],
+    first_quarter: usize,
+) -> Result<[days_after::Later; 2], Box<dyn Error>> {
+    let markets = config.markets.iter().map(|market| &market.definition);
+    let map = ShardMap::new(config.shards, markets)?;
+    let day = middle(slots).ok_or("no slot")?;
+    let quarter = first_quarter.saturating_add(slots.len().div_euclid(2));
+    days_after::slots(market, &map, (day, quarter))
+}
+
 /// The middle of the day, as many slots as asked for, and the quarter hour of the first.
 fn traded_slots(
     market: &MarketDefinition,
@@ -235,6 +266,17 @@ type Observer = tokio::task::JoinHandle<Result<Observed, gateway::client::Client
 fn start_observer(connector: Connector, shard: ShardId) -> (oneshot::Sender<Seq>, Observer) {
     let (through, goal) = oneshot::channel();
     (through, tokio::spawn(async move { observer::observe(&connector, shard, goal).await }))
+}
+
+/// The desks of retailers and utilities.
+async fn desks(
+    (cast, layout, node): (&Cast, &Layout, &Node),
+    dice: Dice,
+    files: u32,
+) -> Result<Desks, Box<dyn Error>> {
+    let retailers = cast.desks(Role::Retailer, layout, node).await?;
+    let utilities = cast.desks(Role::Utility, layout, node).await?;
+    Ok(Desks::new(retailers, utilities, dice, files))
 }
 
 async fn log_on(
@@ -262,6 +304,7 @@ async fn log_out(traders: Vec<Trader>) -> Result<Record, Box<dyn Error>> {
         total.counts.changes = total.counts.changes.saturating_add(counts.changes);
         total.counts.rejected = total.counts.rejected.saturating_add(counts.rejected);
         total.counts.stopped = total.counts.stopped.saturating_add(counts.stopped);
+        total.counts.suspended = total.counts.suspended.saturating_add(counts.suspended);
         total.latency.add(latency)?;
         total.bundles.extend(bundles);
     }
@@ -275,17 +318,29 @@ fn platform_of(meter: MeterId) -> usize {
 }
 
 impl Day96<'_> {
+    /// The day, the days after it, and what is written about both.
+    async fn all(
+        &mut self,
+        dir: &Path,
+        bar: &ProgressBar,
+        later: [days_after::Later; 2],
+    ) -> Result<(Option<Story>, Settled), Box<dyn Error>> {
+        let began = self.clock.now();
+        self.prepare(*self.slots.first().ok_or("no slot")?).await?;
+        self.run(bar).await?;
+        bar.set_message("the days after");
+        let story = self.days_after(later).await?;
+        Ok((story, self.settled(dir, began).await?))
+    }
+
     /// Before the first trade, collateral for everyone and a place in the grid for every meter.
     async fn prepare(&mut self, first: DeliverySlot) -> Result<(), Box<dyn Error>> {
         self.settle_up().await?;
-        let deposits = self
-            .cast
-            .registry
-            .meters
-            .iter()
-            .map(|line| (u64::from(line.meter.get()), line.meter, DEPOSIT))
-            .collect();
-        self.node.settlement.deposits(deposits).await?;
+        let now = self.clock.now();
+        for line in &self.cast.registry.meters {
+            self.rail.deposit(now, line.meter, DEPOSIT);
+        }
+        self.rail_turn(Purses::AsTheyAre).await?;
         let households = &self.actuals.day.households;
         let placed = self.shard.durable().get().saturating_add(u64::try_from(households.len())?);
         self.desks.place(first.start_minute(), households).await?;
@@ -298,6 +353,7 @@ impl Day96<'_> {
     async fn run(&mut self, bar: &ProgressBar) -> Result<(), Box<dyn Error>> {
         let after = usize::try_from(STEPS_AFTER_LAST_SLOT)?;
         let last = self.slots.len().saturating_add(after);
+        let noon = self.slots.len().div_euclid(2);
         let mut step = 0;
         while step < last || self.desks.last_step().is_some() {
             bar.set_message(match self.slots.get(step) {
@@ -310,10 +366,21 @@ impl Day96<'_> {
             self.limit(step).await?;
             self.trade(step).await?;
             self.deliver(step).await?;
+            // Who cannot pay for noon is found out when its bills are sent.
+            let is_after_noon = step > noon.saturating_add(DELIVERED_STEPS);
+            let purses = if is_after_noon { Purses::OneIsEmpty } else { Purses::AsTheyAre };
+            self.rail_turn(purses).await?;
             step = step.saturating_add(1);
             bar.set_position(u64::try_from(step)?);
         }
-        self.verify().await
+        self.verify().await?;
+        self.rail_turn(Purses::OneIsEmpty).await
+    }
+
+    /// What the rail has to do by now: it is sent what is due, and tells what has happened.
+    async fn rail_turn(&mut self, purses: Purses) -> Result<(), Box<dyn Error>> {
+        let now = self.clock.now();
+        self.rail.turn(&self.node.settlement, now, purses).await
     }
 
     /// Moves the clock to one second past the step's quarter hour, and waits until the exchange has
@@ -326,6 +393,11 @@ impl Day96<'_> {
             .opens_at(*first)
             .plus_ns(minutes.saturating_mul(60_000_000_000))
             .plus_ns(1_000_000_000);
+        self.clock_to(now).await
+    }
+
+    /// Sets the clock, and waits until the exchange has done what was due.
+    async fn clock_to(&self, now: Timestamp) -> Result<(), Box<dyn Error>> {
         self.clock.set(now);
         self.node.wake();
         Ok(self.node.scheduled_through(now).await?)
@@ -450,7 +522,7 @@ impl Day96<'_> {
     async fn deliver(&mut self, step: usize) -> Result<(), Box<dyn Error>> {
         // Settlement sees everything traded before it sees any document: one order for all runs.
         self.settle_up().await?;
-        if let Some(delivered) = step.checked_sub(5) {
+        if let Some(delivered) = step.checked_sub(DELIVERED_STEPS) {
             self.curtail(delivered).await?;
             let slots_done = delivered.saturating_add(1).min(self.slots.len());
             let whole = slots_done.is_multiple_of(FILE_SLOTS) || slots_done == self.slots.len();

@@ -13,7 +13,7 @@ use types::{
     RetailerId, Role, UtilityId,
 };
 
-use super::{household::Day, meter_desk::Desk, trader::MeterKeys};
+use super::{household::Day, meter_desk::Desk, policy, trader::MeterKeys};
 use crate::{
     config::{self, Config},
     init,
@@ -24,7 +24,7 @@ use crate::{
 /// Trade platforms; meter `n` trades through platform `(n − 1) mod 3 + 1`.
 pub(super) const PLATFORMS: u16 = 3;
 /// Retailers in the data.
-const RETAILERS: u16 = 4;
+pub(super) const RETAILERS: u16 = 4;
 /// Distribution utilities in the data.
 const UTILITIES: u16 = 2;
 
@@ -82,12 +82,14 @@ impl Cast {
         layout: &Layout,
         shards: u8,
     ) -> Result<Config, Box<dyn Error>> {
-        let mut text = init::CONFIG_TEMPLATE.replace("127.0.0.1:7400", "127.0.0.1:0");
+        let text = policy::configured(init::CONFIG_TEMPLATE)?;
+        let mut text = text.replace("127.0.0.1:7400", "127.0.0.1:0");
         if shards > 1 {
             text = text.replace("# shards = 1 ", &format!("shards = {shards} "));
         }
-        let ledger_key = init::derive_key(&self.secret, "ledger");
-        init::write_directory(layout, &self.registry, &text, &ledger_key)?;
+        init::write_directory(layout, &self.registry, &text, &self.ledger_key())?;
+        let secret = layout.root().join(policy::SECRET_FILE);
+        identity::write_key_file(&secret, &format!("{}\n", self.rail_secret()))?;
         fs::create_dir_all(layout.root().join("blotter"))?;
         Ok(config::load(&layout.root().join(config::FILE_NAME))?)
     }
@@ -106,6 +108,16 @@ impl Cast {
             desks.push(Desk { party, key: self.party_key(party), client });
         }
         Ok(desks)
+    }
+
+    /// The key that signs checkpoints and statements.
+    pub(super) fn ledger_key(&self) -> SigningKey {
+        init::derive_key(&self.secret, "ledger")
+    }
+
+    /// What the exchange shares with the payment rail.
+    pub(super) fn rail_secret(&self) -> String {
+        policy::secret(&init::derive_key(&self.secret, "rail"))
     }
 
     /// The key that signs for a party.

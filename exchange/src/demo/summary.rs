@@ -1,19 +1,28 @@
 //! What the day came to: a table for people, JSON for programs, the data of the report.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use types::{Energy, Price, Side, SlotKey};
+use settlement::{MechanismTotal, Standing, Summary, rails::InstructionState, statement::Total};
+use types::{Energy, MeterId, Price, Side, SlotKey};
 
 use super::{
     Options, examples, household,
-    play::Played,
+    play::{self, Paper, Played},
     report::{self, CurveData, FunnelStep, MoneyLine, ReportData, SlotLine},
     trader::Intent,
 };
 use crate::{exit::Failure, output::Format};
+
+/// Longest line of an example: as long as a ledger root with its size.
+const LINE_MAX: usize = 82;
+/// The level from which a meter may not trade.
+const SUSPENDED: u8 = 3;
+/// Accounts that are neither outside, nor free, held or earned.
+const OTHER_KINDS: [&str; 7] =
+    ["owes", "owed", "pool", "rounding", "clearing", "arriving", "leaving"];
 
 /// The numbers, with the names under which programs find them.
 #[derive(Debug, Serialize)]
@@ -55,8 +64,8 @@ struct Numbers {
     files_corrected: u64,
     files_contradicted: u64,
     curtailments: u64,
-    money_sum_minor: i64,
-    money: Vec<MoneyNumbers>,
+    #[serde(flatten)]
+    settlement: SettlementNumbers,
     commands: u64,
     state_digest: String,
     ledger_size: u64,
@@ -67,12 +76,55 @@ struct Numbers {
     data_dir: Option<String>,
 }
 
+/// What follows from the contracts: money, debts and papers.
+#[derive(Debug, Serialize)]
+struct SettlementNumbers {
+    mechanisms: Vec<MechanismNumbers>,
+    rail_settled: u64,
+    rail_declined: u64,
+    rail_silent: u64,
+    rail_events: u64,
+    reconciled_days: u64,
+    reconciled_movements: u64,
+    reconciliation_breaks: u64,
+    defaults: u64,
+    fined: u64,
+    suspended: u64,
+    reinstated: u64,
+    orders_suspended: u64,
+    default_example: String,
+    statements_month: &'static str,
+    statements: Vec<StatementNumbers>,
+    money_sum_minor: i64,
+    money: Vec<MoneyNumbers>,
+}
+
 #[derive(Debug, Serialize)]
 struct MoneyNumbers {
     owner: &'static str,
     account: &'static str,
     accounts: u64,
     minor: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct MechanismNumbers {
+    mechanism: &'static str,
+    contracts: u64,
+    settled_wh: u64,
+    paid_minor: i64,
+    open_minor: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct StatementNumbers {
+    retailer: u16,
+    contracts: u64,
+    bought_wh: u64,
+    sold_wh: u64,
+    charges_minor: i64,
+    fines_minor: i64,
+    net_minor: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +137,7 @@ struct LatencyNumbers {
 }
 
 fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&Path>) -> Numbers {
-    let summary = &played.summary;
+    let summary = &played.settled.summary;
     Numbers {
         seed: options.seed,
         meters: played.meters,
@@ -116,9 +168,7 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         failed: summary.failed,
         disputed: summary.disputed,
         awaiting: summary.awaiting,
-        cancelled: count(
-            played.observed.changes.iter().filter(|terms| terms.new_quantity.is_zero()).count(),
-        ),
+        cancelled: cancelled(summary),
         settled_wh: summary.settled_wh,
         documents: played.desks.documents,
         documents_refused: played.desks.refused,
@@ -126,26 +176,110 @@ fn numbers(options: &Options, played: &Played, elapsed: Duration, kept: Option<&
         files_corrected: played.desks.corrected,
         files_contradicted: played.desks.contradicted,
         curtailments: played.desks.curtailments,
-        money_sum_minor: summary.balance_minor,
-        money: summary
-            .accounts
-            .iter()
-            .map(|total| MoneyNumbers {
-                owner: total.owner,
-                account: total.kind,
-                accounts: total.accounts,
-                minor: total.minor,
-            })
-            .collect(),
+        settlement: SettlementNumbers::of(played),
         commands: played.commands,
         state_digest: played.state_digest.to_string(),
-        ledger_size: played.checkpoint.size,
-        ledger_root: played.checkpoint.root.to_string(),
+        ledger_size: played.settled.checkpoint.size,
+        ledger_root: played.settled.checkpoint.root.to_string(),
         ack_latency_us: latency_numbers(&played.latency),
         elapsed_s: elapsed.as_secs(),
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         data_dir: kept.map(|dir| dir.display().to_string()),
     }
+}
+
+impl SettlementNumbers {
+    fn of(played: &Played) -> Self {
+        let summary = &played.settled.summary;
+        let levels = Levels::of(&played.settled.standings);
+        let rail = |state| rail_count(played, state);
+        Self {
+            mechanisms: played.settled.mechanisms.iter().map(MechanismNumbers::of).collect(),
+            rail_settled: rail(InstructionState::Settled),
+            rail_declined: rail(InstructionState::Declined),
+            rail_silent: played.rail.silent,
+            rail_events: played.rail.told,
+            reconciled_days: played.settled.compared.days,
+            reconciled_movements: played.settled.compared.agreed,
+            reconciliation_breaks: played.settled.compared.breaks,
+            defaults: levels.defaults,
+            fined: levels.fined,
+            suspended: levels.suspended,
+            reinstated: levels.reinstated,
+            orders_suspended: played.counts.suspended,
+            default_example: examples::default(played.story.as_ref(), &played.settled.standings),
+            statements_month: play::month(),
+            statements: played.settled.papers.iter().map(StatementNumbers::of).collect(),
+            money_sum_minor: summary.balance_minor,
+            money: summary
+                .accounts
+                .iter()
+                .map(|total| MoneyNumbers {
+                    owner: total.owner,
+                    account: total.kind,
+                    accounts: total.accounts,
+                    minor: total.minor,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl MechanismNumbers {
+    fn of(total: &MechanismTotal) -> Self {
+        let MechanismTotal { mechanism, contracts, settled_wh, paid_minor, open_minor } = *total;
+        Self { mechanism: mechanism.name(), contracts, settled_wh, paid_minor, open_minor }
+    }
+}
+
+impl StatementNumbers {
+    fn of(paper: &Paper) -> Self {
+        let Total { contracts, bought_wh, sold_wh, charges_minor, fines_minor, net_minor, .. } =
+            paper.total;
+        let retailer = paper.retailer;
+        Self { retailer, contracts, bought_wh, sold_wh, charges_minor, fines_minor, net_minor }
+    }
+}
+
+/// How far enforcement went: contracts in default and fined, meters suspended and let trade again.
+#[derive(Debug, Default)]
+struct Levels {
+    defaults: u64,
+    fined: u64,
+    suspended: u64,
+    reinstated: u64,
+}
+
+impl Levels {
+    fn of(standings: &[Standing]) -> Self {
+        let mut levels = Self::default();
+        let mut meters: BTreeMap<MeterId, bool> = BTreeMap::new();
+        for one in standings {
+            levels.defaults = levels.defaults.saturating_add(u64::from(one.level > 0));
+            let is_fined = one.steps.iter().any(|(_, step)| step.fine > 0);
+            levels.fined = levels.fined.saturating_add(u64::from(is_fined));
+            if one.level >= SUSPENDED {
+                let still = meters.entry(one.debtor).or_default();
+                *still = *still || one.suspends();
+            }
+        }
+        levels.suspended = count(meters.len());
+        levels.reinstated = count(meters.values().filter(|&&still| !still).count());
+        levels
+    }
+}
+
+/// Contracts that both sides cancelled, or for which nobody blocked money: those in no other state.
+fn cancelled(summary: &Summary) -> u64 {
+    let Summary { complete, partial, partial_curtailed, failed, disputed, awaiting, .. } = *summary;
+    let others = [complete, partial, partial_curtailed, failed, disputed, awaiting];
+    summary.contracts.saturating_sub(others.into_iter().fold(0, u64::saturating_add))
+}
+
+/// Instructions in a state.
+fn rail_count(played: &Played, of: InstructionState) -> u64 {
+    let counts = played.settled.instructions.iter().filter(|(_, state, ..)| *state == of);
+    counts.map(|(_, _, count, _)| *count).fold(0, u64::saturating_add)
 }
 
 fn count(length: usize) -> u64 {
@@ -202,15 +336,7 @@ fn human(numbers: &Numbers, played: &Played, kept: Option<&Path>) -> String {
     for (name, value) in facts(numbers, played) {
         table.add_row([name, value]);
     }
-    let mut money = Table::new();
-    money.load_style(UTF8_FULL_CONDENSED).set_header(["owner", "account", "accounts", "amount"]);
-    let currency = played.market.currency.code();
-    for line in &numbers.money {
-        let amount = format!("{} {currency}", minor(line.minor));
-        money.add_row([line.owner, line.account, &line.accounts.to_string(), &amount]);
-    }
-    let total = format!("{} {currency}", minor(numbers.money_sum_minor));
-    money.add_row(["sum", "", "", &total]);
+    let (mechanisms, statements) = (mechanism_table(numbers), statement_table(numbers));
     let hint = kept.map_or_else(
         || {
             "Add `--keep --data-dir DIR` to keep the journal, the ledger and report.html."
@@ -221,7 +347,76 @@ fn human(numbers: &Numbers, played: &Played, kept: Option<&Path>) -> String {
             format!("Kept in {dir}; open {dir}/report.html, or run: gridcross replay verify {dir}")
         },
     );
-    format!("{table}\n{money}\n{hint}\n")
+    format!("{table}\n{mechanisms}\n{statements}\n{hint}\n")
+}
+
+fn mechanism_table(numbers: &Numbers) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(["mechanism", "contracts", "settled", "paid", "still owed"]);
+    for line in &numbers.settlement.mechanisms {
+        table.add_row([
+            line.mechanism.to_owned(),
+            line.contracts.to_string(),
+            Energy::from_wh(line.settled_wh).to_string(),
+            minor(line.paid_minor),
+            minor(line.open_minor),
+        ]);
+    }
+    table
+}
+
+fn statement_table(numbers: &Numbers) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    let head = format!("statement of {}", numbers.settlement.statements_month);
+    table.set_header([&head, "sides", "bought", "sold", "charges", "net"]);
+    for line in &numbers.settlement.statements {
+        table.add_row([
+            format!("retailer/{}", line.retailer),
+            line.contracts.to_string(),
+            Energy::from_wh(line.bought_wh).to_string(),
+            Energy::from_wh(line.sold_wh).to_string(),
+            minor(line.charges_minor),
+            minor(line.net_minor),
+        ]);
+    }
+    table
+}
+
+/// In lines of so many characters, where that can be.
+fn wrapped_lines(text: &str) -> String {
+    let mut wrapped = String::new();
+    let mut used = 0_usize;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used.saturating_add(length) >= LINE_MAX {
+            wrapped.push('\n');
+            used = 0;
+        } else if used > 0 {
+            wrapped.push(' ');
+        }
+        wrapped.push_str(word);
+        used = used.saturating_add(length).saturating_add(1);
+    }
+    wrapped
+}
+
+/// Where the money is, in one line.
+fn books(numbers: &Numbers, currency: &str) -> String {
+    let sum = |kinds: &[&str]| {
+        let lines = numbers.settlement.money.iter().filter(|line| kinds.contains(&line.account));
+        minor(lines.map(|line| line.minor).fold(0, i64::saturating_add))
+    };
+    format!(
+        "{} outside, {} free, {} held, {} earned, {} other; sum {} {currency}",
+        sum(&["external"]),
+        sum(&["available"]),
+        sum(&["escrow"]),
+        sum(&["earned"]),
+        sum(&OTHER_KINDS),
+        minor(numbers.settlement.money_sum_minor)
+    )
 }
 
 fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
@@ -239,7 +434,6 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
             format!("{}, {}", numbers.changes_agreed, numbers.changes_declined),
         ),
         ("· agreed", numbers.change_example.clone()),
-        ("· declined", numbers.declined_example.clone()),
         (
             "orders for communities, members, their trades",
             format!(
@@ -256,12 +450,22 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
             ),
         ),
         ("· one of them", numbers.grid_example.clone()),
-        ("cleared energy", Energy::from_wh(numbers.cleared_wh).to_string()),
-        ("call prices", price_range(played)),
+        (
+            "cleared energy, call prices",
+            format!("{}, {}", Energy::from_wh(numbers.cleared_wh), price_range(played)),
+        ),
         (
             "durable answer p50 / p99 / p99.9",
             format!("{} / {} / {} µs", latency.p50, latency.p99, latency.p999),
         ),
+    ];
+    let rows = rows.into_iter().chain(settlement_facts(numbers, played));
+    rows.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The rows about what was settled.
+fn settlement_facts(numbers: &Numbers, played: &Played) -> Vec<(&'static str, String)> {
+    vec![
         (
             "contracts verified / partial / curtailed / failed",
             format!(
@@ -288,11 +492,40 @@ fn facts(numbers: &Numbers, played: &Played) -> Vec<(String, String)> {
                 numbers.files_late, numbers.files_corrected, numbers.files_contradicted
             ),
         ),
+        (
+            "payment rail: settled, declined, silent at first",
+            format!(
+                "{}, {}, {}",
+                numbers.settlement.rail_settled,
+                numbers.settlement.rail_declined,
+                numbers.settlement.rail_silent
+            ),
+        ),
+        (
+            "compared three ways: days, movements, breaks",
+            format!(
+                "{}, {}, {}",
+                numbers.settlement.reconciled_days,
+                numbers.settlement.reconciled_movements,
+                numbers.settlement.reconciliation_breaks
+            ),
+        ),
+        (
+            "defaults, fined, suspended, reinstated",
+            format!(
+                "{}, {}, {}, {}",
+                numbers.settlement.defaults,
+                numbers.settlement.fined,
+                numbers.settlement.suspended,
+                numbers.settlement.reinstated
+            ),
+        ),
+        ("· one of them", wrapped_lines(&numbers.settlement.default_example)),
+        ("books", books(numbers, played.market.currency.code())),
         ("state digest", numbers.state_digest.clone()),
         ("ledger root", format!("{} ({} leaves)", numbers.ledger_root, numbers.ledger_size)),
         ("elapsed", format!("{} ms", numbers.elapsed_ms)),
-    ];
-    rows.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    ]
 }
 
 fn price_range(played: &Played) -> String {
@@ -347,6 +580,7 @@ pub(super) fn report_data(options: &Options, played: &Played, elapsed: Duration)
         .map(|(name, us)| (name.to_owned(), format!("{us} µs")))
         .to_vec(),
         money: numbers
+            .settlement
             .money
             .iter()
             .map(|line| MoneyLine {
@@ -358,7 +592,7 @@ pub(super) fn report_data(options: &Options, played: &Played, elapsed: Duration)
         proofs: vec![
             ("state digest".to_owned(), numbers.state_digest.clone()),
             ("ledger root".to_owned(), numbers.ledger_root.clone()),
-            ("checkpoint".to_owned(), played.checkpoint.note.clone()),
+            ("checkpoint".to_owned(), played.settled.checkpoint.note.clone()),
         ],
         notes: vec![
             household::SOURCE.to_owned(),

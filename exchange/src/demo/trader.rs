@@ -136,6 +136,8 @@ pub struct Counts {
     pub rejected: u64,
     /// Orders that a limit of the grid stopped.
     pub stopped: u64,
+    /// Orders of meters that settlement suspended.
+    pub suspended: u64,
 }
 
 /// An order for members of a community, with what became of it.
@@ -462,6 +464,7 @@ impl Trader {
         let count = match RejectReason::from_code(reason) {
             None if reason == 0 => return,
             Some(RejectReason::GridLimit) => &mut self.counts.stopped,
+            Some(RejectReason::TradingSuspended) => &mut self.counts.suspended,
             _ => &mut self.counts.rejected,
         };
         *count = count.saturating_add(1);

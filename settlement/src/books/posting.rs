@@ -129,10 +129,11 @@ impl<'c> Posting<'c> {
         self.write(0, id, [leg.debit.number(), leg.credit.number(), leg.amount.minor()])
     }
 
-    /// The transfers posted so far between the world and the books, each with its folio's minute.
+    /// The transfers between the world and the books that were posted since this was last asked, each
+    /// with its folio's minute.
     #[must_use]
-    pub fn outside(&self) -> &[(u32, i64)] {
-        &self.outside
+    pub fn take_outside(&mut self) -> Vec<(u32, i64)> {
+        core::mem::take(&mut self.outside)
     }
 
     /// Posts the opposite of every leg of the runs `undone` as part of `run`, and returns what was

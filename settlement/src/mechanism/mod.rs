@@ -21,7 +21,7 @@ use crate::{
         Due,
         accounts::{Account, AccountKind, Owner},
     },
-    policy::{Mechanism, PenaltyTo, Policy},
+    policy::{Mechanism, PenaltyTo},
 };
 
 /// Who pays whom under a contract.
@@ -170,6 +170,12 @@ pub fn rail(mechanism: Mechanism) -> &'static dyn Rail {
 /// Whether the policy's platform fee is charged: not where the seller sends the bill, because
 /// then no money passes the platform.
 #[must_use]
-pub fn has_fee(policy: &Policy) -> bool {
-    policy.mechanism != Mechanism::SellerBiller
+pub const fn has_fee(mechanism: Mechanism) -> bool {
+    match mechanism {
+        Mechanism::ClearingHouse
+        | Mechanism::Block
+        | Mechanism::Prepaid
+        | Mechanism::PlatformBiller => true,
+        Mechanism::SellerBiller => false,
+    }
 }

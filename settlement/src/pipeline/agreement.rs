@@ -8,6 +8,7 @@ use crate::{
     error::{Doing as _, SettlementError, fit},
     mechanism::{Leg, Parties},
     outcome::State,
+    policy::Mechanism,
     store::database::{OptionalExtension as _, params},
     store::{self, signed},
 };
@@ -27,6 +28,7 @@ pub(super) struct Agreement {
     pub(super) newest_leaf: u64,
     pub(super) version: u32,
     pub(super) folio: Folio,
+    pub(super) mechanism: Mechanism,
 }
 
 impl Work<'_> {
@@ -38,7 +40,7 @@ impl Work<'_> {
             .connection
             .prepare_cached(
                 "SELECT market, start_minute, minutes, price, energy, buyer, seller, escrowed,
-                 state, run, newest_leaf, version, folio FROM contracts WHERE trade = ?1",
+                 state, run, newest_leaf, version, folio, mechanism FROM contracts WHERE trade = ?1",
             )
             .and_then(|mut select| {
                 select
@@ -47,7 +49,8 @@ impl Work<'_> {
                         let terms: [i64; 2] = [row.get(3)?, row.get(4)?];
                         let meters: [u32; 2] = [row.get(5)?, row.get(6)?];
                         let state: (i64, u8, u16) = (row.get(7)?, row.get(8)?, row.get(9)?);
-                        let leaf: (i64, u32, u32) = (row.get(10)?, row.get(11)?, row.get(12)?);
+                        let leaf: (i64, u32, u32, u8) =
+                            (row.get(10)?, row.get(11)?, row.get(12)?, row.get(13)?);
                         Ok((slot, terms, meters, state, leaf))
                     })
                     .optional()
@@ -56,7 +59,7 @@ impl Work<'_> {
         let Some((slot, [price, energy], [buyer, seller], state, leaf)) = row else {
             return Ok(None);
         };
-        let (leaf, version, minute) = leaf;
+        let (leaf, version, minute, mechanism) = leaf;
         let (market, start, minutes) = slot;
         let (escrowed, state, run) = state;
         let damaged = |what: &str| SettlementError::Damaged(format!("contract {id}: {what}"));
@@ -76,6 +79,7 @@ impl Work<'_> {
             newest_leaf: fit(leaf, "a leaf index")?,
             version,
             folio: Folio { contract: id, minute },
+            mechanism: Mechanism::from_code(mechanism).ok_or_else(|| damaged("mechanism"))?,
         }))
     }
 

@@ -236,7 +236,7 @@ impl Work<'_> {
     ) -> Result<(), SettlementError> {
         let of = |kind| Account::of_meter(payer, kind);
         let held = agreement.escrowed;
-        match mechanism::rail(self.policy.mechanism).cover() {
+        match mechanism::rail(agreement.mechanism).cover() {
             Cover::AtTrade => {
                 let what = "the amount";
                 let needed = capture::value(agreement.price, energy, self.policy)

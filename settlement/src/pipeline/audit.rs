@@ -8,7 +8,9 @@ use super::Pipeline;
 use crate::{
     books::{accounts::Account, posting::transfer_number},
     error::{Doing as _, SettlementError, fit},
+    mechanism::LegKind,
     outcome::State,
+    policy::Mechanism,
     store,
     store::database::OptionalExtension as _,
     tlog::leaf::{self, KIND_AMENDMENT, KIND_CONTRACT, OutcomeRecord},
@@ -55,6 +57,31 @@ pub struct Summary {
     /// Their root.
     pub ledger_root: Digest,
 }
+
+/// What the contracts of one mechanism came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MechanismTotal {
+    /// Which.
+    pub mechanism: Mechanism,
+    /// How many there are, in whatever state.
+    pub contracts: u64,
+    /// Energy settled.
+    pub settled_wh: u64,
+    /// Paid for energy, taken or not, in minor units.
+    pub paid_minor: i64,
+    /// Owed under them by now, in minor units.
+    pub open_minor: i64,
+}
+
+/// Legs by which somebody is paid for energy.
+const PAYS_FOR_ENERGY: [LegKind; 6] = [
+    LegKind::Energy,
+    LegKind::EnergyUncovered,
+    LegKind::EnergyCollected,
+    LegKind::TakeOrPay,
+    LegKind::TakeOrPayUncovered,
+    LegKind::TakeOrPayCollected,
+];
 
 /// What a full check of books and ledger found. [`Audit::is_clean`] says whether all is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,6 +299,50 @@ impl Pipeline {
     /// When the database refuses or a row cannot be.
     pub fn contracts_by_state(&self) -> Result<BTreeMap<State, (u64, u64)>, SettlementError> {
         self.state_totals()
+    }
+
+    /// What the contracts of each mechanism came to, in the order of mechanisms. Reads all transfers.
+    ///
+    /// # Errors
+    /// When the database refuses or a row cannot be.
+    pub fn by_mechanism(&self) -> Result<Vec<MechanismTotal>, SettlementError> {
+        let legs: Vec<_> = PAYS_FOR_ENERGY.map(|kind| kind.code().to_string()).into();
+        let paid = self.sums(&format!(
+            "SELECT c.mechanism, sum(CASE WHEN t.reversal = 1 THEN -t.amount ELSE t.amount END)
+             FROM transfer_details t JOIN contracts c ON c.trade = t.contract
+             WHERE t.leg IN ({}) GROUP BY c.mechanism",
+            legs.join(", ")
+        ))?;
+        let of = |sums: &BTreeMap<u8, i64>, code: u8| sums.get(&code).copied().unwrap_or(0);
+        let open = self.sums(
+            "SELECT c.mechanism, sum(d.open) FROM debts d JOIN contracts c ON c.trade = d.trade
+             GROUP BY c.mechanism",
+        )?;
+        let settled =
+            self.sums("SELECT mechanism, sum(settled) FROM contracts GROUP BY mechanism")?;
+        let contracts =
+            self.sums("SELECT mechanism, count(*) FROM contracts GROUP BY mechanism")?;
+        let total = |(&code, &count): (&u8, &i64)| {
+            let damaged = || SettlementError::Damaged(format!("mechanism {code}"));
+            Ok(MechanismTotal {
+                mechanism: Mechanism::from_code(code).ok_or_else(damaged)?,
+                contracts: fit(count, "a total")?,
+                settled_wh: fit(of(&settled, code), "a total")?,
+                paid_minor: of(&paid, code),
+                open_minor: of(&open, code),
+            })
+        };
+        contracts.iter().map(total).collect()
+    }
+
+    /// A number for each mechanism.
+    fn sums(&self, query: &str) -> Result<BTreeMap<u8, i64>, SettlementError> {
+        self.connection()
+            .prepare_cached(query)
+            .and_then(|mut select| {
+                select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .doing("add up mechanisms")
     }
 
     fn state_totals(&self) -> Result<BTreeMap<State, (u64, u64)>, SettlementError> {

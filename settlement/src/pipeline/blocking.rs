@@ -37,7 +37,7 @@ pub enum BlockOutcome {
     Exists,
     /// There is no such contract.
     UnknownContract,
-    /// The mechanism blocks no money.
+    /// The contract's mechanism blocks no money.
     NotBlocking,
     /// The contract is settled or cancelled.
     TooLate,
@@ -110,7 +110,7 @@ impl Work<'_> {
         let Some(agreement) = self.agreement(request.contract)? else {
             return Ok(BlockOutcome::UnknownContract);
         };
-        let cover = mechanism::rail(self.policy.mechanism).cover();
+        let cover = mechanism::rail(agreement.mechanism).cover();
         let (Cover::ByRail, Some(rule)) = (cover, self.policy.block) else {
             return Ok(BlockOutcome::NotBlocking);
         };

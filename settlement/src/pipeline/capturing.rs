@@ -15,6 +15,7 @@ use crate::{
     error::{Doing as _, SettlementError},
     mechanism::{self, Cover, clearing_house},
     outcome::State,
+    policy::{Mechanism, Origin, Terms},
     registry::{Market, Meter, Signer},
     store::database::{Connection, params},
     store::{self, signed},
@@ -126,8 +127,9 @@ const fn is_relevant(event: &Event) -> bool {
 /// by slot and by meter, and not the order in which they were traded.
 #[derive(Debug, Default)]
 struct NewContracts {
-    /// Start of the slot, market, minutes, trade, price, energy, buyer, seller, escrowed, uncovered, holds, leaf.
-    rows: Vec<[i64; 12]>,
+    /// Start of the slot, market, minutes, trade, price, energy, buyer, seller, escrowed, uncovered, holds, leaf,
+    /// mechanism.
+    rows: Vec<[i64; 13]>,
     /// Meter, start of the slot, trade, side.
     sides: Vec<[i64; 4]>,
 }
@@ -136,6 +138,7 @@ impl NewContracts {
     fn add(
         &mut self,
         contract: &Contract,
+        mechanism: Mechanism,
         (escrowed, uncovered): (i64, i64),
         leaf: u64,
     ) -> Result<(), SettlementError> {
@@ -157,6 +160,7 @@ impl NewContracts {
             uncovered,
             i64::from(escrowed > 0),
             signed(leaf)?,
+            mechanism.code().into(),
         ]);
         self.sides.push([buyer, start, trade, Side::Buy.code().into()]);
         self.sides.push([seller, start, trade, Side::Sell.code().into()]);
@@ -170,8 +174,8 @@ impl NewContracts {
             .prepare_cached(
                 "INSERT INTO contracts (start_minute, market, minutes, trade, price, energy, buyer,
                  seller, escrowed, uncovered, holds, state, run, posted_run, settled, leaf,
-                 newest_leaf, folio)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12, ?1)",
+                 newest_leaf, folio, mechanism)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?12, ?12, ?1, ?13)",
             )
             .doing("write a contract")?;
         for row in self.rows.drain(..) {
@@ -330,7 +334,8 @@ impl Work<'_> {
         new: &mut NewContracts,
     ) -> Result<(), SettlementError> {
         let contract = capture::contract(shard, item, trade, self.registry)?;
-        let due = match mechanism::rail(self.policy.mechanism).cover() {
+        let mechanism = self.policy.mechanism_of(&terms(&contract, trade));
+        let due = match mechanism::rail(mechanism).cover() {
             Cover::AtTrade => capture::hold_due(&contract, self.policy)?,
             Cover::ByRail | Cover::Never => 0,
         };
@@ -343,8 +348,9 @@ impl Work<'_> {
             self.posting.post(folio, 0, &clearing_house::hold(payer, escrowed))?;
         }
         let leaf = self.ledger.append(&leaf::encode_contract(&contract))?;
-        new.add(&contract, (escrowed, due.saturating_sub(escrowed)), leaf)?;
-        self.ask_cover(&contract, due.saturating_sub(escrowed))?;
+        let uncovered = due.saturating_sub(escrowed);
+        new.add(&contract, mechanism, (escrowed, uncovered), leaf)?;
+        self.ask_cover(&contract, mechanism, uncovered)?;
         self.count(State::AwaitingMeterData, 1, 0);
         let meters = (contract.buy.meter, contract.sell.meter);
         let wh = signed(contract.energy.wh())?;
@@ -369,5 +375,15 @@ impl Work<'_> {
             .and_then(|mut put| put.write(row))
             .doing("write a slot")?;
         Ok(())
+    }
+}
+
+/// What decides the mechanism of a contract.
+fn terms(contract: &Contract, trade: &Trade) -> Terms {
+    Terms {
+        market: contract.key.market,
+        origin: if trade.is_negotiated() { Origin::Negotiated } else { Origin::Book },
+        seller_platform: contract.sell.platform,
+        buyer_retailer: contract.buy.retailer,
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     },
     error::{Doing as _, SettlementError},
     mechanism::{self, Leg, LegKind, clearing_house},
+    policy::Mechanism,
     store::database::params,
     store::{
         debts::{self, Debt, Of},
@@ -113,7 +114,7 @@ impl Work<'_> {
         let (mut legs, mut once) = (Vec::new(), Vec::new());
         let for_energy = parts.iter().filter(|(debt, _)| is_for_energy(debt));
         let total = for_energy.map(|(_, part)| *part).fold(0, i64::saturating_add);
-        let arrived = mechanism::rail(self.policy.mechanism).route(&parties, total, &mut legs);
+        let arrived = mechanism::rail(agreement.mechanism).route(&parties, total, &mut legs);
         for (debt, part) in parts.iter().filter(|(_, part)| *part > 0) {
             let Some(kinds) = debt.leg.collection() else { continue };
             let from = if is_for_energy(debt) {
@@ -195,7 +196,7 @@ impl Work<'_> {
         let record = self.outcome_at(agreement.newest_leaf)?;
         let total = record.due.energy.minor().saturating_add(record.due.take_or_pay.minor());
         let earned_left = total.saturating_sub(record.settled.penalty_paid).max(0);
-        let fee = self.fee(agreement.id, &record.due)?.min(earned_left);
+        let fee = self.fee((agreement.id, agreement.mechanism), &record.due)?.min(earned_left);
         let seller = Account::of_meter(parties.seller, AccountKind::Earned);
         if fee > 0 {
             let platform = Owner::Platform(parties.seller_platform);
@@ -227,8 +228,12 @@ impl Work<'_> {
     }
 
     /// What the platform keeps of a run's amounts.
-    pub(super) fn fee(&self, contract: TradeId, due: &books::Due) -> Result<i64, SettlementError> {
-        if !mechanism::has_fee(self.policy) {
+    pub(super) fn fee(
+        &self,
+        (contract, mechanism): (TradeId, Mechanism),
+        due: &books::Due,
+    ) -> Result<i64, SettlementError> {
+        if !mechanism::has_fee(mechanism) {
             return Ok(0);
         }
         books::platform_fee(due, self.policy)
@@ -236,11 +241,8 @@ impl Work<'_> {
     }
 
     /// After a top-up: pays the meter's debts for energy, contract by contract, the earliest
-    /// first, each whole or not at all.
+    /// first, each whole or not at all; those under mechanisms that draw free money.
     pub(super) fn draw_for_debts(&mut self, payer: MeterId) -> Result<(), SettlementError> {
-        if !mechanism::rail(self.policy.mechanism).draws_free_money() {
-            return Ok(());
-        }
         let open = debts::open(self.connection, Of::Debtor(payer))?;
         let owed: Vec<Debt> = open.into_iter().filter(is_for_energy).collect();
         for group in owed.chunk_by(|one, next| one.contract == next.contract) {
@@ -255,7 +257,7 @@ impl Work<'_> {
         let free = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;
         let Some(id) = group.first().map(|debt| debt.contract) else { return Ok(()) };
         let Some(agreement) = self.agreement(id)? else { return Ok(()) };
-        if total > free {
+        if total > free || !mechanism::rail(agreement.mechanism).draws_free_money() {
             return Ok(());
         }
         self.post_once(id, &[clearing_house::hold(payer, total)])?;

@@ -17,8 +17,14 @@ use crate::{
     error::SettlementError,
     mechanism::{Leg, LegKind},
     policy::Enforcement,
-    store::debts::{self, Arrears, Debt, Of},
-    tlog::leaf::{self, DefaultRecord},
+    store::{
+        self,
+        debts::{self, Arrears, Debt, Of},
+    },
+    tlog::{
+        facts::Leaf,
+        leaf::{self, DefaultRecord, KIND_DEFAULT},
+    },
 };
 
 /// The warning: the default is recorded.
@@ -27,6 +33,18 @@ const WARNED: u8 = 1;
 const FINED: u8 = 2;
 /// New orders are refused; open trades settle.
 const SUSPENDED: u8 = 3;
+
+/// The name of a level in reports.
+#[must_use]
+pub const fn level_name(level: u8) -> &'static str {
+    match level {
+        0 => "none",
+        WARNED => "warned",
+        FINED => "fined",
+        SUSPENDED => "suspended",
+        _ => "disconnection",
+    }
+}
 
 /// What a round of enforcement did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +55,71 @@ pub struct EnforcementSummary {
     pub raised: u64,
 }
 
+/// Where somebody stands who owes under a contract, or once did for too long. Instants are minutes since
+/// 1970, amounts minor units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Under which contract.
+    pub contract: TradeId,
+    /// Who.
+    pub debtor: MeterId,
+    /// The level reached, from 0; it stays when everything is paid.
+    pub level: u8,
+    /// Since when something is open, if it still is.
+    pub since: Option<i64>,
+    /// The next level that time brings, and when, as long as nothing is paid; another default may
+    /// bring a higher one.
+    pub next: Option<(u8, i64)>,
+    /// Open without fines.
+    pub open: i64,
+    /// Open fines.
+    pub fines: i64,
+    /// Each level with the index of its leaf, in order.
+    pub steps: Vec<(u64, DefaultRecord)>,
+}
+
+impl Standing {
+    /// Whether it keeps the debtor from trading.
+    #[must_use]
+    pub const fn suspends(&self) -> bool {
+        self.level >= SUSPENDED && self.since.is_some()
+    }
+}
+
 impl Pipeline {
+    /// Everybody who owes, or reached a level, contract by contract. Reads all leaves.
+    ///
+    /// # Errors
+    /// When stored data is damaged or the database refuses.
+    pub fn standings(&self) -> Result<Vec<Standing>, SettlementError> {
+        let mut steps: BTreeMap<(TradeId, MeterId), Vec<(u64, DefaultRecord)>> = BTreeMap::new();
+        for (index, bytes) in store::ledger::leaves_of_kind(self.connection(), KIND_DEFAULT)? {
+            if let Some(Leaf::Default(record)) = Leaf::decode(&bytes) {
+                steps.entry((record.contract, record.debtor)).or_default().push((index, record));
+            }
+        }
+        let standing = |arrears: Arrears| {
+            let Arrears { contract, debtor, level, .. } = arrears;
+            let open = debts::open(self.connection(), Of::Contract(contract))?;
+            let own = || open.iter().filter(|debt| debt.debtor == debtor);
+            let sum = |fines: bool| {
+                let amounts = own().filter(|debt| debt.is_fine() == fines).map(|debt| debt.open);
+                amounts.fold(0, i64::saturating_add)
+            };
+            Ok(Standing {
+                contract,
+                debtor,
+                level,
+                since: Some(arrears.since).filter(|&since| since != 0),
+                next: self.policy().enforcement.and_then(|rule| next_level(&arrears, rule)),
+                open: sum(false),
+                fines: sum(true),
+                steps: steps.remove(&(contract, debtor)).unwrap_or_default(),
+            })
+        };
+        debts::all_arrears(self.connection())?.into_iter().map(standing).collect()
+    }
+
     /// Raises the level of everybody who has owed for too long by `now`.
     ///
     /// # Errors
@@ -83,6 +165,29 @@ impl Pipeline {
     }
 }
 
+/// So many days in minutes.
+fn days(days: u32) -> i64 {
+    i64::from(days).saturating_mul(DAY_MINUTES)
+}
+
+/// When who owes since then is in default.
+fn default_at(since: i64, rule: Enforcement) -> i64 {
+    since.saturating_add(days(rule.due_days)).saturating_add(days(rule.grace_days))
+}
+
+/// What time alone brings next to who owes, and when.
+fn next_level(arrears: &Arrears, rule: Enforcement) -> Option<(u8, i64)> {
+    if arrears.since == 0 {
+        return None;
+    }
+    let at = default_at(arrears.since, rule);
+    if arrears.defaulted.is_none() {
+        return Some((WARNED, at));
+    }
+    let after = rule.fine_after_days.filter(|_| !arrears.is_fined)?;
+    Some((arrears.level.max(FINED), at.saturating_add(days(after))))
+}
+
 impl Work<'_> {
     fn enforce(
         &mut self,
@@ -90,10 +195,8 @@ impl Work<'_> {
         rule: Enforcement,
         now: i64,
     ) -> Result<bool, SettlementError> {
-        let days = |days: u32| i64::from(days).saturating_mul(DAY_MINUTES);
         let mut after = arrears;
-        let default_at =
-            arrears.since.saturating_add(days(rule.due_days)).saturating_add(days(rule.grace_days));
+        let default_at = default_at(arrears.since, rule);
         if now < default_at {
             return Ok(false);
         }

@@ -10,6 +10,7 @@ use crate::{
     error::{Doing as _, SettlementError},
     mechanism::LegKind,
     outcome::State,
+    policy::Mechanism,
     rails::bill,
     store,
     tlog::leaf::{self, OutcomeRecord},
@@ -45,6 +46,8 @@ pub struct Explanation {
     pub energy: Energy,
     /// At which price.
     pub price: Price,
+    /// How its money moves.
+    pub mechanism: Mechanism,
     /// The newest outcome, if there is one.
     pub outcome: Option<OutcomeRecord>,
     /// In the order of runs.
@@ -60,13 +63,19 @@ impl Pipeline {
         const DOING: &str = "explain a contract";
         let Some((state, _)) = self.standing(contract)? else { return Ok(None) };
         let key = i64::try_from(contract.get()).unwrap_or(-1);
-        let (price, energy, folio): (i64, i64, i64) = self
+        let (price, energy, folio, mechanism): (i64, i64, i64, u8) = self
             .connection()
-            .prepare_cached("SELECT price, energy, folio FROM contracts WHERE trade = ?1")
+            .prepare_cached(
+                "SELECT price, energy, folio, mechanism FROM contracts WHERE trade = ?1",
+            )
             .and_then(|mut select| {
-                select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                select.query_row([key], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })
             })
             .doing(DOING)?;
+        let damaged = || SettlementError::Damaged(format!("mechanism {mechanism}"));
+        let mechanism = Mechanism::from_code(mechanism).ok_or_else(damaged)?;
         let price = Price::from_micros(price);
         let energy = Energy::from_wh(u64::try_from(energy).unwrap_or(0));
         let outcomes = self.outcomes_of(contract)?;
@@ -107,7 +116,7 @@ impl Pipeline {
             });
         }
         let outcome = outcomes.into_values().next_back();
-        Ok(Some(Explanation { state, energy, price, outcome, legs }))
+        Ok(Some(Explanation { state, energy, price, mechanism, outcome, legs }))
     }
 
     /// Every outcome of a contract, by run.

@@ -114,20 +114,21 @@ impl Pipeline {
         now: Timestamp,
         pace: Pace,
     ) -> Result<(), SettlementError> {
+        self.transact(|work| work.note_answer((id, answer), now, pace))
+    }
+
+    /// As [`Pipeline::rail_answer`] of each, in one transaction: one sync serves them all.
+    ///
+    /// # Errors
+    /// As there. Then none of them is noted.
+    pub fn rail_answers(
+        &mut self,
+        answers: &[(InstructionId, Answer)],
+        now: Timestamp,
+        pace: Pace,
+    ) -> Result<(), SettlementError> {
         self.transact(|work| {
-            let Some(mut found) = rails::instruction(work.connection, id)? else { return Ok(()) };
-            let is_accepted = *answer == Answer::Accepted;
-            if found.state.is_open() {
-                found.next =
-                    if is_accepted { pace.query(now) } else { pace.retry(now, found.attempts, id) };
-            }
-            let next = found.state.answered(answer);
-            found.state = next.unwrap_or(found.state);
-            rails::update(work.connection, &found)?;
-            if next == Some(InstructionState::Declined) {
-                work.failed(&found, now)?;
-            }
-            Ok(())
+            answers.iter().try_for_each(|(id, answer)| work.note_answer((*id, answer), now, pace))
         })
     }
 
@@ -180,6 +181,27 @@ impl Pipeline {
 }
 
 impl Work<'_> {
+    fn note_answer(
+        &mut self,
+        (id, answer): (InstructionId, &Answer),
+        now: Timestamp,
+        pace: Pace,
+    ) -> Result<(), SettlementError> {
+        let Some(mut found) = rails::instruction(self.connection, id)? else { return Ok(()) };
+        let is_accepted = *answer == Answer::Accepted;
+        if found.state.is_open() {
+            found.next =
+                if is_accepted { pace.query(now) } else { pace.retry(now, found.attempts, id) };
+        }
+        let next = found.state.answered(answer);
+        found.state = next.unwrap_or(found.state);
+        rails::update(self.connection, &found)?;
+        if next == Some(InstructionState::Declined) {
+            self.failed(&found, now)?;
+        }
+        Ok(())
+    }
+
     /// Writes an instruction, if a rail is used. It is sent once `next` has come.
     pub(super) fn instruct(
         &self,
@@ -221,25 +243,25 @@ impl Work<'_> {
     pub(super) fn ask_cover(
         &mut self,
         contract: &Contract,
+        mechanism: Mechanism,
         uncovered: i64,
     ) -> Result<(), SettlementError> {
         let Some(rule) = self.policy.rail else { return Ok(()) };
         let slot = contract.key.slot;
-        let (kind, minute, amount) =
-            match (mechanism::rail(self.policy.mechanism).cover(), self.policy.block) {
-                (Cover::ByRail, Some(block)) => {
-                    let (asked, delivery) = (minute_of(contract.traded), minute_of(slot.end()));
-                    let minute = blocking::placed(asked, delivery, block);
-                    (InstructionKind::Block, minute, capture::hold_due(contract, self.policy)?)
-                }
-                (Cover::AtTrade, _) => {
-                    let Some(lead) = rule.call_lead_days else { return Ok(()) };
-                    let lead = i64::from(lead).saturating_mul(DAY_MINUTES);
-                    let minute = minute_of(slot.start()).saturating_sub(lead);
-                    (InstructionKind::Collect, minute, uncovered)
-                }
-                (Cover::ByRail | Cover::Never, _) => return Ok(()),
-            };
+        let (kind, minute, amount) = match (mechanism::rail(mechanism).cover(), self.policy.block) {
+            (Cover::ByRail, Some(block)) => {
+                let (asked, delivery) = (minute_of(contract.traded), minute_of(slot.end()));
+                let minute = blocking::placed(asked, delivery, block);
+                (InstructionKind::Block, minute, capture::hold_due(contract, self.policy)?)
+            }
+            (Cover::AtTrade, _) => {
+                let Some(lead) = rule.call_lead_days else { return Ok(()) };
+                let lead = i64::from(lead).saturating_mul(DAY_MINUTES);
+                let minute = minute_of(slot.start()).saturating_sub(lead);
+                (InstructionKind::Collect, minute, uncovered)
+            }
+            (Cover::ByRail | Cover::Never, _) => return Ok(()),
+        };
         if amount == 0 && kind == InstructionKind::Block {
             // Energy without a price: there is nothing to block, and nothing is missing.
             let nothing = Blocked { expires: minute, is_deposited: false, is_used: true };
@@ -297,10 +319,10 @@ impl Work<'_> {
     /// pulling it. What is open when it is sent is what is asked for.
     pub(super) fn ask_payment(
         &self,
-        contract: TradeId,
+        (contract, mechanism): (TradeId, Mechanism),
         now: Timestamp,
     ) -> Result<(), SettlementError> {
-        let kind = match self.policy.mechanism {
+        let kind = match mechanism {
             Mechanism::SellerBiller | Mechanism::PlatformBiller => InstructionKind::Bill,
             Mechanism::Block | Mechanism::ClearingHouse => InstructionKind::Collect,
             // Top-ups are the owner's own doing.
@@ -329,11 +351,12 @@ impl Work<'_> {
     /// What a correction left over of money that came over a rail goes back over it.
     pub(super) fn ask_refund(
         &mut self,
-        (contract, payer): (TradeId, types::MeterId),
+        (contract, mechanism): (TradeId, Mechanism),
+        payer: types::MeterId,
         amount: i64,
         now: Timestamp,
     ) -> Result<(), SettlementError> {
-        match self.policy.mechanism {
+        match mechanism {
             Mechanism::Block | Mechanism::SellerBiller | Mechanism::PlatformBiller => {}
             // It stays the payer's balance.
             Mechanism::ClearingHouse | Mechanism::Prepaid => return Ok(()),
@@ -441,7 +464,7 @@ impl Work<'_> {
         };
         let Some(agreement) = self.agreement(contract)? else { return Ok(None) };
         let parties = self.parties_of(&agreement)?;
-        let biller = if self.policy.mechanism == Mechanism::PlatformBiller {
+        let biller = if agreement.mechanism == Mechanism::PlatformBiller {
             Owner::Platform(parties.seller_platform)
         } else {
             Owner::Meter(parties.payee())
@@ -489,7 +512,10 @@ impl Work<'_> {
             (InstructionKind::Collect | InstructionKind::Bill, Some(contract)) => {
                 // Who does not pay is for enforcement; another amount is another question.
                 let open = self.open_bill(contract)?.map_or(0, |(_, open)| open);
-                if open == amount { Ok(()) } else { self.ask_payment(contract, now) }
+                match self.agreement(contract)?.filter(|_| open != amount) {
+                    Some(agreement) => self.ask_payment((contract, agreement.mechanism), now),
+                    None => Ok(()),
+                }
             }
             // A rail that does not give a block free is for people.
             (

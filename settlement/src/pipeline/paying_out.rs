@@ -15,6 +15,7 @@ use crate::{
     mechanism::{self, Leg, LegKind},
     metering::{DocumentReject, PayOutRequest, Receipt, Verdict},
     outcome::State,
+    policy::Mechanism,
     rails::{Instruction, InstructionId, InstructionKind, InstructionState, statement},
     store::database::params,
     store::{
@@ -198,13 +199,10 @@ impl Work<'_> {
         let owed = debts.iter().map(|debt| debt.open).fold(0, i64::saturating_add);
         let available = self.posting.balance(Account::of_meter(meter, AccountKind::Available))?;
         let mut spare = available.saturating_sub(owed);
-        if !mechanism::rail(self.policy.mechanism).draws_free_money() {
-            return Ok(spare);
-        }
         let mut select = self
             .connection
             .prepare_cached(
-                "SELECT DISTINCT c.trade, c.price, c.energy, c.escrowed
+                "SELECT DISTINCT c.trade, c.price, c.energy, c.escrowed, c.mechanism
                  FROM meter_contracts m JOIN contracts c USING (trade)
                  WHERE m.meter = ?1 AND c.state = ?2
                  AND (CASE WHEN c.price < 0 THEN c.seller ELSE c.buyer END) = ?1",
@@ -217,6 +215,10 @@ impl Work<'_> {
             let price = Price::from_micros(row.get(1).doing(DOING)?);
             let energy = Energy::from_wh(fit(row.get::<i64>(2).doing(DOING)?, "an energy")?);
             let escrowed: i64 = row.get(3).doing(DOING)?;
+            let mechanism = Mechanism::from_code(row.get(4).doing(DOING)?);
+            if !mechanism.is_some_and(|one| mechanism::rail(one).draws_free_money()) {
+                continue;
+            }
             let value = capture::value(price, energy, self.policy)
                 .ok_or(SettlementError::OutOfRange { what: "the amount", contract: trade })?;
             spare = spare.saturating_sub(value.saturating_sub(escrowed).max(0));

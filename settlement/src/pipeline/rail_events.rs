@@ -17,6 +17,7 @@ use crate::{
         Outcome, event::REFERENCE_MAX, statement,
     },
     store::{
+        database::Connection,
         debts::{self, Blocked, Of},
         rails::{self, KeptEvent},
     },
@@ -34,41 +35,79 @@ impl Pipeline {
         body: &[u8],
         now: Timestamp,
     ) -> Result<EventAnswer, SettlementError> {
-        let digest: [u8; 32] = Sha256::digest(body).into();
-        if let Some(known) = rails::event(self.connection(), &event.id)? {
-            let is_same = known.digest == digest;
-            return Ok(if is_same { known.answer } else { EventAnswer::Conflict });
+        match known(self.connection(), event, Sha256::digest(body).into())? {
+            Some(answer) => Ok(answer),
+            None => self.transact(|work| work.rail_event(event, body, now)),
         }
+    }
+
+    /// As [`Pipeline::rail_event`] of each, in one transaction: one sync serves them all.
+    ///
+    /// # Errors
+    /// As there. Then none of them is taken.
+    pub fn rail_events(
+        &mut self,
+        events: &[(Event, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<Vec<EventAnswer>, SettlementError> {
         self.transact(|work| {
-            let answer = work.take_event(event, now)?;
-            if !answer.is_kept() {
-                return Ok(answer);
-            }
-            let day = statement::day_of(event.at);
-            let (instruction, reference, amount) = match event.news {
-                News::Of { instruction, amount, .. } => {
-                    (Some(instruction), Some(instruction.to_string()), amount)
-                }
-                News::Deposit { reference, amount, .. } => {
-                    (None, Some(format!("deposit-{reference}")), amount)
-                }
-                News::Recovered { reference, amount, .. } => {
-                    (None, Some(format!("recovered-{reference}")), amount)
-                }
-            };
-            for transfer in work.posting.outside() {
-                let reference = reference.as_deref().unwrap_or_default();
-                rails::put_booking(work.connection, *transfer, reference, day)?;
-            }
-            let amount = amount.minor();
-            let kept = KeptEvent { digest, answer, day, instruction, reference, amount };
-            rails::put_event(work.connection, &event.id, &kept, body)?;
-            Ok(answer)
+            events.iter().map(|(event, body)| work.rail_event(event, body, now)).collect()
         })
     }
 }
 
+/// What an event was answered that was taken before.
+fn known(
+    connection: &Connection,
+    event: &Event,
+    digest: [u8; 32],
+) -> Result<Option<EventAnswer>, SettlementError> {
+    let known = rails::event(connection, &event.id)?;
+    let is_same = |known: KeptEvent| known.digest == digest;
+    Ok(known.map(|known| {
+        let answer = known.answer;
+        if is_same(known) { answer } else { EventAnswer::Conflict }
+    }))
+}
+
 impl Work<'_> {
+    fn rail_event(
+        &mut self,
+        event: &Event,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<EventAnswer, SettlementError> {
+        let digest: [u8; 32] = Sha256::digest(body).into();
+        if let Some(answer) = known(self.connection, event, digest)? {
+            return Ok(answer);
+        }
+        let answer = self.take_event(event, now)?;
+        let posted = self.posting.take_outside();
+        if !answer.is_kept() {
+            return Ok(answer);
+        }
+        let day = statement::day_of(event.at);
+        let (instruction, reference, amount) = match event.news {
+            News::Of { instruction, amount, .. } => {
+                (Some(instruction), Some(instruction.to_string()), amount)
+            }
+            News::Deposit { reference, amount, .. } => {
+                (None, Some(format!("deposit-{reference}")), amount)
+            }
+            News::Recovered { reference, amount, .. } => {
+                (None, Some(format!("recovered-{reference}")), amount)
+            }
+        };
+        for transfer in posted {
+            let reference = reference.as_deref().unwrap_or_default();
+            rails::put_booking(self.connection, transfer, reference, day)?;
+        }
+        let amount = amount.minor();
+        let kept = KeptEvent { digest, answer, day, instruction, reference, amount };
+        rails::put_event(self.connection, &event.id, &kept, body)?;
+        Ok(answer)
+    }
+
     fn take_event(
         &mut self,
         event: &Event,
@@ -228,18 +267,19 @@ impl Work<'_> {
         let Owner::Meter(payer) = done.owner else { return Ok(()) };
         let available = Account::of_meter(payer, AccountKind::Available);
         let amount = done.amount.minor();
-        if self.policy.mechanism == Mechanism::ClearingHouse {
+        let whose = (agreement.id, agreement.mechanism);
+        if agreement.mechanism == Mechanism::ClearingHouse {
             self.post_for(done, &Leg::new(LegKind::Deposit, Account::EXTERNAL, available, amount))?;
             self.use_called(agreement, payer, amount)?;
-            return self.ask_payment(agreement.id, now);
+            return self.ask_payment(whose, now);
         }
         let used = self.pay_in(agreement, amount)?;
         let rest = amount.saturating_sub(used);
         if rest > 0 {
             self.post_for(done, &Leg::new(LegKind::Overpaid, Account::EXTERNAL, available, rest))?;
-            self.ask_refund((agreement.id, payer), rest, now)?;
+            self.ask_refund(whose, payer, rest, now)?;
         }
-        self.ask_payment(agreement.id, now)
+        self.ask_payment(whose, now)
     }
 
     /// Cash that was called for a contract covers that contract first, or pays its debts.

@@ -18,7 +18,7 @@ use crate::{
     mechanism::{self, BlockState, Claim, Cover, Funds, Leg, LegKind, Settled, clearing_house},
     metering,
     outcome::{self, Excess, Outcome, State, Verified},
-    policy::{Missing, PenaltyTo, Policy, ShortfallPenalty},
+    policy::{Mechanism, Missing, PenaltyTo, Policy, ShortfallPenalty},
     store::database::{DatabaseError, params},
     store::{
         self,
@@ -153,6 +153,7 @@ struct Row {
     posted_run: u16,
     settled_wh: i64,
     newest_leaf: u64,
+    mechanism: Mechanism,
     buy: Option<Share>,
     sell: Option<Share>,
     excess: Excess,
@@ -248,7 +249,7 @@ impl Work<'_> {
                 "SELECT trade, price, energy, buyer, seller, escrowed, state, run, posted_run,
                  settled, newest_leaf,
                  (SELECT count(*) FROM debts d WHERE d.trade = c.trade)
-                 + (SELECT count(*) FROM arrears a WHERE a.trade = c.trade), folio
+                 + (SELECT count(*) FROM arrears a WHERE a.trade = c.trade), folio, mechanism
                  FROM contracts c WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3
                  ORDER BY trade",
             )
@@ -455,7 +456,7 @@ impl Work<'_> {
         legs.clear();
         let parties = self.parties(row.id, meters, row.price)?;
         let payer = parties.payer();
-        let (block, freed_to) = self.block_state(row.id, payer, now)?;
+        let (block, freed_to) = self.block_state(row, payer, now)?;
         let mut funds = Funds {
             escrow: row.escrowed,
             block,
@@ -476,9 +477,9 @@ impl Work<'_> {
         } else {
             let rule = self.policy.shortfall_penalty.as_ref();
             let penalty_to = rule.map_or(PenaltyTo::Pool, |rule: &ShortfallPenalty| rule.to);
-            let fee = self.fee(row.id, &record.due)?;
+            let fee = self.fee((row.id, row.mechanism), &record.due)?;
             let claim = Claim { parties, due: record.due, penalty_to, fee };
-            let settled = mechanism::rail(self.policy.mechanism).settle(&claim, funds, legs);
+            let settled = mechanism::rail(row.mechanism).settle(&claim, funds, legs);
             self.use_block(row.id, funds.block, legs)?;
             self.ask_capture((row.id, payer), funds.block, legs, now)?;
             self.pay_modification(&claim, &settled, row, legs)?;
@@ -490,8 +491,8 @@ impl Work<'_> {
         }
         let once: Vec<Leg> = legs.iter().filter(|leg| !leg.kind.is_of_run()).copied().collect();
         self.post_once(row.id, &once)?;
-        self.ask_payment(row.id, now)?;
-        self.ask_refund((row.id, payer), settled.refund, now)?;
+        self.ask_payment((row.id, row.mechanism), now)?;
+        self.ask_refund((row.id, row.mechanism), payer, settled.refund, now)?;
         Ok(settled)
     }
 
@@ -541,12 +542,12 @@ impl Work<'_> {
     /// What the rail has blocked for a contract, and where it goes when it is given free.
     fn block_state(
         &self,
-        id: TradeId,
+        row: &Row,
         payer: MeterId,
         now: Timestamp,
     ) -> Result<(BlockState, Account), SettlementError> {
-        let block = match mechanism::rail(self.policy.mechanism).cover() {
-            Cover::ByRail => debts::block(self.connection, id)?,
+        let block = match mechanism::rail(row.mechanism).cover() {
+            Cover::ByRail => debts::block(self.connection, row.id)?,
             Cover::AtTrade | Cover::Never => None,
         };
         let Some(block) = block else { return Ok((BlockState::Used, Account::EXTERNAL)) };
@@ -582,15 +583,13 @@ impl Work<'_> {
     /// contract is cancelled now.
     fn drop_cancelled(&mut self, rows: &mut Vec<Row>) -> Result<(), SettlementError> {
         rows.retain(|row| !row.state.is_cancelled());
-        if mechanism::rail(self.policy.mechanism).cover() != Cover::ByRail {
-            return Ok(());
-        }
         let mut funded = Vec::with_capacity(rows.len());
         for row in rows.drain(..) {
-            if debts::block(self.connection, row.id)?.is_some() {
-                funded.push(row);
-            } else {
+            let by_rail = mechanism::rail(row.mechanism).cover() == Cover::ByRail;
+            if by_rail && debts::block(self.connection, row.id)?.is_none() {
                 self.cancel_unfunded(row.id)?;
+            } else {
+                funded.push(row);
             }
         }
         *rows = funded;
@@ -693,7 +692,7 @@ fn read_row(
     row: store::database::Row<'_>,
 ) -> Result<Result<Row, SettlementError>, DatabaseError> {
     let numbers: (i64, i64, i64) = (row.get(0)?, row.get(2)?, row.get(10)?);
-    let state: u8 = row.get(6)?;
+    let (state, mechanism): (u8, u8) = (row.get(6)?, row.get(13)?);
     let partial = Row {
         id: TradeId::default(),
         key,
@@ -707,6 +706,7 @@ fn read_row(
         posted_run: row.get(8)?,
         settled_wh: row.get(9)?,
         newest_leaf: 0,
+        mechanism: Mechanism::ClearingHouse,
         buy: None,
         sell: None,
         excess: Excess::default(),
@@ -723,6 +723,8 @@ fn read_row(
             newest_leaf: fit(numbers.2, "a leaf index")?,
             state: State::from_code(state)
                 .ok_or_else(|| SettlementError::Damaged(format!("state {state}")))?,
+            mechanism: Mechanism::from_code(mechanism)
+                .ok_or_else(|| SettlementError::Damaged(format!("mechanism {mechanism}")))?,
             ..partial
         })
     })())

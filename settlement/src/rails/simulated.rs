@@ -33,7 +33,7 @@ pub struct Chances {
     pub duplicate_ppm: u32,
     /// An event is told after events that happened later.
     pub reorder_ppm: u32,
-    /// An instruction is declined.
+    /// An instruction is declined; not a release, which asks for nothing.
     pub decline_ppm: u32,
     /// An instruction gets no answer when it is first sent.
     pub timeout_ppm: u32,
@@ -78,7 +78,10 @@ pub struct SimulatedRail {
     hold_days: u32,
     entries: BTreeMap<InstructionId, Entry>,
     lost: BTreeSet<InstructionId>,
-    deposits: BTreeMap<u64, Event>,
+    /// Parties with nothing in their accounts.
+    empty: BTreeSet<String>,
+    /// What came in unasked, by the events' numbers.
+    paid_in: BTreeMap<String, Event>,
     outbox: BTreeMap<(Timestamp, u64), Event>,
     told: u64,
     ends: BTreeSet<(Timestamp, InstructionId)>,
@@ -94,7 +97,8 @@ impl SimulatedRail {
             hold_days,
             entries: BTreeMap::new(),
             lost: BTreeSet::new(),
-            deposits: BTreeMap::new(),
+            empty: BTreeSet::new(),
+            paid_in: BTreeMap::new(),
             outbox: BTreeMap::new(),
             told: 0,
             ends: BTreeSet::new(),
@@ -159,10 +163,16 @@ impl SimulatedRail {
         at: Timestamp,
         until: Timestamp,
     ) -> Outcome {
-        if self.chances.happens("decline", id, self.chances.decline_ppm) {
+        let is_unlucky = self.chances.happens("decline", id, self.chances.decline_ppm);
+        if is_unlucky && kind != InstructionKind::Release {
             return Outcome::Declined;
         }
         match kind {
+            InstructionKind::Block | InstructionKind::Collect | InstructionKind::Bill
+                if self.empty.contains(&sent.party) =>
+            {
+                Outcome::Declined
+            }
             InstructionKind::Block => Outcome::Settled { until: Some(until) },
             InstructionKind::Capture | InstructionKind::Release => {
                 let of = sent.of.as_deref().and_then(InstructionId::parse);
@@ -208,10 +218,29 @@ impl SimulatedRail {
     /// Somebody pays in for a meter.
     pub fn deposit(&mut self, now: Timestamp, reference: u64, meter: MeterId, amount: Money) {
         let news = News::Deposit { reference, meter, amount };
-        let event = Event { id: format!("deposit-{reference}"), at: now, news };
-        if self.deposits.insert(reference, event.clone()).is_none() {
+        self.pay_in(reference, Event { id: format!("deposit-{reference}"), at: now, news });
+    }
+
+    /// Somebody who owes has paid, to whoever recovers debts.
+    pub fn recover(&mut self, now: Timestamp, reference: u64, meter: MeterId, amount: Money) {
+        let news = News::Recovered { reference, meter, amount };
+        self.pay_in(reference, Event { id: format!("recovered-{reference}"), at: now, news });
+    }
+
+    fn pay_in(&mut self, reference: u64, event: Event) {
+        if self.paid_in.insert(event.id.clone(), event.clone()).is_none() {
             let number = i64::try_from(reference).unwrap_or(0);
             self.tell(InstructionId::from_number(number), &event);
+        }
+    }
+
+    /// From now on a party has nothing in its account, or something again: what would take money from
+    /// an empty one is declined.
+    pub fn set_empty(&mut self, party: &str, is_empty: bool) {
+        if is_empty {
+            self.empty.insert(party.to_owned());
+        } else {
+            self.empty.remove(party);
         }
     }
 
@@ -260,9 +289,11 @@ impl SimulatedRail {
             };
             add(id.to_string(), entry.event.at, entry.kind.inflow(amount.minor()));
         }
-        for (reference, event) in &self.deposits {
-            let News::Deposit { amount, .. } = event.news else { continue };
-            add(format!("deposit-{reference}"), event.at, amount.minor());
+        for (reference, event) in &self.paid_in {
+            let (News::Deposit { amount, .. } | News::Recovered { amount, .. }) = event.news else {
+                continue;
+            };
+            add(reference.clone(), event.at, amount.minor());
         }
         lines.sort();
         Statement { day, opening, lines }
@@ -308,6 +339,18 @@ impl SimulatedDesk {
         let mut open = self.open();
         let (rail, now) = &mut *open;
         rail.deposit(*now, reference, meter, amount);
+    }
+
+    /// Somebody who owes has paid, to whoever recovers debts.
+    pub fn recover(&self, reference: u64, meter: MeterId, amount: Money) {
+        let mut open = self.open();
+        let (rail, now) = &mut *open;
+        rail.recover(*now, reference, meter, amount);
+    }
+
+    /// A party has nothing in its account, or something again: [`SimulatedRail::set_empty`].
+    pub fn set_empty(&self, party: &str, is_empty: bool) {
+        self.open().0.set_empty(party, is_empty);
     }
 
     /// The events that are to be told by now, sealed.

@@ -42,6 +42,9 @@ impl Cast {
             retailers: BTreeMap::new(),
             contracts: Vec::new(),
         };
+        if !cast.policy.mechanisms.is_empty() {
+            return Err(bad("policy.mechanisms", "a rehearsal has one mechanism"));
+        }
         cast.name_meters(case)?;
         let mut order: Vec<&ContractText> = case.contracts.iter().collect();
         order.sort_by_key(|contract| contract.traded);

@@ -164,7 +164,7 @@ fn contract(
     let owes =
         open.iter().any(|debt| matches!(debt.leg, LegKind::EnergyOwed | LegKind::TakeOrPayOwed));
     let captured = posted.sum(&[LegKind::Energy, LegKind::TakeOrPay]);
-    let fee = if mechanism::has_fee(cast.policy()) && price.micros() >= 0 {
+    let fee = if mechanism::has_fee(cast.policy().mechanism) && price.micros() >= 0 {
         books::platform_fee(&record.due, cast.policy()).unwrap_or(0)
     } else {
         0

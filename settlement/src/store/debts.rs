@@ -42,7 +42,7 @@ pub struct Arrears {
     pub contract: TradeId,
     /// Who owes.
     pub debtor: MeterId,
-    /// Since when.
+    /// Since when; 0 when nothing is open any more.
     pub since: i64,
     /// When the default was recorded.
     pub defaulted: Option<i64>,
@@ -178,12 +178,16 @@ pub fn note_since(
 /// # Errors
 /// When the database refuses or a row cannot be.
 pub fn arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError> {
+    read_arrears(connection, "since IS NOT NULL")
+}
+
+fn read_arrears(connection: &Connection, filter: &str) -> Result<Vec<Arrears>, SettlementError> {
     const DOING: &str = "read arrears";
     let mut select = connection
-        .prepare_cached(
-            "SELECT trade, debtor, since, defaulted, level, fined FROM arrears
-             WHERE since IS NOT NULL ORDER BY since, trade, debtor",
-        )
+        .prepare_cached(&format!(
+            "SELECT trade, debtor, coalesce(since, 0), defaulted, level, fined FROM arrears
+             WHERE {filter} ORDER BY coalesce(since, 0), trade, debtor"
+        ))
         .doing(DOING)?;
     let rows = select
         .query_map([], |row| {
@@ -203,6 +207,14 @@ pub fn arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError>
         })
     })
     .collect()
+}
+
+/// Everybody who owes something, or reached a level under a contract, the longest first.
+///
+/// # Errors
+/// When the database refuses or a row cannot be.
+pub fn all_arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError> {
+    read_arrears(connection, "since IS NOT NULL OR level > 0")
 }
 
 /// Keeps how far enforcement has gone.

@@ -109,6 +109,27 @@ pub fn leaves(
     }
 }
 
+/// The leaves of a kind, with their indices, in order. Reads all leaves.
+///
+/// # Errors
+/// When the database refuses.
+pub fn leaves_of_kind(
+    connection: &Connection,
+    kind: u8,
+) -> Result<Vec<(u64, Vec<u8>)>, SettlementError> {
+    const DOING: &str = "read leaves of a kind";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT leaf, bytes FROM leaves WHERE substr(bytes, 1, 1) = ?1 ORDER BY leaf",
+        )
+        .doing(DOING)?;
+    let rows = select
+        .query_map([[kind]], |row| Ok((row.get::<i64>(0)?, row.get(1)?)))
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .doing(DOING)?;
+    rows.into_iter().map(|(index, bytes)| Ok((fit(index, "a leaf index")?, bytes))).collect()
+}
+
 /// How many leaves there are.
 ///
 /// # Errors

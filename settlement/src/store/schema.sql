@@ -65,7 +65,8 @@ CREATE INDEX slots_waiting ON slots (waiting) WHERE waiting IS NOT NULL;
 
 -- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none. folio: start of the slot
 -- for which it was captured, under which its transfers are kept. Contracts and transfers of one slot lie together,
--- because they are settled together.
+-- because they are settled together. mechanism: how its
+-- money moves, decided when it was captured.
 CREATE TABLE contracts (
     trade INTEGER NOT NULL,
     market INTEGER NOT NULL,
@@ -86,6 +87,7 @@ CREATE TABLE contracts (
     newest_leaf INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 1,
     provisional INTEGER NOT NULL DEFAULT 0,
+    mechanism INTEGER NOT NULL,
     folio INTEGER NOT NULL,
     PRIMARY KEY (start_minute, market, minutes, trade)
 ) STRICT, WITHOUT ROWID;

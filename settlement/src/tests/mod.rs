@@ -14,6 +14,7 @@ mod intake;
 mod kills;
 mod laws;
 mod ledger;
+mod mechanisms;
 mod meter_files;
 mod model;
 mod notices;

@@ -44,6 +44,7 @@ impl Day96<'_> {
             for Answered { offer, trade, .. } in agreed(&self.ask(index, &answers).await?) {
                 if let Some(&terms) = offered.get(&offer) {
                     self.agreed.note(&terms);
+                    self.terms.insert(trade, terms);
                     self.contracts.push(Contract { trade, terms });
                 }
             }
@@ -92,7 +93,7 @@ impl Day96<'_> {
     }
 
     /// Carries out intents of a platform and gives what became of those about contracts.
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         index: usize,
         intents: &[Intent],

@@ -90,7 +90,7 @@ macro_rules! params_of_one_type {
         }
     )*};
 }
-params_of_one_type!(1 2 3 4 5 6 12);
+params_of_one_type!(1 2 3 4 5 6 13);
 
 macro_rules! integers {
     ($($integer:ty)*) => {$(
