@@ -45,7 +45,7 @@ async fn main() -> Outcome<()> {
     let fill = told(&mut buyer, ExecType::Trade).await?;
     let (wh, price) = (fill.quantity.wh(), fill.price.micros());
     println!("bought {wh} Wh at {price} millionths, order {}, trade {}", bid.order, fill.trade);
-    seller.sender.send(&[cancel(ClientOrderId::new(2), offer.order)]).await?;
+    seller.sender.send(&[cancel(number(), offer.order)]).await?;
     let cancelled = told(&mut seller, ExecType::Cancelled).await?;
     println!("cancelled {} Wh of order {}", cancelled.leaves.wh(), cancelled.order);
     seller.log_out().await?;
@@ -73,7 +73,7 @@ fn continuous_slot(now: Timestamp) -> Outcome<DeliverySlot> {
 
 fn order(key: SlotKey, (meter, side): (u32, Side), limit: Price, quantity: Energy) -> NewOrder {
     NewOrder {
-        client_order: ClientOrderId::new(1),
+        client_order: number(),
         meter: MeterId::new(meter),
         key,
         side,
@@ -85,6 +85,12 @@ fn order(key: SlotKey, (meter, side): (u32, Side), limit: Price, quantity: Energ
         conditions: Conditions::NONE,
         list: OrderList::NONE,
     }
+}
+
+/// A platform numbers its requests itself, and never twice: by the clock, in microseconds.
+fn number() -> ClientOrderId {
+    let now = Clock::System.now().ns().div_euclid(1_000);
+    ClientOrderId::new(u64::try_from(now).unwrap_or(1))
 }
 
 /// Signs an order with its meter's key, sends it, and waits until it is durable.
