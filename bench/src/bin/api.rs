@@ -189,6 +189,7 @@ async fn measure(
         markets: config.markets.clone(),
         currency: config.policy.currency,
         views: Vec::new(),
+        webhooks: None,
         stop: stopped,
     };
     let api = api::start(api_options(options), parts)?;
