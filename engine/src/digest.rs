@@ -481,10 +481,7 @@ impl Listing {
                     self.u32(number);
                     self.u8(state.code());
                 }
-                Action::RunAuction(key)
-                | Action::ExtendCall(key)
-                | Action::CancelAuction(key)
-                | Action::CloseSlot(key) => self.key(key),
+                Action::Slot(_, key) => self.key(key),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use types::{
     Action, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party, RejectReason,
-    Role, SignedOperation, Timestamp,
+    Role, SignedOperation, SlotAction, SlotKey, Timestamp,
 };
 
 use crate::engine::Engine;
@@ -114,20 +114,32 @@ impl Engine {
     fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Result<(), RejectReason> {
         match *action {
             Action::SetTrading(control) => self.set_trading(control, events)?,
-            Action::RunAuction(key) => {
+            Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
+        }
+        Ok(())
+    }
+
+    fn act_on_slot(
+        &mut self,
+        action: SlotAction,
+        key: SlotKey,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RejectReason> {
+        match action {
+            SlotAction::RunAuction => {
                 let index = self.in_call(key)?;
                 self.uncross(index, events);
             }
-            Action::ExtendCall(key) => {
+            SlotAction::ExtendCall => {
                 let index = self.in_call(key)?;
                 self.extend_call(index, events);
             }
-            Action::CancelAuction(key) => {
+            SlotAction::CancelAuction => {
                 let index = self.in_call(key)?;
                 self.cancel_slot(index, CancelReason::AuctionCancelled, events);
                 self.trade_continuously(index, events);
             }
-            Action::CloseSlot(key) => {
+            SlotAction::Close => {
                 let index = self.closable(key)?;
                 self.close(index, events);
             }

@@ -51,8 +51,8 @@ pub use contract::{
     ContractTerms, OfferContract, OfferRequest, OfferState, OfferTerms, OpenOffer,
 };
 pub use control::{
-    Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,
-    TradingControl, TradingState,
+    Allocation, CreditLimit, CreditRelease, MarketControls, Scope, ScopeError, SelfTradeAction,
+    SelfTradeScope, TradingControl, TradingState,
 };
 pub use delegation::{Delegation, Sides, Terms};
 pub use event::{
@@ -68,7 +68,9 @@ pub use ids::{
 };
 pub use market::{MarketDefinition, MarketError, Phase};
 pub use members::{MemberList, MemberLists, PLATFORM_LISTS_MAX};
-pub use operation::{Action, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation};
+pub use operation::{
+    Action, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation, SlotAction,
+};
 pub use order::{
     Conditions, ICEBERG_PARTS_MAX, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side,
     TimeInForce,

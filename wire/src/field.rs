@@ -346,10 +346,7 @@ impl Field for Action {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::SetTrading(control) => control.put(out),
-            Self::RunAuction(key)
-            | Self::ExtendCall(key)
-            | Self::CancelAuction(key)
-            | Self::CloseSlot(key) => key.put(out),
+            Self::Slot(_, key) => key.put(out),
         }
         self.code().put(out);
         Zero::<3>.put(out);

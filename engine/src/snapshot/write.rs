@@ -345,10 +345,7 @@ impl Bytes {
                 self.u32(number);
                 self.u8(state.code());
             }
-            Action::RunAuction(key)
-            | Action::ExtendCall(key)
-            | Action::CancelAuction(key)
-            | Action::CloseSlot(key) => {
+            Action::Slot(_, key) => {
                 self.u16(key.market.get());
                 self.u32(key.slot.start_minute());
                 self.u16(key.slot.minutes());

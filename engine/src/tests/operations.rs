@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use types::{
-    Action, Command, Operated, Operation, Remark, Signature, SignedOperation, TradingControl,
-    TradingState,
+    Action, Command, Operated, Operation, Remark, Signature, SignedOperation, SlotAction,
+    TradingControl, TradingState,
 };
 
 use super::{check_call, check_continuous, say, stage::Stage, words::Words};
@@ -22,10 +22,10 @@ impl Stage {
             "suspend" => trading(words, TradingState::Suspended),
             "kill" => trading(words, TradingState::Killed),
             "resume" => trading(words, TradingState::Active),
-            "auction" => Action::RunAuction(words.key()),
-            "extend" => Action::ExtendCall(words.key()),
-            "call-off" => Action::CancelAuction(words.key()),
-            "shut" => Action::CloseSlot(words.key()),
+            "auction" => Action::Slot(SlotAction::RunAuction, words.key()),
+            "extend" => Action::Slot(SlotAction::ExtendCall, words.key()),
+            "call-off" => Action::Slot(SlotAction::CancelAuction, words.key()),
+            "shut" => Action::Slot(SlotAction::Close, words.key()),
             other => panic!("`{other}` is not an action"),
         };
         let reason = Remark::new("as the script says").unwrap();
@@ -39,10 +39,7 @@ pub(super) fn operated(operated: &Operated) -> String {
     let name = operation.action.name();
     let what = match operation.action {
         Action::SetTrading(control) => say::trading(control),
-        Action::RunAuction(_)
-        | Action::ExtendCall(_)
-        | Action::CancelAuction(_)
-        | Action::CloseSlot(_) => name.to_owned(),
+        Action::Slot(..) => name.to_owned(),
     };
     let whose = format!("{}/{}", operation.operator, operation.number);
     let state = if *took_effect { "ordered" } else { "proposed" };

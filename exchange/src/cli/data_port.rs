@@ -10,7 +10,7 @@ use gateway::{
 };
 use serde::de::DeserializeOwned;
 use settlement::{DocumentReject, seal};
-use types::Party;
+use types::{MarketId, Party, SlotKey, Timestamp};
 use wire::data::{RequestKind, SinceQuery};
 
 use super::{
@@ -36,6 +36,19 @@ impl Access {
     /// With code 2 when nobody is named.
     pub(super) fn party(&self) -> Result<Party, Failure> {
         self.server.named_party()
+    }
+
+    /// The slot of a market that starts at an instant, as long as given or as the configuration has it.
+    ///
+    /// # Errors
+    /// With code 2 for no start of a slot and for a market that is not configured, 3 for the configuration.
+    pub(super) fn slot(
+        &self,
+        market: MarketId,
+        start: Timestamp,
+        minutes: Option<u16>,
+    ) -> Result<SlotKey, Failure> {
+        self.server.slot(market, start, minutes)
     }
 
     /// The key that signs the party's documents.

@@ -358,10 +358,7 @@ impl Fields for Action {
         put_field(&self.code(), prefix, "action", to);
         match self {
             Self::SetTrading(control) => control.put(prefix, to),
-            Self::RunAuction(key)
-            | Self::ExtendCall(key)
-            | Self::CancelAuction(key)
-            | Self::CloseSlot(key) => key.put(prefix, to),
+            Self::Slot(_, key) => key.put(prefix, to),
         }
     }
 

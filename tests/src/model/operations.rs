@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use types::{
     Action, CallExtended, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party,
-    Phase, Price, RejectReason, Role, SignedOperation,
+    Phase, Price, RejectReason, Role, SignedOperation, SlotAction, SlotKey,
 };
 
 use super::{Model, Outcome, digest::Listing, refuse_if};
@@ -65,11 +65,23 @@ impl Model {
     fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Outcome {
         match *action {
             Action::SetTrading(control) => self.set_trading(&control, events)?,
-            Action::RunAuction(key) => {
+            Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
+        }
+        Ok(())
+    }
+
+    fn act_on_slot(
+        &mut self,
+        action: SlotAction,
+        key: SlotKey,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        match action {
+            SlotAction::RunAuction => {
                 let market = self.check_call(key)?;
                 self.uncross(key, &market, events);
             }
-            Action::ExtendCall(key) => {
+            SlotAction::ExtendCall => {
                 let market = self.check_call(key)?;
                 let result = self.auction(key, &market);
                 let none = Price::from_micros(0);
@@ -82,12 +94,12 @@ impl Model {
                 }
                 self.slot_mut(key).extended = extended;
             }
-            Action::CancelAuction(key) => {
+            SlotAction::CancelAuction => {
                 self.check_call(key)?;
                 self.cancel_slot(key, CancelReason::AuctionCancelled, events);
                 self.enter_phase(key, Phase::Continuous, events);
             }
-            Action::CloseSlot(key) => self.close_slot(key, events)?,
+            SlotAction::Close => self.close_slot(key, events)?,
         }
         Ok(())
     }
@@ -118,10 +130,7 @@ impl Model {
                     listing.bytes(&number.to_le_bytes());
                     listing.bytes(&[control.state.code()]);
                 }
-                Action::RunAuction(key)
-                | Action::ExtendCall(key)
-                | Action::CancelAuction(key)
-                | Action::CloseSlot(key) => listing.key(key),
+                Action::Slot(_, key) => listing.key(key),
             }
         }
     }

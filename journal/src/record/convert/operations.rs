@@ -24,10 +24,7 @@ impl Subject {
             Action::SetTrading(TradingControl { scope, state }) => {
                 Self { scope: scope.parts(), state: state.code(), slot: None }
             }
-            Action::RunAuction(key)
-            | Action::ExtendCall(key)
-            | Action::CancelAuction(key)
-            | Action::CloseSlot(key) => Self { slot: Some(*key), ..Self::default() },
+            Action::Slot(_, key) => Self { slot: Some(*key), ..Self::default() },
         }
     }
 }

@@ -3,8 +3,8 @@
 use types::{
     Action, Command, CreditLimit, CreditRelease, Energy, FreezeSlot, MarketControls,
     MarketDefinition, MarketId, MeterId, Money, Operation, OwnerId, Phase, PlatformId, Price,
-    PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature, SignedOperation, SlotKey,
-    TradingControl, TradingState, UtilityId,
+    PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature, SignedOperation, SlotAction,
+    SlotKey, TradingControl, TradingState, UtilityId,
 };
 
 use super::{History, setup};
@@ -108,10 +108,10 @@ impl History {
         self.operations += if self.random.once_in(12) { 0 } else { 1 };
         let key = self.open_key();
         let action = match self.random.below(10) {
-            0 | 1 => Action::ExtendCall(key),
-            2 => Action::CancelAuction(key),
-            3 => Action::CloseSlot(key),
-            4 | 5 => Action::RunAuction(key),
+            0 | 1 => Action::Slot(SlotAction::ExtendCall, key),
+            2 => Action::Slot(SlotAction::CancelAuction, key),
+            3 => Action::Slot(SlotAction::Close, key),
+            4 | 5 => Action::Slot(SlotAction::RunAuction, key),
             _ => Action::SetTrading(self.trading()),
         };
         let lead = if self.random.once_in(8) { -1 } else { 21_600_000_000_000 };
