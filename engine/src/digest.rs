@@ -481,6 +481,7 @@ impl Listing {
                     self.u32(number);
                     self.u8(state.code());
                 }
+                Action::Bust(trade) => self.u64(trade.get()),
                 Action::Slot(_, key) => self.key(key),
             }
         }

@@ -9,6 +9,7 @@
 pub mod aggregate;
 pub mod amendment;
 pub mod auction;
+pub mod bust;
 pub mod calendar;
 pub mod code;
 pub mod command;
@@ -40,6 +41,7 @@ pub use amendment::{
     OfferAmendment,
 };
 pub use auction::{AuctionResult, PriceRule};
+pub use bust::{BustTrade, KnownTrade, TradeBusted};
 pub use code::{Code, CodeError};
 pub use command::{
     About, Command, DelegateMeter, DelegatedOrder, DelegatedReplace, FreezeSlot, MASS_CANCEL_MAX,

@@ -8,6 +8,7 @@ use core::fmt;
 use crate::{
     control::{TradingControl, TradingState, coded},
     identity::Signature,
+    ids::TradeId,
     slot::SlotKey,
     time::Timestamp,
 };
@@ -81,6 +82,8 @@ coded! {
         CancelAuction = 4, "cancel_auction";
         /// Its gate closes now.
         Close = 5, "close_slot";
+        /// It trades continuously, and is called again: orders collect for another auction.
+        Call = 8, "call_slot";
     }
 }
 
@@ -91,11 +94,18 @@ pub enum Action {
     SetTrading(TradingControl),
     /// Something is done to a slot.
     Slot(SlotAction, SlotKey),
+    /// A trade is undone: neither side delivers or pays.
+    Bust(TradeId),
 }
+
+/// The event of an operation is the largest there is.
+const _: () = assert!(size_of::<Action>() == 16);
 
 impl Action {
     /// The code of [`Self::SetTrading`].
     pub const SET_TRADING: u8 = 1;
+    /// The code of [`Self::Bust`].
+    pub const BUST: u8 = 6;
 
     /// The code in messages and records.
     #[must_use]
@@ -103,6 +113,7 @@ impl Action {
         match self {
             Self::SetTrading(_) => Self::SET_TRADING,
             Self::Slot(action, _) => action.code(),
+            Self::Bust(_) => Self::BUST,
         }
     }
 
@@ -115,12 +126,14 @@ impl Action {
         }
     }
 
-    /// Whether one operator is not enough for it: a kill cancels what others have open, for good.
+    /// Whether one operator is not enough for it: a kill cancels what others have open, and a bust takes back
+    /// what they traded, for good.
     #[must_use]
     pub const fn needs_two(&self) -> bool {
         match self {
             Self::SetTrading(control) => matches!(control.state, TradingState::Killed),
             Self::Slot(..) => false,
+            Self::Bust(_) => true,
         }
     }
 
@@ -128,7 +141,7 @@ impl Action {
     #[must_use]
     pub const fn slot(&self) -> Option<SlotKey> {
         match self {
-            Self::SetTrading(_) => None,
+            Self::SetTrading(_) | Self::Bust(_) => None,
             Self::Slot(_, key) => Some(*key),
         }
     }
@@ -143,6 +156,7 @@ impl Action {
                 TradingState::Killed => "kill",
             },
             Self::Slot(action, _) => action.name(),
+            Self::Bust(_) => "bust",
         }
     }
 }

@@ -345,6 +345,7 @@ impl Bytes {
                 self.u32(number);
                 self.u8(state.code());
             }
+            Action::Bust(trade) => self.u64(trade.get()),
             Action::Slot(_, key) => {
                 self.u16(key.market.get());
                 self.u32(key.slot.start_minute());

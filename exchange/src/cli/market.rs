@@ -7,7 +7,7 @@ use gateway::client::{MarketClient, MarketSubscription, MarketUpdate, sign_opera
 use serde::Serialize;
 use types::{
     Action, MarketId, Operation, Remark, Role, Scope, ShardId, SignedOperation, SlotAction,
-    Timestamp, TradingControl, TradingState,
+    Timestamp, TradeId, TradingControl, TradingState,
 };
 use wire::{field::Field as _, market::Selection};
 
@@ -28,9 +28,10 @@ Examples:
   gridcross market resume --as operator/1 --data-dir ex --scope market/1 --reason \"feed is back\"
   gridcross market kill --as operator/1 --data-dir ex --scope platform/2 --reason \"key has leaked\" --out kill.txt
   gridcross market second kill.txt --as operator/2 --data-dir ex
+  gridcross market bust 1017 --as operator/1 --data-dir ex --reason \"price of the wrong unit\" --out bust.txt
   gridcross auction run --as operator/1 --data-dir ex --market 1 --slot 2026-06-24T12:00Z --reason \"late start\"
 
-A kill takes effect when a second operator has signed the same order.";
+A kill or a bust takes effect when a second operator has signed the same order.";
 
 /// What operators order of a market.
 #[derive(Debug, Subcommand)]
@@ -50,6 +51,15 @@ pub enum Command {
         /// Where to
         #[arg(long, value_enum)]
         to: PhaseName,
+    },
+    /// Undo a trade before its gate, without penalty: nothing of it is delivered or paid; takes two operators
+    Bust {
+        /// The trade's number
+        #[arg(value_name = "TRADE")]
+        trade: TradeId,
+        /// The order
+        #[command(flatten)]
+        order: OrderOptions,
     },
     /// Agree, as another operator, with an order that waits
     Second {
@@ -73,6 +83,8 @@ pub enum AuctionCommand {
     Extend(SlotOptions),
     /// End a call without its auction: its orders are cancelled, then it trades continuously
     Cancel(SlotOptions),
+    /// Begin another call of a slot that trades continuously
+    Call(SlotOptions),
     /// What the auction would do now, and how far that is from the last price
     Preview(PreviewOptions),
 }
@@ -182,6 +194,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Resume(options) => trading(options, TradingState::Active),
         Command::Kill(options) => trading(options, TradingState::Killed),
         Command::Phase { slot, to: PhaseName::Closed } => on_slot(slot, SlotAction::Close),
+        Command::Bust { trade, order: options } => order(options, Action::Bust(*trade)),
         Command::Second { file, access, output } => second(file, access, *output),
     }
 }
@@ -194,6 +207,7 @@ pub fn run_auction(command: &AuctionCommand) -> Result<(), Failure> {
     match command {
         AuctionCommand::Run(slot) => on_slot(slot, SlotAction::RunAuction),
         AuctionCommand::Extend(slot) => on_slot(slot, SlotAction::ExtendCall),
+        AuctionCommand::Call(slot) => on_slot(slot, SlotAction::Call),
         AuctionCommand::Cancel(slot) => on_slot(slot, SlotAction::CancelAuction),
         AuctionCommand::Preview(options) => preview(options),
     }
@@ -267,6 +281,7 @@ impl Row {
 fn about(action: &Action) -> String {
     match action {
         Action::SetTrading(control) => control.scope.to_string(),
+        Action::Bust(trade) => format!("trade/{trade}"),
         Action::Slot(_, key) => format!("market/{} {}", key.market, slot_text(*key)),
     }
 }
@@ -300,7 +315,7 @@ fn second(path: &PathBuf, access: &Access, output: OutputOptions) -> Result<(), 
     });
     let Some(operation) = operation else {
         return Err(Failure::usage(format!(
-            "{}: no order of an operator; `market kill --out FILE` writes one",
+            "{}: no order of an operator; `--out FILE` of a kill or bust writes one",
             path.display()
         )));
     };

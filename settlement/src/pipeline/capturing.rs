@@ -87,7 +87,8 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::Operated(_)
         | Event::Trade(_)
         | Event::AuctionUncrossed(_)
-        | Event::ContractAmended(_) => true,
+        | Event::ContractAmended(_)
+        | Event::TradeBusted(_) => true,
         // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
         // carry most of the others.
         Event::SlotPhaseChanged(_)
@@ -149,6 +150,7 @@ impl Work<'_> {
                     contracts = contracts.saturating_add(1);
                 }
                 Event::ContractAmended(amended) => self.capture_amendment(item, amended)?,
+                Event::TradeBusted(busted) => self.capture_bust(item, busted)?,
                 Event::PlaceNoted(noted) => {
                     let number = noted.note.number;
                     self.answered((shard, number), &GridAnswer::of_place(noted))?;

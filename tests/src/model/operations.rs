@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use types::{
-    Action, CallExtended, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party,
-    Phase, Price, RejectReason, Role, SignedOperation, SlotAction, SlotKey,
+    Action, CallExtended, CancelReason, Event, KnownTrade, OPERATIONS_WAITING_MAX, Operated,
+    Operation, Party, Phase, Price, RejectReason, Role, SignedOperation, SlotAction, SlotKey,
 };
 
 use super::{Model, Outcome, digest::Listing, refuse_if};
@@ -25,7 +25,12 @@ impl Desks {
 }
 
 impl Model {
-    pub(super) fn operate(&mut self, signed: &SignedOperation, events: &mut Vec<Event>) -> Outcome {
+    pub(super) fn operate(
+        &mut self,
+        signed: &SignedOperation,
+        made: Option<&KnownTrade>,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
         let operation = signed.operation;
         for number in [operation.operator, signed.signer] {
             let operator = Party { role: Role::Operator, number };
@@ -49,7 +54,9 @@ impl Model {
         };
         events.push(Event::Operated(Operated { signed: *signed, took_effect }));
         if took_effect {
-            self.act(&operation.action, events)?;
+            self.act(&operation.action, made, events)?;
+        } else if let Action::Bust(trade) = operation.action {
+            self.check_bust(trade, made)?;
         }
         let last_time = self.last_time;
         self.desks.waiting.retain(|other| other.valid_until >= last_time && *other != operation);
@@ -62,8 +69,14 @@ impl Model {
         Ok(())
     }
 
-    fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Outcome {
+    fn act(
+        &mut self,
+        action: &Action,
+        made: Option<&KnownTrade>,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
         match *action {
+            Action::Bust(trade) => self.bust(trade, made, events)?,
             Action::SetTrading(control) => self.set_trading(&control, events)?,
             Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
         }
@@ -99,6 +112,11 @@ impl Model {
                 self.cancel_slot(key, CancelReason::AuctionCancelled, events);
                 self.enter_phase(key, Phase::Continuous, events);
             }
+            SlotAction::Call => {
+                let (_, phase) = self.check_before_gate(key)?;
+                refuse_if(phase != Phase::Continuous, RejectReason::WrongPhase)?;
+                self.enter_phase(key, Phase::Call, events);
+            }
             SlotAction::Close => self.close_slot(key, events)?,
         }
         Ok(())
@@ -130,6 +148,7 @@ impl Model {
                     listing.bytes(&number.to_le_bytes());
                     listing.bytes(&[control.state.code()]);
                 }
+                Action::Bust(trade) => listing.bytes(&trade.get().to_le_bytes()),
                 Action::Slot(_, key) => listing.key(key),
             }
         }
