@@ -7,6 +7,7 @@ use types::{
 };
 
 use super::{
+    amendments::check_desk,
     check_call, check_continuous, say,
     stage::Stage,
     words::{self, Words},
@@ -247,21 +248,6 @@ fn an_operator_shuts_a_gate() {
             rejected New gate_closed
         "#]],
     );
-}
-
-/// A continuous slot with a trade of 4 kWh at 4.00 between S1 and B1, who offer to change it.
-const DESK: &str = "open
-    uncross
-    sell S1 4kWh @ 4.00
-    buy B1 4kWh @ 4.00
-";
-
-fn check_desk(script: &str, expected: &expect_test::Expect) {
-    let mut stage = Stage::large();
-    stage.perform(DESK);
-    stage.out.clear();
-    stage.perform(script);
-    expected.assert_eq(&stage.out);
 }
 
 #[test]

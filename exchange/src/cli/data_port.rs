@@ -10,7 +10,7 @@ use gateway::{
 };
 use serde::de::DeserializeOwned;
 use settlement::{DocumentReject, seal};
-use types::{MarketId, Party, SlotKey, Timestamp};
+use types::Party;
 use wire::data::{RequestKind, SinceQuery};
 
 use super::{
@@ -38,17 +38,9 @@ impl Access {
         self.server.named_party()
     }
 
-    /// The slot of a market that starts at an instant, as long as given or as the configuration has it.
-    ///
-    /// # Errors
-    /// With code 2 for no start of a slot and for a market that is not configured, 3 for the configuration.
-    pub(super) fn slot(
-        &self,
-        market: MarketId,
-        start: Timestamp,
-        minutes: Option<u16>,
-    ) -> Result<SlotKey, Failure> {
-        self.server.slot(market, start, minutes)
+    /// Where the exchange is.
+    pub(super) const fn server(&self) -> &ServerOptions {
+        &self.server
     }
 
     /// The key that signs the party's documents.

@@ -215,7 +215,7 @@ pub fn run_auction(command: &AuctionCommand) -> Result<(), Failure> {
 
 fn on_slot(options: &SlotOptions, action: SlotAction) -> Result<(), Failure> {
     let SlotPlace { market, slot, minutes } = options.place;
-    let key = options.order.access.slot(market, slot, minutes)?;
+    let key = options.order.access.server().slot(market, slot, minutes)?;
     order(&options.order, Action::Slot(action, key))
 }
 
