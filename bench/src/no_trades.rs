@@ -1,7 +1,7 @@
 //! An edge that knows of no trades: what the programs send changes none.
 
-use gateway::verifier::{KnownTrade, KnownTrades};
-use types::TradeId;
+use gateway::verifier::KnownTrades;
+use types::{KnownTrade, TradeId};
 
 /// See the module's description.
 #[derive(Debug)]

@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
-    AcceptAmendment, AmendmentOffered, AmendmentTerms, ContractAmended, Energy, Event,
-    FIRST_VERSION, MeterId, OfferAmendment, OfferState, OfferTerms, Price, RejectReason, Request,
-    Side, Timestamp, TradeId,
+    AcceptAmendment, AmendmentOffered, AmendmentTerms, ClientOrderId, ContractAmended, Energy,
+    Event, FIRST_VERSION, KnownTrade, MeterId, OfferAmendment, OfferState, OfferTerms, Price,
+    RejectReason, Request, Side, Timestamp, TradeBusted, TradeId,
 };
 
 use crate::{
@@ -158,7 +158,7 @@ impl Engine {
             }
         };
         let agreed = self.contracts.agree(number, terms.trade);
-        self.move_holdings(&terms, &change);
+        self.move_holdings([terms.buyer, terms.seller], terms.price, &change);
         let made = self.amended.trades.get(&terms.trade).map_or(change.from, |known| known.made);
         let AmendmentTerms { trade, buyer, seller, price, .. } = terms;
         let version = terms.new_version();
@@ -260,11 +260,7 @@ impl Engine {
 
     /// Whether a trade is as an offer says: one that was changed, exactly.
     fn check_base(&self, terms: &AmendmentTerms) -> Result<(), RejectReason> {
-        // What is below the shard's numbers wraps to far above them.
-        let number = terms.trade.get().wrapping_sub(self.limits.numbers_from());
-        if number == 0 || number > self.trades.min(NUMBERS_MAX) {
-            return Err(RejectReason::UnknownTrade);
-        }
+        self.check_made(terms.trade)?;
         let Some(known) = self.amended.trades.get(&terms.trade) else {
             return if terms.version == FIRST_VERSION {
                 Ok(())
@@ -281,6 +277,88 @@ impl Engine {
         if said != (buyer, seller, price, key, u64::from(known.now.wh)) {
             return Err(RejectReason::TermsDiffer);
         }
+        Ok(())
+    }
+
+    /// Whether the shard made a trade of this number.
+    fn check_made(&self, trade: TradeId) -> Result<(), RejectReason> {
+        // What is below the shard's numbers wraps to far above them.
+        let number = trade.get().wrapping_sub(self.limits.numbers_from());
+        let is_made = number != 0 && number <= self.trades.min(NUMBERS_MAX);
+        if is_made { Ok(()) } else { Err(RejectReason::UnknownTrade) }
+    }
+
+    /// A trade as it is, if it can be busted: it was made here, is not cancelled, its slot's gate is open, and
+    /// both meters hold it. What is on record of it is only asked for where nothing changed it since.
+    pub(crate) fn bustable(
+        &self,
+        time: Timestamp,
+        trade: TradeId,
+        made: Option<&KnownTrade>,
+    ) -> Result<Amended, RejectReason> {
+        self.check_made(trade)?;
+        let known = match (self.amended.trades.get(&trade), made) {
+            (Some(known), _) => *known,
+            (None, Some(made)) => {
+                let slot = self.trading_slot(made.key, time)?;
+                // No trade is of more.
+                let wh = u32::try_from(made.quantity.wh());
+                let now = Holding { slot, wh: wh.map_err(|_| RejectReason::TermsDiffer)? };
+                let KnownTrade { buyer, seller, price, .. } = *made;
+                Amended { version: FIRST_VERSION, buyer, seller, price, made: now, now }
+            }
+            (None, None) => return Err(RejectReason::UnknownTrade),
+        };
+        if known.now.wh == 0 {
+            return Err(RejectReason::NothingToChange);
+        }
+        self.trading_slot(self.slots.slot(known.now.slot).key, time)?;
+        let book = self.slots.book(self.slots.slot(known.now.slot).book);
+        for (meter, side) in [(known.buyer, Side::Buy), (known.seller, Side::Sell)] {
+            if self.registry.meter(meter).is_none() {
+                return Err(RejectReason::UnknownMeter);
+            }
+            if book.used(meter, side) < known.now.wh {
+                return Err(RejectReason::TermsDiffer);
+            }
+        }
+        // Changes that platforms agree on leave as much room for busts as they may take themselves.
+        let is_known = self.amended.trades.contains_key(&trade);
+        if !is_known && self.amended.trades.len() >= at(self.limits.offers_max) * 2 {
+            return Err(RejectReason::OrderLimitReached);
+        }
+        Ok(known)
+    }
+
+    /// Undoes a trade, as a cancellation that both sides signed would, and ends an offer to change it.
+    pub(crate) fn bust(
+        &mut self,
+        time: Timestamp,
+        trade: TradeId,
+        made: Option<&KnownTrade>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RejectReason> {
+        let busted = self.bustable(time, trade, made)?;
+        if let Some(offer) = self.contracts.amending(trade) {
+            self.end_offer(offer, OfferState::Killed, ClientOrderId::new(0), events);
+        }
+        let Amended { version, buyer, seller, price, now, .. } = busted;
+        let change = Change { from: now, to: Holding { wh: 0, ..now } };
+        self.move_holdings([buyer, seller], price, &change);
+        let version_after = version.saturating_add(1);
+        self.amended.put(trade, Amended { version: version_after, now: change.to, ..busted });
+        let platform = |meter| self.registry.meter(meter).map(|row| row.platform);
+        events.push(Event::TradeBusted(TradeBusted {
+            trade,
+            version,
+            key: self.slots.slot(now.slot).key,
+            buyer,
+            seller,
+            price,
+            quantity: Energy::from_wh(now.wh.into()),
+            buyer_platform: platform(buyer).unwrap_or_default(),
+            seller_platform: platform(seller).unwrap_or_default(),
+        }));
         Ok(())
     }
 
@@ -309,20 +387,21 @@ impl Engine {
         if owed + owes < 0 { Err(RejectReason::InvalidCredit) } else { Ok(()) }
     }
 
-    /// Moves what a trade holds: capacity of both meters, and what their platforms owe.
-    fn move_holdings(&mut self, terms: &AmendmentTerms, change: &Change) {
-        for side in [Side::Buy, Side::Sell] {
-            let meter = terms.meter(side);
+    /// Moves what a trade holds: capacity of both meters, buyer and seller, and what their platforms owe. What
+    /// was paid already is not owed, and nobody is owed for it.
+    fn move_holdings(&mut self, meters: [MeterId; 2], price: Price, change: &Change) {
+        for (meter, side) in meters.into_iter().zip([Side::Buy, Side::Sell]) {
             let Change { from, to } = *change;
             self.desk(from.slot).use_less(meter, side, from.wh);
             self.desk(to.slot).use_more(meter, side, to.wh);
-            let owes = owes_more(side, terms.price, change);
+            let owes = owes_more(side, price, change);
             let platform = self.registry.meter(meter).map(|row| row.platform);
             if let Some(platform) = platform
                 && owes != 0
             {
                 let market = self.slots.slot(from.slot).market;
-                self.credit.account_mut(market, platform).owed += owes;
+                let account = self.credit.account_mut(market, platform);
+                account.owed = (account.owed + owes).max(0);
             }
         }
     }

@@ -16,7 +16,7 @@ const SECOND: u64 = 1_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 
 impl Engine {
-    /// A slot's book opens with a call.
+    /// A slot's book opens with a call; one that trades continuously is called again.
     pub(crate) fn open_slot(&mut self, key: SlotKey, events: &mut Vec<Event>) {
         events.push(match self.try_open_slot(key) {
             Ok(()) => phase_changed(key, Phase::Call),
@@ -35,9 +35,32 @@ impl Engine {
         if self.last_time > market.definition.gate_closes_after(key.slot) {
             return Err(RejectReason::GateClosed);
         }
+        if let Some(known) = self.slots.find(key)
+            && self.slots.slot(known).phase == Phase::Continuous
+        {
+            self.slots.slot_mut(known).phase = Phase::Call;
+            return Ok(());
+        }
         self.slots.open(key, index, market)?;
         self.limit_opened(key);
         Ok(())
+    }
+
+    /// Index of a slot that trades continuously, before its gate.
+    pub(crate) fn callable(&self, key: SlotKey) -> Result<u32, RejectReason> {
+        let index = self.known_slot(key)?;
+        let slot = self.slots.slot(index);
+        if self.last_time > slot.gate_closes_after {
+            return Err(RejectReason::GateClosed);
+        }
+        if slot.phase == Phase::Continuous { Ok(index) } else { Err(RejectReason::WrongPhase) }
+    }
+
+    /// A slot that trades continuously is called: orders collect for another auction.
+    pub(crate) fn call_again(&mut self, index: u32, events: &mut Vec<Event>) {
+        let slot = self.slots.slot_mut(index);
+        slot.phase = Phase::Call;
+        events.push(phase_changed(slot.key, Phase::Call));
     }
 
     /// Ends entry into a call. The instant of the auction follows from the seed.

@@ -132,7 +132,12 @@ impl Contracts {
 
     /// Whether a change of a trade waits for its answer.
     pub(crate) fn is_amending(&self, trade: TradeId) -> bool {
-        self.amending.contains_key(&trade)
+        self.amending(trade).is_some()
+    }
+
+    /// The offer of a change of a trade that waits for its answer.
+    pub(crate) fn amending(&self, trade: TradeId) -> Option<u64> {
+        self.amending.get(&trade).copied()
     }
 
     /// An open offer ends in a state; what it was. `None` of any other.
@@ -394,7 +399,7 @@ impl Engine {
     }
 
     /// Ends an offer that is open, and says so; leaves any other as it is.
-    fn end_offer(
+    pub(crate) fn end_offer(
         &mut self,
         number: u64,
         state: OfferState,

@@ -481,10 +481,8 @@ impl Listing {
                     self.u32(number);
                     self.u8(state.code());
                 }
-                Action::RunAuction(key)
-                | Action::ExtendCall(key)
-                | Action::CancelAuction(key)
-                | Action::CloseSlot(key) => self.key(key),
+                Action::Bust(trade) => self.u64(trade.get()),
+                Action::Slot(_, key) => self.key(key),
             }
         }
     }

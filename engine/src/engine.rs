@@ -199,7 +199,10 @@ impl Engine {
                     events.push(Self::refused(reason));
                 }
             }
-            Command::Operate(signed) => self.operate(time, signed, events),
+            Command::Operate(signed) => self.operate(time, (signed, None), events),
+            Command::BustTrade(bust) => {
+                self.operate(time, (&bust.signed(), Some(&bust.made())), events);
+            }
             Command::SetCredit(limit) => self.set_credit(limit, events),
             Command::ReleaseCredit(release) => self.release_credit(release, events),
             Command::NotePlace(note) => self.note_place(note, events),

@@ -7,7 +7,7 @@
 use types::{
     CancelReason, ClientOrderId, Event, NewOrder, OrderAccepted, OrderKind, OrderRejected,
     OrderRestated, OrderValidated, Origin, Phase, Price, RejectReason, Request, SelfTradeAction,
-    Side, SignedNewOrder, SlotPhaseChanged, TimeInForce, Timestamp,
+    Side, SignedNewOrder, TimeInForce, Timestamp,
 };
 
 use crate::{
@@ -237,11 +237,7 @@ impl Engine {
     /// A trade would be outside the dynamic band: the slot turns to a call.
     #[cold]
     fn interrupt(&mut self, index: u32, events: &mut Vec<Event>) {
-        let slot = self.slots.slot_mut(index);
-        slot.phase = Phase::Call;
-        slot.extended = false;
-        let (key, phase) = (slot.key, slot.phase);
-        events.push(Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
+        self.call_again(index, events);
     }
 }
 

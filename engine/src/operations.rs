@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use types::{
-    Action, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party, RejectReason,
-    Role, SignedOperation, Timestamp,
+    Action, CancelReason, Event, KnownTrade, OPERATIONS_WAITING_MAX, Operated, Operation, Party,
+    RejectReason, Role, SignedOperation, SlotAction, SlotKey, Timestamp,
 };
 
 use crate::engine::Engine;
@@ -47,11 +47,12 @@ impl Operations {
 }
 
 impl Engine {
-    /// An operator's order: it takes effect, waits for another operator, or is refused and changes nothing.
+    /// An operator's order, with the trade that it is about: it takes effect, waits for another operator, or is
+    /// refused and changes nothing.
     pub(crate) fn operate(
         &mut self,
         time: Timestamp,
-        signed: &SignedOperation,
+        (signed, made): (&SignedOperation, Option<&KnownTrade>),
         events: &mut Vec<Event>,
     ) {
         let mark = events.len();
@@ -61,7 +62,13 @@ impl Engine {
         };
         events.push(Event::Operated(Operated { signed: *signed, took_effect }));
         let operation = &signed.operation;
-        if took_effect && let Err(reason) = self.act(&operation.action, events) {
+        let action = &operation.action;
+        let done = if took_effect {
+            self.act(time, (action, made), events)
+        } else {
+            self.check_proposed(time, action, made)
+        };
+        if let Err(reason) = done {
             events.truncate(mark);
             return events.push(Self::refused(reason));
         }
@@ -110,26 +117,61 @@ impl Engine {
         if waiting < OPERATIONS_WAITING_MAX { Ok(false) } else { Err(RejectReason::OperationsFull) }
     }
 
+    /// Refuses at once what a second operator could not bring about either.
+    fn check_proposed(
+        &self,
+        time: Timestamp,
+        action: &Action,
+        made: Option<&KnownTrade>,
+    ) -> Result<(), RejectReason> {
+        match action {
+            Action::Bust(trade) => self.bustable(time, *trade, made).map(|_| ()),
+            Action::SetTrading(_) | Action::Slot(..) => Ok(()),
+        }
+    }
+
     /// Does it, or refuses before anything changed.
-    fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Result<(), RejectReason> {
+    fn act(
+        &mut self,
+        time: Timestamp,
+        (action, made): (&Action, Option<&KnownTrade>),
+        events: &mut Vec<Event>,
+    ) -> Result<(), RejectReason> {
         match *action {
+            Action::Bust(trade) => self.bust(time, trade, made, events)?,
             Action::SetTrading(control) => self.set_trading(control, events)?,
-            Action::RunAuction(key) => {
+            Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
+        }
+        Ok(())
+    }
+
+    fn act_on_slot(
+        &mut self,
+        action: SlotAction,
+        key: SlotKey,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RejectReason> {
+        match action {
+            SlotAction::RunAuction => {
                 let index = self.in_call(key)?;
                 self.uncross(index, events);
             }
-            Action::ExtendCall(key) => {
+            SlotAction::ExtendCall => {
                 let index = self.in_call(key)?;
                 self.extend_call(index, events);
             }
-            Action::CancelAuction(key) => {
+            SlotAction::CancelAuction => {
                 let index = self.in_call(key)?;
                 self.cancel_slot(index, CancelReason::AuctionCancelled, events);
                 self.trade_continuously(index, events);
             }
-            Action::CloseSlot(key) => {
+            SlotAction::Close => {
                 let index = self.closable(key)?;
                 self.close(index, events);
+            }
+            SlotAction::Call => {
+                let index = self.callable(key)?;
+                self.call_again(index, events);
             }
         }
         Ok(())

@@ -19,13 +19,14 @@ use types::{
     MarketId, Price, PriceRule, Shards, shard::SHARDS_MAX,
 };
 
-use self::controls::ControlsTable;
+use self::{auctions::AuctionTable, controls::ControlsTable};
 use crate::{
     api::ApiOptions, core_loop::BatchBounds, journal_options, notices::WebhookOptions,
     pull::PullOptions, rails::RailOptions, schedule::ScheduledMarket,
 };
 
 mod api;
+mod auctions;
 mod controls;
 mod gateway_limits;
 mod pull;
@@ -212,6 +213,8 @@ struct MarketTable {
     call_extension_minutes: u32,
     verify_every_minutes: Option<u32>,
     controls: Option<ControlsTable>,
+    #[serde(default)]
+    auctions: Vec<AuctionTable>,
 }
 
 /// One engine for all slots.
@@ -464,7 +467,8 @@ fn market(table: &MarketTable) -> Result<ScheduledMarket, Refused> {
             format!("is {call_extension_minutes}, possible are 1 to 1440"),
         ));
     }
-    Ok(ScheduledMarket { definition, uncross_lead, call_extension_minutes })
+    let cycles = auctions::cycles(&table.auctions, &definition)?;
+    Ok(ScheduledMarket { definition, uncross_lead, call_extension_minutes, cycles })
 }
 
 /// What no market can say alone: there is one, numbers are unique, and all slots that are open at

@@ -204,7 +204,7 @@ impl CoreLoop {
                 time: sequenced.time,
                 // The signature of a frame is evidence and has no answer.
                 origin: command.origin().filter(|_| !matches!(command, Command::SignedFrame(_))),
-                is_control: matches!(command, Command::Operate(_)),
+                is_control: matches!(command, Command::Operate(_) | Command::BustTrade(_)),
                 events: range,
             });
             // A signed frame becomes durable with its evidence, whole.

@@ -102,7 +102,7 @@ pub struct MissingRow {
 pub struct NoticeRow {
     /// Ask for what comes after it.
     pub notice: u64,
-    /// `negotiated`, `curtailed`, `amended` or `amended_in_vain`; `limit_in_force` or `limit_refused`.
+    /// `negotiated`, `curtailed`, `amended`, `amended_in_vain` or `busted`; `limit_in_force` or `limit_refused`.
     pub what: String,
     /// The version that a change made.
     pub version: Option<u32>,
@@ -451,6 +451,7 @@ fn notice_row(notice: &Notice) -> NoticeRow {
             NoticeKind::Curtailed => "curtailed",
             NoticeKind::Amended(_) => "amended",
             NoticeKind::AmendedInVain => "amended_in_vain",
+            NoticeKind::Busted => "busted",
             NoticeKind::Limit if reason.is_some() => "limit_refused",
             NoticeKind::Limit => "limit_in_force",
         }

@@ -5,9 +5,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use gateway::verifier::{KnownTrade, KnownTrades};
+use gateway::verifier::KnownTrades;
 use settlement::{CapturedTrades, SettlementError, store::database::Store};
-use types::TradeId;
+use types::{KnownTrade, TradeId};
 
 /// See the module's description.
 #[derive(Debug)]

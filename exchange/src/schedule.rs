@@ -17,18 +17,23 @@ use types::{
 
 use crate::seeds::Seeds;
 
+mod cycles;
 mod kept;
 
+pub use cycles::{AuctionCycle, AuctionCycles, CycleSlots};
+
 /// A market and what the timetable adds to its definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledMarket {
     /// The market's rules.
     pub definition: MarketDefinition,
-    /// The call of a slot ends this long before delivery.
+    /// The call of a slot ends this long before delivery, where no cycle has an auction of it.
     pub uncross_lead: Lead,
     /// How long a call lasts that an interruption or an extension began, in minutes. Shorter where
     /// the gate is near.
     pub call_extension_minutes: u32,
+    /// Auctions that come again and again.
+    pub cycles: AuctionCycles,
 }
 
 /// What is still to be done, by time; at one time closings come before uncrosses and
@@ -70,13 +75,15 @@ enum Step {
     /// The end of a call: its auction, or its freeze where the market has one.
     EndCall,
     Open,
+    /// A slot that trades continuously is called for the auction of a cycle.
+    Call,
 }
 
 impl Step {
-    /// Whether it brings a call to its auction.
-    const fn ends_call(self) -> bool {
+    /// Whether it begins a call anew, or brings one to its auction.
+    const fn is_of_calls(self) -> bool {
         match self {
-            Self::Uncross | Self::EndCall => true,
+            Self::Uncross | Self::EndCall | Self::Call => true,
             Self::Close | Self::Open => false,
         }
     }
@@ -86,14 +93,15 @@ impl Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot {
     phase: Phase,
-    /// When its call began anew, by an interruption or an extension.
-    called_again: Option<Timestamp>,
+    /// In a call that began anew, by an interruption, an extension, a cycle or an operator: when. In continuous
+    /// trading after a call that an operator ended: when that was.
+    since: Option<Timestamp>,
     /// When the auction of its frozen call is due.
     uncross_at: Option<Timestamp>,
 }
 
 impl Slot {
-    const NEW: Self = Self { phase: Phase::PreOpen, called_again: None, uncross_at: None };
+    const NEW: Self = Self { phase: Phase::PreOpen, since: None, uncross_at: None };
 }
 
 impl Schedule {
@@ -169,7 +177,7 @@ impl Schedule {
         if self.shard.as_ref().is_some_and(|(own, map)| map.of(key) != Some(*own)) {
             return;
         }
-        self.markets.insert(key.market, *market);
+        self.markets.entry(key.market).or_insert_with(|| market.clone());
         let definition = &market.definition;
         // The gate's instant is the last that is accepted.
         let close = definition.gate_closes_after(key.slot).plus_ns(1);
@@ -182,7 +190,7 @@ impl Schedule {
         }
         // A call that the exchange slept through must not trade after the gate.
         if now < close {
-            self.enter_end_of_call(key, slot);
+            self.enter_calls(key, slot, now);
         }
         self.timers.insert((close, Step::Close, key));
     }
@@ -190,8 +198,8 @@ impl Schedule {
     /// Learns from what a command caused.
     pub fn observe(&mut self, command: &Sequenced<Command>, event: &Event) {
         match event {
-            Event::SlotPhaseChanged(changed) => self.change_phase(*changed, command.time),
-            Event::SlotFrozen(frozen) => self.freeze(*frozen),
+            Event::SlotPhaseChanged(changed) => self.change_phase(*changed, command),
+            Event::SlotFrozen(frozen) => self.freeze(*frozen, command.time),
             Event::CallExtended(extended) => self.go_on(extended.key, command.time),
             Event::ControlsSet(controls) => self.set_controls(controls),
             Event::CommandRejected(rejected) => self.try_again(command, rejected.reason),
@@ -225,12 +233,14 @@ impl Schedule {
             | Event::GridLimitSet(_)
             | Event::GridRefused(_)
             | Event::Operated(_)
+            | Event::TradeBusted(_)
             | Event::CreditReleased(_) => {}
         }
     }
 
-    fn change_phase(&mut self, changed: SlotPhaseChanged, time: Timestamp) {
+    fn change_phase(&mut self, changed: SlotPhaseChanged, command: &Sequenced<Command>) {
         let SlotPhaseChanged { key, phase } = changed;
+        let time = command.time;
         let slot = self.slots.entry(key).or_insert(Slot::NEW);
         let before = std::mem::replace(&mut slot.phase, phase);
         match phase {
@@ -239,8 +249,12 @@ impl Schedule {
             // When its auction is due stands in another event.
             Phase::Frozen => {}
             Phase::Continuous => {
-                *slot = Slot { phase, ..Slot::NEW };
-                self.forget_end_of_call(key);
+                // What was called for when an operator ended the call is not called for again.
+                let by_hand = matches!(command.value, Command::Operate(_));
+                *slot = Slot { phase, since: by_hand.then_some(time), uncross_at: None };
+                let slot = *slot;
+                self.forget_calls(key);
+                self.enter_calls(key, slot, time);
             }
             Phase::Closed => {
                 // A closed slot never appears again; its timers are done.
@@ -261,19 +275,19 @@ impl Schedule {
     /// A call begins anew.
     fn call_again(&mut self, key: SlotKey, time: Timestamp) {
         let slot = self.slots.entry(key).or_insert(Slot::NEW);
-        slot.called_again = Some(time);
+        slot.since = Some(time);
         let slot = Slot { phase: Phase::Call, ..*slot };
-        self.forget_end_of_call(key);
-        self.enter_end_of_call(key, slot);
+        self.forget_calls(key);
+        self.enter_calls(key, slot, time);
     }
 
-    fn freeze(&mut self, frozen: SlotFrozen) {
+    fn freeze(&mut self, frozen: SlotFrozen, time: Timestamp) {
         let slot = self.slots.entry(frozen.key).or_insert(Slot::NEW);
         slot.phase = Phase::Frozen;
         slot.uncross_at = Some(frozen.uncross_at);
         let slot = *slot;
-        self.forget_end_of_call(frozen.key);
-        self.enter_end_of_call(frozen.key, slot);
+        self.forget_calls(frozen.key);
+        self.enter_calls(frozen.key, slot, time);
     }
 
     fn set_controls(&mut self, controls: &MarketControls) {
@@ -310,8 +324,8 @@ impl Schedule {
         }
     }
 
-    /// Enters what brings the slot to its auction, if that is still to come.
-    fn enter_end_of_call(&mut self, key: SlotKey, slot: Slot) {
+    /// Enters what brings the slot to its auction, or calls it for the next one of a cycle, if that is still to come.
+    fn enter_calls(&mut self, key: SlotKey, slot: Slot, now: Timestamp) {
         let Some(market) = self.markets.get(&key.market) else { return };
         match slot.phase {
             Phase::PreOpen | Phase::Call => {
@@ -324,25 +338,57 @@ impl Schedule {
                     self.timers.insert((due, Step::Uncross, key));
                 }
             }
-            Phase::Continuous | Phase::Closed => {}
+            Phase::Continuous => {
+                if let Some(call) = self.next_call(market, key, slot, now) {
+                    self.timers.insert((call, Step::Call, key));
+                }
+            }
+            Phase::Closed => {}
         }
     }
 
-    /// When the slot's call ends. `None` where no time is left for an auction: the gate closes it.
+    /// From when on a slot that trades continuously is called again, for an auction after `now`. An auction whose
+    /// whole call passed while the exchange was down is left out, and so is one for which the slot was called
+    /// already when an operator ended that call.
+    fn next_call(
+        &self,
+        market: &ScheduledMarket,
+        key: SlotKey,
+        slot: Slot,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let last = self.last_auction(market, key);
+        let wanted = market.cycles.next(key.slot, (now, slot.since), last);
+        wanted.map(|auction| auction.call_from).min()
+    }
+
+    /// The latest instant at which a call can end with an auction.
+    fn last_auction(&self, market: &ScheduledMarket, key: SlotKey) -> Timestamp {
+        let freeze = self.freezes.get(&key.market).copied().unwrap_or(0);
+        let needed = freeze.saturating_add(LAST_AUCTION_NS);
+        market.definition.gate_closes_after(key.slot).plus_ns(needed.saturating_neg())
+    }
+
+    /// When the slot's call ends. `None` where no time is left for an auction: the gate closes it. A call that
+    /// goes on until another one for an auction of a cycle begins, or is one, ends with that auction.
     fn end_of_call(&self, market: &ScheduledMarket, key: SlotKey, slot: Slot) -> Option<Timestamp> {
-        let Some(since) = slot.called_again else {
-            return Some(key.slot.start().earlier_by(market.uncross_lead));
+        let last = self.last_auction(market, key);
+        let Some(since) = slot.since else {
+            let opening = market.definition.opens_at(key.slot);
+            let first = market.cycles.next(key.slot, (opening, None), last).map(|one| one.at).min();
+            return Some(first.unwrap_or(key.slot.start().earlier_by(market.uncross_lead)));
         };
         let minutes = i64::from(market.call_extension_minutes);
         let end = since.plus_ns(minutes.saturating_mul(MINUTE_NS));
-        let freeze = self.freezes.get(&key.market).copied().unwrap_or(0);
-        let needed = freeze.saturating_add(LAST_AUCTION_NS);
-        let last = market.definition.gate_closes_after(key.slot).plus_ns(needed.saturating_neg());
+        let wanted: Vec<_> = market.cycles.next(key.slot, (since, None), last).collect();
+        if wanted.iter().any(|auction| auction.call_from <= end) {
+            return wanted.iter().map(|auction| auction.at).min();
+        }
         (last > since).then(|| end.min(last))
     }
 
-    fn forget_end_of_call(&mut self, key: SlotKey) {
-        self.timers.retain(|&(_, step, other)| other != key || !step.ends_call());
+    fn forget_calls(&mut self, key: SlotKey) {
+        self.timers.retain(|&(_, step, other)| other != key || !step.is_of_calls());
     }
 
     /// Forgets slots that closed long before a delivery: a day that is entered again lies closer.
@@ -370,6 +416,9 @@ impl Schedule {
             self.timers.remove(&timer);
             commands.push(match step {
                 Step::Open => Command::OpenSlot(key),
+                // A call that was slept through is left out; its timer is for the next one now.
+                Step::Call if self.is_call_over(key, now) => continue,
+                Step::Call => Command::OpenSlot(key),
                 Step::Close => Command::CloseSlot(key),
                 Step::EndCall if self.freezes.contains_key(&key.market) => match seeds.draw() {
                     Ok(seed) => Command::FreezeSlot(FreezeSlot { key, seed }),
@@ -384,6 +433,22 @@ impl Schedule {
         }
     }
 
+    /// Whether no auction stands any more for which a slot that trades continuously was to be called by `now`.
+    /// Then the next call is entered.
+    fn is_call_over(&mut self, key: SlotKey, now: Timestamp) -> bool {
+        let slot = self.slots.get(&key).copied().unwrap_or(Slot::NEW);
+        let next =
+            self.markets.get(&key.market).and_then(|market| self.next_call(market, key, slot, now));
+        match next {
+            Some(call) if call <= now => false,
+            Some(call) => {
+                self.timers.insert((call, Step::Call, key));
+                true
+            }
+            None => true,
+        }
+    }
+
     /// When something is due next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
@@ -391,5 +456,7 @@ impl Schedule {
     }
 }
 
+#[cfg(test)]
+mod cycle_tests;
 #[cfg(test)]
 mod tests;

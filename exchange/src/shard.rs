@@ -437,7 +437,7 @@ fn timetable(mut schedule: Schedule, options: &NodeOptions<'_>) -> Schedule {
             .collect();
         slots.into_iter().for_each(|key| schedule.add_slot(market, key, now));
         if options.trades_every_day {
-            schedule.follow(*market);
+            schedule.follow(market.clone());
         }
     }
     schedule

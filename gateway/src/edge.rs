@@ -153,6 +153,8 @@ pub(crate) struct Shared {
     pub(crate) map: Arc<ShardMap>,
     /// Who signs.
     pub(crate) directory: Arc<Directory>,
+    /// What was recorded of trades.
+    pub(crate) trades: Arc<dyn crate::verifier::KnownTrades>,
     pub(crate) verifiers: Verifiers,
     pub(crate) incoming: Incoming,
     /// Turns true once, when nothing more is to be read.

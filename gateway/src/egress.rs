@@ -21,8 +21,7 @@ use types::{
     CancelReason, ClientOrderId, Command, Delegation, DelegationRevoked, Energy, Event,
     MassCancelled, MeterDelegated, MeterId, OrderAccepted, OrderCancelled, OrderId, OrderMoved,
     OrderRejected, OrderReplaced, OrderRestated, OrderValidated, Origin, PlatformId, Price,
-    RejectReason, Request, Seq, Sequenced, Side, SignedOperation, Timestamp, Trade, TradeId,
-    TradeSide,
+    RejectReason, Request, Seq, Sequenced, Side, Timestamp, Trade, TradeId, TradeSide,
 };
 use wire::{
     Outbound,
@@ -213,11 +212,11 @@ impl Sessions {
     pub fn control(
         &self,
         ring: &Ingress,
-        signed: SignedOperation,
+        control: Command,
     ) -> Option<oneshot::Receiver<Result<Seq, RejectReason>>> {
         // Who waits stands in the same order as the ring's commands: one lock around both.
         let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.push(Command::Operate(signed)).ok()?;
+        ring.push(control).ok()?;
         let (answer, answered) = oneshot::channel();
         waiting.push_back(answer);
         Some(answered)
@@ -314,7 +313,7 @@ pub struct Published<'a> {
     pub origin: Option<Origin>,
     /// It.
     pub command: &'a Command,
-    /// Whether it is an operator's [`Command::Operate`].
+    /// Whether it is an operator's order: [`Command::Operate`] or [`Command::BustTrade`].
     pub is_control: bool,
     /// What it caused.
     pub events: &'a [Event],
@@ -605,6 +604,7 @@ fn execution_reports(seq: Seq, time: Timestamp, event: &Event) -> [Option<Report
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
         | Event::Operated(_)
+        | Event::TradeBusted(_)
         | Event::CommandRejected(_) => [None, None],
     }
 }

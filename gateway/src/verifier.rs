@@ -16,9 +16,9 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, AcceptAmendment, AcceptContract, Command, Digest, Energy, FIRST_VERSION, MeterId,
-    NewAggregateOrder, OfferAmendment, OfferContract, Origin, PlatformId, Price, RejectReason,
-    RevokeDelegation, ShardId, ShardMap, Signature, SignedOperation, SlotKey, TradeId,
+    About, AcceptAmendment, AcceptContract, Command, Digest, FIRST_VERSION, KnownTrade, MeterId,
+    NewAggregateOrder, OfferAmendment, OfferContract, Origin, PlatformId, RejectReason,
+    RevokeDelegation, ShardId, ShardMap, Signature, SignedOperation, TradeId,
 };
 use wire::signing;
 
@@ -51,25 +51,10 @@ pub enum Job {
     Fence(oneshot::Sender<()>),
 }
 
-/// What the exchange recorded of its trades, for who asks to change one.
+/// What the exchange recorded of its trades, for who asks to change one, and for operators who undo one.
 pub trait KnownTrades: std::fmt::Debug + Send + Sync {
     /// A trade as it was made; `None` while none of this number is on record.
     fn trade(&self, trade: TradeId) -> Option<KnownTrade>;
-}
-
-/// A trade as it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KnownTrade {
-    /// What is delivered.
-    pub key: SlotKey,
-    /// Who takes it.
-    pub buyer: MeterId,
-    /// Who gives it.
-    pub seller: MeterId,
-    /// At which price.
-    pub price: Price,
-    /// How much.
-    pub quantity: Energy,
 }
 
 /// What every verifier works with.
@@ -483,6 +468,7 @@ pub fn check(
         }
         Command::NewAggregateOrder(new) => check_aggregate(new, directory, signed_bytes),
         Command::Operate(signed) => check_operation(signed, directory, signed_bytes),
+        Command::BustTrade(bust) => check_operation(&bust.signed(), directory, signed_bytes),
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)

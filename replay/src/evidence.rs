@@ -10,9 +10,9 @@ use ed25519_dalek::VerifyingKey;
 use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
-    AmendmentTerms, Command, Digest, Event, FIRST_VERSION, KeyId, MeterId, NewAggregateOrder,
-    Origin, PartyRegistration, PlatformId, PublicKey, Role, Seq, Sequenced, Signature, SignedFrame,
-    SignedOperation, TradeId,
+    Command, ContractAmended, Digest, Energy, Event, FIRST_VERSION, KeyId, MeterId,
+    NewAggregateOrder, Origin, PartyRegistration, PlatformId, Price, PublicKey, Role, Seq,
+    Sequenced, Signature, SignedFrame, SignedOperation, SlotKey, TradeBusted, TradeId,
 };
 use wire::signing;
 
@@ -149,10 +149,43 @@ pub fn verify_signatures(dir: &Path) -> Result<Evidence, EvidenceError> {
     }
 }
 
-/// Compares the changes of trades with the trades of the journal. Without any, nothing is read again.
+/// A trade as it was, and what it became.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    trade: TradeId,
+    /// Its version, where it is delivered, and how much.
+    before: (u32, SlotKey, Energy),
+    after: (u32, SlotKey, Energy),
+    /// Buyer, seller, price.
+    parties: (MeterId, MeterId, Price),
+}
+
+impl Change {
+    /// What both sides agreed to change, or the exchange undid.
+    fn of(event: &Event) -> Option<Self> {
+        if let Event::ContractAmended(ContractAmended { terms, .. }) = event {
+            return Some(Self {
+                trade: terms.trade,
+                before: (terms.version, terms.key, terms.quantity),
+                after: (terms.new_version(), terms.new_key(), terms.new_quantity),
+                parties: (terms.buyer, terms.seller, terms.price),
+            });
+        }
+        let Event::TradeBusted(busted) = event else { return None };
+        let TradeBusted { trade, version, key, buyer, seller, price, quantity, .. } = *busted;
+        Some(Self {
+            trade,
+            before: (version, key, quantity),
+            after: (version.saturating_add(1), key, Energy::ZERO),
+            parties: (buyer, seller, price),
+        })
+    }
+}
+
+/// Compares what became of trades with the trades of the journal. Without any change, nothing is read again.
 fn check_changed_trades(
     dir: &Path,
-    changes: &BTreeMap<TradeId, Vec<(Seq, AmendmentTerms)>>,
+    changes: &BTreeMap<TradeId, Vec<(Seq, Change)>>,
 ) -> Result<(), EvidenceError> {
     let mut made = BTreeMap::new();
     if !changes.is_empty() {
@@ -170,14 +203,12 @@ fn check_changed_trades(
     for (&trade, changes) in changes {
         let made = made.get(&trade);
         let mut now = made.map(|made| (FIRST_VERSION, made.key, made.quantity));
-        for (seq, terms) in changes {
-            let said = Some((terms.version, terms.key, terms.quantity));
-            let parties = Some((terms.buyer, terms.seller, terms.price));
+        for (seq, change) in changes {
             let of_trade = made.map(|made| (made.buy.meter, made.sell.meter, made.price));
-            if said != now || parties != of_trade {
+            if Some(change.before) != now || Some(change.parties) != of_trade {
                 return Err(EvidenceError::OtherTrade { seq: *seq, trade });
             }
-            now = Some((terms.new_version(), terms.new_key(), terms.new_quantity));
+            now = Some(change.after);
         }
     }
     Ok(())
@@ -191,8 +222,8 @@ struct Checker {
     members: Members,
     evidence: Evidence,
     bytes: Vec<u8>,
-    /// What was agreed on to change of each trade, in order.
-    changes: BTreeMap<TradeId, Vec<(Seq, AmendmentTerms)>>,
+    /// What was changed of each trade, or undone, in order.
+    changes: BTreeMap<TradeId, Vec<(Seq, Change)>>,
 }
 
 impl Checker {
@@ -231,17 +262,16 @@ impl Checker {
             genuine(self.keys.verify_aggregate(new, &mut self.bytes), seq, signer)?;
             self.evidence.aggregates = self.evidence.aggregates.saturating_add(1);
         }
-        if let Command::Operate(signed) = &command.value {
+        if let Some(signed) = operation(&command.value) {
             let signer = Signer::Operator(signed.signer);
-            genuine(self.keys.verify_operation(signed, &mut self.bytes), seq, signer)?;
+            genuine(self.keys.verify_operation(&signed, &mut self.bytes), seq, signer)?;
             self.evidence.operations = self.evidence.operations.saturating_add(1);
         }
         self.check_members(entry)?;
         self.keys.learn(entry);
         for event in &entry.events {
-            if let Event::ContractAmended(amended) = event {
-                let changes = self.changes.entry(amended.terms.trade).or_default();
-                changes.push((seq, amended.terms));
+            if let Some(change) = Change::of(event) {
+                self.changes.entry(change.trade).or_default().push((seq, change));
             }
         }
         Ok(())
@@ -274,6 +304,14 @@ fn genuine(verdict: Option<bool>, seq: Seq, signer: Signer) -> Result<(), Eviden
         Some(false) => Err(EvidenceError::Invalid { seq, signer }),
         None => Err(EvidenceError::UnknownKey { seq, signer }),
     }
+}
+
+/// What an operator signed of a command.
+fn operation(command: &Command) -> Option<SignedOperation> {
+    if let Command::Operate(signed) = command {
+        return Some(*signed);
+    }
+    if let Command::BustTrade(bust) = command { Some(bust.signed()) } else { None }
 }
 
 /// What a meter signed alone of a command, into an emptied `bytes`, and its signature.

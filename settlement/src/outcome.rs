@@ -34,11 +34,13 @@ pub enum State {
     Cancelled = 6,
     /// The payer's rail did not block the money.
     CancelledUnfunded = 7,
+    /// The exchange undid the trade.
+    CancelledBusted = 8,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AwaitingMeterData,
         Self::Complete,
         Self::Partial,
@@ -47,6 +49,7 @@ impl State {
         Self::Disputed,
         Self::Cancelled,
         Self::CancelledUnfunded,
+        Self::CancelledBusted,
     ];
 
     /// The state with this code, if there is one.
@@ -58,7 +61,7 @@ impl State {
     /// Whether it was ended before delivery.
     #[must_use]
     pub const fn is_cancelled(self) -> bool {
-        matches!(self, Self::Cancelled | Self::CancelledUnfunded)
+        matches!(self, Self::Cancelled | Self::CancelledUnfunded | Self::CancelledBusted)
     }
 
     /// The code in leaves and rows.
@@ -80,6 +83,7 @@ impl State {
             Self::Disputed => "DISPUTED",
             Self::Cancelled => "CANCELLED",
             Self::CancelledUnfunded => "CANCELLED_UNFUNDED",
+            Self::CancelledBusted => "CANCELLED_BUSTED",
         }
     }
 }

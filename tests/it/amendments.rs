@@ -18,7 +18,7 @@ use wire::{
 };
 
 /// An exchange with a trade from the book: at noon the first meter gives the second one half a kWh.
-async fn desk() -> (Venue, Platform, Platform) {
+pub(crate) async fn desk() -> (Venue, Platform, Platform) {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
     let mut first = Platform::log_on(&venue, 1).await;
@@ -34,7 +34,7 @@ async fn desk() -> (Venue, Platform, Platform) {
 }
 
 /// That trade, to be of so many Wh instead.
-fn terms(venue: &Venue, wh: u64, reference: u64) -> AmendmentTerms {
+pub(crate) fn terms(venue: &Venue, wh: u64, reference: u64) -> AmendmentTerms {
     let key = venue.slot(0);
     AmendmentTerms {
         trade: TradeId::new(1),
@@ -89,7 +89,7 @@ async fn accept(platform: &mut Platform, invitation: &AmendmentInvitation) -> St
 }
 
 /// The seller asks and the buyer agrees.
-async fn agree(first: &mut Platform, second: &mut Platform, terms: AmendmentTerms) {
+pub(crate) async fn agree(first: &mut Platform, second: &mut Platform, terms: AmendmentTerms) {
     assert!(offer(first, Side::Sell, terms).await.starts_with("Open "));
     let invited = invitation(second).await;
     assert_eq!((invited.terms, invited.offered_by), (terms, Side::Sell));

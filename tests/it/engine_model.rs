@@ -249,6 +249,8 @@ impl Coverage {
                 let state = if operated.took_effect { "ordered" } else { "proposed" };
                 format!("{state} {}", operated.signed.operation.action.name())
             }
+            Event::TradeBusted(busted) if busted.version > 1 => "busted a changed trade".to_owned(),
+            Event::TradeBusted(_) => "busted".to_owned(),
             Event::CommandRejected(rejected) => reject(rejected.reason),
         };
         self.add(name);

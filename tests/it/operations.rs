@@ -3,7 +3,10 @@
 use std::fs;
 
 use gateway::client::{ClientError, sign_operation};
-use settlement::tlog::{facts::Leaf, tiles::TileDirectory};
+use settlement::{
+    State,
+    tlog::{facts::Leaf, tiles::TileDirectory},
+};
 use tests::{
     cast::{self, FIRST, SECOND},
     day::text,
@@ -12,11 +15,17 @@ use tests::{
 };
 use types::{
     Action, Event, MarketId, Operation, PlatformId, RejectReason, Remark, Role, Scope, Seq, Side,
-    SignedOperation, TradingControl, TradingState,
+    SignedOperation, TradeId, TradingControl, TradingState,
 };
-use wire::outbound::ExecType;
+use wire::{
+    data::{RequestKind, SinceQuery},
+    outbound::ExecType,
+};
 
-use crate::contracts::{beside, line, rows};
+use crate::{
+    amendments,
+    contracts::{beside, line, rows},
+};
 
 /// An order of an operator, signed by another or the same.
 pub(crate) fn signed(
@@ -153,9 +162,92 @@ async fn operators_run_a_market_with_the_program() {
     let mut platform = Platform::log_on(&venue, 2).await;
     let buy = platform.order(SECOND, Side::Buy, 100, 500);
     assert_eq!(told(&platform.place(buy).await), "rejected trading_suspended");
+    let called = [&["auction", "call"][..], &slot, &why, &until].concat();
+    assert_eq!(rows(&run("operator-1", &called))[0]["action"], "call_slot");
+    let unmade = ["market", "bust", "7", "--reason", "its price is of the wrong unit"];
+    let refused = run("operator-1", &unmade);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("unknown_trade"), "{}", refused.stderr);
     let closed =
         [&["market", "phase", "--to", "closed", "--reason", "grid fault"][..], &slot, &until];
     assert_eq!(rows(&run("operator-2", &closed.concat()))[0]["action"], "close_slot");
     drop(platform);
     venue.close().await;
+}
+
+/// The bust of a trade under a number of the first operator, which an operator signs.
+fn bust(venue: &Venue, signer: u16, number: u64, trade: u64) -> SignedOperation {
+    signed(venue, (signer, 1), number, Action::Bust(TradeId::new(trade)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trade_is_busted_by_two_operators_and_nothing_of_it_stays() {
+    let (venue, mut first, mut second) = amendments::desk().await;
+    let smaller = amendments::terms(&venue, 300, 1);
+    amendments::agree(&mut first, &mut second, smaller).await;
+    let operator = venue.desk(cast::party(Role::Operator, 1)).await;
+    for unknown in [2, 1 + (1 << 48), u64::MAX] {
+        let refused = refusal(soon(operator.operate(&bust(&venue, 1, 1, unknown))).await);
+        assert_eq!(refused, RejectReason::UnknownTrade);
+    }
+    let proposed = bust(&venue, 1, 1, 1);
+    soon(operator.operate(&proposed)).await.unwrap();
+    assert_eq!(first.unread().await, [], "one operator is not enough");
+    drop((first, second, operator));
+
+    // What was proposed waits over a restart.
+    let (venue, _) = venue.restart().await;
+    let mut first = Platform::log_on(&venue, 1).await;
+    let mut second = Platform::log_on(&venue, 2).await;
+    let other = venue.desk(cast::party(Role::Operator, 2)).await;
+    let key = cast::party_key(cast::party(Role::Operator, 2));
+    let agreed = sign_operation(&key, proposed.operation, 2);
+    soon(other.operate(&agreed)).await.unwrap();
+    for platform in [&mut first, &mut second] {
+        assert_eq!(told(&platform.next().await), "Busted 0 as trade 1");
+    }
+    let own = venue.desk(cast::party(Role::Operator, 1)).await;
+    let again = refusal(soon(own.operate(&bust(&venue, 1, 2, 1))).await);
+    assert_eq!(again, RejectReason::NothingToChange);
+
+    soon(venue.settled()).await;
+    let retailer = venue.desk(cast::party(Role::Retailer, 1)).await;
+    let query = SinceQuery { after: 0, market: MarketId::new(0), wait_seconds: 0 };
+    let text = retailer.since(RequestKind::Notices, query).await.unwrap();
+    assert_eq!(text.matches("\"what\":\"busted\"").count(), 1, "{text}");
+    let feed = venue.feed(Seq::ZERO, venue.durable()).await;
+    let busted: Vec<_> =
+        feed.iter()
+            .filter_map(|item| {
+                if let Event::TradeBusted(busted) = item.event { Some(busted) } else { None }
+            })
+            .map(|busted| (busted.trade.get(), busted.version, busted.quantity.wh()))
+            .collect();
+    assert_eq!(busted, [(1, 2, 300)]);
+
+    let layout = venue.layout.clone();
+    drop((first, second, other, own, retailer));
+    let stopped = venue.closed_for_repair().await;
+    let evidence = replay::verify_signatures(&layout.journal()).unwrap();
+    assert_eq!(evidence.operations, 3, "that of a trade busted before too");
+    let mut pipeline = stopped.pipeline();
+    pipeline.checkpoint().unwrap();
+    let audit = pipeline.audit().unwrap();
+    assert!(audit.is_clean(), "{audit:?}");
+    let (size, _) = pipeline.ledger_head();
+    let mut tiles = TileDirectory::new(&layout.ledger(), size);
+    let leaves: Vec<_> =
+        (0..size).filter_map(|index| Leaf::decode(&tiles.leaf(index).unwrap())).collect();
+    let states: Vec<_> = leaves
+        .iter()
+        .filter_map(|leaf| if let Leaf::Amendment(one) = leaf { Some(one.state) } else { None })
+        .collect();
+    assert_eq!(states, [State::AwaitingMeterData, State::CancelledBusted]);
+    let actions: Vec<_> = leaves
+        .iter()
+        .filter_map(|leaf| if let Leaf::Operation(one) = leaf { Some(one) } else { None })
+        .map(|one| (one.signed.operation.action, one.signed.signer, one.took_effect))
+        .collect();
+    let action = Action::Bust(TradeId::new(1));
+    assert_eq!(actions, [(action, 1, false), (action, 2, true)]);
 }

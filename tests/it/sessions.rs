@@ -10,7 +10,7 @@ use gateway::{
     client::{self, TradingSession, sign_new},
     egress::{SessionHandle, reports_to},
     session::Request,
-    verifier::{Admission, Job, KnownTrade, KnownTrades, Verifiers},
+    verifier::{Admission, Job, KnownTrades, Verifiers},
 };
 use tests::{
     cast::{self, FIRST, SECOND},
@@ -255,7 +255,7 @@ fn session_of(
 struct NoTrades;
 
 impl KnownTrades for NoTrades {
-    fn trade(&self, _: TradeId) -> Option<KnownTrade> {
+    fn trade(&self, _: TradeId) -> Option<types::KnownTrade> {
         None
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     aggregate::{MembersPage, NewAggregateOrder},
     amendment::{AcceptAmendment, OfferAmendment},
+    bust::BustTrade,
     contract::{AcceptContract, OfferContract, OfferRequest},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
     delegation::Delegation,
@@ -300,6 +301,8 @@ pub enum Command {
     SetGridLimit(GridLimit),
     /// An operator's order, signed.
     Operate(SignedOperation),
+    /// An operator's order to bust a trade, with what is on record of that.
+    BustTrade(BustTrade),
 }
 
 impl Command {
@@ -369,6 +372,7 @@ impl Command {
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
             | Self::Operate(_)
+            | Self::BustTrade(_)
             | Self::PassTime => None,
         }
     }
@@ -413,6 +417,7 @@ impl Command {
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
             | Self::Operate(_)
+            | Self::BustTrade(_)
             | Self::PassTime => ClientOrderId::new(0),
         }
     }
@@ -475,6 +480,7 @@ impl Command {
                 About::Offer(request.offer)
             }
             Self::MassCancel(MassCancel { slot: Some(key), .. }) => About::Slot(*key),
+            Self::BustTrade(bust) => About::Slot(bust.key),
             Self::Operate(signed) => match signed.operation.action.slot() {
                 Some(key) => About::Slot(key),
                 None => About::Everything,

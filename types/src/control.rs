@@ -1,5 +1,7 @@
 //! What the operator can set while a market runs: its controls, who may trade, and how much credit.
 
+use core::{fmt, str::FromStr};
+
 use crate::{
     ids::{MarketId, MeterId, PlatformId, RetailerId, SessionId},
     units::{Energy, Money, Price},
@@ -51,6 +53,7 @@ macro_rules! coded {
         }
     };
 }
+pub(crate) use coded;
 
 coded! {
     /// Who must not trade with themselves.
@@ -204,6 +207,53 @@ impl Scope {
     }
 }
 
+/// As people write it: `all`, or the kind and the number, such as `platform/2`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Platform(id) => write!(f, "platform/{id}"),
+            Self::Retailer(id) => write!(f, "retailer/{id}"),
+            Self::Meter(id) => write!(f, "meter/{id}"),
+            Self::Session(id) => write!(f, "session/{id}"),
+            Self::Market(id) => write!(f, "market/{id}"),
+        }
+    }
+}
+
+/// The text is no scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeError;
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "write all, or platform, retailer, meter, session or market with a number: platform/2",
+        )
+    }
+}
+
+impl core::error::Error for ScopeError {}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let Some((kind, number)) = text.split_once('/') else {
+            return if text == "all" { Ok(Self::All) } else { Err(ScopeError) };
+        };
+        let scope = match kind {
+            "platform" => number.parse().ok().map(Self::Platform),
+            "retailer" => number.parse().ok().map(Self::Retailer),
+            "meter" => number.parse().ok().map(Self::Meter),
+            "session" => number.parse().ok().map(Self::Session),
+            "market" => number.parse().ok().map(Self::Market),
+            _ => None,
+        };
+        scope.ok_or(ScopeError)
+    }
+}
+
 /// Says whether a scope may trade. A suspension of everyone, of a platform, of a retailer, of a
 /// meter and of a market are five things: each ends only by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,4 +284,27 @@ pub struct CreditRelease {
     pub market: MarketId,
     /// By how much, in minor units. More than is owed for trades is refused.
     pub amount: Money,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_written_as_they_are_read() {
+        for (text, scope) in [
+            ("all", Scope::All),
+            ("platform/2", Scope::Platform(PlatformId::new(2))),
+            ("retailer/65535", Scope::Retailer(RetailerId::new(u16::MAX))),
+            ("meter/70000", Scope::Meter(MeterId::new(70_000))),
+            ("session/1", Scope::Session(SessionId::new(1))),
+            ("market/0", Scope::Market(MarketId::new(0))),
+        ] {
+            assert_eq!(text.parse(), Ok(scope));
+            assert_eq!(scope.to_string(), text);
+        }
+        for text in ["", "all/1", "platform", "platform/", "platform/65536", "meter/-1", "x/1"] {
+            assert_eq!(text.parse::<Scope>(), Err(ScopeError), "{text}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use crate::{
     aggregate::{MemberRefused, MembersListed},
     amendment::{AmendmentOffered, ContractAmended},
     auction::AuctionResult,
+    bust::TradeBusted,
     command::Origin,
     contract::{ContractAgreed, ContractEnded, ContractOffered, ContractRestated},
     control::{CreditLimit, CreditRelease, MarketControls, Scope, TradingControl},
@@ -452,6 +453,8 @@ pub enum Event {
     GridRefused(GridRefused),
     /// An operator's order was signed.
     Operated(Operated),
+    /// The exchange undid a trade.
+    TradeBusted(TradeBusted),
     /// An operator's command was refused.
     CommandRejected(CommandRejected),
 }

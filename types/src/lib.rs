@@ -9,6 +9,7 @@
 pub mod aggregate;
 pub mod amendment;
 pub mod auction;
+pub mod bust;
 pub mod calendar;
 pub mod code;
 pub mod command;
@@ -40,6 +41,7 @@ pub use amendment::{
     OfferAmendment,
 };
 pub use auction::{AuctionResult, PriceRule};
+pub use bust::{BustTrade, KnownTrade, TradeBusted};
 pub use code::{Code, CodeError};
 pub use command::{
     About, Command, DelegateMeter, DelegatedOrder, DelegatedReplace, FreezeSlot, MASS_CANCEL_MAX,
@@ -51,8 +53,8 @@ pub use contract::{
     ContractTerms, OfferContract, OfferRequest, OfferState, OfferTerms, OpenOffer,
 };
 pub use control::{
-    Allocation, CreditLimit, CreditRelease, MarketControls, Scope, SelfTradeAction, SelfTradeScope,
-    TradingControl, TradingState,
+    Allocation, CreditLimit, CreditRelease, MarketControls, Scope, ScopeError, SelfTradeAction,
+    SelfTradeScope, TradingControl, TradingState,
 };
 pub use delegation::{Delegation, Sides, Terms};
 pub use event::{
@@ -68,7 +70,9 @@ pub use ids::{
 };
 pub use market::{MarketDefinition, MarketError, Phase};
 pub use members::{MemberList, MemberLists, PLATFORM_LISTS_MAX};
-pub use operation::{Action, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation};
+pub use operation::{
+    Action, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation, SlotAction,
+};
 pub use order::{
     Conditions, ICEBERG_PARTS_MAX, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side,
     TimeInForce,

@@ -6,8 +6,9 @@
 use core::fmt;
 
 use crate::{
-    control::{TradingControl, TradingState},
+    control::{TradingControl, TradingState, coded},
     identity::Signature,
+    ids::TradeId,
     slot::SlotKey,
     time::Timestamp,
 };
@@ -70,58 +71,69 @@ impl fmt::Debug for Remark {
     }
 }
 
+coded! {
+    /// What is done to a slot. The codes are those of [`Action`], which begins with [`Action::SET_TRADING`].
+    SlotAction {
+        /// The auction of its call is held now, whenever it was due.
+        RunAuction = 2, "run_auction";
+        /// Its call goes on for the market's extension.
+        ExtendCall = 3, "extend_call";
+        /// Its call ends without its auction: its orders are cancelled, then it trades continuously.
+        CancelAuction = 4, "cancel_auction";
+        /// Its gate closes now.
+        Close = 5, "close_slot";
+        /// It trades continuously, and is called again: orders collect for another auction.
+        Call = 8, "call_slot";
+    }
+}
+
 /// What is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A scope is suspended, killed, or let trade again.
     SetTrading(TradingControl),
-    /// The auction of a slot's call is held now, whenever it was due.
-    RunAuction(SlotKey),
-    /// A slot's call goes on for the market's extension.
-    ExtendCall(SlotKey),
-    /// A slot's call ends without its auction: its orders are cancelled, then it trades continuously.
-    CancelAuction(SlotKey),
-    /// A slot's gate closes now.
-    CloseSlot(SlotKey),
+    /// Something is done to a slot.
+    Slot(SlotAction, SlotKey),
+    /// A trade is undone: neither side delivers or pays.
+    Bust(TradeId),
 }
+
+/// The event of an operation is the largest there is.
+const _: () = assert!(size_of::<Action>() == 16);
 
 impl Action {
     /// The code of [`Self::SetTrading`].
     pub const SET_TRADING: u8 = 1;
+    /// The code of [`Self::Bust`].
+    pub const BUST: u8 = 6;
 
     /// The code in messages and records.
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
             Self::SetTrading(_) => Self::SET_TRADING,
-            Self::RunAuction(_) => 2,
-            Self::ExtendCall(_) => 3,
-            Self::CancelAuction(_) => 4,
-            Self::CloseSlot(_) => 5,
+            Self::Slot(action, _) => action.code(),
+            Self::Bust(_) => Self::BUST,
         }
     }
 
     /// The action with this code upon a slot, if there is one.
     #[must_use]
     pub const fn of_slot(code: u8, key: SlotKey) -> Option<Self> {
-        match code {
-            2 => Some(Self::RunAuction(key)),
-            3 => Some(Self::ExtendCall(key)),
-            4 => Some(Self::CancelAuction(key)),
-            5 => Some(Self::CloseSlot(key)),
-            _ => None,
+        match SlotAction::from_code(code) {
+            Some(action) => Some(Self::Slot(action, key)),
+            None => None,
         }
     }
 
-    /// Whether one operator is not enough for it: a kill cancels what others have open, for good.
+    /// Whether one operator is not enough for it: a kill cancels what others have open, and a bust takes back
+    /// what they traded, for good.
     #[must_use]
     pub const fn needs_two(&self) -> bool {
         match self {
             Self::SetTrading(control) => matches!(control.state, TradingState::Killed),
-            Self::RunAuction(_)
-            | Self::ExtendCall(_)
-            | Self::CancelAuction(_)
-            | Self::CloseSlot(_) => false,
+            Self::Slot(..) => false,
+            Self::Bust(_) => true,
         }
     }
 
@@ -129,11 +141,8 @@ impl Action {
     #[must_use]
     pub const fn slot(&self) -> Option<SlotKey> {
         match self {
-            Self::SetTrading(_) => None,
-            Self::RunAuction(key)
-            | Self::ExtendCall(key)
-            | Self::CancelAuction(key)
-            | Self::CloseSlot(key) => Some(*key),
+            Self::SetTrading(_) | Self::Bust(_) => None,
+            Self::Slot(_, key) => Some(*key),
         }
     }
 
@@ -146,10 +155,8 @@ impl Action {
                 TradingState::Suspended => "halt",
                 TradingState::Killed => "kill",
             },
-            Self::RunAuction(_) => "run_auction",
-            Self::ExtendCall(_) => "extend_call",
-            Self::CancelAuction(_) => "cancel_auction",
-            Self::CloseSlot(_) => "close_slot",
+            Self::Slot(action, _) => action.name(),
+            Self::Bust(_) => "bust",
         }
     }
 }

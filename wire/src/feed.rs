@@ -6,7 +6,8 @@ use types::{
     MarketId, MeterId, MeterRegistration, OfferId, Operated, OrderId, Origin, OwnerId, Party,
     PartyRegistration, Phase, PlaceNote, PlaceNoted, PlatformId, Power, Price, PriceRule,
     PublicKey, RejectReason, RetailerId, Seq, SessionId, ShardId, Side, SignedOperation, SlotKey,
-    SlotPhaseChanged, Timestamp, Trade, TradeId, TradeSide, UtilityId, shard::NUMBER_MASK,
+    SlotPhaseChanged, Timestamp, Trade, TradeBusted, TradeId, TradeSide, UtilityId,
+    shard::NUMBER_MASK,
 };
 
 use crate::{
@@ -177,6 +178,20 @@ layout! { At<GridLimitSet> { place: Place, body: GridLimitSet, } }
 layout! { At<GridRefused> { place: Place, body: GridRefused, } }
 layout! { Operated { signed: SignedOperation, took_effect: bool, zero 7, } }
 layout! { At<Operated> { place: Place, body: Operated, } }
+layout! {
+    TradeBusted {
+        trade: TradeId,
+        price: Price,
+        quantity: Energy,
+        key: SlotKey,
+        buyer: MeterId,
+        seller: MeterId,
+        version: u32,
+        buyer_platform: PlatformId,
+        seller_platform: PlatformId,
+    }
+}
+layout! { At<TradeBusted> { place: Place, body: TradeBusted, } }
 
 /// Asks for everything after a position of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +262,8 @@ messages! {
         GridRefused(At<GridRefused>) = 145, 48;
         /// An operator's order was signed; it took effect or waits for another operator.
         Operated(At<Operated>) = 146, 192;
+        /// The exchange undid a trade, which came before: nothing of it is delivered or paid.
+        TradeBusted(At<TradeBusted>) = 147, 80;
     }
 }
 
@@ -267,6 +284,7 @@ impl FeedMessage {
             Event::GridLimitSet(body) => Some(Self::GridLimitSet(At { place, body })),
             Event::GridRefused(body) => Some(Self::GridRefused(At { place, body })),
             Event::Operated(body) => Some(Self::Operated(At { place, body })),
+            Event::TradeBusted(body) => Some(Self::TradeBusted(At { place, body })),
             Event::ControlsSet(_)
             | Event::SlotFrozen(_)
             | Event::CallExtended(_)
@@ -311,6 +329,7 @@ impl FeedMessage {
             Self::GridLimitSet(at) => (at.place, Event::GridLimitSet(at.body)),
             Self::GridRefused(at) => (at.place, Event::GridRefused(at.body)),
             Self::Operated(at) => (at.place, Event::Operated(at.body)),
+            Self::TradeBusted(at) => (at.place, Event::TradeBusted(at.body)),
         };
         Some(FeedItem { seq: place.seq, time: place.time, index: place.index, event })
     }

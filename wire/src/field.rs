@@ -332,13 +332,13 @@ impl Field for Remark {
     }
 }
 
-/// What it is about first, a [`TradingControl`] or a [`SlotKey`], then the code of the action.
+/// What it is about first, a [`TradingControl`], a [`SlotKey`] or a [`TradeId`], then the code of the action.
 impl Field for Action {
     const SIZE: usize = 12;
     const NAME: &'static str = "action";
     fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
         vec![
-            ("subject".to_owned(), 8, "trading control or slot"),
+            ("subject".to_owned(), 8, "trading control, slot or trade"),
             ("action".to_owned(), 1, "u8"),
             ("(zero)".to_owned(), 3, "zero"),
         ]
@@ -346,10 +346,8 @@ impl Field for Action {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::SetTrading(control) => control.put(out),
-            Self::RunAuction(key)
-            | Self::ExtendCall(key)
-            | Self::CancelAuction(key)
-            | Self::CloseSlot(key) => key.put(out),
+            Self::Slot(_, key) => key.put(out),
+            Self::Bust(trade) => trade.put(out),
         }
         self.code().put(out);
         Zero::<3>.put(out);
@@ -362,11 +360,14 @@ impl Field for Action {
         if code == Self::SET_TRADING {
             return TradingControl::take(&mut subject).map(Self::SetTrading);
         }
+        if code == Self::BUST {
+            return TradeId::take(&mut subject).map(Self::Bust);
+        }
         let action = Self::of_slot(code, SlotKey::take(&mut subject)?);
         action.ok_or(DecodeError::BadField("Action"))
     }
 }
-const _: () = assert!(TradingControl::SIZE == SlotKey::SIZE);
+const _: () = assert!(TradingControl::SIZE == SlotKey::SIZE && SlotKey::SIZE == TradeId::SIZE);
 
 /// Number first, then the code of the kind.
 impl Field for Scope {

@@ -419,8 +419,10 @@ pub enum ContractState {
     Expired = 4,
     /// The gate of its slot closed.
     GateClosed = 5,
-    /// The scope of one of its meters was killed.
+    /// The scope of one of its meters was killed, or the trade that it was to change is undone.
     Killed = 6,
+    /// The exchange undid the trade: neither side delivers or pays.
+    Busted = 7,
     /// An offer was refused.
     OfferRefused = 16,
     /// An acceptance was refused.
@@ -432,7 +434,7 @@ pub enum ContractState {
 }
 
 impl ContractState {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Open,
         Self::Agreed,
         Self::Declined,
@@ -440,6 +442,7 @@ impl ContractState {
         Self::Expired,
         Self::GateClosed,
         Self::Killed,
+        Self::Busted,
         Self::OfferRefused,
         Self::AcceptRefused,
         Self::DeclineRefused,

@@ -105,6 +105,8 @@ impl Bytes<'_> {
             let state = self.u8()?;
             let state = self.known(TradingState::from_code(state))?;
             Some(Action::SetTrading(TradingControl { scope, state }))
+        } else if code == Action::BUST {
+            Some(Action::Bust(TradeId::new(self.u64()?)))
         } else {
             let (market, start, minutes) = (self.u16()?, self.u32()?, self.u16()?);
             let slot = self.fine(DeliverySlot::new(start, minutes))?;

@@ -345,10 +345,8 @@ impl Bytes {
                 self.u32(number);
                 self.u8(state.code());
             }
-            Action::RunAuction(key)
-            | Action::ExtendCall(key)
-            | Action::CancelAuction(key)
-            | Action::CloseSlot(key) => {
+            Action::Bust(trade) => self.u64(trade.get()),
+            Action::Slot(_, key) => {
                 self.u16(key.market.get());
                 self.u32(key.slot.start_minute());
                 self.u16(key.slot.minutes());

@@ -69,7 +69,8 @@ const DESK: &str = "open
     buy B1 4kWh @ 4.00
 ";
 
-fn check_desk(script: &str, expected: &expect_test::Expect) {
+/// What a script does there.
+pub(super) fn check_desk(script: &str, expected: &expect_test::Expect) {
     let mut stage = Stage::large();
     stage.perform(DESK);
     stage.out.clear();

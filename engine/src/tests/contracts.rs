@@ -3,7 +3,7 @@
 use expect_test::expect;
 use types::{
     AcceptAmendment, AcceptContract, AmendmentOffered, AmendmentTerms, Command, ContractAmended,
-    ContractOffered, ContractTerms, Event, FIRST_VERSION, MeterId, OfferContract, OfferId,
+    ContractOffered, ContractTerms, Energy, Event, FIRST_VERSION, MeterId, OfferContract, OfferId,
     OfferRequest, OfferTerms, Origin, PlatformId, SessionId, Side, Signature, Timestamp,
 };
 
@@ -131,6 +131,10 @@ impl Stage {
             known.key = terms.new_key();
             known.new_slot = terms.new_slot;
             known.quantity = terms.new_quantity;
+        } else if let Event::TradeBusted(busted) = event {
+            let known = self.traded.iter_mut().find(|known| known.trade == busted.trade).unwrap();
+            known.version += 1;
+            known.quantity = Energy::ZERO;
         }
     }
 }

@@ -2,11 +2,16 @@
 
 use expect_test::expect;
 use types::{
-    Action, Command, Operated, Operation, Remark, Signature, SignedOperation, TradingControl,
-    TradingState,
+    Action, BustTrade, Command, KnownTrade, Operated, Operation, Remark, Signature,
+    SignedOperation, SlotAction, TradeId, TradingControl, TradingState,
 };
 
-use super::{check_call, check_continuous, say, stage::Stage, words::Words};
+use super::{
+    amendments::check_desk,
+    check_call, check_continuous, say,
+    stage::Stage,
+    words::{self, Words},
+};
 
 impl Stage {
     /// An operator's order, as a script says it.
@@ -18,19 +23,38 @@ impl Stage {
         let trading = |words: &mut Words<'_>, state| {
             Action::SetTrading(TradingControl { scope: words.scope(), state })
         };
+        let valid = |number: &str| -> usize { number.parse().unwrap() };
+        let mut made = None;
         let action = match words.next() {
+            "bust" => {
+                let number = valid(words.next());
+                let known = self.traded.get(number - 1).copied();
+                let quantity = words.option("was").map(words::energy);
+                made = known.map(|known| KnownTrade {
+                    key: known.key,
+                    buyer: known.buyer,
+                    seller: known.seller,
+                    price: known.price,
+                    quantity: quantity.unwrap_or(known.quantity),
+                });
+                Action::Bust(TradeId::new(u64::try_from(number).unwrap()))
+            }
+            "call" => Action::Slot(SlotAction::Call, words.key()),
             "suspend" => trading(words, TradingState::Suspended),
             "kill" => trading(words, TradingState::Killed),
             "resume" => trading(words, TradingState::Active),
-            "auction" => Action::RunAuction(words.key()),
-            "extend" => Action::ExtendCall(words.key()),
-            "call-off" => Action::CancelAuction(words.key()),
-            "shut" => Action::CloseSlot(words.key()),
+            "auction" => Action::Slot(SlotAction::RunAuction, words.key()),
+            "extend" => Action::Slot(SlotAction::ExtendCall, words.key()),
+            "call-off" => Action::Slot(SlotAction::CancelAuction, words.key()),
+            "shut" => Action::Slot(SlotAction::Close, words.key()),
             other => panic!("`{other}` is not an action"),
         };
         let reason = Remark::new("as the script says").unwrap();
         let operation = Operation { operator, number, action, valid_until, reason };
-        Command::Operate(SignedOperation { operation, signer, signature: Signature::new([0; 64]) })
+        let signature = Signature::new([0; 64]);
+        let signed = SignedOperation { operation, signer, signature };
+        let bust = made.and_then(|made| BustTrade::new(&signed, &made));
+        bust.map_or(Command::Operate(signed), Command::BustTrade)
     }
 }
 
@@ -39,10 +63,8 @@ pub(super) fn operated(operated: &Operated) -> String {
     let name = operation.action.name();
     let what = match operation.action {
         Action::SetTrading(control) => say::trading(control),
-        Action::RunAuction(_)
-        | Action::ExtendCall(_)
-        | Action::CancelAuction(_)
-        | Action::CloseSlot(_) => name.to_owned(),
+        Action::Bust(trade) => format!("{name} {trade}"),
+        Action::Slot(..) => name.to_owned(),
     };
     let whose = format!("{}/{}", operation.operator, operation.number);
     let state = if *took_effect { "ordered" } else { "proposed" };
@@ -224,6 +246,135 @@ fn an_operator_shuts_a_gate() {
             closed
             refused wrong_phase
             rejected New gate_closed
+        "#]],
+    );
+}
+
+#[test]
+fn a_bust_takes_two_and_gives_back_what_both_meters_held() {
+    check_desk(
+        "sell S1 12kWh @ 5.00
+         sell S1 4kWh @ 5.00
+         sell S1 10Wh @ 5.00
+         operator 1 number 1 bust 1 until gate
+         sell S1 10Wh @ 5.00
+         operator 2 agrees with 1 number 1 bust 1 until gate
+         sell S1 4kWh @ 5.00
+         sell S1 10Wh @ 5.00
+         operator 1 number 2 bust 1
+         change 1 S1 to 1kWh",
+        &expect![[r#"
+            accepted #3
+            accepted #4
+            rejected New capacity_exceeded
+            operator 1 proposed 1/1: bust 1
+            rejected New capacity_exceeded
+            operator 2 ordered 1/1: bust 1
+            busted 1 version 1: S1 to B1 4kWh @ 4.00 of 1 and 2
+            accepted #5
+            rejected New capacity_exceeded
+            refused nothing_to_change
+            rejected Offer nothing_to_change
+        "#]],
+    );
+}
+
+#[test]
+fn a_bust_ends_an_offer_of_a_change_and_undoes_what_was_changed() {
+    check_desk(
+        "change 1 S1 to 3kWh as 7
+         accept %1 as 9
+         change 1 B1 to 2kWh ref 2
+         operator 1 number 1 bust 1 until gate
+         operator 2 agrees with 1 number 1 bust 1 until gate
+         accept %2
+         change 1 B1 to 2kWh ref 3 version 3
+         sell S1 12kWh @ 5.00
+         sell S1 8kWh @ 5.00",
+        &expect![[r#"
+            offered %1 S1 to B1 of 2: trade 1 4kWh to 3kWh
+            amended %1 to version 2 (7 and 9): trade 1 4kWh to 3kWh
+            offered %2 B1 to S1 of 1: trade 1 3kWh to 2kWh
+            operator 1 proposed 1/1: bust 1
+            operator 2 ordered 1/1: bust 1
+            ended %2 killed 0
+            busted 1 version 2: S1 to B1 3kWh @ 4.00 of 1 and 2
+            rejected Accept unknown_offer
+            rejected Offer nothing_to_change
+            accepted #3
+            accepted #4
+        "#]],
+    );
+}
+
+#[test]
+fn a_bust_is_of_a_trade_that_was_made_and_before_its_gate() {
+    check_desk(
+        "operator 1 number 1 bust 2
+         operator 1 number 1 bust 1 was 5kWh
+         operator 1 number 1 bust 1 until gate+60s
+         at gate+1
+         operator 2 agrees with 1 number 1 bust 1 until gate+60s
+         operator 1 number 2 bust 1 until gate+60s",
+        &expect![[r#"
+            refused unknown_trade
+            refused terms_differ
+            operator 1 proposed 1/1: bust 1
+            refused gate_closed
+            refused gate_closed
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_paid_already_is_not_owed_after_a_bust() {
+    check_desk(
+        "credit limit 2 100.00
+         show credit 2
+         release credit 2 10.00
+         operator 1 number 1 bust 1 until gate
+         operator 2 agrees with 1 number 1 bust 1 until gate
+         release credit 2 0.01
+         show credit 2",
+        &expect![[r#"
+            platform 2 may owe 100.00
+            100.00
+            platform 2 owes 10.00 less
+            operator 1 proposed 1/1: bust 1
+            operator 2 ordered 1/1: bust 1
+            busted 1 version 1: S1 to B1 4kWh @ 4.00 of 1 and 2
+            100.00
+        "#]],
+    );
+}
+
+#[test]
+fn an_operator_calls_a_slot_that_trades_continuously() {
+    check_continuous(
+        "sell S1 1kWh @ 4.00
+         operator 1 number 1 call
+         buy B1 1kWh @ 4.00
+         operator 1 number 2 call
+         operator 1 number 2 auction
+         open
+         buy B1 1kWh @ 3.00
+         open
+         uncross",
+        &expect![[r#"
+            accepted #1
+            operator 1 ordered 1/1: call_slot
+            call
+            accepted #2
+            refused wrong_phase
+            operator 1 ordered 1/2: run_auction
+            uncrossed 4.00 1kWh surplus 0 of 1
+            trade S1#1 B1#2 1kWh @ 4.00
+            continuous
+            call
+            accepted #3
+            refused already_registered
+            uncrossed none 0kWh surplus 0 of 0
+            continuous
         "#]],
     );
 }

@@ -4,7 +4,7 @@ use types::{
     AmendmentOffered, AmendmentTerms, CancelReason, ContractAgreed, ContractAmended, ContractEnded,
     ContractOffered, ContractRestated, CreditRelease, DelegationRevoked, Energy, Event,
     GridLimitSet, GridRefused, MassCancelled, MembersListed, MeterDelegated, Money, OfferState,
-    OrderMoved, OrderRestated, Phase, PlaceNoted, Price, Scope, Timestamp, TradeSide,
+    OrderMoved, OrderRestated, Phase, PlaceNoted, Price, Scope, Timestamp, TradeBusted, TradeSide,
     TradingControl,
 };
 
@@ -77,6 +77,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
         Event::PlaceNoted(noted) => place_noted(noted),
         Event::GridLimitSet(set) => grid_limit(set),
         Event::GridRefused(refused) => grid_refused(refused),
+        Event::TradeBusted(busted) => trade_busted(busted),
         Event::Operated(operated) => super::operations::operated(operated),
         Event::CommandRejected(rejected) => format!("refused {}", rejected.reason.name()),
     }
@@ -201,6 +202,17 @@ fn contract_amended(amended: &ContractAmended) -> String {
     format!(
         "amended %{offer} to version {version} ({offered_as} and {client_order}): {}",
         change(terms)
+    )
+}
+
+fn trade_busted(busted: &TradeBusted) -> String {
+    let TradeBusted { trade, version, price, buyer, seller, .. } = busted;
+    let platforms = [busted.seller_platform, busted.buyer_platform];
+    let [from, to] = [seller, buyer].map(|meter| meter_name(meter.get()));
+    let [of, and] = platforms;
+    let quantity = energy(busted.quantity);
+    format!(
+        "busted {trade} version {version}: {from} to {to} {quantity} @ {price} of {of} and {and}"
     )
 }
 

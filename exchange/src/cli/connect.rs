@@ -134,6 +134,16 @@ impl ServerOptions {
         }
     }
 
+    /// The slot of a market that starts at an instant, as long as given or as the configuration has it.
+    pub(super) fn slot(
+        &self,
+        market: MarketId,
+        start: Timestamp,
+        minutes: Option<u16>,
+    ) -> Result<SlotKey, Failure> {
+        slot_key(market, start, self.slot_minutes(self.config()?.as_ref(), market, minutes)?)
+    }
+
     /// Length of a market's slots in minutes: as given, or as the configuration has it.
     pub(super) fn slot_minutes(
         &self,

@@ -587,6 +587,7 @@ const fn state_name(state: ContractState) -> &'static str {
         ContractState::Expired => "expired",
         ContractState::GateClosed => "gate_closed",
         ContractState::Killed => "killed",
+        ContractState::Busted => "busted",
         ContractState::OfferRefused
         | ContractState::AcceptRefused
         | ContractState::DeclineRefused

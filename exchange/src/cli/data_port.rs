@@ -38,6 +38,11 @@ impl Access {
         self.server.named_party()
     }
 
+    /// Where the exchange is.
+    pub(super) const fn server(&self) -> &ServerOptions {
+        &self.server
+    }
+
     /// The key that signs the party's documents.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use gateway::client::{MarketClient, MarketSubscription, MarketUpdate, sign_operation};
 use serde::Serialize;
 use types::{
-    Action, MarketId, Operation, Remark, Role, Scope, ShardId, SignedOperation, SlotKey, Timestamp,
-    TradingControl, TradingState,
+    Action, MarketId, Operation, Remark, Role, Scope, ShardId, SignedOperation, SlotAction,
+    Timestamp, TradeId, TradingControl, TradingState,
 };
 use wire::{field::Field as _, market::Selection};
 
@@ -15,7 +15,7 @@ use super::{
     OutputOptions,
     connect::{
         ServerOptions, block_on, client_failure, energy_text, instant, instant_text, market,
-        price_text, shard_of_slot, slot_key, slot_text,
+        price_text, shard_of_slot, slot_text,
     },
     contract_file::{from_hex, hex},
     data_port::{Access, failure},
@@ -28,9 +28,10 @@ Examples:
   gridcross market resume --as operator/1 --data-dir ex --scope market/1 --reason \"feed is back\"
   gridcross market kill --as operator/1 --data-dir ex --scope platform/2 --reason \"key has leaked\" --out kill.txt
   gridcross market second kill.txt --as operator/2 --data-dir ex
+  gridcross market bust 1017 --as operator/1 --data-dir ex --reason \"price of the wrong unit\" --out bust.txt
   gridcross auction run --as operator/1 --data-dir ex --market 1 --slot 2026-06-24T12:00Z --reason \"late start\"
 
-A kill takes effect when a second operator has signed the same order.";
+A kill or a bust takes effect when a second operator has signed the same order.";
 
 /// What operators order of a market.
 #[derive(Debug, Subcommand)]
@@ -50,6 +51,15 @@ pub enum Command {
         /// Where to
         #[arg(long, value_enum)]
         to: PhaseName,
+    },
+    /// Undo a trade before its gate, without penalty: nothing of it is delivered or paid; takes two operators
+    Bust {
+        /// The trade's number
+        #[arg(value_name = "TRADE")]
+        trade: TradeId,
+        /// The order
+        #[command(flatten)]
+        order: OrderOptions,
     },
     /// Agree, as another operator, with an order that waits
     Second {
@@ -73,6 +83,8 @@ pub enum AuctionCommand {
     Extend(SlotOptions),
     /// End a call without its auction: its orders are cancelled, then it trades continuously
     Cancel(SlotOptions),
+    /// Begin another call of a slot that trades continuously
+    Call(SlotOptions),
     /// What the auction would do now, and how far that is from the last price
     Preview(PreviewOptions),
 }
@@ -133,15 +145,9 @@ struct SlotPlace {
     /// Start of delivery, RFC 3339 with an offset
     #[arg(long, value_parser = instant, value_name = "TIME")]
     slot: Timestamp,
-    /// Length of the slot in minutes
-    #[arg(long, default_value_t = 15)]
-    minutes: u16,
-}
-
-impl SlotPlace {
-    fn key(&self) -> Result<SlotKey, Failure> {
-        slot_key(self.market, self.slot, self.minutes)
-    }
+    /// Length of the slot in minutes [default: the market's, or 15 without --data-dir]
+    #[arg(long)]
+    minutes: Option<u16>,
 }
 
 /// Options of `auction preview`.
@@ -162,20 +168,15 @@ fn remark(text: &str) -> Result<Remark, String> {
     Remark::new(text).ok_or_else(|| "1 to 48 printable ASCII characters".to_owned())
 }
 
+/// A scope that can be suspended.
 fn scope(text: &str) -> Result<Scope, String> {
-    let parsed = match text.split_once('/') {
-        None if text == "all" => Some(Scope::All),
-        None => None,
-        Some((kind, number)) => {
-            let kinds = ["platform", "retailer", "meter", "", "market"];
-            let code = (1_u8..).zip(kinds).find(|&(_, name)| name == kind && !name.is_empty());
-            let number = number.parse().ok();
-            code.zip(number).and_then(|((code, _), number)| Scope::from_parts(code, number))
+    match text.parse() {
+        Ok(Scope::Session(_)) => {
+            Err("a session is closed, not halted: name its platform".to_owned())
         }
-    };
-    parsed.ok_or_else(|| {
-        "write all, or platform, retailer, meter or market with a number: platform/2".to_owned()
-    })
+        Ok(scope) => Ok(scope),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Carries an order about a market out.
@@ -192,9 +193,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Halt(options) => trading(options, TradingState::Suspended),
         Command::Resume(options) => trading(options, TradingState::Active),
         Command::Kill(options) => trading(options, TradingState::Killed),
-        Command::Phase { slot, to: PhaseName::Closed } => {
-            order(&slot.order, Action::CloseSlot(slot.place.key()?))
-        }
+        Command::Phase { slot, to: PhaseName::Closed } => on_slot(slot, SlotAction::Close),
+        Command::Bust { trade, order: options } => order(options, Action::Bust(*trade)),
         Command::Second { file, access, output } => second(file, access, *output),
     }
 }
@@ -205,13 +205,18 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 /// As [`run`].
 pub fn run_auction(command: &AuctionCommand) -> Result<(), Failure> {
     match command {
-        AuctionCommand::Run(slot) => order(&slot.order, Action::RunAuction(slot.place.key()?)),
-        AuctionCommand::Extend(slot) => order(&slot.order, Action::ExtendCall(slot.place.key()?)),
-        AuctionCommand::Cancel(slot) => {
-            order(&slot.order, Action::CancelAuction(slot.place.key()?))
-        }
+        AuctionCommand::Run(slot) => on_slot(slot, SlotAction::RunAuction),
+        AuctionCommand::Extend(slot) => on_slot(slot, SlotAction::ExtendCall),
+        AuctionCommand::Call(slot) => on_slot(slot, SlotAction::Call),
+        AuctionCommand::Cancel(slot) => on_slot(slot, SlotAction::CancelAuction),
         AuctionCommand::Preview(options) => preview(options),
     }
+}
+
+fn on_slot(options: &SlotOptions, action: SlotAction) -> Result<(), Failure> {
+    let SlotPlace { market, slot, minutes } = options.place;
+    let key = options.order.access.server().slot(market, slot, minutes)?;
+    order(&options.order, Action::Slot(action, key))
 }
 
 /// Five minutes.
@@ -275,18 +280,9 @@ impl Row {
 
 fn about(action: &Action) -> String {
     match action {
-        Action::SetTrading(control) => match control.scope {
-            Scope::All => "all".to_owned(),
-            Scope::Platform(id) => format!("platform/{id}"),
-            Scope::Retailer(id) => format!("retailer/{id}"),
-            Scope::Meter(id) => format!("meter/{id}"),
-            Scope::Session(id) => format!("session/{id}"),
-            Scope::Market(id) => format!("market/{id}"),
-        },
-        Action::RunAuction(key)
-        | Action::ExtendCall(key)
-        | Action::CancelAuction(key)
-        | Action::CloseSlot(key) => format!("market/{} {}", key.market, slot_text(*key)),
+        Action::SetTrading(control) => control.scope.to_string(),
+        Action::Bust(trade) => format!("trade/{trade}"),
+        Action::Slot(_, key) => format!("market/{} {}", key.market, slot_text(*key)),
     }
 }
 
@@ -319,7 +315,7 @@ fn second(path: &PathBuf, access: &Access, output: OutputOptions) -> Result<(), 
     });
     let Some(operation) = operation else {
         return Err(Failure::usage(format!(
-            "{}: no order of an operator; `market kill --out FILE` writes one",
+            "{}: no order of an operator; `--out FILE` of a kill or bust writes one",
             path.display()
         )));
     };
@@ -344,7 +340,8 @@ struct PreviewRow {
 }
 
 fn preview(options: &PreviewOptions) -> Result<(), Failure> {
-    let key = options.place.key()?;
+    let SlotPlace { market, slot, minutes } = options.place;
+    let key = options.server.slot(market, slot, minutes)?;
     let config = options.server.config()?;
     let connector = options.server.connector(config.as_ref())?;
     let shard = shard_of_slot(options.shard, config.as_ref(), key)?.unwrap_or(ShardId::FIRST);

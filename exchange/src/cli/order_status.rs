@@ -211,6 +211,7 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
         | Event::Operated(_)
+        | Event::TradeBusted(_)
         | Event::CommandRejected(_) => None,
     };
     if let Some((leaves, state, reason)) = changed {

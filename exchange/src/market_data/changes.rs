@@ -152,6 +152,7 @@ pub(super) fn public(item: &FeedItem) -> Option<(SlotKey, MarketMessage)> {
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
         | Event::Operated(_)
+        | Event::TradeBusted(_)
         | Event::CommandRejected(_) => None,
     }
 }

@@ -137,6 +137,7 @@ impl MarketData {
             | Event::GridLimitSet(_)
             | Event::GridRefused(_)
             | Event::Operated(_)
+            | Event::TradeBusted(_)
             | Event::CommandRejected(_) => None,
         }
     }

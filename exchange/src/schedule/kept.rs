@@ -14,7 +14,7 @@ impl Schedule {
         for (key, slot) in &self.slots {
             key.put(out);
             slot.phase.put(out);
-            put_instant(slot.called_again, out);
+            put_instant(slot.since, out);
             put_instant(slot.uncross_at, out);
         }
         put_count(self.freezes.len(), out);
@@ -32,9 +32,9 @@ impl Schedule {
         for _ in 0..u64::take(bytes)? {
             let key = SlotKey::take(bytes)?;
             let phase = Phase::take(bytes)?;
-            let called_again = take_instant(bytes)?;
+            let since = take_instant(bytes)?;
             let uncross_at = take_instant(bytes)?;
-            self.slots.insert(key, Slot { phase, called_again, uncross_at });
+            self.slots.insert(key, Slot { phase, since, uncross_at });
         }
         for _ in 0..u64::take(bytes)? {
             let market = MarketId::take(bytes)?;

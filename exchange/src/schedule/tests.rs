@@ -21,7 +21,12 @@ fn market() -> ScheduledMarket {
         gate_lead: Lead::from_minutes(15),
         price_rule: PriceRule::T7Clamp,
     };
-    ScheduledMarket { definition, uncross_lead: Lead::from_minutes(30), call_extension_minutes: 5 }
+    ScheduledMarket {
+        definition,
+        uncross_lead: Lead::from_minutes(30),
+        call_extension_minutes: 5,
+        cycles: AuctionCycles::none(),
+    }
 }
 
 /// Opens at minute 60, its call ends at 90, its gate closes after 105.
@@ -297,7 +302,7 @@ fn an_auction_that_came_too_early_is_tried_again() {
     let mut desk = Desk::freezing();
     desk.due(instant(60, 0));
     desk.frozen(instant(90, 0), instant(90, 42));
-    desk.schedule.forget_end_of_call(key());
+    desk.schedule.forget_calls(key());
     desk.refused(instant(90, 1), uncross, RejectReason::AuctionNotDue);
     assert_eq!(desk.due(instant(90, 41)), []);
     assert_eq!(desk.due(instant(90, 42)), [uncross]);
@@ -416,7 +421,7 @@ fn what_a_timetable_learned_is_kept_in_a_snapshot() {
     learned.learn(&mut rest).unwrap();
     assert!(rest.is_empty());
     assert_eq!((&learned.slots, &learned.freezes), (&desk.schedule.slots, &desk.schedule.freezes));
-    assert_eq!(learned.slots[&key()].called_again, Some(instant(90, 0)));
+    assert_eq!(learned.slots[&key()].since, Some(instant(90, 0)));
     assert!(learned.timers.is_empty(), "timers are entered anew");
     for end in 0..kept.len() {
         assert!(Schedule::default().learn(&mut &kept[..end]).is_err(), "{end} bytes");

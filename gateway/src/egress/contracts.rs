@@ -1,4 +1,4 @@
-//! What is told of contracts: to the platforms of both sides.
+//! What is told of contracts, and of trades that are undone: to the platforms of both sides.
 
 use types::{
     AmendmentOffered, ClientOrderId, Command, ContractAgreed, ContractAmended, ContractEnded,
@@ -47,6 +47,14 @@ pub(super) fn reports(
     }
     if let Event::ContractEnded(ended) = event {
         return Some(end(blank, ended));
+    }
+    if let Event::TradeBusted(busted) = event {
+        let both = ContractReport { trade: busted.trade, state: ContractState::Busted, ..blank };
+        let of = |platform, side| told(platform, ContractReport { side: Some(side), ..both });
+        return Some([
+            Some(of(busted.buyer_platform, Side::Buy)),
+            Some(of(busted.seller_platform, Side::Sell)),
+        ]);
     }
     if let Event::ContractRestated(restated) = event {
         let ContractRestated { origin, client_order, offer, state, trade, side } = *restated;

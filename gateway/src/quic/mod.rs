@@ -221,7 +221,7 @@ impl Gateway {
         let readers = Presence::new();
         let admission = Admission {
             directory: Arc::clone(parts.directory),
-            trades: parts.trades,
+            trades: Arc::clone(&parts.trades),
             map: Arc::clone(parts.map),
             rings: parts.ports.iter().map(|port| port.ingress.clone()).collect(),
             storage_low: parts.storage_low,
@@ -237,6 +237,7 @@ impl Gateway {
             shards: parts.map.shards(),
             map: Arc::clone(parts.map),
             directory: Arc::clone(parts.directory),
+            trades: parts.trades,
             verifiers: verifiers.clone(),
             incoming: parts.incoming,
             stop_reading: stop_reading_seen,

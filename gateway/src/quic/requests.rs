@@ -7,7 +7,9 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
-use types::{Party, RejectReason, Role, Seq, ShardMap, SignedOperation};
+use types::{
+    Action, BustTrade, Command, Party, RejectReason, Role, Seq, ShardId, ShardMap, SignedOperation,
+};
 use wire::{
     FeedMessage, FrameDecoder,
     data::{Answer, BODY_BYTES_MAX, QueryResult, REQUEST_HEAD_BYTES, RequestHead, RequestKind},
@@ -15,7 +17,10 @@ use wire::{
     field::Field,
 };
 
-use crate::{directory::Directory, verifier::check_operation};
+use crate::{
+    directory::Directory,
+    verifier::{KnownTrades, check_operation},
+};
 
 use super::{
     CloseCode, DATA_STREAMS_MAX, DataRequest, FeedSubscriber, HANDSHAKE_MAX, ShardPort, Shared,
@@ -87,6 +92,7 @@ pub(super) async fn serve_data(
         ports: shared.ports.clone(),
         map: Arc::clone(&shared.map),
         directory: Arc::clone(&shared.directory),
+        trades: Arc::clone(&shared.trades),
     });
     loop {
         let (send, recv) = tokio::select! {
@@ -110,6 +116,7 @@ struct Desk {
     ports: Vec<ShardPort>,
     map: Arc<ShardMap>,
     directory: Arc<Directory>,
+    trades: Arc<dyn KnownTrades>,
 }
 
 async fn answer_request(party: Party, (mut send, mut recv): (SendStream, RecvStream), desk: &Desk) {
@@ -155,18 +162,11 @@ async fn operate(party: Party, body: &[u8], desk: &Desk) -> Result<(), RejectRea
     let operation = &signed.operation;
     let (action, reason) = (operation.action.name(), operation.reason);
     tracing::warn!(%party, operator = operation.operator, number = operation.number, action, %reason, "an operator orders");
-    let ports = match operation.action.slot() {
-        Some(key) => {
-            let shard = desk.map.of(key).ok_or(RejectReason::UnknownMarket)?;
-            let index = usize::from(shard.index());
-            desk.ports.get(index..=index).ok_or(RejectReason::UnknownMarket)?
-        }
-        None => desk.ports.as_slice(),
-    };
+    let (ports, control) = concerned(&signed, desk)?;
     let mut answers = Vec::new();
     for port in ports {
-        answers
-            .push(timeout(CONTROL_MAX, enter(port, signed)).await.map_err(|_| RejectReason::Busy)?);
+        let entered = timeout(CONTROL_MAX, enter(port, control)).await;
+        answers.push(entered.map_err(|_| RejectReason::Busy)?);
     }
     for answer in answers {
         answer.await.map_err(|_| RejectReason::GoingAway)??;
@@ -174,13 +174,37 @@ async fn operate(party: Party, body: &[u8], desk: &Desk) -> Result<(), RejectRea
     Ok(())
 }
 
+/// The shards that an operator's order concerns, and the command that it is there. Of a trade, the shard that
+/// made it; what is on record of it goes along.
+fn concerned<'a>(
+    signed: &SignedOperation,
+    desk: &'a Desk,
+) -> Result<(&'a [ShardPort], Command), RejectReason> {
+    let port = |shard: ShardId, unknown| {
+        let index = usize::from(shard.index());
+        desk.ports.get(index..=index).ok_or(unknown)
+    };
+    match signed.operation.action {
+        Action::SetTrading(_) => Ok((&desk.ports, Command::Operate(*signed))),
+        Action::Slot(_, key) => {
+            let unknown = RejectReason::UnknownMarket;
+            let shard = desk.map.of(key).ok_or(unknown)?;
+            Ok((port(shard, unknown)?, Command::Operate(*signed)))
+        }
+        Action::Bust(trade) => {
+            let unknown = RejectReason::UnknownTrade;
+            let shard = ShardId::of_number(trade.get()).ok_or(unknown)?;
+            let made = desk.trades.trade(trade).ok_or(unknown)?;
+            let bust = BustTrade::new(signed, &made).ok_or(unknown)?;
+            Ok((port(shard, unknown)?, Command::BustTrade(bust)))
+        }
+    }
+}
+
 /// Puts an operator's order into a shard's ring, again and again while that is full.
-async fn enter(
-    port: &ShardPort,
-    signed: SignedOperation,
-) -> oneshot::Receiver<Result<Seq, RejectReason>> {
+async fn enter(port: &ShardPort, control: Command) -> oneshot::Receiver<Result<Seq, RejectReason>> {
     loop {
-        if let Some(answer) = port.sessions.control(&port.ingress, signed) {
+        if let Some(answer) = port.sessions.control(&port.ingress, control) {
             return answer;
         }
         sleep(CONTROL_RETRY).await;

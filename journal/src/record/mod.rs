@@ -114,6 +114,7 @@ kinds! {
     35 NotePlace(types::PlaceNote),
     36 SetGridLimit(types::GridLimit),
     37 Operate(types::SignedOperation),
+    38 BustTrade(types::BustTrade),
     ;
     19 PassTime,
 }
@@ -156,6 +157,7 @@ kinds! {
     164 GridLimitSet(types::GridLimitSet),
     165 GridRefused(types::GridRefused),
     166 Operated(types::Operated),
+    167 TradeBusted(types::TradeBusted),
 }
 
 /// Bytes of the records of an entry.

@@ -1,14 +1,48 @@
 //! Values of what operators order.
 
-use types::{Action, Operated, Operation, Remark, Signature, SignedOperation, Timestamp};
+use types::{
+    Action, BustTrade, Energy, KnownTrade, MeterId, Operated, Operation, PlatformId, Remark,
+    Signature, SignedOperation, SlotAction, Timestamp, TradeBusted, TradeId,
+};
 
 use super::values::Source;
 
 impl Source {
     fn action(&mut self) -> Action {
-        let code = u8::try_from(1 + self.below(5)).unwrap();
         let key = self.key();
-        Action::of_slot(code, key).unwrap_or(Action::SetTrading(self.trading()))
+        match self.below(7) {
+            0 => Action::SetTrading(self.trading()),
+            1 => Action::Bust(TradeId::new(self.u64())),
+            _ => Action::Slot(self.pick(SlotAction::ALL), key),
+        }
+    }
+
+    pub(super) fn bust(&mut self) -> BustTrade {
+        let signed = self.operation();
+        let action = Action::Bust(TradeId::new(self.u64()));
+        let operation = Operation { action, ..signed.operation };
+        let made = KnownTrade {
+            key: self.key(),
+            buyer: MeterId::new(self.u32()),
+            seller: MeterId::new(self.u32()),
+            price: self.price(),
+            quantity: Energy::from_wh(self.u32().into()),
+        };
+        BustTrade::new(&SignedOperation { operation, ..signed }, &made).unwrap()
+    }
+
+    pub(super) fn busted(&mut self) -> TradeBusted {
+        TradeBusted {
+            trade: TradeId::new(self.u64()),
+            version: self.u32(),
+            key: self.key(),
+            buyer: MeterId::new(self.u32()),
+            seller: MeterId::new(self.u32()),
+            price: self.price(),
+            quantity: Energy::from_wh(self.u64()),
+            buyer_platform: PlatformId::new(self.u16()),
+            seller_platform: PlatformId::new(self.u16()),
+        }
     }
 
     pub(super) fn operation(&mut self) -> SignedOperation {

@@ -21,8 +21,8 @@ use types::{
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 37;
-pub(super) const EVENT_KINDS: u64 = 36;
+pub(super) const COMMAND_KINDS: u64 = 38;
+pub(super) const EVENT_KINDS: u64 = 37;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Source {
         Code::new(&text).unwrap()
     }
 
-    fn price(&mut self) -> Price {
+    pub(super) fn price(&mut self) -> Price {
         Price::from_micros(self.i64())
     }
 
@@ -458,6 +458,7 @@ impl Source {
             32 | 33 => self.aggregate_command(kind),
             34 | 35 => self.grid_command(kind),
             36 => Command::Operate(self.operation()),
+            37 => Command::BustTrade(self.bust()),
             _ => self.contract_command(kind),
         }
     }
@@ -715,6 +716,7 @@ impl Source {
             }),
             32..=34 => self.grid_event(kind),
             35 => Event::Operated(self.operated()),
+            36 => Event::TradeBusted(self.busted()),
             _ => self.contract_event(kind),
         }
     }

@@ -7,7 +7,9 @@ mod records;
 mod values;
 
 use serde_json::{Map, Value};
-use types::{Command, Event, Operated, Seq, Sequenced, SignedOperation, Timestamp};
+use types::{
+    BustTrade, Command, Event, Operated, Seq, Sequenced, SignedOperation, Timestamp, TradeBusted,
+};
 
 use types::{
     AcceptAmendment, AcceptContract, AmendmentOffered, AuctionResult, CallExtended,
@@ -156,6 +158,7 @@ kinds! {
     "note_place" 56 NotePlace(PlaceNote),
     "set_grid_limit" 64 SetGridLimit(GridLimit),
     "operate" 152 Operate(SignedOperation),
+    "bust_trade" 168 BustTrade(BustTrade),
     ; "pass_time" PassTime
 }
 
@@ -196,6 +199,7 @@ kinds! {
     "grid_limit_set" 80 GridLimitSet(GridLimitSet),
     "grid_refused" 16 GridRefused(GridRefused),
     "operated" 152 Operated(Operated),
+    "trade_busted" 48 TradeBusted(TradeBusted),
     "command_rejected" 8 CommandRejected(CommandRejected),
 }
 

@@ -3,17 +3,18 @@
 use serde_json::Value;
 use types::{
     AcceptAmendment, AcceptContract, Action, AggregateOrder, AmendmentOffered, AmendmentTerms,
-    AuctionResult, CallExtended, ClientOrderId, CommandRejected, Conditions, ContractAgreed,
-    ContractAmended, ContractEnded, ContractOffered, ContractRestated, ContractTerms, CreditLimit,
-    CreditRelease, Currency, DelegateMeter, DelegatedOrder, DelegatedReplace, Delegation,
-    DelegationRevoked, DeliverySlot, FreezeSlot, GridLimit, GridLimitSet, GridPlace, GridRefused,
-    MarketControls, MarketDefinition, MassCancel, MassCancelled, MemberRefused, MembersListed,
-    MembersPage, MeterDelegated, MeterRegistration, NewAggregateOrder, NewOrder, OfferAmendment,
-    OfferContract, OfferRequest, Operated, Operation, OrderAccepted, OrderCancelled, OrderList,
-    OrderMoved, OrderRejected, OrderReplaced, OrderRequest, OrderRestated, OrderValidated, Origin,
-    Party, PartyRegistration, PlaceNote, PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation,
-    SignedFrame, SignedNewOrder, SignedOperation, SignedReplaceOrder, SlotFrozen, SlotKey,
-    SlotPhaseChanged, Trade, TradeSide, TradingControl,
+    AuctionResult, BustTrade, CallExtended, ClientOrderId, CommandRejected, Conditions,
+    ContractAgreed, ContractAmended, ContractEnded, ContractOffered, ContractRestated,
+    ContractTerms, CreditLimit, CreditRelease, Currency, DelegateMeter, DelegatedOrder,
+    DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, FreezeSlot, GridLimit,
+    GridLimitSet, GridPlace, GridRefused, MarketControls, MarketDefinition, MassCancel,
+    MassCancelled, MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
+    NewAggregateOrder, NewOrder, OfferAmendment, OfferContract, OfferRequest, Operated, Operation,
+    OrderAccepted, OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced,
+    OrderRequest, OrderRestated, OrderValidated, Origin, Party, PartyRegistration, PlaceNote,
+    PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
+    SignedOperation, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradeBusted,
+    TradeSide, TradingControl,
 };
 
 use super::{FieldError, Fields, Object, put_field, take_field};
@@ -203,6 +204,17 @@ fields! {
     }
     SignedOperation { all operation "", one signer "signer", one signature "signature", }
     Operated { all signed "", one took_effect "took_effect", }
+    BustTrade {
+        one operator "operator", one signer "signer", one number "number",
+        one valid_until "valid_until", one reason "reason", one signature "signature",
+        one trade "trade", all key "", one buyer "buyer", one seller "seller",
+        one price "price_micros", one quantity_wh "quantity_wh",
+    }
+    TradeBusted {
+        one trade "trade", one version "version", all key "", one buyer "buyer", one seller "seller",
+        one price "price_micros", one quantity "quantity_wh",
+        one buyer_platform "buyer_platform", one seller_platform "seller_platform",
+    }
     CreditLimit { one platform "platform", one market "market", one limit "limit_minor", }
     CreditRelease { one platform "platform", one market "market", one amount "amount_minor", }
     SlotPhaseChanged { all key "", one phase "phase", }
@@ -358,10 +370,8 @@ impl Fields for Action {
         put_field(&self.code(), prefix, "action", to);
         match self {
             Self::SetTrading(control) => control.put(prefix, to),
-            Self::RunAuction(key)
-            | Self::ExtendCall(key)
-            | Self::CancelAuction(key)
-            | Self::CloseSlot(key) => key.put(prefix, to),
+            Self::Slot(_, key) => key.put(prefix, to),
+            Self::Bust(trade) => put_field(trade, prefix, "trade", to),
         }
     }
 
@@ -369,6 +379,10 @@ impl Fields for Action {
         let code: u8 = take_field(from, prefix, "action")?;
         if code == Self::SET_TRADING {
             return TradingControl::take(from, prefix).map(Self::SetTrading);
+        }
+        if code == Self::BUST {
+            let trade = take_field(from, prefix, "trade")?;
+            return Ok(Self::Bust(trade));
         }
         let action = Self::of_slot(code, SlotKey::take(from, prefix)?);
         action.ok_or_else(|| FieldError {

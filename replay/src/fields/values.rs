@@ -209,29 +209,11 @@ impl Field for Scope {
         "all, or platform, retailer, meter, session or market with `/` and a number";
 
     fn value(&self) -> Value {
-        Value::from(match self {
-            Self::All => "all".to_owned(),
-            Self::Platform(id) => format!("platform/{id}"),
-            Self::Retailer(id) => format!("retailer/{id}"),
-            Self::Meter(id) => format!("meter/{id}"),
-            Self::Session(id) => format!("session/{id}"),
-            Self::Market(id) => format!("market/{id}"),
-        })
+        Value::from(self.to_string())
     }
 
     fn from_value(value: &Value) -> Option<Self> {
-        let text = value.as_str()?;
-        let Some((kind, number)) = text.split_once('/') else {
-            return (text == "all").then_some(Self::All);
-        };
-        match kind {
-            "platform" => number.parse().ok().map(Self::Platform),
-            "retailer" => number.parse().ok().map(Self::Retailer),
-            "meter" => number.parse().ok().map(Self::Meter),
-            "session" => number.parse().ok().map(Self::Session),
-            "market" => number.parse().ok().map(Self::Market),
-            _ => None,
-        }
+        value.as_str()?.parse().ok()
     }
 }
 

@@ -168,6 +168,10 @@ fn reports(event: &Event) -> [Option<String>; 2] {
         Event::ContractAmended(amended) => {
             return [amended.offerer, amended.origin.platform].map(|to| contract("agreed", to));
         }
+        Event::TradeBusted(busted) => {
+            return [busted.buyer_platform, busted.seller_platform]
+                .map(|to| contract("busted", to));
+        }
         Event::ContractEnded(ended) => {
             return [ended.offerer, ended.invited].map(|to| contract(ended.state.name(), to));
         }

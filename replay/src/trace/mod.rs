@@ -292,6 +292,7 @@ fn is_about(command: &Command, event: Option<&Event>, orders: &[OrderId]) -> boo
         | Event::GridLimitSet(_)
         | Event::GridRefused(_)
         | Event::Operated(_)
+        | Event::TradeBusted(_)
         | Event::CommandRejected(_) => return false,
     };
     about.iter().any(|order| orders.contains(order))

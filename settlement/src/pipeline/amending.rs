@@ -1,6 +1,8 @@
 //! Modifications: one party asks, the other answers, and the new version hashes the old one.
 
-use types::{ContractAmended, DeliverySlot, Energy, MeterId, Price, Side, Timestamp, TradeId};
+use types::{
+    ContractAmended, DeliverySlot, Energy, MeterId, Price, Side, Timestamp, TradeBusted, TradeId,
+};
 use wire::FeedItem;
 
 use super::{Pipeline, Work, agreement::Agreement, blocking};
@@ -31,6 +33,9 @@ const AMENDMENT: u8 = 3;
 /// Stands as the document of a notice that a change had no effect. That of a change which had is its
 /// version, negative: at most −2.
 pub(super) const AMENDED_IN_VAIN: i64 = -1;
+
+/// Stands as the document of a notice that the exchange undid the trade. No version is so high.
+pub(super) const BUSTED: i64 = i64::MIN;
 
 /// What the other party says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +192,40 @@ impl Work<'_> {
         }
         let version = i64::from(terms.new_version()).saturating_neg();
         store::grid::put_notice(self.connection, contract, told, version)
+    }
+
+    /// The exchange undid a trade: nothing of its contract is held, owed or billed, and nobody pays a penalty.
+    /// One that was settled or cancelled meanwhile stays as it is, which both sides are told.
+    pub(super) fn capture_bust(
+        &mut self,
+        item: &FeedItem,
+        busted: &TradeBusted,
+    ) -> Result<(), SettlementError> {
+        let contract = busted.trade;
+        let unknown = || SettlementError::AmendedUnknown { contract, seq: item.seq };
+        let agreement = self.agreement(contract)?.ok_or_else(unknown)?;
+        // The exchange has no side: the notice goes to both by the buyer's.
+        let told = (Side::Buy, Energy::ZERO);
+        if agreement.state != State::AwaitingMeterData || agreement.run > 0 {
+            return store::grid::put_notice(self.connection, contract, told, AMENDED_IN_VAIN);
+        }
+        let payer = self.parties_of(&agreement)?.payer();
+        self.adjust_hold(&agreement, Energy::ZERO, payer)?;
+        let record = AmendmentRecord {
+            contract,
+            version: agreement.version,
+            previous: agreement.newest_leaf,
+            previous_hash: self.leaf_hash(agreement.newest_leaf)?,
+            requester: None,
+            energy: Energy::ZERO,
+            moved_to: None,
+            penalty: 0,
+            state: State::CancelledBusted,
+        };
+        self.amend(&agreement, &record)?;
+        self.free_block((contract, payer), agreement.escrowed, item.time)?;
+        self.cover(payer)?;
+        store::grid::put_notice(self.connection, contract, told, BUSTED)
     }
 
     /// Makes the next version of a contract.

@@ -91,7 +91,8 @@ const fn is_relevant(event: &Event) -> bool {
         | Event::Operated(_)
         | Event::Trade(_)
         | Event::AuctionUncrossed(_)
-        | Event::ContractAmended(_) => true,
+        | Event::ContractAmended(_)
+        | Event::TradeBusted(_) => true,
         // Settlement asks when a slot's delivery ended, not when its gate closed; the feed does not
         // carry most of the others.
         Event::SlotPhaseChanged(_)
@@ -228,6 +229,10 @@ impl Work<'_> {
                 Event::ContractAmended(amended) => {
                     new.write(self.connection)?;
                     self.capture_amendment(item, amended)?;
+                }
+                Event::TradeBusted(busted) => {
+                    new.write(self.connection)?;
+                    self.capture_bust(item, busted)?;
                 }
                 Event::PlaceNoted(noted) => {
                     let number = noted.note.number;

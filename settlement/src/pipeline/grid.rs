@@ -10,7 +10,7 @@ use types::{
 
 use super::{
     Pipeline, Work,
-    amending::AMENDED_IN_VAIN,
+    amending::{AMENDED_IN_VAIN, BUSTED},
     ingesting::{Arrival, Tally},
 };
 use crate::{
@@ -105,6 +105,8 @@ pub enum NoticeKind {
     Amended(u32),
     /// Both sides changed it, but it was settled or cancelled by then: it stays as it was.
     AmendedInVain,
+    /// The exchange undid the trade.
+    Busted,
     /// A limit of the utility is in force, or was refused.
     Limit,
 }
@@ -460,6 +462,7 @@ pub(crate) fn kind_of(document: i64) -> Result<NoticeKind, SettlementError> {
         1.. => NoticeKind::Curtailed,
         0 => NoticeKind::Negotiated,
         AMENDED_IN_VAIN => NoticeKind::AmendedInVain,
+        BUSTED => NoticeKind::Busted,
         version => NoticeKind::Amended(fit(version.unsigned_abs(), "a version")?),
     })
 }

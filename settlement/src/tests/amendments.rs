@@ -122,6 +122,52 @@ fn a_cancellation_gives_everything_back_and_costs_the_requester() {
 }
 
 #[test]
+fn a_bust_gives_everything_back_and_costs_nobody_anything() {
+    let (desk, mut feed) = desk();
+    let modification_penalty = Fraction::from_ppm(20_000).unwrap();
+    let mut desk = desk.with_rules(Policy { modification_penalty, ..settings().policy });
+    feed.bust(1);
+    desk.pipeline.capture(feed.end(), &feed.items).unwrap();
+    let (_, wh, state, version, held, _) = contract(&desk);
+    assert_eq!((wh, state, version, held), (0, State::CancelledBusted.code(), 1, 0));
+    assert_eq!(scheduled(&desk), []);
+    for role in [Role::Platform, Role::Retailer, Role::Utility] {
+        let all = [(NoticeKind::Busted, 0)];
+        assert_eq!([told(&desk, role, 1), told(&desk, role, 2)], [all, all], "{role:?}");
+    }
+    let before = desk.dump();
+    desk.pipeline.capture(feed.end(), &feed.items).unwrap();
+    let mut desk = desk.restart();
+    assert_eq!(desk.dump(), before);
+
+    // What was delivered all the same is nobody's contract.
+    desk.taken(&file(1, 0, &[(1, 5_000, 0)]));
+    desk.taken(&file(1, 0, &[(7, 0, 5_000)]));
+    desk.pipeline.verify(later()).unwrap();
+    assert_eq!(desk.pipeline.outcome_of(TradeId::new(1)).unwrap(), None);
+    let balances = desk.balances();
+    let lines: Vec<&str> =
+        balances.lines().filter(|line| !line.ends_with("available 10000")).collect();
+    assert_eq!(lines, ["exchange:external -80000"]);
+    assert!(desk.pipeline.audit().unwrap().is_clean());
+    desk.check();
+}
+
+#[test]
+fn a_bust_of_what_was_cancelled_has_no_effect() {
+    let (mut desk, mut feed) = desk();
+    feed.amend((1, 1), (0, 5_000), (0, 0));
+    desk.pipeline.capture(feed.end(), &feed.items).unwrap();
+    let (before, books) = (contract(&desk), desk.balances());
+    feed.bust(1);
+    desk.pipeline.capture(feed.end(), &feed.items).unwrap();
+    assert_eq!((contract(&desk), desk.balances()), (before, books));
+    let all = [(NoticeKind::Amended(2), 0), (NoticeKind::AmendedInVain, 0)];
+    assert_eq!(told(&desk, Role::Retailer, 1), all);
+    desk.check();
+}
+
+#[test]
 fn a_change_of_what_is_over_has_no_effect_and_both_sides_are_told() {
     let (mut desk, mut feed) = desk();
     let request = Amendment {

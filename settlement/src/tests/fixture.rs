@@ -175,6 +175,26 @@ impl Feed {
         }));
     }
 
+    /// Adds that the exchange undid a trade, as it was made.
+    pub(super) fn bust(&mut self, trade: u64) {
+        let made = self.items.iter().find_map(|item| match item.event {
+            Event::Trade(made) => Some(made).filter(|made| made.trade.get() == trade),
+            _ => None,
+        });
+        let made = made.unwrap();
+        self.push(Event::TradeBusted(TradeBusted {
+            trade: made.trade,
+            version: 1,
+            key: made.key,
+            buyer: made.buy.meter,
+            seller: made.sell.meter,
+            price: made.price,
+            quantity: made.quantity,
+            buyer_platform: made.buy.platform,
+            seller_platform: made.sell.platform,
+        }));
+    }
+
     pub(super) fn end(&self) -> Seq {
         self.items.last().unwrap().seq
     }

@@ -280,7 +280,8 @@ fn decode_operation(bytes: &[u8]) -> Option<Operated> {
 mod tests {
     use super::*;
     use types::{
-        Action, MarketId, Operation, Remark, Signature, SignedOperation, SlotKey, Timestamp,
+        Action, MarketId, Operation, Remark, Signature, SignedOperation, SlotAction, SlotKey,
+        Timestamp,
     };
 
     use crate::tlog::leaf::{encode_amendment, encode_default};
@@ -322,7 +323,10 @@ mod tests {
         let operation = Operation {
             operator: 1,
             number: 2,
-            action: Action::RunAuction(SlotKey { market: MarketId::new(3), slot }),
+            action: Action::Slot(
+                SlotAction::RunAuction,
+                SlotKey { market: MarketId::new(3), slot },
+            ),
             valid_until: Timestamp::from_ns(4),
             reason: Remark::new("the clock of the call was wrong").unwrap(),
         };

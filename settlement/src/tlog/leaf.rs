@@ -64,7 +64,7 @@ pub struct AmendmentRecord {
     pub previous: u64,
     /// Hash of that leaf.
     pub previous_hash: Digest,
-    /// Who asked for it; nobody, when it was not funded.
+    /// Who asked for it; nobody, when it was not funded or the exchange undid the trade.
     pub requester: Option<Side>,
     /// What is contracted from now on.
     pub energy: Energy,

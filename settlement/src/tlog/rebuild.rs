@@ -206,7 +206,7 @@ impl Rebuilt {
         self.counts.amendments = self.counts.amendments.saturating_add(1);
         let id = record.contract;
         let standing = self.standing(id)?;
-        // What nobody asked for, a cancellation without money, is no new version.
+        // What nobody asked for, a cancellation without money or by the exchange, is no new version.
         let asked = u32::from(record.requester.is_some());
         let follows = record.previous == standing.newest
             && record.previous_hash == standing.newest_hash

@@ -1,8 +1,9 @@
 //! Changes of trades: what every trade was and is follows from the list of offers.
 
 use types::{
-    AcceptAmendment, AmendmentOffered, AmendmentTerms, ContractAmended, Event, OfferAmendment,
-    OfferState, OfferTerms, Phase, RejectReason, Request, Side, TradeId,
+    AcceptAmendment, AmendmentOffered, AmendmentTerms, ClientOrderId, ContractAmended, Energy,
+    Event, FIRST_VERSION, KnownTrade, OfferAmendment, OfferState, OfferTerms, Phase, RejectReason,
+    Request, Side, TradeBusted, TradeId,
 };
 
 use super::{
@@ -79,6 +80,7 @@ impl Model {
     fn changes_of(&self, trade: TradeId) -> Vec<AmendmentTerms> {
         let agreed = self.offers.iter().filter(|offer| offer.is_agreed());
         let mut changes: Vec<_> = agreed.filter_map(Offer::change).copied().collect();
+        changes.extend(&self.busts);
         changes.retain(|terms| terms.trade == trade);
         // They may have been agreed on in another order than offered.
         changes.sort_by_key(|terms| terms.version);
@@ -94,7 +96,7 @@ impl Model {
     fn changed_trades(&self) -> Vec<TradeId> {
         let changes =
             self.offers.iter().filter(|offer| offer.is_agreed()).filter_map(Offer::change);
-        let mut trades: Vec<_> = changes.map(|terms| terms.trade).collect();
+        let mut trades: Vec<_> = changes.chain(&self.busts).map(|terms| terms.trade).collect();
         trades.sort_unstable();
         trades.dedup();
         trades.retain(|&trade| !self.changes_of(trade).is_empty());
@@ -137,6 +139,90 @@ impl Model {
         let full = changed.len() >= usize::try_from(self.limits.offers_max).expect("fits");
         refuse_if(full && !changed.contains(&terms.trade), RejectReason::OrderLimitReached)?;
         Ok(None)
+    }
+
+    /// A trade that can be busted, as a change to nothing.
+    pub(super) fn check_bust(
+        &self,
+        trade: TradeId,
+        made: Option<&KnownTrade>,
+    ) -> Result<AmendmentTerms, RejectReason> {
+        let is_made = trade.get() >= 1 && trade.get() <= self.trades;
+        refuse_if(!is_made, RejectReason::UnknownTrade)?;
+        let changes = self.changes_of(trade);
+        let terms = match (changes.last(), made) {
+            (Some(last), _) => AmendmentTerms {
+                version: last.new_version(),
+                key: last.new_key(),
+                quantity: last.new_quantity,
+                ..*last
+            },
+            (None, None) => return Err(RejectReason::UnknownTrade),
+            (None, Some(made)) => {
+                self.check_slot(made.key)?;
+                AmendmentTerms {
+                    trade,
+                    version: FIRST_VERSION,
+                    key: made.key,
+                    buyer: made.buyer,
+                    seller: made.seller,
+                    price: made.price,
+                    quantity: made.quantity,
+                    new_slot: made.key.slot,
+                    new_quantity: Energy::ZERO,
+                    reference: 0,
+                    expires: self.last_time,
+                }
+            }
+        };
+        refuse_if(terms.quantity.is_zero(), RejectReason::NothingToChange)?;
+        self.check_slot(terms.key)?;
+        for side in [Side::Buy, Side::Sell] {
+            let meter = terms.meter(side);
+            refuse_if(self.find_meter(meter).is_none(), RejectReason::UnknownMeter)?;
+            let held = self.used(meter, side, terms.key);
+            refuse_if(held < i128::from(terms.quantity.wh()), RejectReason::TermsDiffer)?;
+        }
+        let changed = self.changed_trades();
+        let full = changed.len() >= 2 * usize::try_from(self.limits.offers_max).expect("fits");
+        refuse_if(full && !changed.contains(&trade), RejectReason::OrderLimitReached)?;
+        Ok(AmendmentTerms { new_slot: terms.key.slot, new_quantity: Energy::ZERO, ..terms })
+    }
+
+    pub(super) fn bust(
+        &mut self,
+        trade: TradeId,
+        made: Option<&KnownTrade>,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        let terms = self.check_bust(trade, made)?;
+        let waits = (0..self.offers.len()).find(|&at| {
+            let offer = &self.offers[at];
+            offer.state == OfferState::Open && offer.change().is_some_and(|of| of.trade == trade)
+        });
+        if let Some(at) = waits {
+            self.end_offer(at, OfferState::Killed, ClientOrderId::new(0), events);
+        }
+        let [buyer_platform, seller_platform] = [Side::Buy, Side::Sell].map(|side| {
+            let platform = self.find_meter(terms.meter(side)).expect("it was checked").platform;
+            let owed = self.owed.entry((platform, terms.key.market)).or_default();
+            *owed = (*owed + owes_more(side, &terms)).max(0);
+            platform
+        });
+        self.busts.push(terms);
+        let AmendmentTerms { version, key, buyer, seller, price, quantity, .. } = terms;
+        events.push(Event::TradeBusted(TradeBusted {
+            trade,
+            version,
+            key,
+            buyer,
+            seller,
+            price,
+            quantity,
+            buyer_platform,
+            seller_platform,
+        }));
+        Ok(())
     }
 
     fn admit_agreement(&self, request: &AcceptAmendment) -> Result<usize, RejectReason> {

@@ -156,7 +156,7 @@ impl Model {
         events.push(reject(origin, client_order, what, refusal));
     }
 
-    fn end_offer(
+    pub(super) fn end_offer(
         &mut self,
         at: usize,
         state: OfferState,
@@ -235,7 +235,8 @@ impl Model {
             };
             sum += held(taken) - given_back.map_or(0, held);
         }
-        sum
+        let busts = self.busts.iter().filter(|bust| bust.meter(side) == meter && bust.key == key);
+        sum - busts.map(|bust| i128::from(bust.quantity.wh())).sum::<i128>()
     }
 
     /// What was agreed on until a slot of it closes, other offers until their last instant too.

@@ -52,9 +52,9 @@ use lists::List;
 use operations::Desks;
 pub use price::{Priced, price_by_brute_force};
 use types::{
-    ClientOrderId, Command, CommandRejected, Delegation, Event, MarketControls, MarketDefinition,
-    MarketId, MeterId, MeterRegistration, Money, NewOrder, OrderId, OrderKind, Party,
-    PartyRegistration, Phase, PlatformId, Price, RejectReason, Scope, SelfTradeAction,
+    AmendmentTerms, ClientOrderId, Command, CommandRejected, Delegation, Event, MarketControls,
+    MarketDefinition, MarketId, MeterId, MeterRegistration, Money, NewOrder, OrderId, OrderKind,
+    Party, PartyRegistration, Phase, PlatformId, Price, RejectReason, Scope, SelfTradeAction,
     SelfTradeScope, Seq, Sequenced, SessionId, Side, SlotKey, Timestamp, TradingState,
 };
 
@@ -171,6 +171,8 @@ pub struct Model {
     lists: BTreeMap<(PlatformId, ClientOrderId), List>,
     /// By number: the first has number 1.
     offers: Vec<Offer>,
+    /// Trades that the exchange undid, as changes to nothing.
+    busts: Vec<AmendmentTerms>,
     /// What aggregate orders have besides, by their place among the orders.
     pools: BTreeMap<usize, Pool>,
     /// Lists of members without their orders, the oldest first.
@@ -203,6 +205,7 @@ impl Model {
             owed: BTreeMap::new(),
             lists: BTreeMap::new(),
             offers: Vec::new(),
+            busts: Vec::new(),
             pools: BTreeMap::new(),
             waiting: Vec::new(),
             orders: Vec::new(),
@@ -270,7 +273,10 @@ impl Model {
             Command::ReduceOrder(reduce) => self.reduce(reduce, events),
             Command::HibernateOrder(request) => self.hibernate(request, events),
             Command::ActivateOrder(request) => self.activate(request, events),
-            Command::Operate(signed) => return self.operate(signed, events),
+            Command::Operate(signed) => return self.operate(signed, None, events),
+            Command::BustTrade(bust) => {
+                return self.operate(&bust.signed(), Some(&bust.made()), events);
+            }
             Command::PassTime | Command::SignedFrame(_) => {}
         }
         Ok(())

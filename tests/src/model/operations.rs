@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use types::{
-    Action, CallExtended, CancelReason, Event, OPERATIONS_WAITING_MAX, Operated, Operation, Party,
-    Phase, Price, RejectReason, Role, SignedOperation,
+    Action, CallExtended, CancelReason, Event, KnownTrade, OPERATIONS_WAITING_MAX, Operated,
+    Operation, Party, Phase, Price, RejectReason, Role, SignedOperation, SlotAction, SlotKey,
 };
 
 use super::{Model, Outcome, digest::Listing, refuse_if};
@@ -25,7 +25,12 @@ impl Desks {
 }
 
 impl Model {
-    pub(super) fn operate(&mut self, signed: &SignedOperation, events: &mut Vec<Event>) -> Outcome {
+    pub(super) fn operate(
+        &mut self,
+        signed: &SignedOperation,
+        made: Option<&KnownTrade>,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
         let operation = signed.operation;
         for number in [operation.operator, signed.signer] {
             let operator = Party { role: Role::Operator, number };
@@ -49,7 +54,9 @@ impl Model {
         };
         events.push(Event::Operated(Operated { signed: *signed, took_effect }));
         if took_effect {
-            self.act(&operation.action, events)?;
+            self.act(&operation.action, made, events)?;
+        } else if let Action::Bust(trade) = operation.action {
+            self.check_bust(trade, made)?;
         }
         let last_time = self.last_time;
         self.desks.waiting.retain(|other| other.valid_until >= last_time && *other != operation);
@@ -62,14 +69,32 @@ impl Model {
         Ok(())
     }
 
-    fn act(&mut self, action: &Action, events: &mut Vec<Event>) -> Outcome {
+    fn act(
+        &mut self,
+        action: &Action,
+        made: Option<&KnownTrade>,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
         match *action {
+            Action::Bust(trade) => self.bust(trade, made, events)?,
             Action::SetTrading(control) => self.set_trading(&control, events)?,
-            Action::RunAuction(key) => {
+            Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
+        }
+        Ok(())
+    }
+
+    fn act_on_slot(
+        &mut self,
+        action: SlotAction,
+        key: SlotKey,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        match action {
+            SlotAction::RunAuction => {
                 let market = self.check_call(key)?;
                 self.uncross(key, &market, events);
             }
-            Action::ExtendCall(key) => {
+            SlotAction::ExtendCall => {
                 let market = self.check_call(key)?;
                 let result = self.auction(key, &market);
                 let none = Price::from_micros(0);
@@ -82,12 +107,17 @@ impl Model {
                 }
                 self.slot_mut(key).extended = extended;
             }
-            Action::CancelAuction(key) => {
+            SlotAction::CancelAuction => {
                 self.check_call(key)?;
                 self.cancel_slot(key, CancelReason::AuctionCancelled, events);
                 self.enter_phase(key, Phase::Continuous, events);
             }
-            Action::CloseSlot(key) => self.close_slot(key, events)?,
+            SlotAction::Call => {
+                let (_, phase) = self.check_before_gate(key)?;
+                refuse_if(phase != Phase::Continuous, RejectReason::WrongPhase)?;
+                self.enter_phase(key, Phase::Call, events);
+            }
+            SlotAction::Close => self.close_slot(key, events)?,
         }
         Ok(())
     }
@@ -118,10 +148,8 @@ impl Model {
                     listing.bytes(&number.to_le_bytes());
                     listing.bytes(&[control.state.code()]);
                 }
-                Action::RunAuction(key)
-                | Action::ExtendCall(key)
-                | Action::CancelAuction(key)
-                | Action::CloseSlot(key) => listing.key(key),
+                Action::Bust(trade) => listing.bytes(&trade.get().to_le_bytes()),
+                Action::Slot(_, key) => listing.key(key),
             }
         }
     }

@@ -14,7 +14,14 @@ impl Model {
         let market = self.market_of(key)?;
         let gate = market.definition.gate_closes_after(key.slot);
         refuse_if(self.last_time > gate, RejectReason::GateClosed)?;
-        refuse_if(self.find_slot(key).is_some(), RejectReason::AlreadyRegistered)?;
+        match self.find_slot(key).map(|slot| slot.phase) {
+            None => {}
+            Some(Phase::Continuous) => {
+                self.enter_phase(key, Phase::Call, events);
+                return Ok(());
+            }
+            Some(_) => return Err(RejectReason::AlreadyRegistered),
+        }
         let open = self.slots.iter().filter(|slot| slot.phase != Phase::Closed).count();
         let slots_max = usize::try_from(self.limits.slots_max).expect("fits");
         refuse_if(open == slots_max, RejectReason::RegistryFull)?;
@@ -31,7 +38,7 @@ impl Model {
     }
 
     /// The market and phase of a slot whose gate is open.
-    fn check_before_gate(&self, key: SlotKey) -> Result<(Market, Phase), RejectReason> {
+    pub(super) fn check_before_gate(&self, key: SlotKey) -> Result<(Market, Phase), RejectReason> {
         let market = self.market_of(key)?;
         let phase = self.find_slot(key).ok_or(RejectReason::SlotNotOpen)?.phase;
         let gate = market.definition.gate_closes_after(key.slot);

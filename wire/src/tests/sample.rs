@@ -11,8 +11,8 @@ use types::{
     OrderList, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote,
     PlaceNoted, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, ReplaceOrder,
     RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SignedOperation,
-    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
-    TradingState, UtilityId, members_listing,
+    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeBusted, TradeId, TradeSide,
+    TradingControl, TradingState, UtilityId, members_listing,
 };
 
 use crate::{
@@ -601,7 +601,22 @@ pub(super) fn feed() -> Vec<FeedMessage> {
             GridRefused { number: 9, reason: RejectReason::RevisionOutdated },
         )),
         FeedMessage::Operated(at(0, operated())),
+        FeedMessage::TradeBusted(at(1, busted())),
     ]
+}
+
+fn busted() -> TradeBusted {
+    TradeBusted {
+        trade: TradeId::new(77),
+        version: 2,
+        key: slot(),
+        buyer: MeterId::new(1_002),
+        seller: MeterId::new(1_001),
+        price: Price::from_micros(182_500),
+        quantity: Energy::from_wh(5_000),
+        buyer_platform: PlatformId::new(4),
+        seller_platform: PlatformId::new(3),
+    }
 }
 
 pub(super) fn operated() -> Operated {

@@ -12,8 +12,8 @@ use types::{
     OrderList, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote,
     PlaceNoted, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, ReplaceOrder,
     RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SignedOperation,
-    SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeId, TradeSide, TradingControl,
-    TradingState, UtilityId,
+    SlotAction, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeBusted, TradeId,
+    TradeSide, TradingControl, TradingState, UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 

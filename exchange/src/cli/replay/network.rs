@@ -274,6 +274,7 @@ impl Plan {
             | Command::NotePlace(_)
             | Command::SetGridLimit(_)
             | Command::Operate(_)
+            | Command::BustTrade(_)
             | Command::DelegateMeter(_)
             | Command::RevokeDelegation(_)
             | Command::SignedFrame(_)

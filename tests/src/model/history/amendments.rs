@@ -2,14 +2,24 @@
 //! for that.
 
 use types::{
-    AcceptAmendment, AmendmentTerms, ClientOrderId, Command, Energy, FIRST_VERSION, OfferAmendment,
-    Side, Signature, Timestamp, Trade,
+    AcceptAmendment, AmendmentTerms, ClientOrderId, Command, Energy, FIRST_VERSION, KnownTrade,
+    OfferAmendment, Side, Signature, Timestamp, Trade, TradeBusted,
 };
 
 use super::History;
 
 impl History {
     pub(super) fn note_trade(&mut self, trade: &Trade) {
+        self.made.push((
+            trade.trade,
+            KnownTrade {
+                key: trade.key,
+                buyer: trade.buy.meter,
+                seller: trade.sell.meter,
+                price: trade.price,
+                quantity: trade.quantity,
+            },
+        ));
         self.traded.push(AmendmentTerms {
             trade: trade.trade,
             version: FIRST_VERSION,
@@ -30,6 +40,13 @@ impl History {
             known.version = terms.new_version();
             known.key = terms.new_key();
             known.quantity = terms.new_quantity;
+        }
+    }
+
+    pub(super) fn note_bust(&mut self, busted: &TradeBusted) {
+        for known in self.traded.iter_mut().filter(|known| known.trade == busted.trade) {
+            known.version = busted.version + 1;
+            known.quantity = Energy::ZERO;
         }
     }
 

@@ -16,9 +16,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use engine::Limits;
 use types::{
-    AmendmentTerms, ClientOrderId, Command, Delegation, Event, MarketControls, MarketDefinition,
-    MarketId, MeterId, NewAggregateOrder, OfferAmendment, OfferContract, OfferId, Operation,
-    OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradingState,
+    AmendmentTerms, ClientOrderId, Command, Delegation, Event, KnownTrade, MarketControls,
+    MarketDefinition, MarketId, MeterId, NewAggregateOrder, OfferAmendment, OfferContract, OfferId,
+    Operation, OrderId, Phase, Scope, Seq, Sequenced, SignedNewOrder, SlotKey, Timestamp, TradeId,
+    TradingState,
 };
 
 /// The limits that histories are meant for: small enough to be reached.
@@ -128,6 +129,8 @@ pub struct History {
     aggregates: Vec<NewAggregateOrder>,
     /// Trades as they stand, and changes of them that were offered.
     traded: Vec<AmendmentTerms>,
+    /// And as they were made.
+    made: Vec<(TradeId, KnownTrade)>,
     changes: Vec<(OfferId, OfferAmendment)>,
     changing: Option<OfferAmendment>,
     /// Members of the last one.
@@ -167,6 +170,7 @@ impl History {
             pool: VecDeque::new(),
             aggregates: Vec::new(),
             traded: Vec::new(),
+            made: Vec::new(),
             changes: Vec::new(),
             changing: None,
             listed: Vec::new(),
@@ -237,6 +241,7 @@ impl History {
                     self.changes.push((offered.offer, request));
                 }
                 Event::ContractAmended(amended) => self.note_change(&amended.terms),
+                Event::TradeBusted(busted) => self.note_bust(busted),
                 Event::MeterDelegated(delegated) => {
                     let delegation = delegated.delegation;
                     self.delegations.insert(delegation.meter, delegation);

@@ -1,10 +1,10 @@
 //! Commands of the operator and the schedule.
 
 use types::{
-    Action, Command, CreditLimit, CreditRelease, Energy, FreezeSlot, MarketControls,
+    Action, BustTrade, Command, CreditLimit, CreditRelease, Energy, FreezeSlot, MarketControls,
     MarketDefinition, MarketId, MeterId, Money, Operation, OwnerId, Phase, PlatformId, Price,
-    PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature, SignedOperation, SlotKey,
-    TradingControl, TradingState, UtilityId,
+    PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature, SignedOperation, SlotAction,
+    SlotKey, TradeId, TradingControl, TradingState, UtilityId,
 };
 
 use super::{History, setup};
@@ -101,17 +101,26 @@ impl History {
         }
         let signer = if own { operation.operator } else { 3 - operation.operator.min(2) };
         let signature = Signature::new([0; 64]);
-        Command::Operate(SignedOperation { operation, signer, signature })
+        let signed = SignedOperation { operation, signer, signature };
+        let Action::Bust(trade) = operation.action else { return Command::Operate(signed) };
+        let made = self.made.iter().find(|(known, _)| *known == trade);
+        // The edge vouches for what is on record; of a trade that is not, it brings nothing.
+        let bust = made.and_then(|(_, made)| BustTrade::new(&signed, made));
+        bust.map_or(Command::Operate(signed), Command::BustTrade)
     }
 
     fn new_operation(&mut self) -> Operation {
         self.operations += if self.random.once_in(12) { 0 } else { 1 };
         let key = self.open_key();
-        let action = match self.random.below(10) {
-            0 | 1 => Action::ExtendCall(key),
-            2 => Action::CancelAuction(key),
-            3 => Action::CloseSlot(key),
-            4 | 5 => Action::RunAuction(key),
+        let traded: Vec<_> = self.traded.iter().rev().take(8).map(|known| known.trade).collect();
+        let trade = self.random.pick(&traded).unwrap_or(TradeId::new(9_999_999));
+        let action = match self.random.below(14) {
+            0 | 1 => Action::Slot(SlotAction::ExtendCall, key),
+            2 => Action::Slot(SlotAction::CancelAuction, key),
+            3 => Action::Slot(SlotAction::Close, key),
+            4 | 5 => Action::Slot(SlotAction::RunAuction, key),
+            6 => Action::Slot(SlotAction::Call, key),
+            7..=10 => Action::Bust(trade),
             _ => Action::SetTrading(self.trading()),
         };
         let lead = if self.random.once_in(8) { -1 } else { 21_600_000_000_000 };

@@ -146,7 +146,8 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         (scope(), select(TradingState::ALL))
             .prop_map(|(scope, state)| Action::SetTrading(TradingControl { scope, state })),
-        (2..=5_u8, slot_key()).prop_map(|(code, key)| Action::of_slot(code, key).unwrap()),
+        (select(SlotAction::ALL), slot_key()).prop_map(|(action, key)| Action::Slot(action, key)),
+        number(TradeId::new).prop_map(|trade| Action::Bust(trade)),
     ]
 }
 
@@ -163,6 +164,19 @@ prop_compose! {
         let reason = Remark::new(&reason).unwrap();
         let operation = Operation { operator, number: own_number, action, valid_until, reason };
         Operated { signed: SignedOperation { operation, signer, signature }, took_effect }
+    }
+}
+
+prop_compose! {
+    fn busted()(
+        (trade, version, key) in (number(TradeId::new), any::<u32>(), slot_key()),
+        (buyer, seller) in (number(MeterId::new), number(MeterId::new)),
+        (price, quantity) in (number(Price::from_micros), number(Energy::from_wh)),
+        (buyer_platform, seller_platform) in (number(PlatformId::new), number(PlatformId::new)),
+    ) -> TradeBusted {
+        TradeBusted {
+            trade, version, key, buyer, seller, price, quantity, buyer_platform, seller_platform,
+        }
     }
 }
 
@@ -186,5 +200,6 @@ pub(in crate::tests) fn feed() -> impl Strategy<Value = FeedMessage> {
             .prop_map(|(number, reason)| GridRefused { number, reason }))
         .prop_map(FeedMessage::GridRefused),
         at(operated()).prop_map(FeedMessage::Operated),
+        at(busted()).prop_map(FeedMessage::TradeBusted),
     ]
 }
