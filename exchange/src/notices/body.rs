@@ -201,6 +201,7 @@ impl NoticeBody {
                     NoticeKind::Curtailed => "curtailed",
                     NoticeKind::Amended(_) => "amended",
                     NoticeKind::AmendedInVain | NoticeKind::Limit => "amended_in_vain",
+                    NoticeKind::Busted => "busted",
                 };
                 if let NoticeKind::Amended(version) = kind {
                     self.version = Some(*version);

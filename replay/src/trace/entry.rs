@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use types::{
     AmendmentOffered, CancelReason, Command, ContractOffered, Event, MemberList, NewAggregateOrder,
-    Origin, PlatformId, Request, Seq, Sequenced, TradeSide,
+    Origin, PlatformId, Request, Seq, Sequenced, TradeBusted, TradeSide,
 };
 use wire::{FeedItem, FeedMessage};
 
@@ -169,23 +169,19 @@ fn reports(event: &Event) -> [Option<String>; 2] {
             return [amended.offerer, amended.origin.platform].map(|to| contract("agreed", to));
         }
         Event::TradeBusted(busted) => {
-            return [busted.buyer_platform, busted.seller_platform]
-                .map(|to| contract("busted", to));
+            let TradeBusted { buyer_platform, seller_platform, .. } = busted;
+            return [buyer_platform, seller_platform].map(|to| contract("busted", *to));
         }
         Event::ContractEnded(ended) => {
             return [ended.offerer, ended.invited].map(|to| contract(ended.state.name(), to));
         }
         Event::MembersListed(listed) => {
-            return [
-                Some(format!("page of members for platform {}", listed.origin.platform)),
-                None,
-            ];
+            let page = format!("page of members for platform {}", listed.origin.platform);
+            return [Some(page), None];
         }
         Event::MemberRefused(refused) => {
-            return [
-                Some(format!("member refused for platform {}", refused.origin.platform)),
-                None,
-            ];
+            let refusal = format!("member refused for platform {}", refused.origin.platform);
+            return [Some(refusal), None];
         }
         Event::ContractRestated(restated) => {
             return [contract(restated.state.name(), restated.origin.platform), None];

@@ -211,16 +211,8 @@ impl Work<'_> {
         for item in items {
             match &item.event {
                 Event::MarketDefined(definition) => self.add_market(definition)?,
-                Event::PartyRegistered(registration) => {
-                    let signer = Signer::from(registration);
-                    store::put_signer(self.connection, &signer)?;
-                    self.registry.add_signer(signer);
-                }
-                Event::MeterRegistered(registration) => {
-                    let meter = Meter::from(registration);
-                    store::put_meter(self.connection, &meter)?;
-                    self.registry.add_meter(meter);
-                }
+                Event::PartyRegistered(registration) => self.add_signer(registration.into())?,
+                Event::MeterRegistered(registration) => self.add_meter(registration.into())?,
                 Event::Trade(trade) => {
                     self.capture_trade(shard, item, trade, &mut new)?;
                     slots.insert(trade.key);
@@ -246,8 +238,7 @@ impl Work<'_> {
                     self.answered((shard, refused.number), &GridAnswer::Refused(refused.reason))?;
                 }
                 Event::AuctionUncrossed(result) => {
-                    let place = (shard, item.seq, item.time);
-                    store::queries::put_auction(self.connection, place, result)?;
+                    store::queries::put_auction(self.connection, (shard, item), result)?;
                 }
                 Event::Operated(operated) => self.capture_operation(operated)?,
                 Event::SlotPhaseChanged(_)
@@ -328,6 +319,18 @@ impl Work<'_> {
         store::put_market(self.connection, &market)?;
         store::statements::put_area(self.connection, definition)?;
         self.registry.add_market(market);
+        Ok(())
+    }
+
+    fn add_signer(&mut self, signer: Signer) -> Result<(), SettlementError> {
+        store::put_signer(self.connection, &signer)?;
+        self.registry.add_signer(signer);
+        Ok(())
+    }
+
+    fn add_meter(&mut self, meter: Meter) -> Result<(), SettlementError> {
+        store::put_meter(self.connection, &meter)?;
+        self.registry.add_meter(meter);
         Ok(())
     }
 

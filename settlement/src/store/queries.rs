@@ -4,6 +4,7 @@ use types::{
     AuctionResult, DeliverySlot, Digest, Energy, MarketId, MeterId, Party, Price, PriceRule,
     RetailerId, Role, Seq, ShardId, Side, SlotKey, Timestamp, TradeId,
 };
+use wire::FeedItem;
 
 use super::{
     database::{Connection, DatabaseError, OptionalExtension as _, Row, Store, params},
@@ -380,7 +381,7 @@ pub fn put_report(
 /// When the database refuses.
 pub fn put_auction(
     connection: &Connection,
-    (shard, seq, at): (ShardId, Seq, Timestamp),
+    (shard, item): (ShardId, &FeedItem),
     result: &AuctionResult,
 ) -> Result<(), SettlementError> {
     let slot = result.key.slot;
@@ -389,8 +390,8 @@ pub fn put_auction(
         result.key.market.get(),
         slot.minutes(),
         shard.index(),
-        signed(seq.get())?,
-        at.ns(),
+        signed(item.seq.get())?,
+        item.time.ns(),
         result.rule.code(),
         result.price.map(Price::micros),
         signed(result.volume.wh())?,

@@ -177,9 +177,9 @@ impl Feed {
 
     /// Adds that the exchange undid a trade, as it was made.
     pub(super) fn bust(&mut self, trade: u64) {
-        let made = self.items.iter().find_map(|item| match item.event {
-            Event::Trade(made) => Some(made).filter(|made| made.trade.get() == trade),
-            _ => None,
+        let made = self.items.iter().find_map(|item| {
+            let Event::Trade(made) = item.event else { return None };
+            Some(made).filter(|made| made.trade.get() == trade)
         });
         let made = made.unwrap();
         self.push(Event::TradeBusted(TradeBusted {
