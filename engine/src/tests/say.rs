@@ -70,9 +70,7 @@ pub(super) fn event(event: &Event, now: Timestamp) -> String {
             trade.maker.map_or(String::new(), |maker| format!(" maker {}", maker.name()))
         ),
         Event::TradingChanged(control) => trading(*control),
-        Event::CreditSet(set) => {
-            format!("platform {} may owe {}", set.platform, money(set.limit))
-        }
+        Event::CreditSet(set) => format!("platform {} may owe {}", set.platform, money(set.limit)),
         Event::CreditReleased(released) => credit_released(released),
         Event::PlaceNoted(noted) => place_noted(noted),
         Event::GridLimitSet(set) => grid_limit(set),

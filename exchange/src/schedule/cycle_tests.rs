@@ -182,14 +182,15 @@ impl Play {
     }
 
     fn apply(&mut self, value: Command) {
-        let (key, phase) = match value {
-            Command::OpenSlot(key) => (key, Phase::Call),
-            Command::UncrossSlot(key) => {
-                self.held.entry(key).or_default().push(self.now);
-                (key, Phase::Continuous)
-            }
-            Command::CloseSlot(key) => (key, Phase::Closed),
-            other => panic!("{other:?}"),
+        let (key, phase) = if let Command::OpenSlot(key) = value {
+            (key, Phase::Call)
+        } else if let Command::UncrossSlot(key) = value {
+            self.held.entry(key).or_default().push(self.now);
+            (key, Phase::Continuous)
+        } else if let Command::CloseSlot(key) = value {
+            (key, Phase::Closed)
+        } else {
+            panic!("{value:?}")
         };
         self.observe(value, Event::SlotPhaseChanged(SlotPhaseChanged { key, phase }));
     }

@@ -7,6 +7,7 @@
 mod convert;
 mod layout;
 mod layouts;
+mod operator_layout;
 
 use rkyv::{
     Archive, Archived, Portable, api::low::LowValidator, bytecheck::CheckBytes, rancor::Failure,

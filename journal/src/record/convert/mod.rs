@@ -14,7 +14,7 @@ mod slots;
 
 use types::{DeliverySlot, MarketId, Origin, PlatformId, SessionId, SlotKey};
 
-use super::{Archived, Stored, layout};
+use super::{Archived, Stored, layout, operator_layout};
 
 fn zero<const N: usize>(reserved: &[u8; N]) -> Option<()> {
     (*reserved == [0; N]).then_some(())

@@ -7,7 +7,7 @@ use types::{
 
 use super::{
     Archived, Stored,
-    layout::{BustLayout, BustedLayout, OperationLayout},
+    operator_layout::{BustLayout, BustedLayout, OperationLayout},
     slot_key, zero,
 };
 

@@ -147,7 +147,7 @@ fn action() -> impl Strategy<Value = Action> {
         (scope(), select(TradingState::ALL))
             .prop_map(|(scope, state)| Action::SetTrading(TradingControl { scope, state })),
         (select(SlotAction::ALL), slot_key()).prop_map(|(action, key)| Action::Slot(action, key)),
-        number(TradeId::new).prop_map(|trade| Action::Bust(trade)),
+        number(TradeId::new).prop_map(Action::Bust),
     ]
 }
 
