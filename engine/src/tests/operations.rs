@@ -343,6 +343,7 @@ fn what_was_paid_already_is_not_owed_after_a_bust() {
             operator 1 proposed 1/1: bust 1
             operator 2 ordered 1/1: bust 1
             busted 1 version 1: S1 to B1 4kWh @ 4.00 of 1 and 2
+            refused invalid_credit
             100.00
         "#]],
     );
