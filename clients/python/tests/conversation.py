@@ -161,9 +161,10 @@ def hooks(address: str, url: str, keys: Path) -> None:
     told = verify_webhook("POST", url, *again, key)
     assert (first[0], told[0]["what"], told[0]["price"]) == (told[0], "contract", 0.21), told
     headers, body = again
+    later = str(int(headers["gridcross-notice"]) + 1)
     forgeries = [
         ("PUT", url, headers, body), ("POST", url + "/", headers, body), ("POST", url, headers, body + b" "),
-        ("POST", url, {**headers, "gridcross-notice": "1"}, body), ("POST", url, {}, body),
+        ("POST", url, {**headers, "gridcross-notice": later}, body), ("POST", url, {}, body),
         ("POST", url, {**headers, "signature-input": headers["signature-input"].replace('"@method" ', "")}, body),
     ]
     for forged in forgeries:
