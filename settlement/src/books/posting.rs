@@ -62,6 +62,22 @@ pub struct Folio {
     pub minute: u32,
 }
 
+impl Folio {
+    /// The transfers of these runs, as `folio = ?1 AND id BETWEEN ?2 AND ?3`.
+    #[must_use]
+    pub fn of_runs(self, runs: RangeInclusive<u16>) -> [i64; 3] {
+        let first = transfer_number(self.contract, *runs.start(), 0);
+        let last = transfer_number(self.contract, *runs.end(), u8::MAX);
+        [self.minute.into(), first, last]
+    }
+
+    /// All its transfers, those of no run included, in the same form.
+    #[must_use]
+    pub fn of_all(self) -> [i64; 3] {
+        self.of_runs(0..=u16::MAX)
+    }
+}
+
 /// Transfers that were posted and are not in the ledger yet, in their order. Posting and ledger of a
 /// transaction share one, so that every transfer becomes part of a leaf, whoever posts it.
 pub type Unlogged = Rc<RefCell<Vec<Transfer>>>;
@@ -143,13 +159,11 @@ impl<'c> Posting<'c> {
     /// As [`Posting::post`].
     pub fn reverse(
         &mut self,
-        Folio { contract, minute }: Folio,
+        folio: Folio,
         undone: RangeInclusive<u16>,
         run: u16,
     ) -> Result<Vec<Leg>, SettlementError> {
         self.flush()?;
-        let first = transfer_number(contract, *undone.start(), 0);
-        let last = transfer_number(contract, *undone.end(), u8::MAX);
         let legs: Vec<[i64; 4]> = self
             .connection
             .prepare_cached(
@@ -157,7 +171,7 @@ impl<'c> Posting<'c> {
                  WHERE folio = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id",
             )
             .and_then(|mut select| {
-                let rows = select.query_map([i64::from(minute), first, last], |row| {
+                let rows = select.query_map(folio.of_runs(undone), |row| {
                     Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
                 })?;
                 rows.collect()
@@ -177,7 +191,8 @@ impl<'c> Posting<'c> {
         let mut reversed = Vec::with_capacity(sums.len());
         for ((kind, debit, credit), amount) in sums {
             let code = kind.code() | LegKind::REVERSAL;
-            self.write(minute, transfer_number(contract, run, code), [credit, debit, amount])?;
+            let id = transfer_number(folio.contract, run, code);
+            self.write(folio.minute, id, [credit, debit, amount])?;
             let account = |number| {
                 Account::from_number(number)
                     .ok_or_else(|| SettlementError::Damaged(format!("account {number}")))

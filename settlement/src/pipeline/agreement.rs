@@ -31,6 +31,13 @@ pub(super) struct Agreement {
     pub(super) mechanism: Mechanism,
 }
 
+impl Agreement {
+    /// Whether nothing of it is settled, and it is not cancelled.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::AwaitingMeterData && self.run == 0
+    }
+}
+
 impl Work<'_> {
     /// The contract of this number, if it was captured.
     pub(super) fn agreement(&self, id: TradeId) -> Result<Option<Agreement>, SettlementError> {
@@ -49,17 +56,17 @@ impl Work<'_> {
                         let terms: [i64; 2] = [row.get(3)?, row.get(4)?];
                         let meters: [u32; 2] = [row.get(5)?, row.get(6)?];
                         let state: (i64, u8, u16) = (row.get(7)?, row.get(8)?, row.get(9)?);
-                        let leaf: (i64, u32, u32, u8) =
+                        let kept: (i64, u32, u32, u8) =
                             (row.get(10)?, row.get(11)?, row.get(12)?, row.get(13)?);
-                        Ok((slot, terms, meters, state, leaf))
+                        Ok((slot, terms, meters, state, kept))
                     })
                     .optional()
             })
             .doing(DOING)?;
-        let Some((slot, [price, energy], [buyer, seller], state, leaf)) = row else {
+        let Some((slot, [price, energy], [buyer, seller], state, kept)) = row else {
             return Ok(None);
         };
-        let (leaf, version, minute, mechanism) = leaf;
+        let (leaf, version, minute, mechanism) = kept;
         let (market, start, minutes) = slot;
         let (escrowed, state, run) = state;
         let damaged = |what: &str| SettlementError::Damaged(format!("contract {id}: {what}"));
@@ -106,10 +113,10 @@ impl Work<'_> {
         })
     }
 
-    /// Where the transfers of a contract lie.
+    /// Where the transfers of a contract lie that was captured.
     pub(super) fn folio(&self, contract: TradeId) -> Result<Folio, SettlementError> {
-        let minute = store::captured::folio_minute(self.connection, contract)?;
-        Ok(Folio { contract, minute: minute.unwrap_or_default() })
+        store::captured::folio(self.connection, contract)?
+            .ok_or_else(|| SettlementError::Damaged(format!("contract {contract} is missing")))
     }
 
     /// The parties of an agreement.

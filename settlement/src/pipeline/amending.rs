@@ -175,9 +175,8 @@ impl Work<'_> {
         let contract = terms.trade;
         let unknown = || SettlementError::AmendedUnknown { contract, seq: item.seq };
         let agreement = self.agreement(contract)?.ok_or_else(unknown)?;
-        let is_open = agreement.state == State::AwaitingMeterData && agreement.run == 0;
         let told = (amended.offered_by, terms.new_quantity);
-        if !is_open || agreement.version != terms.version {
+        if !agreement.is_open() || agreement.version != terms.version {
             return store::grid::put_notice(self.connection, contract, told, AMENDED_IN_VAIN);
         }
         let moved = terms.new_key() != agreement.key;
@@ -206,23 +205,12 @@ impl Work<'_> {
         let agreement = self.agreement(contract)?.ok_or_else(unknown)?;
         // The exchange has no side: the notice goes to both by the buyer's.
         let told = (Side::Buy, Energy::ZERO);
-        if agreement.state != State::AwaitingMeterData || agreement.run > 0 {
+        if !agreement.is_open() {
             return store::grid::put_notice(self.connection, contract, told, AMENDED_IN_VAIN);
         }
         let payer = self.parties_of(&agreement)?.payer();
         self.adjust_hold(&agreement, Energy::ZERO, payer)?;
-        let record = AmendmentRecord {
-            contract,
-            version: agreement.version,
-            previous: agreement.newest_leaf,
-            previous_hash: self.leaf_hash(agreement.newest_leaf)?,
-            requester: None,
-            energy: Energy::ZERO,
-            moved_to: None,
-            penalty: 0,
-            state: State::CancelledBusted,
-        };
-        self.amend(&agreement, &record)?;
+        self.cancel(&agreement, State::CancelledBusted)?;
         self.free_block((contract, payer), agreement.escrowed, item.time)?;
         self.cover(payer)?;
         store::grid::put_notice(self.connection, contract, told, BUSTED)
@@ -349,8 +337,28 @@ impl Work<'_> {
         self.note_arrears(agreement.id, requester, Some(now))
     }
 
+    /// Ends a contract that neither side asked to change: its version stays, and nothing is due for it.
+    pub(super) fn cancel(
+        &mut self,
+        agreement: &Agreement,
+        state: State,
+    ) -> Result<(), SettlementError> {
+        let record = AmendmentRecord {
+            contract: agreement.id,
+            version: agreement.version,
+            previous: agreement.newest_leaf,
+            previous_hash: self.leaf_hash(agreement.newest_leaf)?,
+            requester: None,
+            energy: Energy::ZERO,
+            moved_to: None,
+            penalty: 0,
+            state,
+        };
+        self.amend(agreement, &record)
+    }
+
     /// Appends an amendment and makes it the contract's state.
-    pub(super) fn amend(
+    fn amend(
         &mut self,
         agreement: &Agreement,
         record: &AmendmentRecord,
@@ -424,7 +432,7 @@ impl Work<'_> {
 
 /// Why a request cannot be answered.
 fn refusal(agreement: &Agreement, request: &Amendment, now: Timestamp) -> Option<AmendmentOutcome> {
-    if agreement.state != State::AwaitingMeterData || agreement.run > 0 {
+    if !agreement.is_open() {
         Some(AmendmentOutcome::NotOpen)
     } else if now >= agreement.key.slot.start() {
         Some(AmendmentOutcome::GateClosed)

@@ -6,7 +6,7 @@ use types::{Digest, TradeId};
 
 use super::Pipeline;
 use crate::{
-    books::{accounts::Account, posting::transfer_number},
+    books::accounts::Account,
     error::{Doing as _, SettlementError, fit},
     mechanism::LegKind,
     outcome::State,
@@ -252,10 +252,8 @@ impl Pipeline {
     /// # Errors
     /// When the database refuses.
     pub fn transfers_of(&self, contract: TradeId) -> Result<Vec<TransferLine>, SettlementError> {
-        let minute =
-            store::captured::folio_minute(self.connection(), contract)?.unwrap_or_default();
-        let first = transfer_number(contract, 0, 0);
-        let last = transfer_number(contract, u16::MAX, u8::MAX);
+        let found = store::captured::folio(self.connection(), contract)?;
+        let Some(folio) = found else { return Ok(Vec::new()) };
         let mut select = self
             .connection()
             .prepare_cached(
@@ -264,7 +262,7 @@ impl Pipeline {
             )
             .doing("read the transfers of a contract")?;
         select
-            .query_map([i64::from(minute), first, last], |row| {
+            .query_map(folio.of_all(), |row| {
                 let reversal: u8 = row.get(2)?;
                 let (run, leg, minor) = (row.get(0)?, row.get(1)?, row.get(3)?);
                 Ok(TransferLine { run, leg, is_reversal: reversal == 1, minor })

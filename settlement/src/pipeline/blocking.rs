@@ -10,7 +10,6 @@ use crate::{
     outcome::State,
     policy::{BlockRule, Policy},
     store::debts::{self, Blocked},
-    tlog::leaf::AmendmentRecord,
 };
 
 /// What a rail said about a block.
@@ -121,14 +120,14 @@ impl Work<'_> {
             return Ok(BlockOutcome::TooLate);
         }
         if request.amount.minor() <= 0 {
-            self.cancel_unfunded(request.contract)?;
+            self.cancel(&agreement, State::CancelledUnfunded)?;
             return Ok(BlockOutcome::Cancelled);
         }
         let payer = self.parties_of(&agreement)?.payer();
         let amount = request.amount.minor();
         let from = source(request.from_deposits, payer, self.policy);
         if request.from_deposits && self.posting.balance(from)? < amount {
-            self.cancel_unfunded(request.contract)?;
+            self.cancel(&agreement, State::CancelledUnfunded)?;
             return Ok(BlockOutcome::Cancelled);
         }
         let to = Account::of_meter(payer, AccountKind::Escrow);
@@ -146,18 +145,7 @@ impl Work<'_> {
     /// Ends a contract for which the rail blocked nothing.
     pub(super) fn cancel_unfunded(&mut self, contract: TradeId) -> Result<(), SettlementError> {
         let Some(agreement) = self.agreement(contract)? else { return Ok(()) };
-        let record = AmendmentRecord {
-            contract,
-            version: agreement.version,
-            previous: agreement.newest_leaf,
-            previous_hash: self.leaf_hash(agreement.newest_leaf)?,
-            requester: None,
-            energy: types::Energy::ZERO,
-            moved_to: None,
-            penalty: 0,
-            state: State::CancelledUnfunded,
-        };
-        self.amend(&agreement, &record)
+        self.cancel(&agreement, State::CancelledUnfunded)
     }
 }
 

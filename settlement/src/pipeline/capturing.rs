@@ -370,15 +370,16 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A slot has something to verify, and contracts that are not settled.
     pub(super) fn touch_slot(&mut self, key: SlotKey) -> Result<(), SettlementError> {
         let slot = key.slot;
         let end = slot.start_minute().saturating_add(u32::from(slot.minutes()));
         let row = params![slot.start_minute(), key.market.get(), slot.minutes(), end];
         self.connection
             .prepare_cached(
-                "INSERT INTO slots (start_minute, market, minutes, end_minute, dirty)
-                 VALUES (?1, ?2, ?3, ?4, 1)
-                 ON CONFLICT (start_minute, market, minutes) DO UPDATE SET dirty = 1",
+                "INSERT INTO slots (start_minute, market, minutes, end_minute, dirty, open)
+                 VALUES (?1, ?2, ?3, ?4, 1, 1)
+                 ON CONFLICT (start_minute, market, minutes) DO UPDATE SET dirty = 1, open = 1",
             )
             .and_then(|mut put| put.write(row))
             .doing("write a slot")?;

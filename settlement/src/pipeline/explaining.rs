@@ -6,7 +6,7 @@ use types::{Energy, Price, TradeId};
 
 use super::Pipeline;
 use crate::{
-    books::{accounts::Account, posting::transfer_number},
+    books::{accounts::Account, posting::Folio},
     error::{Doing as _, SettlementError},
     mechanism::LegKind,
     outcome::State,
@@ -63,7 +63,7 @@ impl Pipeline {
         const DOING: &str = "explain a contract";
         let Some((state, _)) = self.standing(contract)? else { return Ok(None) };
         let key = i64::try_from(contract.get()).unwrap_or(-1);
-        let (price, energy, folio, mechanism): (i64, i64, i64, u8) = self
+        let (price, energy, minute, mechanism): (i64, i64, u32, u8) = self
             .connection()
             .prepare_cached(
                 "SELECT price, energy, folio, mechanism FROM contracts WHERE trade = ?1",
@@ -86,11 +86,8 @@ impl Pipeline {
                  WHERE folio = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id",
             )
             .doing(DOING)?;
-        let (first, last) = (0, u16::MAX);
-        let ends =
-            [folio, transfer_number(contract, first, 0), transfer_number(contract, last, u8::MAX)];
         let rows = select
-            .query_map(ends, |row| {
+            .query_map(Folio { contract, minute }.of_all(), |row| {
                 let kind: (u16, u8, u8) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let numbers: [i64; 3] = [row.get(3)?, row.get(4)?, row.get(5)?];
                 Ok((kind, numbers))

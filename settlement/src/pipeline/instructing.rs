@@ -512,10 +512,11 @@ impl Work<'_> {
             (InstructionKind::Collect | InstructionKind::Bill, Some(contract)) => {
                 // Who does not pay is for enforcement; another amount is another question.
                 let open = self.open_bill(contract)?.map_or(0, |(_, open)| open);
-                match self.agreement(contract)?.filter(|_| open != amount) {
-                    Some(agreement) => self.ask_payment((contract, agreement.mechanism), now),
-                    None => Ok(()),
+                if open == amount {
+                    return Ok(());
                 }
+                let Some(agreement) = self.agreement(contract)? else { return Ok(()) };
+                self.ask_payment((contract, agreement.mechanism), now)
             }
             // A rail that does not give a block free is for people.
             (

@@ -163,8 +163,9 @@ impl Pipeline {
         let mut select = self
             .connection()
             .prepare_cached(
-                "SELECT start_minute, minutes, buyer, seller, market FROM contracts
-                 WHERE (state = 0 OR provisional = 1) AND start_minute + minutes <= ?1
+                "SELECT start_minute, minutes, buyer, seller, market
+                 FROM slots JOIN contracts USING (start_minute, market, minutes)
+                 WHERE slots.open = 1 AND end_minute <= ?1 AND (state = 0 OR provisional = 1)
                  ORDER BY start_minute, minutes, market",
             )
             .doing(DOING)?;
@@ -317,11 +318,10 @@ impl Pipeline {
                 "SELECT market,
                  (SELECT count(*) FROM slots s WHERE s.market = m.market AND s.dirty = 1
                   AND s.end_minute <= ?1),
-                 (SELECT count(*) FROM contracts c WHERE c.market = m.market
-                  AND (c.state = 0 OR c.provisional = 1) AND c.state = 0
-                  AND c.start_minute + c.minutes <= ?1),
-                 (SELECT count(*) FROM contracts c WHERE c.market = m.market
-                  AND (c.state = 0 OR c.provisional = 1) AND c.provisional = 1),
+                 (SELECT count(*) FROM slots s JOIN contracts c USING (start_minute, market, minutes)
+                  WHERE s.open = 1 AND s.market = m.market AND s.end_minute <= ?1 AND c.state = 0),
+                 (SELECT count(*) FROM slots s JOIN contracts c USING (start_minute, market, minutes)
+                  WHERE s.open = 1 AND s.market = m.market AND c.provisional = 1),
                  (SELECT min(waiting) FROM slots s WHERE s.market = m.market
                   AND s.waiting IS NOT NULL)
                  FROM markets m ORDER BY market",

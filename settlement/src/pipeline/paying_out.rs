@@ -42,7 +42,8 @@ pub struct PayOutSummary {
 const NOT_FINAL: &str = "
     SELECT trade, folio FROM contracts
     WHERE start_minute > ?1 - 1440 AND start_minute + minutes > ?1
-    UNION SELECT trade, folio FROM contracts WHERE provisional = 1
+    UNION SELECT trade, folio FROM slots JOIN contracts USING (start_minute, market, minutes)
+    WHERE slots.open = 1 AND provisional = 1
     UNION SELECT trade, folio FROM contracts WHERE state = ?2
     UNION SELECT trade, folio FROM debts JOIN contracts USING (trade)
     UNION SELECT trade, folio FROM rail_instructions i JOIN contracts c USING (trade)

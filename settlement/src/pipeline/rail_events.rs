@@ -62,12 +62,8 @@ fn known(
     event: &Event,
     digest: [u8; 32],
 ) -> Result<Option<EventAnswer>, SettlementError> {
-    let known = rails::event(connection, &event.id)?;
-    let is_same = |known: KeptEvent| known.digest == digest;
-    Ok(known.map(|known| {
-        let answer = known.answer;
-        if is_same(known) { answer } else { EventAnswer::Conflict }
-    }))
+    let kept = rails::event(connection, &event.id)?;
+    Ok(kept.map(|kept| if kept.digest == digest { kept.answer } else { EventAnswer::Conflict }))
 }
 
 impl Work<'_> {

@@ -19,7 +19,7 @@ use crate::{
     metering,
     outcome::{self, Excess, Outcome, State, Verified},
     policy::{Mechanism, Missing, PenaltyTo, Policy, ShortfallPenalty},
-    store::database::{DatabaseError, params},
+    store::database::{DatabaseError, Statement, params},
     store::{
         self,
         debts::{self, Blocked, Of},
@@ -161,7 +161,8 @@ struct Row {
     provisional: bool,
     /// Something is or was owed under it.
     has_debts: bool,
-    folio: Folio,
+    /// Start of the slot for which it was captured.
+    folio_minute: u32,
 }
 
 impl Row {
@@ -169,6 +170,10 @@ impl Row {
     /// find that out contract by contract was a sixth of a cycle.
     const fn may_owe(&self) -> bool {
         self.has_debts || self.posted_run > 0
+    }
+
+    const fn folio(&self) -> Folio {
+        Folio { contract: self.id, minute: self.folio_minute }
     }
 
     fn verified(&self) -> Option<Verified> {
@@ -188,6 +193,20 @@ impl Row {
             |verified| verified.settled(),
         )
     }
+}
+
+/// Makes an outcome a contract's state. Without a hint SQLite would look for the trade first, far from the slot.
+const WRITE_OUTCOME: &str =
+    "UPDATE contracts INDEXED BY sqlite_autoindex_contracts_1 SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
+    newest_leaf = ?6, uncovered = 0, provisional = ?7
+    WHERE start_minute = ?8 AND market = ?9 AND minutes = ?10 AND trade = ?1";
+
+const WRITING: &str = "write an outcome";
+
+/// What the contracts of a slot are settled with, one after the other.
+struct Pen<'c> {
+    outcomes: Statement<'c>,
+    legs: Vec<Leg>,
 }
 
 /// The contracts of one meter in one slot, as places in the list of rows.
@@ -214,7 +233,10 @@ impl Work<'_> {
             attribute_excess(group, &mut rows);
         }
         summary.slots = summary.slots.saturating_add(1);
-        let mut legs = Vec::new();
+        let mut pen = Pen {
+            outcomes: self.connection.prepare_cached(WRITE_OUTCOME).doing(WRITING)?,
+            legs: Vec::new(),
+        };
         let mut waits = false;
         for row in &rows {
             summary.examined = summary.examined.saturating_add(1);
@@ -223,22 +245,33 @@ impl Work<'_> {
                     waits = true;
                     summary.awaiting = summary.awaiting.saturating_add(1);
                 }
-                Some(verified) => self.conclude(cycle, (row, &verified), &mut legs, summary)?,
+                Some(verified) => self.conclude(cycle, (row, &verified), &mut pen, summary)?,
             }
         }
+        let is_open = waits || rows.iter().any(|row| row.provisional);
+        let deadline = cycle.deadline(self.policy).filter(|_| waits);
+        self.put_verified(key, deadline, is_open)?;
+        Ok(rows.len())
+    }
+
+    /// A slot is verified; contracts without readings wait until a minute, and it may have open ones.
+    fn put_verified(
+        &self,
+        key: SlotKey,
+        deadline: Option<i64>,
+        is_open: bool,
+    ) -> Result<(), SettlementError> {
+        let (start, minutes) = (key.slot.start_minute(), key.slot.minutes());
         self.connection
             .prepare_cached(
-                "UPDATE slots SET dirty = 0, waiting = ?4
+                "UPDATE slots SET dirty = 0, waiting = ?4, open = ?5
                  WHERE start_minute = ?1 AND market = ?2 AND minutes = ?3",
             )
             .and_then(|mut update| {
-                let slot = key.slot;
-                let deadline = cycle.deadline(self.policy).filter(|_| waits);
-                let (start, minutes) = (slot.start_minute(), slot.minutes());
-                update.write(params![start, key.market.get(), minutes, deadline])
+                update.write(params![start, key.market.get(), minutes, deadline, is_open])
             })
             .doing("mark a slot as verified")?;
-        Ok(rows.len())
+        Ok(())
     }
 
     fn contracts_of(&self, key: SlotKey) -> Result<Vec<Row>, SettlementError> {
@@ -339,7 +372,7 @@ impl Work<'_> {
         &mut self,
         cycle: Cycle,
         (row, verified): (&Row, &Verified),
-        legs: &mut Vec<Leg>,
+        pen: &mut Pen<'_>,
         summary: &mut VerificationSummary,
     ) -> Result<(), SettlementError> {
         let candidate = self.candidate(row, verified)?;
@@ -362,11 +395,11 @@ impl Work<'_> {
                 (OutcomeRecord { settled: before.settled, ..candidate }, row.posted_run)
             }
             Some(_) | None => {
-                let settled = self.repost(cycle.now, row, &candidate, legs)?;
+                let settled = self.repost(cycle.now, row, &candidate, &mut pen.legs)?;
                 (OutcomeRecord { settled, ..candidate }, candidate.run)
             }
         };
-        self.write_outcome(row, &record, posted_run)?;
+        self.write_outcome(&mut pen.outcomes, row, &record, posted_run)?;
         summary.changed = summary.changed.saturating_add(1);
         summary.provisional = summary.provisional.saturating_add(u64::from(record.provisional));
         summary.corrected = summary.corrected.saturating_add(u64::from(before.is_some()));
@@ -376,6 +409,7 @@ impl Work<'_> {
     /// Appends an outcome and makes it the contract's state.
     fn write_outcome(
         &mut self,
+        outcomes: &mut Statement<'_>,
         row: &Row,
         record: &OutcomeRecord,
         posted_run: u16,
@@ -395,14 +429,7 @@ impl Work<'_> {
             row.key.market.get(),
             row.key.slot.minutes()
         ];
-        self.connection
-            .prepare_cached(
-                "UPDATE contracts SET state = ?2, run = ?3, posted_run = ?4, settled = ?5,
-                 newest_leaf = ?6, uncovered = 0, provisional = ?7
-                 WHERE start_minute = ?8 AND market = ?9 AND minutes = ?10 AND trade = ?1",
-            )
-            .and_then(|mut update| update.write(columns))
-            .doing("write an outcome")?;
+        outcomes.write(columns).doing(WRITING)?;
         self.count(row.state, -1, row.settled_wh.saturating_neg());
         self.count(state, 1, settled_wh);
         Ok(())
@@ -450,7 +477,7 @@ impl Work<'_> {
         let meters = (row.buyer, row.seller);
         if row.posted_run > 0 {
             let undone = row.posted_run..=row.run;
-            let reversed = self.posting.reverse(row.folio, undone, record.run)?;
+            let reversed = self.posting.reverse(row.folio(), undone, record.run)?;
             self.reopen(row.id, &reversed)?;
         }
         legs.clear();
@@ -487,7 +514,7 @@ impl Work<'_> {
         };
         self.write_debts((row.id, row.may_owe()), meters, legs, now)?;
         for leg in legs.iter().filter(|leg| leg.kind.is_of_run()) {
-            self.posting.post(row.folio, record.run, leg)?;
+            self.posting.post(row.folio(), record.run, leg)?;
         }
         let once: Vec<Leg> = legs.iter().filter(|leg| !leg.kind.is_of_run()).copied().collect();
         self.post_once(row.id, &once)?;
@@ -513,7 +540,8 @@ impl Work<'_> {
         let run = run.ok_or(SettlementError::OutOfRange { what, contract: row.id })?;
         let candidate = OutcomeRecord { run, previous, ..before };
         let settled = self.repost(now, &row, &candidate, &mut Vec::new())?;
-        self.write_outcome(&row, &OutcomeRecord { settled, ..candidate }, run)
+        let mut outcomes = self.connection.prepare_cached(WRITE_OUTCOME).doing(WRITING)?;
+        self.write_outcome(&mut outcomes, &row, &OutcomeRecord { settled, ..candidate }, run)
     }
 
     /// What a seller still owes for a modification is paid from what this run earned.
@@ -712,13 +740,11 @@ fn read_row(
         excess: Excess::default(),
         provisional: false,
         has_debts: row.get::<i64>(11)? > 0,
-        folio: Folio { contract: TradeId::default(), minute: row.get(12)? },
+        folio_minute: row.get(12)?,
     };
     Ok((|| {
-        let id = TradeId::new(fit(numbers.0, "a trade number")?);
         Ok(Row {
-            id,
-            folio: Folio { contract: id, ..partial.folio },
+            id: TradeId::new(fit(numbers.0, "a trade number")?),
             energy: Energy::from_wh(fit(numbers.1, "an energy")?),
             newest_leaf: fit(numbers.2, "a leaf index")?,
             state: State::from_code(state)

@@ -4,25 +4,24 @@ use types::TradeId;
 
 use super::{open_read_only, signed};
 use crate::{
+    books::posting::Folio,
     capture::Contract,
     error::{Doing as _, SettlementError},
-    store::database::{Connection, OptionalExtension as _, Store},
+    store::database::{Connection, OptionalExtension as _, Row, Store},
     tlog::leaf,
 };
 
-/// The minute under which the transfers of a contract lie, if it was captured.
+/// Where the transfers of a contract lie, if it was captured.
 ///
 /// # Errors
 /// When the database refuses.
-pub fn folio_minute(
-    connection: &Connection,
-    contract: TradeId,
-) -> Result<Option<u32>, SettlementError> {
+pub fn folio(connection: &Connection, contract: TradeId) -> Result<Option<Folio>, SettlementError> {
     connection
         .prepare_cached("SELECT folio FROM contracts WHERE trade = ?1")
         .and_then(|mut select| {
             let id = signed(contract.get()).unwrap_or(-1);
-            select.query_row([id], |row| row.get(0)).optional()
+            let folio = |row: Row<'_>| Ok(Folio { contract, minute: row.get(0)? });
+            select.query_row([id], folio).optional()
         })
         .doing("look for a contract")
 }

@@ -6,7 +6,7 @@ use super::{set_meta, signed};
 use crate::{
     books::posting::Unlogged,
     error::{Doing as _, SettlementError, fit},
-    store::database::{Connection, OptionalExtension as _, Row, params},
+    store::database::{Connection, OptionalExtension as _, Row, Statement, params},
     tlog::{
         Frontier,
         facts::{TRANSFERS_MAX, encode_transfers},
@@ -21,6 +21,8 @@ pub const FRONTIER: &str = "frontier";
 #[derive(Debug)]
 pub struct Appender<'c> {
     connection: &'c Connection,
+    /// Writes a leaf; prepared for the first.
+    insert: Option<Statement<'c>>,
     frontier: Frontier,
     unlogged: Unlogged,
 }
@@ -30,7 +32,7 @@ impl<'c> Appender<'c> {
     /// at the end.
     #[must_use]
     pub const fn new(connection: &'c Connection, frontier: Frontier, unlogged: Unlogged) -> Self {
-        Self { connection, frontier, unlogged }
+        Self { connection, insert: None, frontier, unlogged }
     }
 
     /// Appends a leaf, behind the transfers that were posted before it, and returns its index.
@@ -55,11 +57,14 @@ impl<'c> Appender<'c> {
     }
 
     fn append_one(&mut self, bytes: &[u8]) -> Result<u64, SettlementError> {
+        const INSERT: &str = "INSERT INTO leaves (leaf, bytes) VALUES (?1, ?2)";
+        const DOING: &str = "append a leaf";
         let index = self.frontier.size();
-        self.connection
-            .prepare_cached("INSERT INTO leaves (leaf, bytes) VALUES (?1, ?2)")
-            .and_then(|mut insert| insert.write(params![signed(index).unwrap_or(-1), bytes]))
-            .doing("append a leaf")?;
+        let insert = match &mut self.insert {
+            Some(insert) => insert,
+            none => none.insert(self.connection.prepare_cached(INSERT).doing(DOING)?),
+        };
+        insert.write(params![signed(index).unwrap_or(-1), bytes]).doing(DOING)?;
         self.frontier.push(hash_leaf(bytes));
         Ok(index)
     }

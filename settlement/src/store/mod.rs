@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// What makes the schema.
 const SCHEMA: &str =

@@ -50,7 +50,8 @@ CREATE TABLE meter_codes (
 ) STRICT, WITHOUT ROWID;
 
 -- A slot with contracts. Dirty: something about it changed since it was last verified. Waiting: at
--- this minute contracts without readings are settled provisionally; NULL when none waits for it.
+-- this minute contracts without readings are settled provisionally; NULL when none waits for it. Open: it may
+-- have contracts that are not settled, or provisionally; an index over contracts would cost each of them.
 CREATE TABLE slots (
     start_minute INTEGER NOT NULL,
     market INTEGER NOT NULL,
@@ -58,15 +59,16 @@ CREATE TABLE slots (
     end_minute INTEGER NOT NULL,
     dirty INTEGER NOT NULL,
     waiting INTEGER,
+    open INTEGER NOT NULL,
     PRIMARY KEY (start_minute, market, minutes)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX slots_dirty ON slots (end_minute) WHERE dirty = 1;
 CREATE INDEX slots_waiting ON slots (waiting) WHERE waiting IS NOT NULL;
+CREATE INDEX slots_open ON slots (start_minute) WHERE open = 1;
 
 -- run: newest settlement run; posted_run: the run whose transfers are live; 0 is none. folio: start of the slot
 -- for which it was captured, under which its transfers are kept. Contracts and transfers of one slot lie together,
--- because they are settled together. mechanism: how its
--- money moves, decided when it was captured.
+-- because they are settled together. mechanism: how its money moves, decided when it was captured.
 CREATE TABLE contracts (
     trade INTEGER NOT NULL,
     market INTEGER NOT NULL,
@@ -92,7 +94,6 @@ CREATE TABLE contracts (
     PRIMARY KEY (start_minute, market, minutes, trade)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX contracts_trade ON contracts (trade);
-CREATE INDEX contracts_open ON contracts (start_minute) WHERE state = 0 OR provisional = 1;
 CREATE INDEX contracts_uncovered
     ON contracts ((CASE WHEN price < 0 THEN seller ELSE buyer END)) WHERE uncovered > 0;
 

@@ -60,9 +60,19 @@ fn triggers(text: &str) -> String {
     made
 }
 
-/// A statement with parameters as `$1`.
+/// Before the index that `SQLite` is to use; a server chooses for itself.
+const HINT: &str = " INDEXED BY ";
+
+/// A statement with parameters as `$1`, and without the name of an index.
 pub(super) fn statement(sql: &str) -> String {
-    sql.replace('?', "$")
+    let parameters = |part: &str| part.replace('?', "$");
+    sql.split_once(HINT).map_or_else(
+        || parameters(sql),
+        |(head, hinted)| {
+            let rest = hinted.split_once(' ').map_or("", |(_, rest)| rest);
+            format!("{} {}", parameters(head), parameters(rest))
+        },
+    )
 }
 
 /// Names of the tables that a script creates.
@@ -79,6 +89,12 @@ pub(super) fn words(sql: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_chooses_its_index() {
+        let hinted = "UPDATE a INDEXED BY b_1 SET c = ?2 WHERE d = ?1";
+        assert_eq!(statement(hinted), "UPDATE a SET c = $2 WHERE d = $1");
+    }
 
     #[test]
     fn a_schema_is_translated() {
