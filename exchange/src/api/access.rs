@@ -121,7 +121,7 @@ impl Sight {
 }
 
 /// What a party is told of a notice; nothing at all, if it does not concern it. Of a default both
-/// platforms and both retailers learn. A limit is its utility's, a document its signer's, an operator's
+/// platforms and both retailers learn, of a disconnection the utility of the meter too. A limit is its utility's, a document its signer's, an operator's
 /// order everybody's, or of the platform or retailer that it names.
 #[must_use]
 pub fn told(party: Party, news: &News) -> Option<Sight> {
@@ -129,6 +129,12 @@ pub fn told(party: Party, news: &News) -> Option<Sight> {
     let is_told = match news {
         News::Contract(row, ContractNews::Default(_)) => {
             return Sight::of(party, row).filter(|_| party.role != Role::Utility);
+        }
+        News::Contract(row, ContractNews::Disconnection(record, _)) => {
+            let is_buyer = record.debtor == row.contract.buy.meter;
+            let serves = |sight: &Sight| if is_buyer { sight.buyer } else { sight.seller };
+            let is_told = |sight: &Sight| party.role != Role::Utility || serves(sight);
+            return Sight::of(party, row).filter(is_told);
         }
         News::Contract(row, _) => return Sight::of(party, row),
         News::Limit(limit) => party == Party { role: Role::Utility, number: limit.utility.get() },

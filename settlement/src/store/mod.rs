@@ -6,6 +6,7 @@
 pub mod captured;
 pub mod database;
 pub mod debts;
+pub mod disconnections;
 pub mod grid;
 pub mod intake;
 pub mod ledger;
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// The schema this program writes and reads.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = 7;
 
 /// What makes the schema.
 const SCHEMA: &str =

@@ -224,7 +224,7 @@ pub(super) fn check_leaves(pipeline: &Pipeline) {
         let (state, version) = pipeline.standing(id).unwrap().unwrap();
         assert_eq!((standing.state, standing.version), (state, version), "contract {id}");
         assert_eq!(pipeline.leaves_of(id).unwrap(), Some((standing.leaf, standing.newest)));
-        assert_eq!(pipeline.enforcement_level(id).unwrap(), standing.level, "contract {id}");
+        assert_eq!(pipeline.enforcement_level(id).unwrap(), standing.level(), "contract {id}");
     }
 }
 
