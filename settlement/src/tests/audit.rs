@@ -237,7 +237,7 @@ fn signed_log(folder: &Path, leaves: &[Vec<u8>]) {
     tiles.write_checkpoint(&note::sign("test.example/ledger", &key, size, root).note).unwrap();
 }
 
-fn leaves(pipeline: &Pipeline) -> Vec<Vec<u8>> {
+pub(super) fn leaves(pipeline: &Pipeline) -> Vec<Vec<u8>> {
     let size = pipeline.ledger_head().0;
     crate::store::ledger::leaves(pipeline.connection(), 0, size).unwrap()
 }

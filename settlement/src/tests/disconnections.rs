@@ -6,7 +6,11 @@ use super::fixture::{Desk, Feed, file, key, slot};
 use crate::{
     Disconnection, DisconnectionDecision, DocumentReject, Policy, Receipt, Standing, seal,
     store::notices::{ContractNews, News, page_after},
-    tlog::leaf::DisconnectionStep,
+    tlog::{
+        facts::Leaf,
+        leaf::{DefaultRecord, DisconnectionStep, encode_default},
+        rebuild::Rebuilt,
+    },
 };
 
 const RULES: &str = r#"{"currency":"INR","mechanism":"platform_biller",
@@ -180,4 +184,31 @@ fn a_notice_ends_when_what_it_was_given_for_is_paid() {
     enforce(&mut desk, 5);
     assert_eq!(desk.pipeline.ledger_head().0, size, "told once");
     assert_eq!(say(&mut desk, &withdrawal(2)), Err(DocumentReject::NoNotice));
+}
+
+/// What an auditor says who reads these leaves.
+fn rebuilt(leaves: &[Vec<u8>]) -> Result<(), String> {
+    let mut rebuilt = Rebuilt::default();
+    (0..).zip(leaves).try_for_each(|(index, bytes)| rebuilt.apply(index, bytes))
+}
+
+#[test]
+fn a_disconnection_that_nobody_decided_is_found() {
+    let (mut desk, _) = suspended();
+    let suspended = super::audit::leaves(&desk.pipeline);
+    assert_eq!(say(&mut desk, &notice(1)), Ok(()));
+    let honest = super::audit::leaves(&desk.pipeline);
+    rebuilt(&honest).unwrap();
+    let [document, step] = &honest[suspended.len()..] else { panic!("{}", honest.len()) };
+    let without = [&suspended[..], &[step.clone()]].concat();
+    assert!(rebuilt(&without).unwrap_err().contains("no retailer's decision"));
+    let twice = [&honest[..], &[step.clone()]].concat();
+    assert!(rebuilt(&twice).unwrap_err().contains("level 4 of meter 7 after 4"));
+    let Some(Leaf::Default(record)) = Leaf::decode(step) else { panic!("{step:?}") };
+    let by_time = encode_default(&DefaultRecord { step: None, ..record });
+    let lie = [&suspended[..], &[document.clone(), by_time]].concat();
+    assert!(rebuilt(&lie).unwrap_err().contains("level 4 of meter 7 after 3"));
+    let paid = DefaultRecord { step: Some(DisconnectionStep::Paid), level: 3, ..record };
+    let lie = [&suspended[..], &[encode_default(&paid)]].concat();
+    assert!(rebuilt(&lie).unwrap_err().contains("level 3 of meter 7 after 3"));
 }
