@@ -1,8 +1,6 @@
 //! `gridcross enforce`: who has not paid, what was done about it, and what comes next; and what a retailer
 //! decides about disconnection.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use settlement::{
@@ -14,7 +12,8 @@ use settlement::{
 use types::{Currency, MeterId, Timestamp};
 
 use super::{
-    OutputOptions, accounts,
+    OutputOptions,
+    books::BooksOptions,
     data_port::{self, Access},
 };
 use crate::{exit::Failure, output};
@@ -56,9 +55,9 @@ pub struct DecisionOptions {
 /// Whose.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The directory of the exchange
-    #[arg(long)]
-    data_dir: PathBuf,
+    /// Whose books
+    #[command(flatten)]
+    books: BooksOptions,
     /// Only this meter's
     #[arg(long)]
     meter: Option<u32>,
@@ -140,7 +139,7 @@ fn decide(options: &DecisionOptions, decision: DisconnectionDecision) -> Result<
 
 /// The standings that are asked for.
 fn read(options: &Options) -> Result<(Vec<Standing>, Currency, Pipeline), Failure> {
-    let (_, config, pipeline) = accounts::open(&options.data_dir)?;
+    let (_, config, pipeline) = options.books.open()?;
     let mut standings = pipeline.standings().map_err(Failure::runtime)?;
     if let Some(meter) = options.meter {
         standings.retain(|one| one.debtor == MeterId::new(meter));
