@@ -13,7 +13,10 @@ use gateway::{https::HttpsOptions, throttle::Limits};
 use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Deserialize;
-use settlement::{Policy, store::database::Address};
+use settlement::{
+    Policy,
+    store::database::{Address, AddressError},
+};
 use types::{
     Code, CreditLimit, Currency, Energy, Lead, MarketControls, MarketDefinition, MarketError,
     MarketId, Price, PriceRule, Shards, shard::SHARDS_MAX,
@@ -31,6 +34,7 @@ mod controls;
 mod gateway_limits;
 mod pull;
 mod rails;
+pub mod store;
 mod webhooks;
 
 /// Name of the file in a data directory.
@@ -68,6 +72,14 @@ pub enum ConfigError {
         key: String,
         /// What is wrong and what is possible.
         message: String,
+    },
+    /// Where the books are is no address. It is not repeated, for it may hold a password.
+    #[error("`{place}`")]
+    Store {
+        /// Where it was said: the option, or the variable.
+        place: &'static str,
+        /// What is wrong.
+        source: AddressError,
     },
 }
 
@@ -294,7 +306,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
-    let store = store(&file.settlement).map_err(|message| value("settlement.store", message))?;
+    let store = store::of_file(file.settlement.store.as_deref());
+    let store = store.map_err(|message| value("settlement.store", message))?;
     let mut markets = Vec::new();
     let mut controls = Vec::new();
     let mut verify_market_minutes = Vec::new();
@@ -343,12 +356,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         pull: file.pull.check().map_err(|(key, text)| value(&format!("pull.{key}"), text))?,
         webhooks: file.webhooks.check().map_err(|(key, text)| value(key, text))?,
     })
-}
-
-/// Where books are kept on a server, if they are.
-fn store(table: &SettlementTable) -> Result<Option<Address>, String> {
-    let address = table.store.as_deref().map(str::parse::<Address>);
-    address.transpose().map_err(|error| error.to_string())
 }
 
 /// The tables as they stand there, unchecked.

@@ -516,7 +516,7 @@ fn start_api(
     verifier: Arc<ClientVerifier>,
     (webhooks, stop): (Option<Webhooks>, watch::Receiver<bool>),
 ) -> Result<Option<Api>, NodeError> {
-    let NodeOptions { layout, config, .. } = options;
+    let NodeOptions { layout, config, clock, .. } = options;
     let Some(api) = &config.api else { return Ok(None) };
     let parts = api::Parts {
         identity: Identity::load(&layout.keys(), "server")?,
@@ -524,6 +524,8 @@ fn start_api(
         settlement: settlement.clone(),
         database: layout.store(config),
         markets: config.markets.clone(),
+        settings: settlement_settings(layout, config)?,
+        clock: clock.clone(),
         currency: config.policy.currency,
         views: shards.iter().map(|shard| shard.market.clone()).collect(),
         webhooks,

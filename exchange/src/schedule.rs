@@ -20,7 +20,7 @@ use crate::seeds::Seeds;
 mod cycles;
 mod kept;
 
-pub use cycles::{AuctionCycle, AuctionCycles, CycleSlots};
+pub use cycles::{AuctionCycle, AuctionCycles, CycleSlots, CycleTimes, ListedCycle};
 
 /// A market and what the timetable adds to its definition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use types::MarketId;
 
 use crate::{
     clock::Clock,
-    config::{self, Config},
+    config::Config,
     exit::Failure,
     node::{Layout, Node, NodeError, NodeOptions},
     pull::{Pull, plan},
@@ -25,13 +25,11 @@ const STATUS_PERIOD: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Sorted by exit code: configuration, or what went wrong while running.
-pub fn run(dir: &Path, config_file: Option<&Path>) -> Result<(), Failure> {
+pub fn run(dir: &Path, config: &Config) -> Result<(), Failure> {
     let layout = Layout::new(dir);
-    let default_file = dir.join(config::FILE_NAME);
-    let config = config::load(config_file.unwrap_or(&default_file)).map_err(Failure::config)?;
     let registry = Registry::load(&dir.join(registry::FILE_NAME)).map_err(Failure::config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::runtime)?;
-    runtime.block_on(serve(layout, &config, &registry))
+    runtime.block_on(serve(layout, config, &registry))
 }
 
 async fn serve(layout: Layout, config: &Config, registry: &Registry) -> Result<(), Failure> {

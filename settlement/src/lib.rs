@@ -45,9 +45,9 @@ pub use capture::Contract;
 pub use declaration::P2pEnergy;
 pub use error::SettlementError;
 pub use metering::{
-    Curtailment, CurtailmentReason, DocumentKind, DocumentReject, FileHead, GridLimit, Interval,
-    MeterCodes, MeterFile, MeterPoints, PayOutRequest, Quality, Reading, Receipt, ZoneCurtailment,
-    seal, seal_file,
+    Curtailment, CurtailmentReason, Disconnection, DisconnectionDecision, DocumentKind,
+    DocumentReject, FileHead, GridLimit, Interval, MeterCodes, MeterFile, MeterPoints,
+    PayOutRequest, Quality, Reading, Receipt, ZoneCurtailment, seal, seal_file,
 };
 pub use outcome::State;
 pub use pipeline::{

@@ -14,6 +14,7 @@ mod checkpointing;
 mod collecting;
 mod comparing;
 mod deposits;
+mod disconnecting;
 mod enforcing;
 mod explaining;
 pub(crate) mod grid;

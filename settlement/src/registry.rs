@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ed25519_dalek::VerifyingKey;
 use types::{
     Code, MarketDefinition, MarketId, MeterId, MeterRegistration, Party, PartyRegistration,
-    PlatformId, Power, PublicKey, RetailerId, Role, UtilityId,
+    PlatformId, Power, PublicKey, RetailerId, Role, Timestamp, UtilityId,
 };
 
 /// The name of a zone or a feeder.
@@ -180,6 +180,20 @@ impl Registry {
     pub fn server_at(&self, meter: &Meter, minute: u32) -> Party {
         let said = self.points_until(meter.id, minute).rev().find_map(|point| point.served_by);
         said.unwrap_or(Party { role: Role::Retailer, number: meter.retailer.get() })
+    }
+
+    /// The retailer that serves a meter at a moment: who signs its readings, or where that is no retailer
+    /// the one it is registered with.
+    #[must_use]
+    pub fn retailer_at(&self, meter: &Meter, at: Timestamp) -> Party {
+        let minute = at.ns().max(0).div_euclid(60_000_000_000);
+        let server = self.server_at(meter, u32::try_from(minute).unwrap_or(u32::MAX));
+        match server.role {
+            Role::Retailer => server,
+            Role::Platform | Role::Utility | Role::Operator | Role::Settlement => {
+                Party { role: Role::Retailer, number: meter.retailer.get() }
+            }
+        }
     }
 
     /// Where a meter hangs at a moment, if its utility said so.

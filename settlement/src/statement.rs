@@ -90,6 +90,25 @@ impl Month {
     }
 }
 
+/// Minutes that a clock is ahead of UTC, from a text such as `+05:30`.
+#[must_use]
+pub fn utc_offset(text: &str) -> Option<i32> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let is_pair = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_pair(hours) || !is_pair(minutes) {
+        return None;
+    }
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let distance = hours.checked_mul(60)?.checked_add(minutes)?;
+    let is_offset = minutes < 60 && distance <= UTC_OFFSET_MINUTES_MAX;
+    is_offset.then_some(distance.checked_mul(sign)?)
+}
+
 /// Whose statement, of which month, and of which state of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

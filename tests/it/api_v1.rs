@@ -7,7 +7,7 @@ use gateway::authority::{Holder, Purpose, Reason, Revoked, Validity};
 use hyper::Method;
 use serde_json::Value;
 use settlement::{
-    LeafProof,
+    LeafProof, Month, statement,
     tlog::{note::VerifierKey, trust::TrustPolicy},
 };
 use tests::{
@@ -20,12 +20,17 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use types::{Party, Role};
+use types::{Party, RetailerId, Role};
 
 use crate::api::traded;
 
 async fn caller(venue: &Venue, role: Role, number: u16) -> ApiCaller {
     ApiCaller::connect(venue, cast::party(role, number), Version::Http2).await
+}
+
+/// The month in which what is traded is delivered, by UTC.
+fn month_of(venue: &Venue) -> String {
+    venue.slot(0).slot.start().to_string()[..7].to_owned()
 }
 
 /// The number of the first contract.
@@ -68,6 +73,7 @@ async fn every_endpoint_role_and_foreign_id() {
         "schedules?utility=1".to_owned(),
         "meter-files".to_owned(),
         format!("declarations?meter=1&from={start}&to={end}"),
+        format!("statements/1?month={}", month_of(&venue)),
     ];
     let told = ["events?once=true", "notices", "webhook"].map(str::to_owned);
     let roles = [Role::Platform, Role::Retailer, Role::Utility];
@@ -93,17 +99,17 @@ async fn every_endpoint_role_and_foreign_id() {
         writeln!(table).unwrap();
     }
     expect![[r#"
-        platform/1: 403 200 403 403 403 200/1 | 200 200 200 200 200 403 403 200 200 200 404
-        platform/2: 200 403 403 403 403 200/1 | 200 200 200 200 200 403 403 404 200 200 404
-        platform/3: 401 401 403 403 403 401 | 200 200 200 404 404 403 403 404 200 200 404
-        retailer/1: 403 403 403 200 400 200/1 | 200 200 200 200 403 403 200 200 200 200 404
-        retailer/2: 403 403 200 403 403 200/1 | 200 200 200 200 403 403 200 404 200 200 404
-        retailer/3: 403 403 401 401 401 401 | 200 200 200 404 404 403 200 404 200 200 404
-        utility/1: 403 403 404 404 403 200/1 | 200 200 200 200 403 200 200 200 200 200 404
-        utility/2: 403 403 404 404 403 200/1 | 200 200 200 200 403 403 200 404 200 200 404
-        utility/3: 403 403 401 401 401 401 | 200 200 200 404 404 403 200 404 200 200 404
-        operator/1: 403 403 403 403 403 200/1 | 200 200 200 200 200 200 200 200 403 403 404
-        settlement/1: 403 403 403 403 403 403 | 403 403 403 403 403 403 403 403 403 403 403
+        platform/1: 403 200 403 403 403 200/1 | 200 200 200 200 200 403 403 200 403 200 200 404
+        platform/2: 200 403 403 403 403 200/1 | 200 200 200 200 200 403 403 404 403 200 200 404
+        platform/3: 401 401 403 403 403 401 | 200 200 200 404 404 403 403 404 403 200 200 404
+        retailer/1: 403 403 403 200 400 200/1 | 200 200 200 200 403 403 200 200 200 200 200 404
+        retailer/2: 403 403 200 403 403 200/1 | 200 200 200 200 403 403 200 404 403 200 200 404
+        retailer/3: 403 403 401 401 401 401 | 200 200 200 404 404 403 200 404 403 200 200 404
+        utility/1: 403 403 404 404 403 200/1 | 200 200 200 200 403 200 200 200 403 200 200 404
+        utility/2: 403 403 404 404 403 200/1 | 200 200 200 200 403 403 200 404 403 200 200 404
+        utility/3: 403 403 401 401 401 401 | 200 200 200 404 404 403 200 404 403 200 200 404
+        operator/1: 403 403 403 403 403 200/1 | 200 200 200 200 200 200 200 200 200 403 403 404
+        settlement/1: 403 403 403 403 403 403 | 403 403 403 403 403 403 403 403 403 403 403 403
     "#]]
     .assert_eq(&table);
     venue.close().await;
@@ -185,6 +191,83 @@ async fn a_proof_file_verifies_with_the_ledgers_key_alone() {
     let other = if bent == proof.text { proof.text.replacen('A', "B", 1) } else { bent };
     let judged = LeafProof::parse(&other).map(|proof| proof.verify(&trust).is_ok());
     assert!(!matches!(judged, Ok(true)), "{other}");
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_is_the_file_that_the_exchange_signs() {
+    let venue = traded("").await;
+    venue.node.settlement.checkpoint().await.unwrap();
+    let month = month_of(&venue);
+    let path = format!("/v1/statements/1?month={month}");
+    let mut api = caller(&venue, Role::Retailer, 1).await;
+    let got = api.get(&path).await;
+    assert_eq!((got.status, got.kind.as_str()), (200, "application/x-ndjson"), "{}", got.text);
+    let of = Month::new(&month, 0).unwrap();
+    let desk = &venue.node.settlement;
+    let file = desk.rail(move |books, _| {
+        let made = books.statement(RetailerId::new(1), &of, None)?;
+        Ok(made.map(|made| books.seal_statement(&made)))
+    });
+    assert_eq!(got.text, file.await.unwrap().unwrap());
+    let key = desk.rail(|books, _| Ok(books.ledger_verifier())).await.unwrap();
+    let key = VerifierKey::parse(&key).unwrap();
+    let read = statement::verify(&got.text, &key.key).unwrap();
+    assert_eq!(read.lines.len(), 2, "its side of two contracts");
+
+    let tag = got.tag.unwrap();
+    let headers = [("if-none-match", tag.as_str())];
+    let known = api.send(ApiCaller::request(&Method::GET, &path, &headers, "")).await;
+    assert_eq!((known.status, known.text.as_str()), (304, ""));
+    let first = api.get(&format!("{path}&revision=1")).await;
+    assert_eq!(first.text, got.text);
+    for ahead in ["+05:30", "%2B05:30"] {
+        let local = api.get(&format!("{path}&utc_offset={ahead}")).await;
+        assert!(local.text.contains("\"utc_offset_minutes\":330"), "{}", local.text);
+    }
+    for (asked, status, code, field) in [
+        ("1", 400, "missing_field", "month"),
+        ("1?month=june", 400, "bad_value", "month"),
+        ("1?month=2026-13", 400, "bad_value", "month"),
+        ("1?month=2026-06&utc_offset=5", 400, "bad_value", "utc_offset"),
+        ("01?month=2026-06", 400, "bad_value", "retailer"),
+        ("1?month=2026-06&year=1", 400, "unknown_field", "year"),
+        ("1?month=2026-06&revision=9", 404, "not_found", ""),
+        ("2?month=2026-06", 403, "not_authorised", ""),
+    ] {
+        let answer = api.get(&format!("/v1/statements/{asked}")).await;
+        let body = answer.json();
+        let said = (answer.status, body["code"].as_str().unwrap());
+        assert_eq!(said, (status, code), "{asked}");
+        assert_eq!(body["field"].as_str().unwrap_or_default(), field, "{asked}");
+        assert_eq!(answer.kind, "application/problem+json", "{asked}");
+    }
+    let mut operator = caller(&venue, Role::Operator, 1).await;
+    assert_eq!(operator.get(&path).await.text, got.text);
+    let nobody = operator.get("/v1/statements/99?month=2026-06").await;
+    assert_eq!((nobody.status, nobody.json()["code"].clone()), (404, "not_found".into()));
+    venue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instruments_say_when_the_next_call_is() {
+    let cycles = "[[markets.auctions]]\nat = \"12:30\"\nslots = \"today\"\ncall_minutes = 10\n\
+                  [[markets.auctions]]\nevery = \"*/15 * * * *\"\nslots = \"open\"\n\n[settlement]\n";
+    let text = config_text("").replacen("[settlement]\n", cycles, 1);
+    let text = text.replacen("time_zone = ", "time_zone = \"UTC\" # ", 1);
+    let venue = Venue::open_with(&text).await;
+    venue.clock_to(3).await;
+    let instruments = caller(&venue, Role::Platform, 1).await.get("/v1/instruments").await.json();
+    let cycles = &instruments["instruments"][0]["auction_cycles"];
+    let today = venue.slot(0).slot.start().to_string()[..10].to_owned();
+    let noon = |minute: &str| format!("{today}T12:{minute}:00Z");
+    let expected = serde_json::json!([
+        {"at": "12:30", "every": null, "slots": "today", "call_minutes": 10,
+         "next_call": noon("20"), "next_auction": noon("30")},
+        {"at": null, "every": "*/15 * * * *", "slots": "open", "call_minutes": 5,
+         "next_call": noon("10"), "next_auction": noon("15")},
+    ]);
+    assert_eq!(*cycles, expected);
     venue.close().await;
 }
 

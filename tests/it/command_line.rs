@@ -328,3 +328,40 @@ fn a_benchmark_of_the_gateway_says_what_it_measured_and_what_was_missed() {
     let too_many = run(["bench", "gateway", "--sign", "frame", "--frame-orders", "256"]);
     assert!(sentence(&too_many, 2).contains("at most 255"));
 }
+
+#[test]
+fn books_elsewhere_are_asked_for_there_and_passwords_are_not_shown() {
+    let (_temporary, dir) = initialised();
+    let file = fs::read_to_string(dir.join("gridcross.toml")).unwrap();
+    let stored = "[settlement]\nstore = \"postgres://of:secret@%2Fnowhere%2Ffile/books\"";
+    fs::write(dir.join("gridcross.toml"), file.replace("[settlement]", stored)).unwrap();
+    let [option, variable] = ["option", "variable"]
+        .map(|from| format!("postgres://of:secret@%2Fnowhere%2F{from}/books"));
+    let dir = text(&dir).to_owned();
+    let commands: [&[&str]; 5] = [
+        &["settle", "status", "--data-dir", &dir],
+        &["accounts", "--data-dir", &dir],
+        &["enforce", "status", "--data-dir", &dir],
+        &["statement", "retailer/1", "--month", "2026-06", "--data-dir", &dir],
+        &["serve", "--data-dir", &dir],
+    ];
+    for command in commands {
+        let asked = |arguments: &[&str], variable: &str| {
+            let mut program = gridcross(command.iter().chain(arguments));
+            let told = sentence(&finish(program.env("GRIDCROSS_STORE", variable)), 6);
+            assert!(!told.contains("secret"), "{told}");
+            told
+        };
+        for (arguments, variable, place) in [
+            (&["--store", option.as_str()][..], variable.as_str(), "/nowhere/option"),
+            (&[], variable.as_str(), "/nowhere/variable"),
+            (&[], "", "/nowhere/file"),
+        ] {
+            let told = asked(arguments, variable);
+            assert!(told.contains(place), "{command:?} {place}: {told}");
+        }
+    }
+    let wrong = run(["settle", "status", "--data-dir", &dir, "--store", "mysql://a:secret@b/c"]);
+    let told = sentence(&wrong, 3);
+    assert!(told.contains("--store") && !wrong.stderr.contains("secret"), "{told}");
+}

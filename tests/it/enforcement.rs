@@ -1,8 +1,13 @@
 //! Who does not pay is suspended in settlement and refused by the engine, until what is owed is paid.
 
-use settlement::{Interval, MeterFile, Quality, Reading, allocation::Metered, seal};
+use settlement::{
+    Disconnection, DisconnectionDecision, DocumentReject, Interval, MeterFile, Quality, Reading,
+    allocation::Metered, seal,
+};
 use tests::{
+    api::ApiCaller,
     cast::{self, FIRST, SECOND},
+    https::Version,
     platform::{Platform, told},
     venue::{self, Venue, soon},
 };
@@ -59,6 +64,70 @@ async fn until_told(venue: &Venue, platform: &mut Platform, quarters: isize, exp
         }
     })
     .await;
+}
+
+/// What a document of a party about the debtor's disconnection comes to.
+async fn decide(
+    venue: &Venue,
+    (role, number): (Role, u16),
+    revision: u32,
+    decision: DisconnectionDecision,
+) -> &'static str {
+    let reason = "nothing paid since May".to_owned();
+    let body = Disconnection { meter: SECOND, revision, decision, reason }.to_body();
+    let signer = cast::party(role, number);
+    let document = seal(signer, &cast::party_key(signer), &body);
+    let receipt = soon(venue.desk(signer).await.submit(&document)).await.unwrap();
+    DocumentReject::from_code(receipt.reason).map_or("taken", DocumentReject::name)
+}
+
+/// What a party is told of disconnections.
+async fn told_of_disconnection(venue: &Venue, role: Role, number: u16) -> Vec<String> {
+    let mut api = ApiCaller::connect(venue, cast::party(role, number), Version::Http2).await;
+    let page = api.get("/v1/notices?limit=1000").await.json();
+    let notices = page["notices"].as_array().unwrap().iter();
+    let own = notices.filter(|notice| notice["what"] == "disconnection");
+    own.map(|notice| format!("{} {} {}", notice["level"], notice["decision"], notice["reason"]))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_retailer_disconnects_and_who_serves_the_meter_is_told() {
+    use DisconnectionDecision::{Notice, Withdrawn};
+    let api = "\n[api]\nlisten = \"127.0.0.1:0\"\n";
+    let venue = Venue::open_with(&(config() + api)).await;
+    venue.clock_to(-29).await;
+    let mut platforms = [Platform::log_on(&venue, 1).await, Platform::log_on(&venue, 2).await];
+    trade(&venue, 0, &mut platforms).await;
+    venue.clock_to(-14).await;
+    trade(&venue, 1, &mut platforms).await;
+    drop(platforms);
+    venue.clock_to(16).await;
+    deliver(&venue, 0).await;
+    assert_eq!(decide(&venue, (Role::Retailer, 2), 1, Notice).await, "not_suspended");
+    venue.clock_to(31).await;
+    deliver(&venue, 1).await;
+    assert_eq!(decide(&venue, (Role::Retailer, 1), 1, Notice).await, "wrong_signer");
+    assert_eq!(decide(&venue, (Role::Utility, 2), 1, Notice).await, "wrong_signer");
+    assert_eq!(decide(&venue, (Role::Retailer, 2), 1, Notice).await, "taken");
+    assert_eq!(decide(&venue, (Role::Retailer, 2), 1, Withdrawn).await, "equivocation");
+    assert_eq!(decide(&venue, (Role::Retailer, 2), 2, Withdrawn).await, "taken");
+    assert_eq!(decide(&venue, (Role::Retailer, 2), 3, Withdrawn).await, "no_notice");
+    let reason = "nothing paid since May";
+    let expected = [format!("4 \"notice\" \"{reason}\""), format!("3 \"withdrawn\" \"{reason}\"")];
+    for (role, number, is_told) in [
+        (Role::Platform, 1, true),
+        (Role::Platform, 2, true),
+        (Role::Retailer, 1, true),
+        (Role::Retailer, 2, true),
+        (Role::Utility, 2, true),
+        (Role::Utility, 1, false),
+    ] {
+        let told = told_of_disconnection(&venue, role, number).await;
+        let expected = if is_told { &expected[..] } else { &[] };
+        assert_eq!(told, expected, "{role:?} {number}");
+    }
+    venue.close().await;
 }
 
 async fn suspended(venue: &Venue) -> Vec<(MeterId, bool)> {

@@ -10,7 +10,7 @@ use settlement::{
         queries::ContractRow,
     },
 };
-use types::{Operated, Party, Role, Scope, Side, UtilityId, operation::Action};
+use types::{Operated, Party, RetailerId, Role, Scope, Side, UtilityId, operation::Action};
 
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Endpoint {
     MeterFiles,
     /// `GET /v1/declarations`.
     Declarations,
+    /// `GET /v1/statements/{retailer}`.
+    Statements,
     /// `GET /v1/events` and `/v1/notices`.
     Events,
     /// `GET /v1/webhook` and `POST /v1/webhook/replay`.
@@ -47,7 +49,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LedgerPut,
         Self::LedgerRecord,
         Self::LedgerAllocate,
@@ -60,6 +62,7 @@ impl Endpoint {
         Self::Schedules,
         Self::MeterFiles,
         Self::Declarations,
+        Self::Statements,
         Self::Events,
         Self::Webhook,
     ];
@@ -74,6 +77,7 @@ pub const fn may_call(role: Role, endpoint: Endpoint) -> bool {
         Endpoint::LedgerPut => matches!(role, Role::Platform),
         Endpoint::LedgerRecord | Endpoint::LedgerAllocate => is_served,
         Endpoint::Schedules => matches!(role, Role::Utility) || is_operator,
+        Endpoint::Statements => matches!(role, Role::Retailer) || is_operator,
         Endpoint::MeterFiles => is_served || is_operator,
         Endpoint::Events => is_served || matches!(role, Role::Platform),
         Endpoint::Webhook => is_served || is_operator || matches!(role, Role::Platform),
@@ -121,7 +125,7 @@ impl Sight {
 }
 
 /// What a party is told of a notice; nothing at all, if it does not concern it. Of a default both
-/// platforms and both retailers learn. A limit is its utility's, a document its signer's, an operator's
+/// platforms and both retailers learn, of a disconnection the utility of the meter too. A limit is its utility's, a document its signer's, an operator's
 /// order everybody's, or of the platform or retailer that it names.
 #[must_use]
 pub fn told(party: Party, news: &News) -> Option<Sight> {
@@ -129,6 +133,12 @@ pub fn told(party: Party, news: &News) -> Option<Sight> {
     let is_told = match news {
         News::Contract(row, ContractNews::Default(_)) => {
             return Sight::of(party, row).filter(|_| party.role != Role::Utility);
+        }
+        News::Contract(row, ContractNews::Disconnection(record, _)) => {
+            let is_buyer = record.debtor == row.contract.buy.meter;
+            let serves = |sight: &Sight| if is_buyer { sight.buyer } else { sight.seller };
+            let is_told = |sight: &Sight| party.role != Role::Utility || serves(sight);
+            return Sight::of(party, row).filter(is_told);
         }
         News::Contract(row, _) => return Sight::of(party, row),
         News::Limit(limit) => party == Party { role: Role::Utility, number: limit.utility.get() },
@@ -167,6 +177,13 @@ pub fn may_see_wires(caller: Party, utility: UtilityId) -> bool {
         Role::Utility => caller.number == utility.get(),
         Role::Platform | Role::Retailer | Role::Settlement => false,
     }
+}
+
+/// Whose statements a caller may read: a retailer its own, the operator anybody's.
+#[must_use]
+pub fn may_see_statements(caller: Party, retailer: RetailerId) -> bool {
+    let own = Party { role: Role::Retailer, number: retailer.get() };
+    caller == own || caller.role == Role::Operator
 }
 
 /// Whose documents a caller sees: the operator everybody's (`None`), all others their own.

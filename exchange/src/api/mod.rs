@@ -26,13 +26,14 @@ use std::{
 use gateway::{ClientVerifier, Identity, throttle::Rate};
 use market_view::MarketReader;
 use settlement::{
-    Pipeline, SettlementError,
+    Pipeline, Settings, SettlementError,
     store::{database::Store, queries::Queries},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use types::{Currency, Timestamp};
 
 use crate::{
+    clock::Clock,
     notices::{Webhooks, pages::Pages},
     schedule::ScheduledMarket,
     settlement_worker::{Settlement, WorkerError},
@@ -73,6 +74,10 @@ pub struct Parts {
     pub settlement: Settlement,
     /// The settlement database.
     pub database: Store,
+    /// What statements are made and signed with.
+    pub settings: Settings,
+    /// When now is.
+    pub clock: Clock,
     /// The markets.
     pub markets: Vec<ScheduledMarket>,
     /// What prices of contracts are in.
@@ -94,6 +99,10 @@ struct Shared {
     currency: Currency,
     views: Vec<MarketReader>,
     webhooks: Option<Webhooks>,
+    clock: Clock,
+    books: v1::statements::Books,
+    /// One place: for who has a statement made.
+    statements: Arc<Semaphore>,
     callers: Callers,
     stop: watch::Receiver<bool>,
 }

@@ -62,6 +62,7 @@ pub(super) fn router() -> (Router<Desk>, utoipa::openapi::OpenApi) {
         .routes(routes!(v1::settled::schedules))
         .routes(routes!(v1::settled::meter_files))
         .routes(routes!(v1::settled::declarations))
+        .routes(routes!(v1::statements::statement))
         .routes(routes!(v1::events::events))
         .routes(routes!(v1::notices::notices))
         .routes(routes!(v1::webhook::webhook))

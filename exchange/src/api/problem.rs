@@ -115,6 +115,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_now", detail).retryable()
     }
 
+    pub(super) fn one_at_a_time() -> Self {
+        let detail = "another statement is being made; send it again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_now", detail).retryable()
+    }
+
     pub(super) fn not_yet(detail: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "not_yet", detail).retryable()
     }
@@ -144,7 +149,7 @@ impl IntoResponse for Problem {
         let mut response = (status, text).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

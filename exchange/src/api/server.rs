@@ -31,6 +31,7 @@ use super::{
     Desk, Parts, Shared,
     caller::{self, Caller, Callers},
     openapi,
+    v1::statements::Books,
 };
 use crate::priority;
 
@@ -127,6 +128,9 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
         currency: parts.currency,
         views: parts.views,
         webhooks: parts.webhooks,
+        clock: parts.clock,
+        books: Books { store: parts.database.clone(), settings: parts.settings },
+        statements: Arc::new(Semaphore::new(1)),
         callers: Callers::new(),
         stop: stop.clone(),
     });
@@ -145,6 +149,8 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
         let run = move || {
             priority::SETTLEMENT.apply();
             runtime.block_on(serve(beginning));
+            // Nobody waits any more for a statement that is being made.
+            runtime.shutdown_timeout(DRAIN_MAX);
         };
         let spawned = thread::Builder::new().name(format!("api-{number}")).spawn(run);
         threads.push(spawned.map_err(ApiError::Thread)?);

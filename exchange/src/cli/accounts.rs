@@ -1,22 +1,18 @@
 //! `gridcross accounts`: balances of the books, and free money asked back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use settlement::{PayOutRequest, Pipeline, rails::bill};
+use settlement::{PayOutRequest, rails::bill};
 use types::{Currency, MeterId, Money};
 
 use super::{
     OutputOptions,
+    books::{self, StoreOptions},
     data_port::{self, Access},
 };
-use crate::{
-    config::{self, Config},
-    exit::Failure,
-    node::{self, Layout},
-    output,
-};
+use crate::{exit::Failure, output};
 
 /// Balances, or what is done about them.
 #[derive(Debug, Args)]
@@ -63,6 +59,9 @@ struct ShownOptions {
     /// The directory of the exchange
     #[arg(long, required = true)]
     data_dir: Option<PathBuf>,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
     /// Only this owner's, such as meter/7, retailer/1 or exchange
     #[arg(long)]
     owner: Option<String>,
@@ -85,19 +84,6 @@ struct Line {
     minor: i64,
     amount: String,
     currency: String,
-}
-
-/// The books of a directory, to read beside a program that writes them.
-///
-/// # Errors
-/// When configuration or database cannot be read.
-pub(super) fn open(data_dir: &Path) -> Result<(Layout, Config, Pipeline), Failure> {
-    let layout = Layout::new(data_dir);
-    let config = config::load(&data_dir.join(config::FILE_NAME)).map_err(Failure::config)?;
-    let settings = node::settlement_settings(&layout, &config).map_err(Failure::config)?;
-    let pipeline = Pipeline::open_for_questions(layout.store(&config), settings)
-        .map_err(|error| Failure::settlement(&error))?;
-    Ok((layout, config, pipeline))
 }
 
 /// Carries the command out.
@@ -130,7 +116,7 @@ fn withdraw(options: &WithdrawOptions) -> Result<(), Failure> {
 fn show(options: &ShownOptions) -> Result<(), Failure> {
     let data_dir = options.data_dir.as_ref();
     let data_dir = data_dir.ok_or_else(|| Failure::usage("--data-dir says whose books"))?;
-    let (_, config, pipeline) = open(data_dir)?;
+    let (_, config, pipeline) = books::open(data_dir, &options.store)?;
     let currency = config.policy.currency;
     let is_asked = |line: &Line| {
         options.owner.as_ref().is_none_or(|owner| *owner == line.owner)

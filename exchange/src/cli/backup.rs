@@ -15,7 +15,7 @@ use serde::Serialize;
 use settlement::{Pipeline, store::database::Connection};
 use types::Seq;
 
-use super::OutputOptions;
+use super::{OutputOptions, books::StoreOptions};
 use crate::{
     config::{self, Config},
     exit::Failure,
@@ -63,7 +63,7 @@ struct Part {
 /// Code 3 where configuration or keys cannot be used, 1 where something cannot be copied or the copy is not sound.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let from = Layout::new(&options.data_dir);
-    let config = config::load(&from.root().join(config::FILE_NAME)).map_err(Failure::config)?;
+    let config = StoreOptions::default().load(&from.root().join(config::FILE_NAME))?;
     init::claim_directory(&options.to).map_err(Failure::runtime)?;
     if is_inside(&options.to, from.root()).map_err(Failure::runtime)? {
         return Err(Failure::usage("--to is inside of --data-dir, which it would be a part of"));

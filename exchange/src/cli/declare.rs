@@ -1,27 +1,19 @@
 //! `gridcross declare`.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
-use settlement::Pipeline;
 use types::{MeterId, Timestamp};
 
-use super::{OutputOptions, connect::instant};
-use crate::{
-    config, declaration,
-    exit::Failure,
-    node::{self, Layout},
-    output,
-};
+use super::{OutputOptions, books::BooksOptions, connect::instant};
+use crate::{declaration, exit::Failure, output};
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Which P2P energy has this meter in this period? What is settled must not be billed again
     Query {
-        /// The directory of the exchange
-        #[arg(long)]
-        data_dir: PathBuf,
+        /// Whose books
+        #[command(flatten)]
+        books: BooksOptions,
         /// The meter's number
         #[arg(long)]
         meter: u32,
@@ -43,13 +35,8 @@ pub enum Command {
 /// When the settlement database cannot be read.
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Query { data_dir, meter, from, to, output } => {
-            let layout = Layout::new(data_dir);
-            let config =
-                config::load(&data_dir.join(config::FILE_NAME)).map_err(Failure::config)?;
-            let settings = node::settlement_settings(&layout, &config).map_err(Failure::config)?;
-            let pipeline = Pipeline::open_for_questions(layout.store(&config), settings)
-                .map_err(|error| Failure::settlement(&error))?;
+        Command::Query { books, meter, from, to, output } => {
+            let (_, _, pipeline) = books.open()?;
             let from = from.unwrap_or_else(|| Timestamp::from_ns(0));
             let to = to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX));
             let energy =

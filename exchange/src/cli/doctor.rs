@@ -86,7 +86,7 @@ fn examine(options: &Options) -> Vec<Finding> {
     let layout = Layout::new(&options.data_dir);
     let mut findings = vec![machine::descriptors(), machine::clock()];
     let path = options.config.clone().unwrap_or_else(|| layout.root().join(config::FILE_NAME));
-    let config = match config::load(&path) {
+    let config = match config::store::load_for_books(&path, None) {
         Ok(config) => {
             findings.push(Finding::ok("configuration", path.display().to_string()));
             config

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod backup;
 pub mod bench;
 pub mod book;
+pub mod books;
 pub mod ca;
 pub mod completions;
 mod connect;
@@ -35,8 +36,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+use self::books::StoreOptions;
 use crate::{
-    demo,
+    config, demo,
     exit::Failure,
     init,
     logging::{self, LogFormat},
@@ -169,6 +171,9 @@ struct ServeOptions {
     /// Another configuration than DATA_DIR/gridcross.toml
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
 }
 
 /// Where data is printed and how.
@@ -207,7 +212,11 @@ fn run(command: Command) -> Result<(), Failure> {
                  start it with: gridcross serve --data-dir {dir}\n"
             ))
         }
-        Command::Serve(options) => serve::run(&options.data_dir, options.config.as_deref()),
+        Command::Serve(options) => {
+            let default_file = options.data_dir.join(config::FILE_NAME);
+            let file = options.config.as_deref().unwrap_or(&default_file);
+            serve::run(&options.data_dir, &options.store.load(file)?)
+        }
         Command::Doctor(options) => doctor::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Backup(options) => backup::run(&options),

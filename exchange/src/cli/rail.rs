@@ -1,9 +1,6 @@
 //! `gridcross rail`: instructions to payment rails, the account at the rail, and a rail to try out.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand, ValueEnum};
@@ -22,7 +19,7 @@ use tokio::{
 };
 use types::{Currency, TradeId};
 
-use super::{OutputOptions, accounts, connect::block_on, reconcile::day};
+use super::{OutputOptions, books::BooksOptions, connect::block_on, reconcile::day};
 use crate::{
     clock::Clock,
     exit::{Failure, Kind},
@@ -42,9 +39,9 @@ const PAGE: u32 = 10_000;
 pub enum Command {
     /// What was asked of the rail, and where it stands
     Instructions {
-        /// The directory of the exchange
-        #[arg(long)]
-        data_dir: PathBuf,
+        /// Whose books
+        #[command(flatten)]
+        books: BooksOptions,
         /// Only under this contract
         #[arg(long)]
         contract: Option<u64>,
@@ -57,9 +54,9 @@ pub enum Command {
     },
     /// The exchange's account at the rail on a day, by its own books
     Statement {
-        /// The directory of the exchange
-        #[arg(long)]
-        data_dir: PathBuf,
+        /// Whose books
+        #[command(flatten)]
+        books: BooksOptions,
         /// The day, in UTC, such as 2026-04-01
         #[arg(long, value_parser = day)]
         day: i64,
@@ -69,9 +66,9 @@ pub enum Command {
     },
     /// Ask the rail about instructions, and tell the running exchange what it says, event by event
     Replay {
-        /// The directory of the exchange
-        #[arg(long)]
-        data_dir: PathBuf,
+        /// Whose books
+        #[command(flatten)]
+        books: BooksOptions,
         /// Only this instruction [default: every open one]
         #[arg(long, value_parser = instruction)]
         instruction: Option<InstructionId>,
@@ -194,8 +191,8 @@ impl Line {
 /// When something cannot be read, or the address is taken.
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Instructions { data_dir, contract, open, output } => {
-            let (_, config, pipeline) = accounts::open(data_dir)?;
+        Command::Instructions { books, contract, open, output } => {
+            let (_, config, pipeline) = books.open()?;
             let currency = config.policy.currency;
             let last = if *open { InstructionState::Unknown } else { InstructionState::Dropped };
             let found = match contract {
@@ -207,8 +204,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let lines: Vec<_> = asked.map(|one| Line::new(one, currency)).collect();
             output::print_rows(&lines, output.output)
         }
-        Command::Statement { data_dir, day, format } => {
-            let (_, config, pipeline) = accounts::open(data_dir)?;
+        Command::Statement { books, day, format } => {
+            let (_, config, pipeline) = books.open()?;
             let currency = config.policy.currency;
             let statement = pipeline.rail_statement(*day).map_err(Failure::runtime)?;
             match format {
@@ -219,8 +216,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 }
             }
         }
-        Command::Replay { data_dir, instruction, exchange, output } => {
-            replay(data_dir, *instruction, exchange.as_deref(), output.output)
+        Command::Replay { books, instruction, exchange, output } => {
+            replay(books, *instruction, exchange.as_deref(), output.output)
         }
         Command::Simulate(options) => simulate(options),
     }
@@ -235,12 +232,12 @@ struct ReplayLine {
 }
 
 fn replay(
-    data_dir: &Path,
+    books: &BooksOptions,
     instruction: Option<InstructionId>,
     exchange: Option<&str>,
     format: output::Format,
 ) -> Result<(), Failure> {
-    let (layout, config, pipeline) = accounts::open(data_dir)?;
+    let (layout, config, pipeline) = books.open()?;
     let Some(options) = &config.rails else {
         return Err(Failure::usage("there is no `[rails]` in the configuration"));
     };

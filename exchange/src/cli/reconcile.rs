@@ -9,15 +9,15 @@ use settlement::rails::{
     statement::{self, STATEMENT_BYTES_MAX},
 };
 
-use super::{OutputOptions, accounts, connect::block_on};
+use super::{OutputOptions, books::BooksOptions, connect::block_on};
 use crate::{clock::Clock, exit::Failure, output, rails};
 
 /// Which day, and against what.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The directory of the exchange
-    #[arg(long)]
-    data_dir: PathBuf,
+    /// Whose books
+    #[command(flatten)]
+    books: BooksOptions,
     /// The day, in UTC, such as 2026-04-01
     #[arg(long, value_parser = day)]
     day: i64,
@@ -49,7 +49,7 @@ pub(super) fn day(text: &str) -> Result<i64, String> {
 /// # Errors
 /// When there are breaks, or something cannot be read.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let (layout, config, pipeline) = accounts::open(&options.data_dir)?;
+    let (layout, config, pipeline) = options.books.open()?;
     let currency = config.policy.currency;
     let stated = match (&options.statement, &config.rails) {
         (Some(path), _) => {

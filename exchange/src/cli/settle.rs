@@ -1,13 +1,11 @@
 //! `gridcross settle`: where settlement stands, a cycle now, and how a contract's money came about.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use serde::Serialize;
 use settlement::{State, rails::bill};
 use types::TradeId;
 
-use super::{OutputOptions, accounts, verify::CycleOptions};
+use super::{OutputOptions, books::BooksOptions, verify::CycleOptions};
 use crate::{
     exit::Failure,
     output::{self, Format},
@@ -18,9 +16,9 @@ use crate::{
 pub enum Command {
     /// Contracts by state and by mechanism, and what is asked of the payment rail
     Status {
-        /// The directory of the exchange
-        #[arg(long)]
-        data_dir: PathBuf,
+        /// Whose books
+        #[command(flatten)]
+        books: BooksOptions,
         /// How it is printed
         #[command(flatten)]
         output: OutputOptions,
@@ -31,9 +29,9 @@ pub enum Command {
     Explain {
         /// The contract's number
         contract: u64,
-        /// The directory of the exchange
-        #[arg(long)]
-        data_dir: PathBuf,
+        /// Whose books
+        #[command(flatten)]
+        books: BooksOptions,
         /// How it is printed
         #[command(flatten)]
         output: OutputOptions,
@@ -69,16 +67,16 @@ struct LegLine {
 /// When the books cannot be read, or as the data port says.
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Status { data_dir, output } => status(data_dir, output.output),
+        Command::Status { books, output } => status(books, output.output),
         Command::Run(options) => options.run(),
-        Command::Explain { contract, data_dir, output } => {
-            explain(TradeId::new(*contract), data_dir, output.output)
+        Command::Explain { contract, books, output } => {
+            explain(TradeId::new(*contract), books, output.output)
         }
     }
 }
 
-fn status(data_dir: &std::path::Path, format: Format) -> Result<(), Failure> {
-    let (_, _, pipeline) = accounts::open(data_dir)?;
+fn status(books: &BooksOptions, format: Format) -> Result<(), Failure> {
+    let (_, _, pipeline) = books.open()?;
     let states = pipeline.contracts_by_state().map_err(Failure::runtime)?;
     let of_state = |(state, (count, settled_wh)): (State, (u64, u64))| StatusLine {
         what: "contracts",
@@ -110,8 +108,8 @@ fn status(data_dir: &std::path::Path, format: Format) -> Result<(), Failure> {
     output::print_rows(&lines, format)
 }
 
-fn explain(contract: TradeId, data_dir: &std::path::Path, format: Format) -> Result<(), Failure> {
-    let (_, config, pipeline) = accounts::open(data_dir)?;
+fn explain(contract: TradeId, books: &BooksOptions, format: Format) -> Result<(), Failure> {
+    let (_, config, pipeline) = books.open()?;
     let currency = config.policy.currency;
     let found = pipeline.explain(contract).map_err(Failure::runtime)?;
     let Some(found) = found else {

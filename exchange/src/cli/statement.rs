@@ -11,7 +11,11 @@ use settlement::{
 };
 use types::{Currency, RetailerId};
 
-use super::{OutputOptions, accounts, contract_file::KeyOptions};
+use super::{
+    OutputOptions,
+    books::{self, StoreOptions},
+    contract_file::KeyOptions,
+};
 use crate::{
     exit::Failure,
     output::{self, Format},
@@ -63,6 +67,9 @@ struct MakeOptions {
     /// The directory of the exchange
     #[arg(long, required = true)]
     data_dir: Option<PathBuf>,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
     /// Write the statement to this file, signed with the exchange's key
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -142,23 +149,8 @@ fn retailer(text: &str) -> Result<RetailerId, String> {
 
 /// Minutes ahead of UTC.
 fn offset(text: &str) -> Result<i32, String> {
-    let parse = || {
-        let (sign, rest) = match text.split_at_checked(1)? {
-            ("+", rest) => (1, rest),
-            ("-", rest) => (-1, rest),
-            _ => return None,
-        };
-        let (hours, minutes) = rest.split_once(':')?;
-        let is_pair = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-        if !is_pair(hours) || !is_pair(minutes) {
-            return None;
-        }
-        let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-        let distance = hours.checked_mul(60)?.checked_add(minutes)?;
-        let is_offset = minutes < 60 && distance <= statement::UTC_OFFSET_MINUTES_MAX;
-        is_offset.then_some(distance.checked_mul(sign)?)
-    };
-    parse().ok_or_else(|| "a distance from UTC is written like +05:30".to_owned())
+    let offset = statement::utc_offset(text);
+    offset.ok_or_else(|| "a distance from UTC is written like +05:30".to_owned())
 }
 
 /// Carries the command out.
@@ -195,7 +187,7 @@ fn make(options: &MakeOptions) -> Result<(), Failure> {
     };
     let month = Month::new(month, options.utc_offset)
         .ok_or_else(|| Failure::usage("a month is written like 2026-06"))?;
-    let (_, _, pipeline) = accounts::open(data_dir)?;
+    let (_, _, pipeline) = books::open(data_dir, &options.store)?;
     let statement =
         pipeline.statement(retailer, &month, options.revision).map_err(Failure::runtime)?;
     let statement =

@@ -8,9 +8,9 @@ use settlement::{
         outbox::LimitRow,
         queries::ContractRow,
     },
-    tlog::facts::DocumentRecord,
+    tlog::{facts::DocumentRecord, leaf::DisconnectionStep},
 };
-use types::{Currency, Operated, Party, Side};
+use types::{Currency, MeterId, Operated, Party, Side};
 use utoipa::ToSchema;
 
 use crate::api::{
@@ -24,7 +24,7 @@ pub struct NoticeBody {
     /// Its number: numbers of a party rise, with gaps where others are told.
     notice: u64,
     /// What happened: `contract`, `negotiated`, `curtailed`, `amended`, `amended_in_vain`, `changed`,
-    /// `outcome`, `default`, `limit_in_force`, `limit_refused`, `document` or `operation`.
+    /// `outcome`, `default`, `disconnection`, `limit_in_force`, `limit_refused`, `document` or `operation`.
     what: &'static str,
     /// Its leaf in the ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,9 +95,12 @@ pub struct NoticeBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>)]
     penalty_due: Option<Amount>,
-    /// Enforcement level: 1 warned, 2 fined, 3 suspended.
+    /// Enforcement level: 1 warned, 2 fined, 3 suspended, 4 notice of disconnection.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<u8>,
+    /// Of a disconnection: `notice` or `withdrawn`, as the retailer decided, or `paid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
     /// What was open, without fines, in currency, for platforms.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>)]
@@ -118,7 +121,7 @@ pub struct NoticeBody {
     /// Of which shard, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<String>,
-    /// Why it was refused, or what an operator gave as a reason.
+    /// Why it was refused, or what an operator or retailer gave as a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// The number of a document, as in `/v1/meter-files`.
@@ -193,6 +196,9 @@ impl NoticeBody {
     ) -> Self {
         let money = |minor: i64| Amount::of_minor(minor, currency);
         let seen = |minor: i64| sight.price.then(|| money(minor));
+        let side_of = |meter: MeterId| {
+            if meter == row.contract.buy.meter { Side::Buy } else { Side::Sell }
+        };
         match news {
             ContractNews::Made => self.what = "contract",
             ContractNews::Told(kind, side, energy) => {
@@ -231,12 +237,19 @@ impl NoticeBody {
                 self.penalty_due = seen(record.due.penalty.minor());
             }
             ContractNews::Default(record) => {
-                let is_buyer = record.debtor == row.contract.buy.meter;
                 self.what = "default";
-                self.side = Some(if is_buyer { Side::Buy } else { Side::Sell }.name());
+                self.side = Some(side_of(record.debtor).name());
                 self.level = Some(record.level);
                 self.open = seen(record.open);
                 self.fine = Some(money(record.fine));
+            }
+            ContractNews::Disconnection(record, reason) => {
+                self.what = "disconnection";
+                self.side = Some(side_of(record.debtor).name());
+                self.level = Some(record.level);
+                self.open = seen(record.open);
+                self.decision = record.step.map(DisconnectionStep::name);
+                self.reason.clone_from(reason);
             }
         }
         self

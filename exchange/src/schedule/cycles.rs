@@ -42,11 +42,37 @@ impl CycleSlots {
     }
 }
 
+/// How the times of a cycle are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CycleTimes {
+    /// Once a day, at this local time.
+    At(String),
+    /// Whenever this pattern matches the local time.
+    Every(String),
+}
+
+/// A cycle, and its next auction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedCycle<'a> {
+    /// As the configuration has them.
+    pub times: &'a CycleTimes,
+    /// Which slots its auctions are of.
+    pub slots: CycleSlots,
+    /// How long a call of a slot that trades continuously is.
+    pub call_minutes: u32,
+    /// When the next call begins, of slots that trade continuously; it may have begun.
+    pub call_from: Timestamp,
+    /// When the auction of that call is held.
+    pub auction_at: Timestamp,
+}
+
 /// Auctions that come again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuctionCycle {
     /// At which local times.
     times: Cron,
+    /// As they are written.
+    written: CycleTimes,
     /// Of which slots.
     slots: CycleSlots,
     /// How long before its auction a slot that trades continuously is called, in minutes.
@@ -65,7 +91,8 @@ impl AuctionCycle {
         times
             .find_next_occurrence(&from, false)
             .map_err(|_| "no day has such a time".to_owned())?;
-        Ok(Self { times, slots, call_minutes })
+        let written = CycleTimes::Every(pattern.to_owned());
+        Ok(Self { times, written, slots, call_minutes })
     }
 
     /// Once a day, at a local time `HH:MM`.
@@ -82,7 +109,13 @@ impl AuctionCycle {
             (hour < 24 && minute < 60).then_some((hour, minute))
         });
         let (hour, minute) = parsed.ok_or("write a time such as 12:00")?;
-        Self::every(&format!("{minute} {hour} * * *"), slots, call_minutes)
+        let daily = Self::every(&format!("{minute} {hour} * * *"), slots, call_minutes)?;
+        Ok(Self { written: CycleTimes::At(time.to_owned()), ..daily })
+    }
+
+    /// The length of a call.
+    fn call_ns(&self) -> i64 {
+        i64::from(self.call_minutes).saturating_mul(MINUTE_NS)
     }
 }
 
@@ -117,6 +150,21 @@ impl AuctionCycles {
         Self { zone: TimeZone::UTC, cycles: Vec::new() }
     }
 
+    /// Every cycle with its next auction after an instant, whether or not a slot is open for it then.
+    pub fn listed(&self, after: Timestamp) -> impl Iterator<Item = ListedCycle<'_>> {
+        self.cycles.iter().filter_map(move |cycle| {
+            let AuctionCycle { times, written, slots, call_minutes } = cycle;
+            let auction_at = self.following(times, after)?;
+            Some(ListedCycle {
+                times: written,
+                slots: *slots,
+                call_minutes: *call_minutes,
+                call_from: auction_at.plus_ns(cycle.call_ns().saturating_neg()),
+                auction_at,
+            })
+        })
+    }
+
     /// The next auction that each cycle wants of a slot: after an instant, not after `last`, and with a call that
     /// begins after `called`, if that is given. One cycle's instants rise strictly.
     pub(super) fn next(
@@ -129,7 +177,7 @@ impl AuctionCycles {
             let (from, to) = self.window(slot, cycle.slots)?;
             // Patterns have whole minutes: a second before the window's first instant is before it.
             let after = after.max(from.plus_ns(-1));
-            let lead = i64::from(cycle.call_minutes).saturating_mul(MINUTE_NS);
+            let lead = cycle.call_ns();
             let after = called.map_or(after, |called| after.max(called.plus_ns(lead)));
             let at = self.following(&cycle.times, after)?;
             let is_in_time = at > after && at < to && at <= last;

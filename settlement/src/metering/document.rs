@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use types::{DeliverySlot, Energy, MarketId, MeterId, Timestamp};
 
 use super::{
-    DocumentKind, DocumentReject, GridLimit, Key, MeterCodes, MeterPoints, PayOutRequest, Quality,
-    Statement, ZoneCurtailment, grid,
+    Disconnection, DocumentKind, DocumentReject, GridLimit, Key, MeterCodes, MeterPoints,
+    PayOutRequest, Quality, Statement, ZoneCurtailment, grid,
 };
 use crate::{allocation::Metered, capture::ENERGY_WH_MAX};
 
@@ -88,6 +88,8 @@ pub enum Document {
     GridLimit(GridLimit),
     /// Free money is to be paid out.
     PayOutRequest(PayOutRequest),
+    /// A retailer's decision on disconnection.
+    Disconnection(Disconnection),
 }
 
 #[derive(Deserialize)]
@@ -169,6 +171,7 @@ pub fn kind_of(body: &[u8]) -> DocumentKind {
         Ok(KindText { kind: "meter_codes" }) => DocumentKind::MeterCodes,
         Ok(KindText { kind: "grid_limit" }) => DocumentKind::GridLimit,
         Ok(KindText { kind: "pay_out_request" }) => DocumentKind::PayOutRequest,
+        Ok(KindText { kind: "disconnection" }) => DocumentKind::Disconnection,
         Ok(_) | Err(_) => DocumentKind::Unknown,
     }
 }
@@ -195,6 +198,7 @@ pub fn parse(kind: DocumentKind, body: &[u8]) -> Result<Document, DocumentReject
         DocumentKind::MeterCodes => grid::parse_codes(body).map(Document::MeterCodes),
         DocumentKind::GridLimit => grid::parse_limit(body).map(Document::GridLimit),
         DocumentKind::PayOutRequest => PayOutRequest::parse(body).map(Document::PayOutRequest),
+        DocumentKind::Disconnection => Disconnection::parse(body).map(Document::Disconnection),
     }
 }
 

@@ -6,6 +6,7 @@
 //! signer said before. All pure: what is stored and who is registered are arguments. [`formats`]
 //! reads meter files as other systems write them, and [`mod@files`] makes statements of them.
 
+mod disconnection;
 pub mod document;
 pub mod envelope;
 pub mod files;
@@ -16,6 +17,7 @@ mod reject;
 
 use types::{DeliverySlot, Digest, Energy, MeterId, Party, Role, Side, Timestamp};
 
+pub use disconnection::{Disconnection, DisconnectionDecision, REASON_CHARS_MAX};
 pub use document::{Curtailment, CurtailmentReason, Document, Interval, MeterFile, Reading};
 pub use envelope::{FileHead, Opened, seal, seal_file};
 pub use grid::{GridLimit, MeterCodes, MeterPoints, ZoneCurtailment};
@@ -48,6 +50,8 @@ pub enum DocumentKind {
     PayOutRequest = 6,
     /// What a distribution company says of its side of a contract, over the ledger service.
     SideReport = 7,
+    /// What a retailer decides about disconnecting a meter that it serves.
+    Disconnection = 8,
 }
 
 impl DocumentKind {
@@ -70,6 +74,7 @@ impl DocumentKind {
             5 => Some(Self::GridLimit),
             6 => Some(Self::PayOutRequest),
             7 => Some(Self::SideReport),
+            8 => Some(Self::Disconnection),
             _ => None,
         }
     }
@@ -86,6 +91,7 @@ impl DocumentKind {
             Self::GridLimit => "grid_limit",
             Self::PayOutRequest => "pay_out_request",
             Self::SideReport => "side_report",
+            Self::Disconnection => "disconnection",
         }
     }
 }
@@ -215,8 +221,9 @@ fn is_plausible(meter: &Meter, statement: &Statement, plausible: Fraction) -> bo
 pub fn authority(
     signer: Party,
     document: &Document,
-    registry: &Registry,
+    bounds: Bounds<'_>,
 ) -> Result<(), DocumentReject> {
+    let registry = bounds.registry;
     let is_utility_of = |meter: MeterId| {
         let meter = registry.meter(meter).ok_or(DocumentReject::UnknownMeter)?;
         let utility = Party { role: Role::Utility, number: meter.utility.get() };
@@ -253,6 +260,11 @@ pub fn authority(
             let platform = Party { role: Role::Platform, number: meter.platform.get() };
             let may_ask = signer == platform || signer.role == Role::Operator;
             if may_ask { Ok(()) } else { Err(DocumentReject::WrongSigner) }
+        }
+        Document::Disconnection(decided) => {
+            let meter = registry.meter(decided.meter).ok_or(DocumentReject::UnknownMeter)?;
+            let serves = signer == registry.retailer_at(meter, bounds.received);
+            if serves { Ok(()) } else { Err(DocumentReject::WrongSigner) }
         }
         Document::MeterPoints(points) => {
             points.points.iter().try_for_each(|(meter, _)| is_utility_of(*meter))

@@ -97,6 +97,10 @@ reasons! {
     InsufficientFunds = 24, "insufficient_funds";
     /// Money does not leave over a payment rail here, or not in this currency.
     NoRail = 25, "no_rail";
+    /// The meter is not suspended for what it owes, so there is nothing to disconnect it for.
+    NotSuspended = 27, "not_suspended";
+    /// No notice of disconnection is in force that could be withdrawn.
+    NoNotice = 28, "no_notice";
 }
 
 impl DocumentReject {

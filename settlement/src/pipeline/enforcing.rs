@@ -1,8 +1,8 @@
 //! Enforcement: whoever does not pay in time is warned, fined, suspended.
 //!
 //! Level 1 is the recorded default, of which both retailers learn; 2 a fine; 3, at another default
-//! of the same party within the days of the policy, suspension. Level 4, disconnection, is only a
-//! retailer's decision and never reached here.
+//! of the same party within the days of the policy, suspension. Level 4, disconnection, is the
+//! retailer's decision and never reached here: `disconnecting` has it.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,11 @@ use crate::{
     store::{
         self,
         debts::{self, Arrears, Debt, Of},
+        disconnections::{self, Decided},
     },
     tlog::{
         facts::Leaf,
-        leaf::{self, DefaultRecord, KIND_DEFAULT},
+        leaf::{self, DefaultRecord, KIND_DEFAULT, LEVEL_DISCONNECTION, LEVEL_SUSPENDED},
     },
 };
 
@@ -31,8 +32,6 @@ use crate::{
 const WARNED: u8 = 1;
 /// The fine.
 const FINED: u8 = 2;
-/// New orders are refused; open trades settle.
-const SUSPENDED: u8 = 3;
 
 /// The name of a level in reports.
 #[must_use]
@@ -41,8 +40,9 @@ pub const fn level_name(level: u8) -> &'static str {
         0 => "none",
         WARNED => "warned",
         FINED => "fined",
-        SUSPENDED => "suspended",
-        _ => "disconnection",
+        LEVEL_SUSPENDED => "suspended",
+        LEVEL_DISCONNECTION => "disconnection",
+        _ => "unknown",
     }
 }
 
@@ -63,7 +63,7 @@ pub struct Standing {
     pub contract: TradeId,
     /// Who.
     pub debtor: MeterId,
-    /// The level reached, from 0; it stays when everything is paid.
+    /// The level reached, from 0; it stays when everything is paid, but for the notice of disconnection.
     pub level: u8,
     /// Since when something is open, if it still is.
     pub since: Option<i64>,
@@ -82,7 +82,7 @@ impl Standing {
     /// Whether it keeps the debtor from trading.
     #[must_use]
     pub const fn suspends(&self) -> bool {
-        self.level >= SUSPENDED && self.since.is_some()
+        self.level >= LEVEL_SUSPENDED && self.since.is_some()
     }
 }
 
@@ -130,6 +130,7 @@ impl Pipeline {
         };
         self.transact(|work| {
             let mut summary = EnforcementSummary::default();
+            work.end_paid_disconnections(minute_of(now))?;
             for arrears in debts::arrears(work.connection)? {
                 summary.examined = summary.examined.saturating_add(1);
                 let raised = work.enforce(arrears, rule, minute_of(now))?;
@@ -145,7 +146,15 @@ impl Pipeline {
     /// # Errors
     /// When the database refuses.
     pub fn suspended(&self) -> Result<BTreeMap<MeterId, bool>, SettlementError> {
-        debts::reached(self.connection(), SUSPENDED)
+        debts::reached(self.connection(), LEVEL_SUSPENDED)
+    }
+
+    /// What the document of this number decides about disconnecting a meter.
+    ///
+    /// # Errors
+    /// When stored data is damaged or the database refuses.
+    pub fn disconnection(&self, document: u64) -> Result<Option<Decided>, SettlementError> {
+        disconnections::of_document(self.connection(), document)
     }
 
     /// The enforcement level reached under a contract: 0 while nobody defaulted.
@@ -209,7 +218,7 @@ impl Work<'_> {
                 }
                 None => false,
             };
-            after.level = after.level.max(if repeated { SUSPENDED } else { WARNED });
+            after.level = after.level.max(if repeated { LEVEL_SUSPENDED } else { WARNED });
         }
         let mut fine = 0;
         if let Some(fine_after) = rule.fine_after_days
@@ -231,12 +240,17 @@ impl Work<'_> {
             minute: now,
             open: self.open_principal(arrears.contract, arrears.debtor)?,
             fine,
+            step: None,
         };
         self.ledger.append(&leaf::encode_default(&record))?;
         Ok(after.level > arrears.level)
     }
 
-    fn open_principal(&self, contract: TradeId, debtor: MeterId) -> Result<i64, SettlementError> {
+    pub(super) fn open_principal(
+        &self,
+        contract: TradeId,
+        debtor: MeterId,
+    ) -> Result<i64, SettlementError> {
         let open = debts::open(self.connection, Of::Contract(contract))?;
         let own = open.iter().filter(|debt| debt.debtor == debtor && !debt.is_fine());
         Ok(own.map(|debt| debt.open).fold(0, i64::saturating_add))

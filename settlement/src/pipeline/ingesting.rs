@@ -112,7 +112,7 @@ impl Pipeline {
             None => {
                 *kind = document::kind_of(&opened.body);
                 let content = document::parse(*kind, &opened.body)?;
-                metering::authority(opened.signer, &content, registry)?;
+                metering::authority(opened.signer, &content, bounds)?;
                 match content {
                     Document::MeterReadings(file) => (file.statements().collect(), file.revision),
                     Document::Curtailment(_)
@@ -120,7 +120,8 @@ impl Pipeline {
                     | Document::MeterPoints(_)
                     | Document::MeterCodes(_)
                     | Document::GridLimit(_)
-                    | Document::PayOutRequest(_) => return Ok(Content::Other(content)),
+                    | Document::PayOutRequest(_)
+                    | Document::Disconnection(_) => return Ok(Content::Other(content)),
                 }
             }
         };
@@ -167,6 +168,9 @@ impl Work<'_> {
             Content::Other(Document::GridLimit(limit)) => self.take_limit(limit, arrival),
             Content::Other(Document::PayOutRequest(request)) => {
                 self.take_pay_out_request(request, arrival)
+            }
+            Content::Other(Document::Disconnection(decided)) => {
+                self.take_disconnection(decided, arrival)
             }
             Content::Other(Document::MeterReadings(_)) => Ok(arrival.receipt),
         }

@@ -1,6 +1,6 @@
 //! Statements of retailers, out of the ledger as the database has it.
 
-use types::{Digest, RetailerId};
+use types::{Digest, Party, RetailerId};
 
 use super::Pipeline;
 use crate::{
@@ -66,6 +66,12 @@ impl Pipeline {
         };
         let areas = statements::areas(self.connection())?;
         Ok(Some(RetailerStatement { head, lines: draft.lines(&areas) }))
+    }
+
+    /// Whether a party is registered.
+    #[must_use]
+    pub fn is_registered(&self, party: Party) -> bool {
+        self.registry().signer(party).is_some()
     }
 
     /// The file of a statement, signed with the ledger's key.

@@ -181,6 +181,25 @@ pub fn arrears(connection: &Connection) -> Result<Vec<Arrears>, SettlementError>
     read_arrears(connection, "since IS NOT NULL")
 }
 
+/// Where a debtor stands under all contracts, the longest first.
+///
+/// # Errors
+/// When the database refuses or a row cannot be.
+pub fn arrears_of(
+    connection: &Connection,
+    debtor: MeterId,
+) -> Result<Vec<Arrears>, SettlementError> {
+    read_arrears(connection, &format!("debtor = {}", debtor.get()))
+}
+
+/// Who has paid what brought them to this level, and still stands there.
+///
+/// # Errors
+/// When the database refuses or a row cannot be.
+pub fn paid_at(connection: &Connection, level: u8) -> Result<Vec<Arrears>, SettlementError> {
+    read_arrears(connection, &format!("level = {level} AND since IS NULL"))
+}
+
 fn read_arrears(connection: &Connection, filter: &str) -> Result<Vec<Arrears>, SettlementError> {
     const DOING: &str = "read arrears";
     let mut select = connection

@@ -6,6 +6,7 @@
 pub mod captured;
 pub mod database;
 pub mod debts;
+pub mod disconnections;
 pub mod grid;
 pub mod intake;
 pub mod ledger;

@@ -6,7 +6,7 @@ use types::{Energy, Operated, Party, Side, TradeId};
 
 use super::{
     database::Connection,
-    ledger,
+    disconnections, ledger,
     outbox::{self, About, LimitRow, NoticeRow},
     queries::{self, ContractRow, Queries},
 };
@@ -56,6 +56,8 @@ pub enum ContractNews {
     Outcome(Box<OutcomeRecord>),
     /// Somebody did not pay under it: a step of enforcement.
     Default(DefaultRecord),
+    /// A disconnection began or ended for what is owed under it, and why, where a retailer decided so.
+    Disconnection(DefaultRecord, Option<String>),
 }
 
 /// Notices in the order of their numbers.
@@ -167,9 +169,21 @@ fn news_of(
         Leaf::Contract(contract) => (contract.id, ContractNews::Made),
         Leaf::Outcome(record) => (record.contract, ContractNews::Outcome(record)),
         Leaf::Amendment(record) => (record.contract, ContractNews::Changed(record)),
-        Leaf::Default(record) => (record.contract, ContractNews::Default(record)),
+        Leaf::Default(record) => (record.contract, step_of(connection, record)?),
     };
     Ok(Some(News::Contract(contract(connection, trade)?, news)))
+}
+
+fn step_of(
+    connection: &Connection,
+    record: DefaultRecord,
+) -> Result<ContractNews, SettlementError> {
+    let Some(step) = record.step else { return Ok(ContractNews::Default(record)) };
+    let decided = match step.document() {
+        Some(document) => disconnections::of_document(connection, document)?,
+        None => None,
+    };
+    Ok(ContractNews::Disconnection(record, decided.map(|decided| decided.said.reason)))
 }
 
 fn contract(connection: &Connection, trade: TradeId) -> Result<Box<ContractRow>, SettlementError> {

@@ -130,6 +130,18 @@ CREATE TABLE arrears (
 CREATE INDEX arrears_debtor ON arrears (debtor, defaulted);
 CREATE INDEX arrears_level ON arrears (level);
 
+-- What retailers decided about disconnecting meters. decision: 1 notice, 2 withdrawn.
+CREATE TABLE disconnections (
+    meter INTEGER NOT NULL,
+    retailer INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    decision INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    document INTEGER NOT NULL,
+    PRIMARY KEY (meter, retailer, revision)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX disconnections_document ON disconnections (document);
+
 -- Money blocked at a payment rail. deposited: it came from the payer's deposits; used: captured or
 -- given free.
 CREATE TABLE blocks (

@@ -224,7 +224,7 @@ pub(super) fn check_leaves(pipeline: &Pipeline) {
         let (state, version) = pipeline.standing(id).unwrap().unwrap();
         assert_eq!((standing.state, standing.version), (state, version), "contract {id}");
         assert_eq!(pipeline.leaves_of(id).unwrap(), Some((standing.leaf, standing.newest)));
-        assert_eq!(pipeline.enforcement_level(id).unwrap(), standing.level, "contract {id}");
+        assert_eq!(pipeline.enforcement_level(id).unwrap(), standing.level(), "contract {id}");
     }
 }
 
@@ -237,7 +237,7 @@ fn signed_log(folder: &Path, leaves: &[Vec<u8>]) {
     tiles.write_checkpoint(&note::sign("test.example/ledger", &key, size, root).note).unwrap();
 }
 
-fn leaves(pipeline: &Pipeline) -> Vec<Vec<u8>> {
+pub(super) fn leaves(pipeline: &Pipeline) -> Vec<Vec<u8>> {
     let size = pipeline.ledger_head().0;
     crate::store::ledger::leaves(pipeline.connection(), 0, size).unwrap()
 }

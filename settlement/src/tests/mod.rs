@@ -4,6 +4,7 @@ mod agreement;
 mod amendments;
 mod audit;
 mod cases;
+mod disconnections;
 mod energy;
 mod example;
 mod faults;

@@ -18,6 +18,7 @@ fn word(notice: &OutboxNotice) -> String {
                 ContractNews::Changed(_) => "changed",
                 ContractNews::Outcome(_) => "outcome",
                 ContractNews::Default(_) => "default",
+                ContractNews::Disconnection(..) => "disconnection",
             };
             format!("{what} {}", row.contract.id)
         }

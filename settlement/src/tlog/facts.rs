@@ -11,8 +11,9 @@ use types::{DeliverySlot, Digest, Energy, MeterId, Operated, Party, Role, Side, 
 use wire::field::Field as _;
 
 use super::leaf::{
-    AmendmentRecord, DefaultRecord, KIND_AMENDMENT, KIND_CONTRACT, KIND_DEFAULT, KIND_OUTCOME,
-    OutcomeRecord, Reader, VERSION, VERSION_MOVED, Writer, decode_contract, decode_outcome,
+    AmendmentRecord, DefaultRecord, DisconnectionStep, KIND_AMENDMENT, KIND_CONTRACT, KIND_DEFAULT,
+    KIND_OUTCOME, OutcomeRecord, Reader, VERSION, VERSION_DISCONNECTION, VERSION_MOVED, Writer,
+    decode_contract, decode_outcome,
 };
 use crate::{capture::Contract, outcome::State};
 
@@ -228,15 +229,21 @@ fn decode_amendment(bytes: &[u8]) -> Option<AmendmentRecord> {
 }
 
 fn decode_default(bytes: &[u8]) -> Option<DefaultRecord> {
-    let mut from = Reader::new(bytes, KIND_DEFAULT)?;
-    let record = DefaultRecord {
+    let is_step = bytes.get(1) == Some(&VERSION_DISCONNECTION);
+    let version = if is_step { VERSION_DISCONNECTION } else { VERSION };
+    let mut from = Reader::of_version(bytes, KIND_DEFAULT, version)?;
+    let mut record = DefaultRecord {
         contract: TradeId::new(from.u64()?),
         debtor: MeterId::new(from.u32()?),
         level: from.u8()?,
         minute: from.i64()?,
         open: from.i64()?,
         fine: from.i64()?,
+        step: None,
     };
+    if is_step {
+        record.step = Some(DisconnectionStep::from_parts(from.u8()?, from.u64()?)?);
+    }
     from.end()?;
     Some(record)
 }
@@ -284,7 +291,7 @@ mod tests {
         Timestamp,
     };
 
-    use crate::tlog::leaf::{encode_amendment, encode_default};
+    use crate::tlog::leaf::{DEFAULT_DISCONNECTION_BYTES, encode_amendment, encode_default};
 
     fn check(bytes: &[u8], expected: &Leaf) {
         assert_eq!(Leaf::decode(bytes).as_ref(), Some(expected));
@@ -358,8 +365,19 @@ mod tests {
             minute: 4,
             open: 5,
             fine: 6,
+            step: None,
         };
         check(&encode_default(&default), &Leaf::Default(default));
+        for step in [
+            DisconnectionStep::Notice { document: 7 },
+            DisconnectionStep::Withdrawn { document: 8 },
+            DisconnectionStep::Paid,
+        ] {
+            let step = DefaultRecord { step: Some(step), ..default };
+            let bytes = encode_default(&step);
+            assert_eq!(bytes.len(), DEFAULT_DISCONNECTION_BYTES);
+            check(&bytes, &Leaf::Default(step));
+        }
     }
 
     #[test]

@@ -50,8 +50,21 @@ pub const AMENDMENT_BYTES: usize = 72;
 /// Bytes of the leaf of an amendment that moved the contract.
 pub const AMENDMENT_MOVED_BYTES: usize = AMENDMENT_BYTES + 6;
 
+/// Second byte of a default leaf that begins or ends a disconnection: the layout of the others, then which
+/// of the three, and the document that decided it, or 0.
+pub const VERSION_DISCONNECTION: u8 = 2;
+
+/// The enforcement level at which new orders are refused; open trades settle.
+pub const LEVEL_SUSPENDED: u8 = 3;
+
+/// The enforcement level at which the retailer has given notice of disconnection.
+pub const LEVEL_DISCONNECTION: u8 = 4;
+
 /// Bytes of a default leaf.
 pub const DEFAULT_BYTES: usize = 39;
+
+/// Bytes of a default leaf that begins or ends a disconnection.
+pub const DEFAULT_DISCONNECTION_BYTES: usize = DEFAULT_BYTES + 9;
 
 /// A contract was changed or cancelled before delivery. It hashes the leaf it supersedes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +104,67 @@ pub struct DefaultRecord {
     pub open: i64,
     /// The fine imposed at this level, in minor units.
     pub fine: i64,
+    /// Whether a disconnection begins or ends with it.
+    pub step: Option<DisconnectionStep>,
+}
+
+/// How a disconnection begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisconnectionStep {
+    /// The retailer gave notice, in this document.
+    Notice {
+        /// Its number in document leaves.
+        document: u64,
+    },
+    /// The retailer took the notice back, in this document.
+    Withdrawn {
+        /// Its number in document leaves.
+        document: u64,
+    },
+    /// What the notice was given for was paid.
+    Paid,
+}
+
+impl DisconnectionStep {
+    /// The step with this code and document, if there is one.
+    #[must_use]
+    pub const fn from_parts(code: u8, document: u64) -> Option<Self> {
+        match (code, document) {
+            (1, document) => Some(Self::Notice { document }),
+            (2, document) => Some(Self::Withdrawn { document }),
+            (3, 0) => Some(Self::Paid),
+            _ => None,
+        }
+    }
+
+    /// The code in leaves.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Notice { .. } => 1,
+            Self::Withdrawn { .. } => 2,
+            Self::Paid => 3,
+        }
+    }
+
+    /// The document that decided it.
+    #[must_use]
+    pub const fn document(self) -> Option<u64> {
+        match self {
+            Self::Notice { document } | Self::Withdrawn { document } => Some(document),
+            Self::Paid => None,
+        }
+    }
+
+    /// The word in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notice { .. } => "notice",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Paid => "paid",
+        }
+    }
 }
 
 /// What became of a contract in one settlement run. Each run supersedes the leaf `previous`; the
@@ -317,13 +391,21 @@ pub fn encode_amendment(record: &AmendmentRecord) -> Vec<u8> {
 /// The leaf of a default.
 #[must_use]
 pub fn encode_default(record: &DefaultRecord) -> Vec<u8> {
-    let mut out = Writer::new(KIND_DEFAULT, DEFAULT_BYTES);
+    let (version, length) = match record.step {
+        None => (VERSION, DEFAULT_BYTES),
+        Some(_) => (VERSION_DISCONNECTION, DEFAULT_DISCONNECTION_BYTES),
+    };
+    let mut out = Writer::of_version(KIND_DEFAULT, version, length);
     out.u64(record.contract.get());
     out.u32(record.debtor.get());
     out.u8(record.level);
     out.i64(record.minute);
     out.i64(record.open);
     out.i64(record.fine);
+    if let Some(step) = record.step {
+        out.u8(step.code());
+        out.u64(step.document().unwrap_or(0));
+    }
     out.bytes
 }
 

@@ -4,14 +4,17 @@
 //! above what was allocated, and that the money of an outcome is what was posted under it. In the end
 //! all balances are on their side of zero and sum to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use types::{Digest, Energy, MeterId, TradeId};
+use types::{Digest, Energy, MeterId, Role, TradeId};
 
 use super::{
-    facts::{Leaf, Transfer},
+    facts::{DocumentRecord, Leaf, Transfer},
     hash_leaf,
-    leaf::{AmendmentRecord, DefaultRecord, OutcomeRecord},
+    leaf::{
+        AmendmentRecord, DefaultRecord, DisconnectionStep, LEVEL_DISCONNECTION, LEVEL_SUSPENDED,
+        OutcomeRecord,
+    },
 };
 use crate::{
     books::{
@@ -20,6 +23,7 @@ use crate::{
     },
     capture::Contract,
     mechanism::LegKind,
+    metering::DocumentKind,
     outcome::State,
 };
 
@@ -40,14 +44,22 @@ pub struct Standing {
     pub settled: Energy,
     /// The newest outcome rests on an estimate, or on the rule for missing readings.
     pub provisional: bool,
-    /// The highest enforcement level reached.
-    pub level: u8,
     newest_hash: Digest,
     meters: [MeterId; 2],
+    /// The enforcement level of each of them.
+    levels: [u8; 2],
     outcome: Option<Box<OutcomeRecord>>,
     /// What the legs of the newest run with transfers moved, by kind.
     posted_run: u16,
     posted: BTreeMap<u8, i64>,
+}
+
+impl Standing {
+    /// The higher enforcement level of both sides.
+    #[must_use]
+    pub fn level(&self) -> u8 {
+        self.levels.into_iter().max().unwrap_or(0)
+    }
 }
 
 /// How many leaves there are of each kind.
@@ -79,6 +91,8 @@ pub struct Rebuilt {
     /// Leaves by kind.
     pub counts: Counts,
     ids: Vec<i64>,
+    /// Documents in which retailers decided on disconnection.
+    decisions: BTreeSet<u64>,
 }
 
 impl Rebuilt {
@@ -95,8 +109,8 @@ impl Rebuilt {
             Leaf::Amendment(record) => self.amendment(index, hash, &record),
             Leaf::Default(record) => self.default(&record),
             Leaf::Transfers(transfers) => self.transfers(&transfers),
-            Leaf::Document(_) => {
-                self.counts.documents = self.counts.documents.saturating_add(1);
+            Leaf::Document(record) => {
+                self.document(&record);
                 Ok(())
             }
             Leaf::Operation(_) => {
@@ -147,9 +161,9 @@ impl Rebuilt {
             energy: contract.energy,
             settled: Energy::ZERO,
             provisional: false,
-            level: 0,
             newest_hash: hash,
             meters: [contract.buy.meter, contract.sell.meter],
+            levels: [0; 2],
             outcome: None,
             posted_run: 0,
             posted: BTreeMap::new(),
@@ -224,15 +238,43 @@ impl Rebuilt {
 
     fn default(&mut self, record: &DefaultRecord) -> Result<(), String> {
         self.counts.defaults = self.counts.defaults.saturating_add(1);
-        let standing = self.standing(record.contract)?;
-        if !standing.meters.contains(&record.debtor) {
-            let (debtor, contract) = (record.debtor, record.contract);
-            return Err(format!(
-                "meter {debtor} defaults under {contract}, which it is no side of"
-            ));
+        let (debtor, contract) = (record.debtor, record.contract);
+        let decided = record.step.and_then(DisconnectionStep::document);
+        if let Some(document) = decided.filter(|document| !self.decisions.contains(document)) {
+            return Err(format!("document {document} is no retailer's decision on disconnection"));
         }
-        standing.level = standing.level.max(record.level);
+        let standing = self.standing(contract)?;
+        let sides = standing.meters.into_iter().zip(&mut standing.levels);
+        let mut own = sides.filter(|(meter, _)| *meter == debtor).map(|(_, level)| level);
+        let level = own.next().ok_or_else(|| {
+            format!("meter {debtor} defaults under {contract}, which it is no side of")
+        })?;
+        let is_next = match record.step {
+            None => {
+                record.level >= *level
+                    && (record.level < LEVEL_DISCONNECTION || record.level == *level)
+            }
+            Some(DisconnectionStep::Notice { .. }) => {
+                (*level, record.level) == (LEVEL_SUSPENDED, LEVEL_DISCONNECTION)
+            }
+            Some(DisconnectionStep::Withdrawn { .. } | DisconnectionStep::Paid) => {
+                (*level, record.level) == (LEVEL_DISCONNECTION, LEVEL_SUSPENDED)
+            }
+        };
+        if !is_next {
+            let (from, to) = (*level, record.level);
+            return Err(format!("contract {contract}: level {to} of meter {debtor} after {from}"));
+        }
+        *level = record.level;
         Ok(())
+    }
+
+    fn document(&mut self, record: &DocumentRecord) {
+        self.counts.documents = self.counts.documents.saturating_add(1);
+        let is_decision = record.kind == DocumentKind::Disconnection.code();
+        if is_decision && record.accepted > 0 && record.signer.role == Role::Retailer {
+            self.decisions.insert(record.document);
+        }
     }
 
     fn transfers(&mut self, transfers: &[Transfer]) -> Result<(), String> {

@@ -9,14 +9,14 @@ use axum::{
 use market_view::{BookView, ViewLevel};
 use serde::{Deserialize, Serialize};
 use settlement::store::queries::AuctionRow;
-use types::{MarketId, Price, SlotKey};
+use types::{MarketId, Price, SlotKey, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     super::{Desk, access::Endpoint, amount::Amount, body, caller::Caller, problem::*},
     minutes, page, window,
 };
-use crate::schedule::ScheduledMarket;
+use crate::schedule::{CycleTimes, ListedCycle, ScheduledMarket};
 
 /// Auctions of one answer.
 const AUCTIONS_MAX: u32 = 1_000;
@@ -58,6 +58,25 @@ pub(crate) struct Instrument {
     gate_lead_minutes: u32,
     /// How a call finds its price.
     price_rule: &'static str,
+    /// Auctions that come again.
+    auction_cycles: Vec<Cycle>,
+}
+
+/// Auctions that come again, at local times of the market.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Cycle {
+    /// Once a day, at this local time.
+    at: Option<String>,
+    /// Or whenever this pattern (minute, hour, day, month, day of the week, as in cron) matches the local time.
+    every: Option<String>,
+    /// Which slots: all that are `open`, or those delivered `today` or `tomorrow`.
+    slots: &'static str,
+    /// So long before its auction a slot that trades continuously is called.
+    call_minutes: u32,
+    /// When the next call begins, in UTC, of slots that trade continuously; it may have begun.
+    next_call: String,
+    /// When the auction of that call is held, in UTC, of slots that are open then.
+    next_auction: String,
 }
 
 /// All instruments.
@@ -66,8 +85,23 @@ pub(crate) struct Instruments {
     instruments: Vec<Instrument>,
 }
 
-fn instrument(market: &ScheduledMarket) -> Instrument {
-    let ScheduledMarket { definition: of, uncross_lead, .. } = market;
+fn cycle(listed: &ListedCycle<'_>) -> Cycle {
+    let (at, every) = match listed.times {
+        CycleTimes::At(time) => (Some(time.clone()), None),
+        CycleTimes::Every(pattern) => (None, Some(pattern.clone())),
+    };
+    Cycle {
+        at,
+        every,
+        slots: listed.slots.name(),
+        call_minutes: listed.call_minutes,
+        next_call: listed.call_from.to_string(),
+        next_auction: listed.auction_at.to_string(),
+    }
+}
+
+fn instrument(market: &ScheduledMarket, now: Timestamp) -> Instrument {
+    let ScheduledMarket { definition: of, uncross_lead, cycles, .. } = market;
     Instrument {
         market: of.market.get(),
         area: of.area.to_string(),
@@ -86,10 +120,11 @@ fn instrument(market: &ScheduledMarket) -> Instrument {
         uncross_lead_minutes: uncross_lead.minutes(),
         gate_lead_minutes: of.gate_lead.minutes(),
         price_rule: of.price_rule.name(),
+        auction_cycles: cycles.listed(now).map(|listed| cycle(&listed)).collect(),
     }
 }
 
-/// What can be traded: tick, lot, unit and scale of every market.
+/// What can be traded: tick, lot, unit, scale and auction cycles of every market.
 #[utoipa::path(
     get, path = "/v1/instruments", tag = "market",
     responses((status = 200, body = Instruments), (status = 304),
@@ -106,7 +141,8 @@ pub(crate) async fn instruments(
 ) -> Result<Response, Problem> {
     caller.may(Endpoint::Instruments)?;
     body::no_query(&uri)?;
-    let instruments = desk.shared.markets.iter().map(instrument).collect();
+    let now = desk.shared.clock.now();
+    let instruments = desk.shared.markets.iter().map(|market| instrument(market, now)).collect();
     Ok(body::answer(&headers, &Instruments { instruments }))
 }
 

@@ -5,6 +5,7 @@ pub(super) mod events;
 pub(super) mod market;
 pub(super) mod notices;
 pub(super) mod settled;
+pub(super) mod statements;
 pub(super) mod webhook;
 
 use types::Timestamp;

@@ -17,6 +17,7 @@ use super::{
     signed_by_log,
 };
 use crate::{
+    cli::books::StoreOptions,
     exit::{Failure, Kind},
     output,
 };
@@ -26,6 +27,9 @@ use crate::{
 pub struct AuditOptions {
     /// The exchange's directory, a copy of it, the ledger's alone, or a URL where the ledger's files are
     place: String,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
     #[command(flatten)]
     trust: TrustOptions,
     #[command(flatten)]
@@ -66,7 +70,7 @@ pub(super) fn audit(options: &AuditOptions) -> Result<(), Failure> {
         let (walked, rebuilt) = read(&mut files, &checkpoint, &[])?;
         return print(options, &walked, (&rebuilt, 0), false);
     }
-    let place = Place::open(Path::new(&options.place))?;
+    let place = Place::open(Path::new(&options.place), &options.store)?;
     let trust = options.trust.trust(place.log()?)?;
     let newest = place.checkpoint(&trust)?;
     let checkpoint = checked(&trust, &newest.note)?;

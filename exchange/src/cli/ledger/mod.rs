@@ -14,7 +14,6 @@ use std::{
 use clap::{Args, Subcommand};
 use settlement::{
     Books, SettlementError,
-    store::database::Store,
     tlog::{
         note::{Checkpoint, VerifierKey, open_by},
         tiles::TileDirectory,
@@ -22,8 +21,8 @@ use settlement::{
     },
 };
 
+use super::books::StoreOptions;
 use crate::{
-    config::{self, ConfigError},
     exit::{Failure, Kind},
     node::Layout,
     output::Format,
@@ -131,16 +130,12 @@ struct Place {
 
 impl Place {
     /// `dir` is a data directory if there is a ledger in it.
-    fn open(dir: &Path) -> Result<Self, Failure> {
+    fn open(dir: &Path, store: &StoreOptions) -> Result<Self, Failure> {
         let layout = Layout::new(dir);
         if !layout.ledger().is_dir() {
             return Ok(Self { ledger: dir.to_owned(), books: None });
         }
-        let store = match config::load(&dir.join(config::FILE_NAME)) {
-            Ok(config) => layout.store(&config),
-            Err(ConfigError::Read { .. }) => Store::File(layout.settlement()),
-            Err(error) => return Err(Failure::config(error)),
-        };
+        let store = store.of_copy(&layout)?;
         let books = if store.file().is_none_or(Path::exists) {
             Some(Books::open(store).map_err(|error| damage(&error))?)
         } else {

@@ -13,7 +13,7 @@ use types::{Timestamp, TradeId};
 
 use super::{Place, PrintOptions, TrustOptions, damage, read_text, write_text};
 use crate::{
-    cli::connect::instant_text,
+    cli::{books::StoreOptions, connect::instant_text},
     exit::Failure,
     output::{self, Format},
 };
@@ -26,6 +26,9 @@ pub struct ProveOptions {
     entry: Entry,
     /// The exchange's directory, a copy of it, or the ledger's alone
     dir: PathBuf,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
     #[command(flatten)]
     trust: TrustOptions,
     /// Write the proof to this file and not to stdout
@@ -79,7 +82,7 @@ fn entry(text: &str) -> Result<Entry, String> {
 /// # Errors
 /// Code 1 where there is no such entry under a checkpoint, 4 where the ledger is damaged.
 pub(super) fn prove(options: &ProveOptions) -> Result<(), Failure> {
-    let place = Place::open(&options.dir)?;
+    let place = Place::open(&options.dir, &options.store)?;
     let trust = options.trust.trust(place.log()?)?;
     let index = find(&place, options.entry)?;
     let newest = place.checkpoint(&trust)?;

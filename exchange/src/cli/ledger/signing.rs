@@ -16,6 +16,7 @@ use super::{
     write_text,
 };
 use crate::{
+    cli::books::StoreOptions,
     exit::Failure,
     output::{self, Format},
 };
@@ -25,6 +26,9 @@ use crate::{
 pub struct CheckpointOptions {
     /// The exchange's directory, a copy of it, or the ledger's alone
     dir: PathBuf,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
     #[command(flatten)]
     trust: TrustOptions,
     #[command(flatten)]
@@ -40,6 +44,9 @@ pub struct ConsistencyOptions {
     later: PathBuf,
     /// Where the ledger's tiles are
     dir: PathBuf,
+    /// Where its books are
+    #[command(flatten)]
+    store: StoreOptions,
     #[command(flatten)]
     trust: TrustOptions,
     #[command(flatten)]
@@ -68,7 +75,7 @@ struct ConsistencyRow {
 /// # Errors
 /// Code 4 where it is not signed by the log or its witnesses refuse, 6 where these do not answer.
 pub(super) fn checkpoint(options: &CheckpointOptions) -> Result<(), Failure> {
-    let place = Place::open(&options.dir)?;
+    let place = Place::open(&options.dir, &options.store)?;
     let trust = options.trust.trust(place.log()?)?;
     let mut newest = place.checkpoint(&trust)?;
     let mut cosigned = Vec::new();
@@ -166,7 +173,7 @@ fn of_witness(checkpoint: &Checkpoint, witness: &Witness, text: &str) -> Result<
 /// # Errors
 /// Code 4 where it did not.
 pub(super) fn consistency(options: &ConsistencyOptions) -> Result<(), Failure> {
-    let place = Place::open(&options.dir)?;
+    let place = Place::open(&options.dir, &options.store)?;
     let trust = options.trust.trust(place.log()?)?;
     let open = |path: &PathBuf| signed_by_log(&trust, &read_text(path, NOTE_BYTES_MAX)?);
     let (earlier, later) = (open(&options.earlier)?, open(&options.later)?);
