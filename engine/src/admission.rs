@@ -103,21 +103,25 @@ pub(crate) struct Replacement {
 
 impl Engine {
     /// Checks a new order.
+    /// Rule T-01.
     #[inline]
     pub(crate) fn admit_new(&self, time: Timestamp, entry: Entry<'_>) -> Result<Admitted, Refusal> {
         let Entry { origin, order, authority } = entry;
         let platform = origin.platform;
         let row = self.registry.meter(order.meter).ok_or(RejectReason::UnknownMeter)?;
+        // Rule T-02.
         if authority == Authority::Meter && row.platform != platform {
             return Err(RejectReason::NotAuthorised.into());
         }
         // A repeated order is answered with where it stands, even when a new one would now fail.
         let known = self.client_ids.find(&self.orders, platform, order.client_order);
+        // Rule T-05.
         if let Ok(number) = known
             && self.is_same(self.orders.get(number), order)
         {
             return Err(Refusal::Restate(number));
         }
+        // Rule T-04.
         if time > order.valid_until {
             return Err(RejectReason::SignatureExpired.into());
         }
@@ -129,6 +133,7 @@ impl Engine {
         }
         let index = self.trading_slot(order.key, time)?;
         let slot = self.slots.slot(index);
+        // Rule T-47.
         if slot.phase == Phase::Frozen
             || (order.time_in_force.is_immediate() && slot.phase != Phase::Continuous)
         {
@@ -140,6 +145,7 @@ impl Engine {
             OrderKind::Limit => market.level_of(order.limit)?,
             OrderKind::Market => MARKET,
         };
+        // Rule T-06.
         let vacancy = known.err().ok_or(RejectReason::DuplicateClientOrder)?;
         let group = group(&market.controls, order.meter, row.owner);
         self.check_capacity(slot, row, order.meter, order.side, quantity)?;
@@ -191,6 +197,7 @@ impl Engine {
     }
 
     /// An order of this platform, open or done.
+    /// Rule T-27.
     #[inline]
     pub(crate) fn own_order(
         &self,
@@ -207,6 +214,7 @@ impl Engine {
     }
 
     /// Checks that an order stands alone, in its book or asleep.
+    /// Rule T-103.
     pub(crate) fn check_stands(&self, number: u32, place: Place) -> Result<(), RejectReason> {
         let order = self.orders.get(number);
         if order.traits.has(Traits::LISTED) {
@@ -298,6 +306,7 @@ impl Engine {
             return Err(RejectReason::QuantityAboveMaximum.into());
         }
         let level = market.level_of(replace.limit)?;
+        // Rule T-33.
         if replace.client_order <= last {
             return Err(RejectReason::DuplicateClientOrder.into());
         }
@@ -324,6 +333,7 @@ impl Engine {
     }
 
     /// Whether a delegation allows what a replacement makes of an order.
+    /// Rule T-97.
     fn check_delegated_terms(
         &self,
         time: Timestamp,
@@ -353,6 +363,7 @@ impl Engine {
         }
     }
 
+    /// Rule T-42.
     #[cold]
     fn check_slot_fits(&self, key: SlotKey) -> Result<(), RejectReason> {
         let market = self.registry.market_index(key.market).ok_or(RejectReason::UnknownMarket)?;
@@ -375,6 +386,7 @@ impl Engine {
     }
 
     /// Index of a slot in which orders are accepted at this time.
+    /// Rule T-43.
     ///
     /// The gate is a matter of sequenced time: past it nothing is accepted, whether the command
     /// that closes the slot has arrived or not, and whether the slot was ever opened or not.
@@ -382,6 +394,7 @@ impl Engine {
     pub(crate) fn trading_slot(&self, key: SlotKey, time: Timestamp) -> Result<u32, RejectReason> {
         let Some(index) = self.find_slot(key)? else {
             let market = self.registry.market_index(key.market).map(|at| self.registry.market(at));
+            // Rule T-44.
             let past =
                 market.is_some_and(|market| time > market.definition.gate_closes_after(key.slot));
             return Err(if past { RejectReason::GateClosed } else { RejectReason::SlotNotOpen });
@@ -395,6 +408,7 @@ impl Engine {
     }
 
     /// Checks that an order's gate is open, that it is open itself, and not frozen.
+    /// Rule T-28.
     #[inline]
     fn check_changeable(&self, order: &Order, time: Timestamp) -> Result<(), RejectReason> {
         let slot = self.slots.slot(order.slot);
@@ -402,6 +416,7 @@ impl Engine {
         if order.is_done() {
             return Err(RejectReason::UnknownOrder);
         }
+        // Rule T-48.
         if slot.phase == Phase::Frozen {
             return Err(RejectReason::WrongPhase);
         }
@@ -420,6 +435,7 @@ impl Engine {
 
     /// Open, traded and additional quantity of a meter stay within its certified capacity, and with
     /// those of its neighbours within what the grid allows.
+    /// Rule T-12.
     #[inline]
     pub(crate) fn check_capacity(
         &self,
@@ -438,6 +454,7 @@ impl Engine {
     }
 
     /// In a call, a group has open orders on one side only.
+    /// Rule T-87.
     #[inline]
     fn check_self_trade(&self, slot: &Slot, group: u32, side: Side) -> Result<(), RejectReason> {
         if slot.phase == Phase::Call
@@ -451,6 +468,7 @@ impl Engine {
     }
 
     /// A group with an open order has no member of an open aggregate order on the other side.
+    /// Rule T-100.
     #[inline]
     fn check_aggregated(&self, slot: &Slot, group: u32, side: Side) -> Result<(), RejectReason> {
         let (book, other) = (self.slots.book(slot.book), side.opposite());
@@ -460,6 +478,7 @@ impl Engine {
         Ok(())
     }
 
+    /// Rule T-14.
     #[inline]
     fn check_room(&self, slot: &Slot, rare: Traits) -> Result<(), RejectReason> {
         let book = self.slots.book(slot.book);
@@ -473,6 +492,7 @@ impl Engine {
     }
 
     /// A post-only order meets nothing in a continuous slot.
+    /// Rule T-24.
     fn check_post_only(&self, slot: &Slot, side: Side, level: u32) -> Result<(), RejectReason> {
         let book = self.slots.book(slot.book);
         let other = side.opposite();
@@ -483,6 +503,7 @@ impl Engine {
         Ok(())
     }
 
+    /// Rule T-16.
     #[inline]
     pub(crate) fn check_credit(
         &self,
@@ -496,6 +517,7 @@ impl Engine {
         }
     }
 
+    /// Rule T-15.
     pub(crate) fn check_executions(
         &self,
         slot: &Slot,
@@ -572,17 +594,22 @@ fn check_extra(
     level: u32,
 ) -> Result<(Traits, Extra), RejectReason> {
     let asked = &order.conditions;
+    // Rule T-21.
     let immediate = order.time_in_force.is_immediate();
+    // Rule T-22.
     let conditional = [asked.all_or_none, !asked.minimum.is_zero(), !asked.display.is_zero()];
+    // Rule T-23.
     let fits = |energy: types::Energy| {
         energy.is_zero() || (market.is_lots(energy.wh()) && energy <= order.quantity)
     };
+    // Rule T-20.
     let expiry_fits = match order.time_in_force {
         TimeInForce::UntilTime => asked.expires >= time && asked.expires.ns() != 0,
         TimeInForce::UntilGate | TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => {
             asked.expires.ns() == 0
         }
     };
+    // Rule T-19.
     let market_fits = order.kind == OrderKind::Limit
         || (order.limit.micros() == 0 && !asked.post_only && asked.display.is_zero());
     if !market_fits
@@ -629,6 +656,7 @@ pub(crate) fn check_size(
 }
 
 /// Smallest quantity, and largest value at a price.
+/// Rule T-08.
 #[inline]
 pub(crate) fn check_size_at(
     market: &Market,
@@ -655,6 +683,7 @@ pub(crate) fn check_value(
 }
 
 /// Largest value at a price.
+/// Rule T-10.
 #[inline]
 fn check_value_at(market: &Market, price: Price, quantity: u32) -> Result<(), RejectReason> {
     if amount(price.micros().unsigned_abs(), quantity) > market.value_max {

@@ -243,6 +243,7 @@ impl Engine {
     }
 
     /// The list that an order names: as many members, together as much, with this hash.
+    /// Rule T-98.
     fn matching_list(
         &self,
         platform: PlatformId,
@@ -262,6 +263,7 @@ impl Engine {
 
     /// Checks the members of an order, each as an order of its own would be. Of the first that does not
     /// pass, the refusal names the meter.
+    /// Rule T-99.
     fn admit_members(
         &self,
         who: (Timestamp, PlatformId),
@@ -367,6 +369,7 @@ impl Engine {
     }
 
     /// The meters that an order is for.
+    /// Rule T-102.
     pub(crate) fn meters_of(&self, number: u32, order: &Order) -> impl Iterator<Item = MeterId> {
         let parts = if order.traits.has(Traits::AGGREGATE) {
             &self.aggregates.get(number).parts[..]

@@ -176,6 +176,7 @@ impl Engine {
     }
 
     /// Checks an offer of a change, for its sender: what it does, and the other side.
+    /// Rule T-114.
     fn admit_amendment(
         &self,
         time: Timestamp,
@@ -232,6 +233,7 @@ impl Engine {
     }
 
     /// Checks gates, the trade's current version, and what it is to become.
+    /// Rule T-112.
     fn check_change(
         &self,
         time: Timestamp,
@@ -240,6 +242,7 @@ impl Engine {
         let from = self.trading_slot(terms.key, time)?;
         let to = self.trading_slot(terms.new_key(), time)?;
         self.check_base(terms)?;
+        // Rule T-113.
         if terms.quantity.is_zero() || terms.changes_nothing() {
             return Err(RejectReason::NothingToChange);
         }
@@ -290,6 +293,7 @@ impl Engine {
 
     /// A trade as it is, if it can be busted: it was made here, is not cancelled, its slot's gate is open, and
     /// both meters hold it. What is on record of it is only asked for where nothing changed it since.
+    /// Rule T-124.
     pub(crate) fn bustable(
         &self,
         time: Timestamp,
@@ -331,6 +335,7 @@ impl Engine {
     }
 
     /// Undoes a trade, as a cancellation that both sides signed would, and ends an offer to change it.
+    /// Rule T-123.
     pub(crate) fn bust(
         &mut self,
         time: Timestamp,
@@ -389,6 +394,7 @@ impl Engine {
 
     /// Moves what a trade holds: capacity of both meters, buyer and seller, and what their platforms owe. What
     /// was paid already is not owed, and nobody is owed for it.
+    /// Rule T-111.
     fn move_holdings(&mut self, meters: [MeterId; 2], price: Price, change: &Change) {
         for (meter, side) in meters.into_iter().zip([Side::Buy, Side::Sell]) {
             let Change { from, to } = *change;

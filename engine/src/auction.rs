@@ -99,6 +99,7 @@ pub const fn steps(rule: PriceRule) -> &'static [Step] {
 }
 
 /// Finds the price of a call auction, or `None` when nothing trades.
+/// Rule T-52.
 ///
 /// Market orders alone trade at the reference price; otherwise they behave as limits beyond all
 /// others.
@@ -114,6 +115,7 @@ pub fn clear(rule: PriceRule, curve: &Curve<'_>) -> Option<Clearing> {
         to: curve.points.len(),
         candidates: 0,
     };
+    // Rule T-57.
     if curve.points.is_empty() {
         let price = curve.reference?;
         return search.result(price, Wanted::Reference(price));
@@ -249,6 +251,7 @@ impl Search<'_> {
         self.candidates = u32::try_from(to - from).unwrap_or(u32::MAX);
     }
 
+    /// Rule T-53.
     fn press(&mut self) -> Option<(Price, Wanted)> {
         let mut last_buy = None;
         let mut first_sell = None;
@@ -284,6 +287,7 @@ impl Search<'_> {
         Some((Price::from_micros(middle), Wanted::Nothing))
     }
 
+    /// Rule T-55.
     fn result(&self, price: Price, wanted: Wanted) -> Option<Clearing> {
         let balance = self.balance_at(price);
         let clamped = match wanted {

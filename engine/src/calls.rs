@@ -74,11 +74,13 @@ impl Engine {
         let controls = &self.registry.market(slot.market).controls;
         let shortest = u64::from(controls.freeze_min_s) * SECOND;
         let span = u64::from(controls.freeze_max_s - controls.freeze_min_s) * SECOND;
+        // Rule T-49.
         let wait = shortest + freeze.seed.rem_euclid(span + 1);
         // At most 65,535 seconds.
         let due = now.plus_ns(i64::try_from(wait).unwrap_or(i64::MAX));
         slot.phase = Phase::Frozen;
         // A second is left for the auction before the gate.
+        // Rule T-50.
         let latest = slot.gate_closes_after.plus_ns(-SECOND_NS).max(now);
         slot.uncross_at = due.min(latest);
         let (key, uncross_at) = (slot.key, slot.uncross_at);
@@ -137,6 +139,7 @@ impl Engine {
         self.trade_continuously(index, events);
         for side in [Side::Buy, Side::Sell] {
             if self.slots.book(self.slots.slot(index).book).ladder(side).needy > 0 {
+                // Rule T-71.
                 self.try_needy(index, side, NONE, events);
             }
         }
@@ -152,6 +155,7 @@ impl Engine {
         events.push(phase_changed(key, Phase::Continuous));
     }
 
+    /// Rule T-51.
     fn uncrossable(&self, key: SlotKey) -> Result<u32, RejectReason> {
         let index = self.in_call(key)?;
         let slot = self.slots.slot(index);
@@ -178,12 +182,14 @@ impl Engine {
     }
 
     /// The price would be outside the collar: the call goes on, once.
+    /// Rule T-60.
     fn extend(&mut self, index: u32, price: Price, reference: Price, events: &mut Vec<Event>) {
         self.slots.slot_mut(index).extended = true;
         self.go_on(index, (price, reference), events);
     }
 
     /// An operator lets a call go on. The event has the price at which it would have ended, zero for none.
+    /// Rule T-121.
     pub(crate) fn extend_call(&mut self, index: u32, events: &mut Vec<Event>) {
         let slot = self.slots.slot(index);
         let market = self.registry.market(slot.market);
@@ -214,6 +220,7 @@ impl Engine {
     }
 
     /// Market orders do not outlive their auction.
+    /// Rule T-58.
     fn cancel_market_orders(&mut self, index: u32, events: &mut Vec<Event>) {
         let book = self.slots.book(self.slots.slot(index).book);
         let mut numbers = Vec::new();
@@ -244,6 +251,7 @@ impl Engine {
     }
 
     /// Closes a slot: its orders expire in the order of their numbers, then its offers of contracts end.
+    /// Rule T-45.
     pub(crate) fn close(&mut self, index: u32, events: &mut Vec<Event>) {
         self.cancel_slot(index, CancelReason::GateClosed, events);
         self.close_offers(index, events);
@@ -256,6 +264,7 @@ impl Engine {
 }
 
 /// The price that an auction of the slot stays close to.
+/// Rule T-54.
 pub(crate) fn reference(slot: &Slot, market: &Market) -> Option<Price> {
     slot.last_price.or(market.last_auction_price)
 }

@@ -32,6 +32,7 @@ impl Engine {
     }
 
     /// A reduction: in place, and all that is open is a cancellation.
+    /// Rule T-29.
     pub(crate) fn reduce_order(
         &mut self,
         time: Timestamp,
@@ -47,6 +48,7 @@ impl Engine {
         };
         let order = *self.orders.get(number);
         let by = u32::try_from(reduce.by.wh()).unwrap_or(u32::MAX);
+        // Rule T-30.
         if by >= order.leaves {
             return self.cancel(number, Some(client_order), CancelReason::Requested, events);
         }
@@ -82,6 +84,7 @@ impl Engine {
         };
         let Replacement { number, level, quantity } = admitted;
         let order = *self.orders.get(number);
+        // Rule T-31.
         let kept_place = level == order.level && quantity <= order.leaves;
         if kept_place {
             self.shrink(number, quantity);
@@ -102,6 +105,7 @@ impl Engine {
             leaves: replace.quantity,
             kept_place,
         }));
+        // Rule T-32.
         if !kept_place {
             let taker = self.desk(order.slot).taker(number);
             self.enter(order.slot, taker, replace.client_order, events);
@@ -109,6 +113,7 @@ impl Engine {
     }
 
     /// An order leaves its queue and keeps its number and what it holds.
+    /// Rule T-35.
     pub(crate) fn hibernate_order(
         &mut self,
         time: Timestamp,
@@ -131,6 +136,7 @@ impl Engine {
     }
 
     /// A hibernating order enters its book anew.
+    /// Rule T-34.
     pub(crate) fn activate_order(
         &mut self,
         time: Timestamp,
@@ -150,6 +156,7 @@ impl Engine {
     }
 
     /// Where an order of the platform stands, open or done.
+    /// Rule T-26.
     #[cold]
     pub(crate) fn ask_order(&self, ask: &OrderRequest, events: &mut Vec<Event>) {
         events.push(match self.find_asked(ask) {
@@ -179,6 +186,7 @@ impl Engine {
     }
 
     /// Makes an order that rests smaller where it stands; what is hidden of it goes first.
+    /// Rule T-74.
     fn shrink(&mut self, number: u32, quantity: u32) {
         let order = *self.orders.get(number);
         let mut desk = self.desk(order.slot);

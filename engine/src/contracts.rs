@@ -317,6 +317,7 @@ impl Engine {
     }
 
     /// The number of an open offer that a platform may end.
+    /// Rule T-109.
     fn open_offer(
         &self,
         request: &OfferRequest,
@@ -330,6 +331,7 @@ impl Engine {
     }
 
     /// Lets offers go whose last instant is before `time`; those that were open have expired.
+    /// Rule T-110.
     #[cold]
     pub(crate) fn expire_offers(&mut self, time: Timestamp, events: &mut Vec<Event>) {
         while let Some(&(expires, number)) = self.contracts.expiries.first() {
@@ -420,6 +422,7 @@ impl Engine {
     }
 
     /// Books the trade of an offer that both sides have signed.
+    /// Rule T-104.
     fn trade_contract(
         &mut self,
         number: u64,
@@ -505,6 +508,7 @@ impl Engine {
             return Err(RejectReason::SignatureExpired.into());
         }
         self.check_trading(own, terms.key.market)?;
+        // Rule T-105.
         let slot = self.trading_slot(terms.key, time)?;
         let market = self.registry.market(self.slots.slot(slot).market);
         let quantity = market.check_quantity(terms.quantity.wh())?;
@@ -568,6 +572,7 @@ impl Engine {
     }
 
     /// The number of an open offer that a platform may accept, and has with these terms.
+    /// Rule T-108.
     pub(crate) fn open_for(
         &self,
         origin: Origin,
@@ -619,6 +624,7 @@ impl Engine {
     }
 
     /// What an order of this side with the contract's numbers would be checked for.
+    /// Rule T-106.
     fn check_party(
         &self,
         slot: u32,
@@ -640,6 +646,7 @@ impl Engine {
 }
 
 /// Both sides are somebody, and not the same.
+/// Rule T-107.
 fn check_parties(market: &Market, one: Party<'_>, other: Party<'_>) -> Result<(), RejectReason> {
     let group = |party: Party<'_>| group(&market.controls, party.meter, party.row.owner);
     let is_one_group =

@@ -33,6 +33,7 @@ pub(crate) struct Credit {
 
 /// What an order may come to owe for each Wh: a buy its limit, a sell what it would pay for being
 /// taken at a negative price. Never negative.
+/// Rule T-17.
 #[inline(always)]
 pub(crate) fn exposure(side: Side, price: Price) -> u64 {
     // The sign without a branch, since sides come as they like: −x is !x + 1.

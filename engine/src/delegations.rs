@@ -91,6 +91,7 @@ impl Delegations {
     }
 
     /// Whether a platform may do anything for a meter at this time.
+    /// Rule T-94.
     pub(crate) fn check_time(
         &self,
         (meter, platform): (MeterId, PlatformId),
@@ -160,6 +161,7 @@ impl Delegations {
 }
 
 impl Live {
+    /// Rule T-95.
     #[inline(always)]
     fn covers(&self, terms: &Terms) -> bool {
         let price = match terms.side {
@@ -198,6 +200,7 @@ impl Engine {
     }
 
     /// Another platform whose delegation it ends.
+    /// Rule T-96.
     fn admit_delegation(
         &self,
         time: Timestamp,

@@ -196,6 +196,7 @@ impl Desk<'_> {
     }
 
     /// Ends an open order, wherever it is; what it still held, in Wh.
+    /// Rule T-13.
     #[inline(always)]
     pub(crate) fn end(&mut self, number: u32) -> u32 {
         let order = self.orders.get(number);
@@ -266,6 +267,7 @@ impl Desk<'_> {
     }
 
     /// Books what a party of a trade owes for it and no longer reserves.
+    /// Rule T-18.
     #[inline(always)]
     fn owe(&mut self, party: &Party, made: Match) {
         let owed = exposure(party.side, made.price);

@@ -40,6 +40,7 @@ impl Engine {
     }
 
     /// Cancels the orders whose last instant is before `time`.
+    /// Rule T-36.
     #[cold]
     pub(crate) fn expire(&mut self, time: Timestamp, events: &mut Vec<Event>) {
         while let Some(number) = self.expiries.pop_before(time) {

@@ -49,6 +49,7 @@ struct Places {
 
 impl Places {
     /// The zone at a moment, and the feeder if there is one. None before the first zone is named.
+    /// Rule T-91.
     fn at(&self, minute: u32) -> Option<GridPlace> {
         let until = self.points.partition_point(|point| point.from_minute <= minute);
         let said = || self.points.iter().take(until).rev();
@@ -125,6 +126,7 @@ impl Grid {
     }
 
     /// The places of a meter in a slot that may have a limit: its zone, and its feeder.
+    /// Rule T-89.
     fn places_in(
         &self,
         meter: MeterId,
@@ -166,6 +168,7 @@ impl Grid {
     }
 
     /// Lets go of slots that have begun: nothing can be traded in them any more.
+    /// Rule T-92.
     fn forget(&mut self, now: Timestamp) {
         while let Some(first) = self.slots.first_entry() {
             if first.key().start() >= now {
@@ -178,6 +181,7 @@ impl Grid {
     }
 
     /// Whether a limit may be entered.
+    /// Rule T-93.
     fn check_limit(&self, new: &GridLimit) -> Result<(), RejectReason> {
         let known = self.counter(new.slot, new.place, new.side).and_then(|counter| counter.limit);
         match known {
@@ -345,6 +349,7 @@ impl Engine {
     }
 
     /// What a meter has more stays within the limits of its zone and its feeder.
+    /// Rule T-88.
     #[cold]
     pub(crate) fn check_grid(
         &self,
@@ -389,6 +394,7 @@ impl Engine {
 
     /// Cancels orders of a place, the newest first, until it is within its limit or none is left, or
     /// as many are gone as one command may cancel.
+    /// Rule T-90.
     fn enforce(
         &mut self,
         (slot, place, side): (DeliverySlot, GridPlace, Side),

@@ -113,6 +113,7 @@ impl Engine {
     }
 
     /// Whether an order fits those of its list that have arrived.
+    /// Rule T-75.
     fn joins(&self, list: &List, order: &NewOrder, level: u32) -> bool {
         if list.state != ListState::Collecting || list.sent != order.list {
             return false;
@@ -127,11 +128,13 @@ impl Engine {
                     && key.market == order.key.market
                     && key.slot.end() == order.key.slot.start()
             }
+            // Rule T-76.
             _ => list.orders.iter().all(|&number| slot_of(number).key != order.key),
         }
     }
 
     /// An accepted order of a list waits; the last one sets the list off.
+    /// Rule T-77.
     #[cold]
     pub(crate) fn list(&mut self, number: u32, sent: &OrderList, events: &mut Vec<Event>) {
         let order = *self.orders.get(number);
@@ -167,6 +170,7 @@ impl Engine {
 
     /// Whether all slots of a list are continuous and each of its orders would fill whole, without
     /// more trades than lists may make in one command.
+    /// Rule T-78.
     ///
     /// The gate is a matter of sequenced time here too.
     fn can_fill(&mut self, index: u32) -> bool {
@@ -250,6 +254,7 @@ impl Engine {
     }
 
     /// Cancels an open order and, if it belongs to a list, the rest of that; how many.
+    /// Rule T-79.
     #[inline]
     pub(crate) fn cancel_with_list(
         &mut self,
@@ -268,6 +273,7 @@ impl Engine {
     }
 
     /// An order of a list was refused: the list is over.
+    /// Rule T-80.
     #[inline]
     pub(crate) fn break_list(
         &mut self,

@@ -20,6 +20,7 @@ struct Reached {
 
 impl Engine {
     /// Cancels the open orders of a scope.
+    /// Rule T-38.
     pub(crate) fn mass_cancel(&mut self, request: &MassCancel, events: &mut Vec<Event>) {
         let slot = match request.slot.map(|key| self.known_slot(key)).transpose() {
             Ok(slot) => slot,
@@ -42,6 +43,7 @@ impl Engine {
     }
 
     /// Suspends a scope, kills it, or lets it trade again.
+    /// Rule T-117.
     pub(crate) fn set_trading(
         &mut self,
         control: TradingControl,
@@ -97,6 +99,7 @@ impl Engine {
     }
 
     /// Whether an order is of a scope; an aggregate order is, when any of its members is.
+    /// Rule T-37.
     fn is_reached(&self, number: u32, reached: Reached) -> bool {
         let order = self.orders.get(number);
         if reached.platform.is_some_and(|platform| platform != order.platform) {

@@ -83,6 +83,7 @@ impl Engine {
     }
 
     /// What would be said of a new order, without doing it. No list is broken by its refusal.
+    /// Rule T-25.
     #[cold]
     pub(crate) fn validate_order(
         &self,
@@ -164,6 +165,7 @@ impl Engine {
     ) {
         let mut desk = self.desk(slot);
         let number = taker.party.number;
+        // Rule T-46.
         if desk.slot.phase != Phase::Continuous {
             return desk.rest(number);
         }
@@ -208,7 +210,9 @@ impl Engine {
         let reason = match ending {
             Ending::SelfTrade => Some(CancelReason::SelfTrade),
             Ending::TooManyTrades => Some(CancelReason::TradeLimit),
+            // Rule T-66.
             _ if order.kind() == OrderKind::Market => Some(CancelReason::NoLiquidity),
+            // Rule T-65.
             _ if order.time_in_force().is_immediate() => Some(CancelReason::ImmediateOrCancel),
             Ending::Filled | Ending::Exhausted | Ending::Interrupted => None,
         };
@@ -223,6 +227,7 @@ impl Engine {
     }
 
     /// An order that cannot fill as much as it needs does not trade.
+    /// Rule T-67.
     #[cold]
     fn decline(&mut self, slot: u32, number: u32, request: ClientOrderId, events: &mut Vec<Event>) {
         let order = *self.orders.get(number);
@@ -235,6 +240,7 @@ impl Engine {
     }
 
     /// A trade would be outside the dynamic band: the slot turns to a call.
+    /// Rule T-61.
     #[cold]
     fn interrupt(&mut self, index: u32, events: &mut Vec<Event>) {
         self.call_again(index, events);
@@ -246,6 +252,7 @@ impl Desk<'_> {
     #[inline]
     pub(crate) fn taker(&self, number: u32) -> Taker {
         let order = self.orders.get(number);
+        // Rule T-86.
         let trades_with_all =
             order.group == 0 || self.market.controls.self_trade == SelfTradeAction::Allow;
         let group = if trades_with_all { NONE } else { order.group };
@@ -279,6 +286,7 @@ impl Desk<'_> {
     }
 
     /// Trades against the other side, best price first and oldest first, as far as the reach goes.
+    /// Rule T-63.
     ///
     /// The fills of makers are booked one by one, those of the taker by [`Desk::write_back`].
     #[inline]
@@ -335,6 +343,7 @@ impl Desk<'_> {
     }
 
     /// Trades against one level that holds ordinary orders only, until it or the taker is empty.
+    /// Rule T-64.
     #[inline]
     fn sweep_level(
         &mut self,
@@ -403,9 +412,13 @@ impl Desk<'_> {
         let smaller = self.orders.get(number).leaves <= taker.party.leaves;
         let (maker_goes, taker_goes) = match self.market.controls.self_trade {
             // With `Allow` a taker has no group.
+            // Rule T-82.
             SelfTradeAction::Allow | SelfTradeAction::CancelTaker => (false, true),
+            // Rule T-83.
             SelfTradeAction::CancelMaker => (true, false),
+            // Rule T-84.
             SelfTradeAction::CancelBoth => (true, true),
+            // Rule T-85.
             SelfTradeAction::Decrement => (smaller, !smaller),
         };
         if maker_goes {

@@ -74,6 +74,7 @@ impl Desk<'_> {
     }
 
     /// Shares a fill among those that an order is for, and books it to them.
+    /// Rule T-101.
     pub(crate) fn split(&mut self, party: &Party, quantity: u32) -> Vec<(MeterId, u32)> {
         if !self.orders.get(party.number).traits.has(Traits::AGGREGATE) {
             return vec![(party.meter, quantity)];

@@ -84,6 +84,7 @@ impl Engine {
     }
 
     /// Whether an operation takes effect now, or waits for another operator.
+    /// Rule T-119.
     fn takes_effect(
         &self,
         time: Timestamp,
@@ -99,6 +100,7 @@ impl Engine {
             return Err(RejectReason::SignatureExpired);
         }
         let Operations { used, waiting } = &self.operations;
+        // Rule T-118.
         if *signer != operation.operator {
             let known = waiting.get(&(operation.operator, operation.number));
             return if known == Some(operation) {
@@ -152,6 +154,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), RejectReason> {
         match action {
+            // Rule T-120.
             SlotAction::RunAuction => {
                 let index = self.in_call(key)?;
                 self.uncross(index, events);
@@ -160,6 +163,7 @@ impl Engine {
                 let index = self.in_call(key)?;
                 self.extend_call(index, events);
             }
+            // Rule T-122.
             SlotAction::CancelAuction => {
                 let index = self.in_call(key)?;
                 self.cancel_slot(index, CancelReason::AuctionCancelled, events);

@@ -23,6 +23,7 @@ struct Share {
 
 impl Market {
     /// How the orders at the last price of a call share what is left for them.
+    /// Rule T-59.
     fn sharing(&self, price: types::Price) -> Sharing {
         let band = (self.definition.price_min, self.definition.price_max);
         match self.controls.allocation {
@@ -88,6 +89,7 @@ impl Desk<'_> {
     }
 
     /// Fills an order in an auction, where it rests.
+    /// Rule T-73.
     fn fill_resting(&mut self, party: &Party, quantity: u32) {
         let rank = self.book.rank(party.side, party.level);
         self.fill(party.number, quantity);
@@ -104,6 +106,7 @@ impl Desk<'_> {
 }
 
 /// The orders of one side that take part, level by level, best first.
+/// Rule T-56.
 fn levels<'a>(
     desk: &'a Desk<'_>,
     side: Side,

@@ -20,6 +20,7 @@ pub(crate) const OWNERS_FROM: u32 = 1 << 27;
 const _: () = assert!(METERS_MAX < OWNERS_FROM, "groups of meters and owners are apart");
 
 /// The self-trade group of an order: meters by their number, owners after them, 0 for none.
+/// Rule T-81.
 #[inline(always)]
 pub(crate) fn group(controls: &MarketControls, meter: MeterId, owner: OwnerId) -> u32 {
     match (controls.self_trade, controls.self_trade_scope) {
@@ -72,6 +73,7 @@ impl Market {
     }
 
     /// The level of a price an order may have.
+    /// Rule T-09.
     #[inline(always)]
     pub(crate) fn level_of(&self, price: Price) -> Result<u32, RejectReason> {
         let definition = &self.definition;
@@ -84,6 +86,7 @@ impl Market {
 
     /// The price that an order of this level may have to pay or take: its limit, or the edge of the
     /// band for a market order.
+    /// Rule T-11.
     #[inline(always)]
     pub(crate) fn worst_price(&self, side: Side, level: u32) -> Price {
         match (level, side) {
@@ -107,6 +110,7 @@ impl Market {
     }
 
     /// A quantity that is whole lots, at least one, and at most the market's largest.
+    /// Rule T-07.
     #[inline(always)]
     pub(crate) fn check_quantity(&self, wh: u64) -> Result<u32, RejectReason> {
         if !self.is_lots(wh) {
@@ -320,6 +324,7 @@ impl Registry {
     }
 
     /// Says whether a scope may trade.
+    /// Rule T-116.
     pub(crate) fn set_trading(&mut self, control: TradingControl) -> Result<(), RejectReason> {
         let known = |role, number| self.find_party(Party { role, number }).is_ok();
         match control.scope {
@@ -356,6 +361,7 @@ impl Registry {
     }
 
     /// Whether new orders of a meter that a platform sends to a market are refused.
+    /// Rule T-115.
     #[inline(always)]
     pub(crate) fn is_stopped(
         &self,

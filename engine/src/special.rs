@@ -38,6 +38,7 @@ impl Desk<'_> {
                 continue;
             }
             let quantity = self.orders.in_view(&maker).min(taker.party.leaves);
+            // Rule T-69.
             if quantity < self.orders.need(&maker) {
                 continue; // Passed over.
             }
@@ -77,6 +78,7 @@ impl Desk<'_> {
 
     /// Takes a fill off what an iceberg shows. When all of that is gone the next part comes into
     /// view at the end of the queue.
+    /// Rule T-72.
     fn refill(&mut self, number: u32, rank: u32, quantity: u32) -> bool {
         let extra = self.orders.extra_mut(number);
         extra.shown -= quantity;
@@ -91,6 +93,7 @@ impl Desk<'_> {
     }
 
     /// Whether a sweep would fill at least what the order needs; all of it if it is to be `whole`.
+    /// Rule T-68.
     pub(crate) fn is_enough(&self, taker: &Taker, reach: Reach, whole: bool) -> bool {
         let order = self.orders.get(taker.party.number);
         let need = if whole { order.leaves } else { self.orders.need(order) };
@@ -189,6 +192,7 @@ impl Engine {
     }
 
     /// Tries the orders with a need of one side, up to a rank, once each in priority order.
+    /// Rule T-70.
     #[cold]
     pub(crate) fn try_needy(&mut self, slot: u32, side: Side, last: u32, events: &mut Vec<Event>) {
         let book = self.slots.book(self.slots.slot(slot).book);

@@ -325,6 +325,7 @@ impl Schedule {
     }
 
     /// Enters what brings the slot to its auction, or calls it for the next one of a cycle, if that is still to come.
+    /// Rule T-62.
     fn enter_calls(&mut self, key: SlotKey, slot: Slot, now: Timestamp) {
         let Some(market) = self.markets.get(&key.market) else { return };
         match slot.phase {

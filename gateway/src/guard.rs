@@ -38,6 +38,7 @@ impl Guard {
 
     /// A session ended that asked for its orders to be cancelled `after` so long; zero for never.
     /// One that was taken over leaves everything to its successor.
+    /// Rule T-40.
     pub fn ended(&mut self, now: Now, origin: Origin, after: Duration) {
         let Some(guarded) = self.platforms.get_mut(&origin.platform) else { return };
         if guarded.session == Some(origin.session) {
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_go_when_the_grace_has_passed_and_stay_when_a_session_comes_before() {
+    fn t40_orders_go_when_the_grace_has_passed_and_stay_when_a_session_comes_before() {
         let mut guard = Guard::default();
         guard.opened(origin(1));
         assert_eq!(guard.next_deadline(), None, "while it is open");

@@ -139,6 +139,7 @@ impl Throttle {
     }
 
     /// Refusals have a bucket of the same size: who goes on all the same is too fast by twice.
+    /// Rule T-39.
     fn verdict(&mut self, passed: bool, now_ns: u64, rate: Rate) -> Verdict {
         if passed {
             Verdict::Passed
@@ -192,7 +193,7 @@ mod tests {
     const TENTH: u64 = SECOND_NS / 10;
 
     #[test]
-    fn a_burst_passes_then_the_rate_then_the_session_ends() {
+    fn t39_a_burst_passes_then_the_rate_then_the_session_ends() {
         let mut throttle = Throttle::default();
         let said: Vec<_> = (0..7).map(|_| throttle.order(1_000, &LIMITS)).collect();
         let (passed, refused) = (Verdict::Passed, Verdict::Refused(10));

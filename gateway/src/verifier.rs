@@ -387,6 +387,7 @@ fn check_shard(command: &Command, shard: ShardId, map: &ShardMap) -> Result<(), 
 
 /// Whether there is room for what the command makes. What takes orders away always has some: it is
 /// what the reserve is for.
+/// Rule T-41.
 fn check_storage(command: &Command, storage_low: &AtomicBool) -> Result<(), RejectReason> {
     // A moment sooner or later makes no difference: the flag guards no other memory.
     if command.makes_orders() && storage_low.load(Ordering::Relaxed) {
@@ -397,6 +398,7 @@ fn check_storage(command: &Command, storage_low: &AtomicBool) -> Result<(), Reje
 
 /// The edge's part of admission: is the meter known, may the platform speak for it, and did its key
 /// sign this? Expiry is judged by the engine, by journaled time. `signed_bytes` is room to work in.
+/// Rule T-03.
 ///
 /// # Errors
 /// The first rule that is broken.

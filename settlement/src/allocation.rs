@@ -46,6 +46,7 @@ pub struct Share {
 }
 
 /// Spreads `metered` over `positions`; the shares are in the order of the positions.
+/// Rule S-23.
 ///
 /// `cap` is the most the meter was allowed to move, by a signed curtailment.
 #[must_use]
@@ -90,6 +91,7 @@ pub fn allocate(
 
 /// Cuts `total` into parts in proportion to `weights`: floor, then the largest remainders, ties to
 /// the smaller key. The parts sum to `total` if the weights are not all zero.
+/// Rule S-20.
 #[must_use]
 pub fn largest_remainder(weights: &[(TradeId, u64)], total: u128) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|&(_, weight)| u128::from(weight)).sum();
@@ -139,6 +141,7 @@ fn total(positions: &[Position], side: Side) -> u128 {
     positions.iter().filter(|p| p.side == side).map(|p| u128::from(p.energy.wh())).sum()
 }
 
+/// Rule S-22.
 fn measure(metered: Metered, direction: Side, mixed: bool) -> u64 {
     let (with, against) = match direction {
         Side::Sell => (metered.injected, metered.withdrawn),
@@ -170,6 +173,7 @@ fn spread_side(positions: &[Position], shares: &mut [Share], target: Target, met
     }
 }
 
+/// Rule S-21.
 fn in_turn(mine: &[(usize, &Position)], total: u128) -> Vec<u64> {
     let mut order: Vec<(TradeId, usize)> =
         mine.iter().enumerate().map(|(at, (_, p))| (p.contract, at)).collect();
@@ -189,6 +193,7 @@ fn in_turn(mine: &[(usize, &Position)], total: u128) -> Vec<u64> {
 
 /// Spreads the excused part of the shortfall over the contracts in the direction of the net
 /// position, in proportion to what each misses.
+/// Rule S-25.
 fn excuse(
     positions: &[Position],
     shares: &mut [Share],
@@ -229,21 +234,21 @@ mod tests {
     }
 
     #[test]
-    fn pro_rata_gives_the_remainder_to_the_largest_fraction_then_the_earliest() {
+    fn s20_pro_rata_gives_the_remainder_to_the_largest_fraction_then_the_earliest() {
         let sells = [3, 1, 2].map(|id| position(id, Side::Sell, 1_000));
         let shares = allocate(&sells, metered(1_000, 0), None, Method::ProRata);
         assert_eq!(allocated(&shares), [333, 334, 333]);
     }
 
     #[test]
-    fn fifo_fills_the_earliest_first() {
+    fn s21_fifo_fills_the_earliest_first() {
         let sells = [position(2, Side::Sell, 4_000), position(1, Side::Sell, 5_000)];
         let shares = allocate(&sells, metered(8_000, 0), None, Method::Fifo);
         assert_eq!(allocated(&shares), [3_000, 5_000]);
     }
 
     #[test]
-    fn buys_and_sells_of_one_meter_are_netted() {
+    fn s22_buys_and_sells_of_one_meter_are_netted() {
         let both = [position(1, Side::Sell, 5_000), position(2, Side::Buy, 2_000)];
         let whole = allocate(&both, metered(3_000, 0), None, Method::ProRata);
         assert_eq!(allocated(&whole), [5_000, 2_000]);
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_curtailment_excuses_what_it_caused_and_no_more() {
+    fn s25_a_curtailment_excuses_what_it_caused_and_no_more() {
         let one = [position(1, Side::Sell, 5_000)];
         let cap = Some(Energy::from_wh(4_000));
         let excused = |wh| allocate(&one, metered(wh, 0), cap, Method::ProRata)[0].excused.wh();
@@ -282,7 +287,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_stay_within_contract_and_meter(
+        fn s23_shares_stay_within_contract_and_meter(
             list in positions(), inj in 0_u64..60_000, wd in 0_u64..60_000,
             cap in prop::option::of(0_u64..60_000), method in method(),
         ) {

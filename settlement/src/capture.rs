@@ -88,6 +88,7 @@ impl Contract {
 
 /// The items after `cursor`, each once, in the order of the journal. All are of one shard: positions
 /// of different shards are not comparable.
+/// Rule S-01.
 ///
 /// # Errors
 /// When an item lies beyond `through`, or two different events have one place.

@@ -64,6 +64,7 @@ impl Pipeline {
     }
 
     /// As [`Pipeline::p2p_energy`], with the prices of contracts to which `asker` is a party.
+    /// Rule S-57.
     ///
     /// # Errors
     /// As [`Pipeline::p2p_energy`].

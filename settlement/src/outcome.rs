@@ -103,6 +103,7 @@ pub struct Verified {
 
 impl Verified {
     /// What settles: the smaller of both sides.
+    /// Rule S-15.
     #[must_use]
     pub fn settled(&self) -> Energy {
         self.buyer.allocated.min(self.seller.allocated)
@@ -167,6 +168,7 @@ pub enum ExactCharge {
 }
 
 /// Decides what became of a contract.
+/// Rule S-16.
 #[must_use]
 pub fn decide(verified: &Verified, policy: &Policy) -> Outcome {
     let settled = verified.settled();
@@ -187,6 +189,7 @@ pub fn decide(verified: &Verified, policy: &Policy) -> Outcome {
         State::Complete
     };
     let untaken = verified.seller.allocated.saturating_sub(settled);
+    // Rule S-31.
     let owed = policy.under_consumption == UnderConsumption::TakeOrPay
         && verified.price.micros() > 0
         && !wash;
@@ -220,6 +223,7 @@ pub fn amounts(
 }
 
 /// A charge on settled energy. `None` when it is out of range.
+/// Rule S-32.
 #[must_use]
 pub fn charge_on(rule: ChargeRule, settled: Energy) -> Option<ExactCharge> {
     let on = |rate: Price| Exact::from_notional(rate.notional(settled));
@@ -232,6 +236,7 @@ pub fn charge_on(rule: ChargeRule, settled: Energy) -> Option<ExactCharge> {
 }
 
 /// The band is inclusive: a shortfall of exactly the tolerance is no breach.
+/// Rule S-28.
 fn is_breach(shortfall: Energy, contracted: Energy, policy: &Policy) -> bool {
     beyond_band(shortfall, contracted, policy) > 0
 }
@@ -242,6 +247,7 @@ fn beyond_band(shortfall: Energy, contracted: Energy, policy: &Policy) -> i128 {
     i128::from(shortfall.wh()).saturating_mul(MILLION).saturating_sub(band)
 }
 
+/// Rule S-29.
 fn penalty_of(
     rule: ShortfallPenalty,
     verified: &Verified,
@@ -301,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_band_is_inclusive_at_its_edge() {
+    fn s28_the_band_is_inclusive_at_its_edge() {
         let edge = decide(&verified(share(5_000, 0), share(4_500, 0)), &policy());
         assert_eq!((edge.state, edge.breach), (State::Complete, false));
         let over = decide(&verified(share(5_000, 0), share(4_499, 0)), &policy());
@@ -309,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_penalty_covers_the_whole_shortfall_or_what_lies_beyond_the_band() {
+    fn s29_a_penalty_covers_the_whole_shortfall_or_what_lies_beyond_the_band() {
         let case = verified(share(5_000, 0), share(3_000, 0));
         assert_eq!(penalty_nanos(&case, &policy()), 2_000_000_000);
         let mut beyond = policy();
@@ -332,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_delivered_is_failed_and_a_wash_is_disputed() {
+    fn s16_nothing_delivered_is_failed_and_a_wash_is_disputed() {
         let failed = decide(&verified(share(5_000, 0), share(0, 0)), &policy());
         assert_eq!(failed.state, State::Failed);
         let wash = Share { wash: true, ..Share::default() };
@@ -341,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn take_or_pay_charges_what_was_delivered_and_not_taken() {
+    fn s31_take_or_pay_charges_what_was_delivered_and_not_taken() {
         let case = verified(share(3_500, 500), share(5_000, 0));
         assert_eq!(decide(&case, &policy()).take_or_pay, Energy::ZERO);
         let pays = Policy { under_consumption: UnderConsumption::TakeOrPay, ..policy() };

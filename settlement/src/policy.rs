@@ -398,6 +398,7 @@ impl Policy {
     }
 
     /// How the money of a contract moves. It is asked when the contract is captured, and kept with it.
+    /// Rule S-02.
     #[must_use]
     pub fn mechanism_of(&self, terms: &Terms) -> Mechanism {
         let rule = self.mechanisms.iter().find(|rule| rule.is_for(terms));

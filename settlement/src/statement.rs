@@ -255,6 +255,7 @@ impl<'p> Draft<'p> {
     }
 
     /// Takes the next leaf.
+    /// Rule S-59.
     pub fn take(&mut self, leaf: &Leaf) -> Effect {
         match leaf {
             Leaf::Contract(contract) => self.take_contract(contract),

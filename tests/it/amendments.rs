@@ -195,7 +195,7 @@ async fn what_is_not_signed_or_not_true_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_end_in_every_way_and_one_waits_at_a_time() {
+async fn t114_changes_end_in_every_way_and_one_waits_at_a_time() {
     let (venue, mut first, mut second) = desk().await;
     assert_eq!(offer(&mut first, Side::Sell, terms(&venue, 300, 1)).await, "Open 1");
     invitation(&mut second).await;

@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn every_rule_finds_the_price_of_brute_force(
+    fn t52_every_rule_finds_the_price_of_brute_force(
         rule in rules(), book in mixed_books(), reference in prop::option::of(-9_i64..10),
     ) {
         let reference = reference.map(price);

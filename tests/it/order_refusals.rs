@@ -176,7 +176,7 @@ async fn a_number_means_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_resting_orders_of_ones_own_change() {
+async fn t27_only_resting_orders_of_ones_own_change() {
     let venue = Venue::open().await;
     venue.clock_to(-44).await;
     let mut platform = Platform::log_on(&venue, 1).await;

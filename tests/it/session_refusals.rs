@@ -246,7 +246,7 @@ fn changed(order: &NewOrder, other_slot: types::SlotKey) -> Vec<(&'static str, N
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signature_covers_every_field() {
+async fn t03_a_signature_covers_every_field() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
     let mut bystander = Platform::log_on(&venue, 2).await;

@@ -17,7 +17,7 @@ async fn resting(platform: &mut Platform, wh: u64) -> OrderId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_storage_orders_are_only_taken_away() {
+async fn t41_without_storage_orders_are_only_taken_away() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
     let mut platform = Platform::log_on(&venue, 1).await;

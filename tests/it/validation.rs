@@ -118,7 +118,7 @@ const fn is_expiry(event: &Event) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_that_is_only_validated_does_nothing_and_leaves_its_number_free() {
+async fn t25_an_order_that_is_only_validated_does_nothing_and_leaves_its_number_free() {
     let venue = Venue::open().await;
     venue.clock_to(-29).await;
     let mut platform = Platform::log_on(&venue, 1).await;

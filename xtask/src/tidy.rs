@@ -1,9 +1,10 @@
 //! Rules about the source tree that no compiler checks: layers, file sizes and names, the stops of an
-//! order's life, decision records, unsafe code, links.
+//! order's life, decision records, the rulebook, unsafe code, links.
 
 mod decisions;
 mod layers;
 mod links;
+mod rules;
 mod sources;
 mod stops;
 mod unsafe_code;
@@ -36,6 +37,7 @@ pub(crate) fn check(repository: &Repository) -> Result<(), String> {
     violations.extend(sources::check(&tree));
     violations.extend(stops::check(&tree));
     violations.extend(decisions::check(&tree));
+    violations.extend(rules::check(&tree));
     violations.extend(unsafe_code::check(&tree));
     violations.extend(links::check(&tree));
     violations.sort();

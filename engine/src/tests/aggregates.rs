@@ -97,7 +97,7 @@ fn check_delegated(script: &str, expected: &expect_test::Expect) {
 }
 
 #[test]
-fn a_fill_is_shared_by_the_largest_remainder() {
+fn t101_a_fill_is_shared_by_the_largest_remainder() {
     check_delegated(
         "aggregate sell @ 4.00 S1 2kWh S2 1kWh S3 0.5kWh
          depth
@@ -165,7 +165,7 @@ fn an_order_that_enters_shares_what_a_price_fills_once() {
 }
 
 #[test]
-fn the_list_must_be_the_one_that_is_signed() {
+fn t98_the_list_must_be_the_one_that_is_signed() {
     check_delegated(
         "aggregate sell @ 4.00 S1 1kWh S2 1kWh wrong-hash as 7
          aggregate sell @ 4.00 S1 1kWh S2 1kWh members 3 unlisted as 7
@@ -257,7 +257,7 @@ fn a_platform_has_two_lists_that_wait() {
 }
 
 #[test]
-fn each_member_is_checked_as_an_order_would_be() {
+fn t99_each_member_is_checked_as_an_order_would_be() {
     check_delegated(
         "aggregate sell @ 4.00 S1 1kWh S5 1kWh
          delegate S5 to 2 number 1
@@ -343,7 +343,7 @@ fn value_and_executions_count_for_each_member_the_smallest_quantity_for_all() {
 }
 
 #[test]
-fn what_an_aggregate_order_cannot_be() {
+fn t103_what_an_aggregate_order_cannot_be() {
     check_delegated(
         "aggregate sell @ 4.00 S1 1kWh fok
          aggregate sell @ 4.00 S1 1kWh until now-9
@@ -409,7 +409,7 @@ fn capacity_is_each_members_own() {
 }
 
 #[test]
-fn a_member_has_nothing_on_the_other_side() {
+fn t100_a_member_has_nothing_on_the_other_side() {
     check_delegated(
         "sell S1 1kWh @ 5.00
          aggregate buy @ 3.00 S1 1kWh S2 1kWh
@@ -541,7 +541,7 @@ fn an_auction_shares_what_each_order_gets() {
 }
 
 #[test]
-fn what_ends_one_member_ends_the_order() {
+fn t102_what_ends_one_member_ends_the_order() {
     check_delegated(
         "aggregate sell @ 4.00 S1 1kWh S2 1kWh
          aggregate sell @ 4.00 S3 1kWh B3 1kWh

@@ -79,7 +79,7 @@ pub(super) fn check_desk(script: &str, expected: &expect_test::Expect) {
 }
 
 #[test]
-fn a_change_takes_and_gives_back_what_both_meters_hold() {
+fn t111_a_change_takes_and_gives_back_what_both_meters_hold() {
     check_desk(
         "sell S1 12kWh @ 5.00
          sell S1 4kWh @ 5.00
@@ -171,7 +171,7 @@ fn a_moved_trade_holds_in_the_new_slot() {
 }
 
 #[test]
-fn a_cancelled_trade_holds_nothing_and_is_not_changed_again() {
+fn t113_a_cancelled_trade_holds_nothing_and_is_not_changed_again() {
     check_desk(
         "change 1 B1 to 0kWh slot 1
          change 1 B1 to 0kWh
@@ -259,7 +259,7 @@ fn who_may_change_what() {
 }
 
 #[test]
-fn a_change_ends_as_offers_do_and_at_the_gate_of_either_slot() {
+fn t112_a_change_ends_as_offers_do_and_at_the_gate_of_either_slot() {
     check_desk(
         "change 1 S1 to 3kWh
          decline %1

@@ -7,7 +7,7 @@ use super::check;
 use crate::auction::{Clearing, Curve, CurvePoint, clear};
 
 #[test]
-fn a_call_collects_and_the_uncross_pairs_in_priority_order() {
+fn t46_a_call_collects_and_the_uncross_pairs_in_priority_order() {
     check(
         "open
          indicative
@@ -89,7 +89,7 @@ fn away_from_the_edge_the_oldest_fills_first_under_the_same_rule() {
 }
 
 #[test]
-fn nothing_crosses_without_a_price() {
+fn t55_nothing_crosses_without_a_price() {
     check(
         "open
          sell S1 3kWh @ 3.00
@@ -110,7 +110,7 @@ fn nothing_crosses_without_a_price() {
 }
 
 #[test]
-fn without_a_reference_the_middle_of_the_range_then_the_last_price_clamped() {
+fn t54_without_a_reference_the_middle_of_the_range_then_the_last_price_clamped() {
     check(
         "at opening+10800000000000
          open
@@ -167,7 +167,7 @@ fn without_a_reference_the_middle_of_the_range_then_the_last_price_clamped() {
 }
 
 #[test]
-fn pressure_decides_where_a_surplus_is_left() {
+fn t53_pressure_decides_where_a_surplus_is_left() {
     check(
         "open
          sell S1 1kWh @ 3.00

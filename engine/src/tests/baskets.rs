@@ -42,7 +42,7 @@ fn a_basket_fills_over_meters_sides_and_prices() {
 }
 
 #[test]
-fn a_basket_that_cannot_fill_whole_is_cancelled_by_number() {
+fn t77_a_basket_that_cannot_fill_whole_is_cancelled_by_number() {
     check(
         "sell S1 2kWh @ 4.00
          sell S2 1.99kWh @ 4.00 slot 1
@@ -117,7 +117,7 @@ fn a_basket_of_one_is_a_fill_or_kill_order() {
 }
 
 #[test]
-fn each_order_of_a_basket_is_of_another_slot() {
+fn t76_each_order_of_a_basket_is_of_another_slot() {
     check(
         "buy B1 1kWh @ 4.00 slot 1 fok in basket 9 of 3
          buy B1 1kWh @ 4.00 slot 0 fok in basket 9 of 3

@@ -68,7 +68,7 @@ fn a_block_of_sells_leaves_the_rest_of_what_it_meets() {
 }
 
 #[test]
-fn a_block_waits_until_the_last_of_its_slots_has_enough() {
+fn t78_a_block_waits_until_the_last_of_its_slots_has_enough() {
     check(
         "buy B1 2kWh @ 4.20 in block 7 of 2
          buy B1 2kWh @ 4.20 slot 1 in block 7 of 2
@@ -412,7 +412,7 @@ fn a_block_does_not_fill_while_one_of_its_slots_is_in_a_call_again() {
 }
 
 #[test]
-fn cancelling_one_order_of_a_block_cancels_all() {
+fn t79_cancelling_one_order_of_a_block_cancels_all() {
     check(
         "buy B1 1kWh @ 4.20 in block 1 of 3
          buy B1 2kWh @ 4.20 slot 1 in block 1 of 3
@@ -551,7 +551,7 @@ fn check_second(second: &str) {
 }
 
 #[test]
-fn the_orders_of_a_block_are_alike() {
+fn t75_the_orders_of_a_block_are_alike() {
     for second in [
         "buy B2 2kWh @ 4.20 slot 1 in block 7 of 2",
         "sell B1 2kWh @ 4.20 slot 1 in block 7 of 2",
@@ -624,7 +624,7 @@ fn numbers_and_counts_of_lists() {
 }
 
 #[test]
-fn the_refusal_of_an_order_ends_its_block() {
+fn t80_the_refusal_of_an_order_ends_its_block() {
     check(
         "buy B1 1kWh @ 4.20 in block 1 of 3
          buy B1 2kWh @ 4.20 slot 1 in block 1 of 3

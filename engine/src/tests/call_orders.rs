@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check_call;
 
 #[test]
-fn market_orders_stand_before_every_limit() {
+fn t56_market_orders_stand_before_every_limit() {
     check_call(
         "buy B1 2kWh @ 9.99
          buy B2 2kWh at market
@@ -30,7 +30,7 @@ fn market_orders_stand_before_every_limit() {
 }
 
 #[test]
-fn market_orders_left_of_a_call_are_cancelled_by_number() {
+fn t58_market_orders_left_of_a_call_are_cancelled_by_number() {
     check_call(
         "buy B1 2kWh at market as 51
          sell S1 1kWh at market as 52
@@ -57,7 +57,7 @@ fn market_orders_left_of_a_call_are_cancelled_by_number() {
 }
 
 #[test]
-fn market_orders_alone_trade_at_the_reference() {
+fn t57_market_orders_alone_trade_at_the_reference() {
     check_call(
         "buy B1 2kWh at market
          sell S1 1kWh at market
@@ -138,7 +138,7 @@ fn a_market_order_in_a_call_can_be_reduced_and_cancelled() {
 }
 
 #[test]
-fn orders_with_a_need_take_no_part_in_an_auction_and_are_tried_after_it() {
+fn t71_orders_with_a_need_take_no_part_in_an_auction_and_are_tried_after_it() {
     check_call(
         "sell S1 5kWh @ 3.00 all-or-none
          sell S2 1kWh @ 4.00
@@ -193,7 +193,7 @@ fn after_an_auction_buys_are_tried_before_sells() {
 }
 
 #[test]
-fn the_last_price_of_a_call_is_shared_in_proportion_where_the_market_says_so() {
+fn t59_the_last_price_of_a_call_is_shared_in_proportion_where_the_market_says_so() {
     check_call(
         "controls allocation pro_rata
          buy B1 6kWh @ 5.00

@@ -28,7 +28,7 @@ fn a_call_of_a_market_that_freezes_has_no_auction_without_it() {
 }
 
 #[test]
-fn the_auction_is_due_to_the_nanosecond() {
+fn t51_the_auction_is_due_to_the_nanosecond() {
     check_call(
         "controls freeze 10 30
          freeze
@@ -49,7 +49,7 @@ fn the_auction_is_due_to_the_nanosecond() {
 }
 
 #[test]
-fn the_seed_decides_between_the_shortest_and_the_longest_freeze() {
+fn t49_the_seed_decides_between_the_shortest_and_the_longest_freeze() {
     check_large(
         "controls freeze 10 30
          open
@@ -102,7 +102,7 @@ fn a_freeze_of_no_time_at_all_is_due_at_once() {
 }
 
 #[test]
-fn the_auction_is_due_at_the_gate_at_the_latest() {
+fn t50_the_auction_is_due_at_the_gate_at_the_latest() {
     check_large(
         "controls freeze 10 30
          open
@@ -195,7 +195,7 @@ fn what_can_be_frozen() {
 }
 
 #[test]
-fn nothing_enters_leaves_or_changes_in_a_frozen_call() {
+fn t48_nothing_enters_leaves_or_changes_in_a_frozen_call() {
     check_call(
         "controls freeze 10 30
          sell S1 3kWh @ 4.00
@@ -353,7 +353,7 @@ fn a_call_after_an_interruption_must_be_frozen_too() {
 }
 
 #[test]
-fn a_price_outside_the_collar_extends_the_call_once() {
+fn t60_a_price_outside_the_collar_extends_the_call_once() {
     check_call(
         "controls collar 0.50
          sell S1 1kWh @ 4.00

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn a_reduction_keeps_the_place() {
+fn t29_a_reduction_keeps_the_place() {
     check_continuous(
         "sell S1 3kWh @ 4.00
          sell S2 3kWh @ 4.00
@@ -27,7 +27,7 @@ fn a_reduction_keeps_the_place() {
 }
 
 #[test]
-fn a_reduction_by_all_that_is_open_or_more_is_a_cancellation() {
+fn t30_a_reduction_by_all_that_is_open_or_more_is_a_cancellation() {
     check_continuous(
         "sell S1 3kWh @ 4.00
          reduce #1 2.99kWh
@@ -116,7 +116,7 @@ fn a_reduction_gives_back_capacity_and_credit() {
 }
 
 #[test]
-fn a_hibernating_order_does_not_trade_and_comes_back_at_the_end() {
+fn t34_a_hibernating_order_does_not_trade_and_comes_back_at_the_end() {
     check_continuous(
         "sell S1 1kWh @ 4.00
          sell S2 1kWh @ 4.00
@@ -176,7 +176,7 @@ fn an_activated_order_enters_anew() {
 }
 
 #[test]
-fn a_hibernating_order_keeps_capacity_credit_and_its_number() {
+fn t35_a_hibernating_order_keeps_capacity_credit_and_its_number() {
     check_continuous(
         "credit limit 2 40.00
          buy B1 10kWh @ 4.00 as 7
@@ -290,7 +290,7 @@ fn a_hibernating_order_is_closed_with_its_slot() {
 }
 
 #[test]
-fn past_the_gate_nothing_changes_any_more() {
+fn t28_past_the_gate_nothing_changes_any_more() {
     check_continuous(
         "sell S1 2kWh @ 4.00
          sell S2 2kWh @ 4.00
@@ -317,7 +317,7 @@ fn past_the_gate_nothing_changes_any_more() {
 }
 
 #[test]
-fn the_numbers_of_replacements_rise_and_the_last_one_is_a_repeat() {
+fn t33_the_numbers_of_replacements_rise_and_the_last_one_is_a_repeat() {
     check_continuous(
         "sell S1 5kWh @ 4.00
          replace #1 S1 4kWh @ 4.00 as 10

@@ -9,7 +9,7 @@ use types::RejectReason;
 use super::{check_call, check_continuous, script, stage::Stage};
 
 #[test]
-fn of_a_new_order_up_to_the_room_for_it() {
+fn t01_the_first_rule_that_a_new_order_breaks_is_its_answer() {
     let room = "sell S8 0.01kWh @ 4.00\n".repeat(11);
     check_call(
         &format!(

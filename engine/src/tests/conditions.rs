@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn a_market_order_has_no_limit_is_not_post_only_and_shows_all() {
+fn t19_a_market_order_has_no_limit_is_not_post_only_and_shows_all() {
     check_call(
         "buy B1 2kWh at market 4.00
          buy B1 2kWh at market -0.01
@@ -33,7 +33,7 @@ fn a_market_order_has_no_limit_is_not_post_only_and_shows_all() {
 }
 
 #[test]
-fn only_an_order_until_a_time_has_one_and_it_has_not_passed() {
+fn t20_only_an_order_until_a_time_has_one_and_it_has_not_passed() {
     check_continuous(
         "sell S1 1kWh @ 4.00 expires gate
          sell S1 1kWh @ 4.00 ioc expires gate
@@ -62,7 +62,7 @@ fn only_an_order_until_a_time_has_one_and_it_has_not_passed() {
 }
 
 #[test]
-fn post_only_and_a_display_need_an_order_that_can_rest() {
+fn t21_post_only_and_a_display_need_an_order_that_can_rest() {
     check_continuous(
         "sell S1 2kWh @ 4.00 ioc post-only
          sell S1 2kWh @ 4.00 fok post-only
@@ -86,7 +86,7 @@ fn post_only_and_a_display_need_an_order_that_can_rest() {
 }
 
 #[test]
-fn of_all_or_none_minimum_and_display_there_is_at_most_one() {
+fn t22_of_all_or_none_minimum_and_display_there_is_at_most_one() {
     check_continuous(
         "sell S1 2kWh @ 4.00 all-or-none minimum 1kWh
          sell S1 2kWh @ 4.00 all-or-none showing 1kWh
@@ -108,7 +108,7 @@ fn of_all_or_none_minimum_and_display_there_is_at_most_one() {
 }
 
 #[test]
-fn minimum_and_display_are_whole_lots_and_at_most_the_quantity() {
+fn t23_minimum_and_display_are_whole_lots_and_at_most_the_quantity() {
     check_continuous(
         "sell S1 2kWh @ 4.00 minimum 9Wh
          sell S1 2kWh @ 4.00 minimum 11Wh

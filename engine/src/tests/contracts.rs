@@ -140,7 +140,7 @@ impl Stage {
 }
 
 #[test]
-fn an_offer_that_is_accepted_is_a_trade_and_no_price_of_the_book() {
+fn t104_an_offer_that_is_accepted_is_a_trade_and_no_price_of_the_book() {
     check_continuous(
         "offer S1 to B1 2kWh @ 4.00 as 7
          show price
@@ -164,7 +164,7 @@ fn an_offer_that_is_accepted_is_a_trade_and_no_price_of_the_book() {
 }
 
 #[test]
-fn contracts_are_made_in_every_phase_until_the_gate() {
+fn t105_contracts_are_made_in_every_phase_until_the_gate() {
     check_large(
         "offer S1 to B1 1kWh @ 4.00
          controls freeze 10 30
@@ -247,7 +247,7 @@ fn what_is_wrong_with_an_offer_is_said_in_this_order() {
 }
 
 #[test]
-fn an_offer_is_checked_for_its_sender_and_its_acceptance_for_both() {
+fn t106_an_offer_is_checked_for_its_sender_and_its_acceptance_for_both() {
     check_call(
         "buy B1 9kWh @ 1.00
          offer S1 to B1 2kWh @ 4.00
@@ -331,7 +331,7 @@ fn a_market_sets_smallest_and_dearest_for_contracts_too() {
 }
 
 #[test]
-fn one_meter_or_one_owner_makes_no_contract_with_itself() {
+fn t107_one_meter_or_one_owner_makes_no_contract_with_itself() {
     check_call(
         "controls self-trade cancel_taker scope owner
          offer S4 to B4 1kWh @ 4.00
@@ -358,7 +358,7 @@ fn one_meter_or_one_owner_makes_no_contract_with_itself() {
 }
 
 #[test]
-fn only_the_other_side_accepts_what_was_offered() {
+fn t108_only_the_other_side_accepts_what_was_offered() {
     check_call(
         "offer S1 to B1 1kWh @ 4.00
          accept %1 by 1
@@ -391,7 +391,7 @@ fn only_the_other_side_accepts_what_was_offered() {
 }
 
 #[test]
-fn offers_are_declined_by_one_side_and_withdrawn_by_the_other() {
+fn t109_offers_are_declined_by_one_side_and_withdrawn_by_the_other() {
     check_call(
         "offer S1 to B1 1kWh @ 4.00
          decline %1 by 1
@@ -434,7 +434,7 @@ fn offers_are_declined_by_one_side_and_withdrawn_by_the_other() {
 }
 
 #[test]
-fn an_offer_expires_after_its_last_instant_and_is_forgotten() {
+fn t110_an_offer_expires_after_its_last_instant_and_is_forgotten() {
     check_call(
         "offer S1 to B1 1kWh @ 4.00 until gate-10s
          offer S1 to B1 1kWh @ 4.00 ref 2 until gate-9s

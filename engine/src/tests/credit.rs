@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn buys_above_zero_reserve_up_to_the_limit_exactly() {
+fn t16_buys_above_zero_reserve_up_to_the_limit_exactly() {
     check_continuous(
         "show credit 2
          credit limit 2 40.00
@@ -37,7 +37,7 @@ fn buys_above_zero_reserve_up_to_the_limit_exactly() {
 }
 
 #[test]
-fn sells_below_zero_reserve_and_others_do_not() {
+fn t17_sells_below_zero_reserve_and_others_do_not() {
     check_continuous(
         "credit limit 1 2.00
          sell S1 4.01kWh @ -0.50
@@ -85,7 +85,7 @@ fn market_orders_reserve_at_the_edge_of_the_band() {
 }
 
 #[test]
-fn a_trade_owes_its_price_and_frees_the_rest_of_what_was_reserved() {
+fn t18_a_trade_owes_its_price_and_frees_the_rest_of_what_was_reserved() {
     check_continuous(
         "credit limit 2 10.00
          sell S1 1kWh @ 4.00

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check_continuous;
 
 #[test]
-fn an_order_needs_a_delegation_to_its_platform() {
+fn t94_an_order_needs_a_delegation_to_its_platform() {
     check_continuous(
         "sell S1 1kWh @ 4.00 delegated
          delegate S1 to 1 number 1
@@ -35,7 +35,7 @@ fn an_order_needs_a_delegation_to_its_platform() {
 }
 
 #[test]
-fn limits_count_to_the_last_unit() {
+fn t95_limits_count_to_the_last_unit() {
     check_continuous(
         "delegate S1 to 1 number 1 most 2kWh pays 4.20 takes 4.00
          sell S1 2kWh @ 4.30 delegated
@@ -94,7 +94,7 @@ fn a_period_counts_to_the_last_nanosecond() {
 }
 
 #[test]
-fn replacements_are_held_to_the_delegation_and_change_ones_own_orders() {
+fn t97_replacements_are_held_to_the_delegation_and_change_ones_own_orders() {
     check_continuous(
         "delegate S1 to 1 number 1 most 2kWh takes 4.00
          sell S1 1kWh @ 4.50 delegated
@@ -152,7 +152,7 @@ fn a_repeat_is_answered_whatever_became_of_the_delegation() {
 }
 
 #[test]
-fn numbers_rise_and_revocations_end_all_below() {
+fn t96_numbers_rise_and_revocations_end_all_below() {
     check_continuous(
         "delegate S1 to 1 number 5
          delegate S1 to 1 number 5

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn fill_or_kill_fills_whole_or_not_at_all() {
+fn t67_fill_or_kill_fills_whole_or_not_at_all() {
     check_continuous(
         "sell S1 2kWh @ 4.00
          sell S2 2kWh @ 4.10
@@ -90,7 +90,7 @@ fn an_immediate_order_may_ask_for_a_minimum() {
 }
 
 #[test]
-fn a_market_order_takes_every_price_and_never_rests() {
+fn t66_a_market_order_takes_every_price_and_never_rests() {
     check_continuous(
         "sell S1 2kWh @ 4.00
          sell S2 1kWh @ 9.99
@@ -170,7 +170,7 @@ fn a_market_order_with_a_need_that_is_not_met_is_killed() {
 }
 
 #[test]
-fn immediate_orders_are_refused_in_a_call_and_market_orders_are_not() {
+fn t47_immediate_orders_are_refused_in_a_call_and_market_orders_are_not() {
     check_call(
         "buy B1 1kWh @ 4.00 ioc
          buy B1 1kWh @ 4.00 fok

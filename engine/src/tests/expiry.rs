@@ -23,7 +23,7 @@ fn an_order_trades_at_its_last_instant() {
 }
 
 #[test]
-fn an_order_is_gone_one_nanosecond_later() {
+fn t36_an_order_is_gone_one_nanosecond_later() {
     check_continuous(
         "sell S1 1kWh @ 4.00 until-time gate-100
          at gate-99

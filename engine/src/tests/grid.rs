@@ -58,7 +58,7 @@ fn names(text: &str) -> (Option<PlaceName>, Option<PlaceName>) {
 }
 
 #[test]
-fn a_place_has_no_more_than_its_limit_open_and_traded() {
+fn t88_a_place_has_no_more_than_its_limit_open_and_traded() {
     check_after(
         PLACES,
         "sell S1 2kWh @ 4.00
@@ -92,7 +92,7 @@ fn a_place_has_no_more_than_its_limit_open_and_traded() {
 }
 
 #[test]
-fn feeder_and_zone_both_count() {
+fn t89_feeder_and_zone_both_count() {
     check_after(
         PLACES,
         "limit Z1 sell 5kWh
@@ -199,7 +199,7 @@ fn blocks_and_baskets_are_checked_part_by_part() {
 }
 
 #[test]
-fn for_a_lower_limit_the_newest_orders_go_and_trades_stand() {
+fn t90_for_a_lower_limit_the_newest_orders_go_and_trades_stand() {
     check_after(
         PLACES,
         "limit Z1 sell 20kWh
@@ -238,7 +238,7 @@ fn for_a_lower_limit_the_newest_orders_go_and_trades_stand() {
 }
 
 #[test]
-fn the_same_again_changes_nothing_and_what_is_outdated_is_refused() {
+fn t93_the_same_again_changes_nothing_and_what_is_outdated_is_refused() {
     check_after(
         PLACES,
         "limit Z1 sell 5kWh rev 2
@@ -275,7 +275,7 @@ fn the_same_again_changes_nothing_and_what_is_outdated_is_refused() {
 }
 
 #[test]
-fn a_meter_counts_where_it_hangs_when_the_slot_begins() {
+fn t91_a_meter_counts_where_it_hangs_when_the_slot_begins() {
     check_after(
         "open
          open slot 1
@@ -313,7 +313,7 @@ fn a_meter_counts_where_it_hangs_when_the_slot_begins() {
 }
 
 #[test]
-fn a_limit_counts_over_all_markets_and_until_its_slot_begins() {
+fn t92_a_limit_counts_over_all_markets_and_until_its_slot_begins() {
     check_large(
         "market 2
          open of 2

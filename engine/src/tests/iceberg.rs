@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn what_is_displayed_fills_and_the_next_part_stands_at_the_end() {
+fn t72_what_is_displayed_fills_and_the_next_part_stands_at_the_end() {
     check_continuous(
         "sell S1 5kWh @ 4.00 showing 2kWh
          sell S2 1kWh @ 4.00
@@ -105,7 +105,7 @@ fn an_iceberg_enters_with_all_of_it() {
 }
 
 #[test]
-fn a_reduction_takes_from_what_is_hidden_first() {
+fn t74_a_reduction_takes_from_what_is_hidden_first() {
     check_continuous(
         "sell S1 6kWh @ 4.00 showing 2kWh
          sell S2 1kWh @ 4.00
@@ -257,7 +257,7 @@ fn an_iceberg_and_an_all_or_none_at_one_price() {
 }
 
 #[test]
-fn all_of_an_iceberg_takes_part_in_an_auction_at_its_place() {
+fn t73_all_of_an_iceberg_takes_part_in_an_auction_at_its_place() {
     check_call(
         "sell S1 5kWh @ 4.00 showing 1kWh
          sell S2 5kWh @ 4.00

@@ -7,7 +7,7 @@ use super::{check_call, check_continuous, check_large, stage::Stage};
 use crate::Limits;
 
 #[test]
-fn quantities_are_whole_lots_up_to_the_largest() {
+fn t07_quantities_are_whole_lots_up_to_the_largest() {
     check_continuous(
         "sell S1 0Wh @ 4.00
          sell S1 1Wh @ 4.00
@@ -106,7 +106,7 @@ fn the_capacity_of_a_meter_counts_as_at_most_what_32_bits_hold() {
 }
 
 #[test]
-fn prices_are_in_the_band_and_on_the_tick() {
+fn t09_prices_are_in_the_band_and_on_the_tick() {
     check_continuous(
         "buy B1 1kWh @ -1.01
          buy B1 1kWh @ -1.00
@@ -171,7 +171,7 @@ fn slots_in_the_past_and_far_ahead() {
 }
 
 #[test]
-fn the_smallest_quantity_of_a_market() {
+fn t08_the_smallest_quantity_of_a_market() {
     check_continuous(
         "controls smallest 1.005kWh
          sell S1 1kWh @ 4.00
@@ -195,7 +195,7 @@ fn the_smallest_quantity_of_a_market() {
 }
 
 #[test]
-fn the_largest_value_of_an_order() {
+fn t10_the_largest_value_of_an_order() {
     check_continuous(
         "controls value 4.00
          sell S1 1kWh @ 4.00
@@ -227,7 +227,7 @@ fn the_largest_value_of_an_order() {
 }
 
 #[test]
-fn the_value_of_a_market_order_is_at_the_edge_it_may_reach() {
+fn t11_the_value_of_a_market_order_is_at_the_edge_it_may_reach() {
     check_continuous(
         "controls value 9.99
          buy B1 1.01kWh at market
@@ -288,7 +288,7 @@ fn capacity_of_both_sides_at_the_bound() {
 }
 
 #[test]
-fn what_has_traded_stays_used_and_what_is_cancelled_does_not() {
+fn t13_what_has_traded_stays_used_and_what_is_cancelled_does_not() {
     check_continuous(
         "sell S1 4kWh @ 1.00
          buy B1 10kWh @ 1.00 ioc
@@ -318,7 +318,7 @@ fn what_has_traded_stays_used_and_what_is_cancelled_does_not() {
 }
 
 #[test]
-fn executions_are_counted_on_both_sides_and_per_slot() {
+fn t15_executions_are_counted_on_both_sides_and_per_slot() {
     check_continuous(
         "controls executions 2
          sell S1 1kWh @ 4.00
@@ -458,7 +458,7 @@ fn executions_of_an_auction_count() {
 }
 
 #[test]
-fn room_in_a_slot_and_in_the_engine() {
+fn t14_room_in_a_slot_and_in_the_engine() {
     let one = |slot: u32| format!("sell S8 0.01kWh @ 4.00 slot {slot}\n");
     let script = format!(
         "open slot 1

@@ -45,7 +45,7 @@ fn a_mass_cancellation_goes_by_slot_in_the_order_of_opening_and_by_number() {
 }
 
 #[test]
-fn a_platform_reaches_only_its_own_orders_whatever_the_scope() {
+fn t37_a_platform_reaches_only_its_own_orders_whatever_the_scope() {
     check_continuous(
         "sell S1 1kWh @ 4.00
          sell S6 1kWh @ 4.00 session 9
@@ -201,7 +201,7 @@ fn a_mass_cancellation_of_a_slot_that_is_not_known() {
 }
 
 #[test]
-fn a_mass_cancellation_works_in_every_phase_and_past_the_gate() {
+fn t38_a_mass_cancellation_works_in_every_phase_and_past_the_gate() {
     check_large(
         "controls freeze 10 10
          open
@@ -245,7 +245,7 @@ fn a_mass_cancellation_works_in_every_phase_and_past_the_gate() {
 }
 
 #[test]
-fn a_suspension_stops_what_enters_and_nothing_else() {
+fn t115_a_suspension_stops_what_enters_and_nothing_else() {
     check_continuous(
         "sell S1 5kWh @ 4.00
          sell S1 5kWh @ 5.00
@@ -292,7 +292,7 @@ fn a_suspension_stops_what_enters_and_nothing_else() {
 }
 
 #[test]
-fn suspensions_are_independent_of_each_other() {
+fn t116_suspensions_are_independent_of_each_other() {
     check_continuous(
         "suspend everyone
          suspend platform 1
@@ -358,7 +358,7 @@ fn a_suspension_of_everyone_reaches_both_platforms() {
 }
 
 #[test]
-fn a_kill_cancels_and_stops() {
+fn t117_a_kill_cancels_and_stops() {
     check_continuous(
         "open slot 1
          sell S1 1kWh @ 4.00

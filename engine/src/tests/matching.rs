@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check;
 
 #[test]
-fn the_oldest_at_a_price_trades_first() {
+fn t64_the_oldest_at_a_price_trades_first() {
     check(
         "open
          uncross
@@ -28,7 +28,7 @@ fn the_oldest_at_a_price_trades_first() {
 }
 
 #[test]
-fn the_best_price_trades_first_and_the_rest_rests() {
+fn t63_the_best_price_trades_first_and_the_rest_rests() {
     check(
         "open
          uncross
@@ -58,7 +58,7 @@ fn the_best_price_trades_first_and_the_rest_rests() {
 }
 
 #[test]
-fn an_immediate_order_never_rests() {
+fn t65_an_immediate_order_never_rests() {
     check(
         "open
          uncross
@@ -85,7 +85,7 @@ fn an_immediate_order_never_rests() {
 }
 
 #[test]
-fn smaller_at_the_same_price_keeps_the_place() {
+fn t31_smaller_at_the_same_price_keeps_the_place() {
     check(
         "open
          uncross
@@ -114,7 +114,7 @@ fn smaller_at_the_same_price_keeps_the_place() {
 }
 
 #[test]
-fn larger_or_another_price_goes_to_the_tail() {
+fn t32_larger_or_another_price_goes_to_the_tail() {
     check(
         "open
          uncross
@@ -243,7 +243,7 @@ fn cancelling_frees_capacity() {
 }
 
 #[test]
-fn closing_expires_orders_in_the_order_of_their_numbers() {
+fn t45_closing_expires_orders_in_the_order_of_their_numbers() {
     check(
         "open
          sell S1 1kWh @ 4.00 as 41
@@ -304,7 +304,7 @@ fn a_closed_slot_makes_room_for_another() {
 }
 
 #[test]
-fn the_same_order_again_is_restated_and_changes_nothing() {
+fn t05_the_same_order_again_is_restated_and_changes_nothing() {
     check(
         "open
          sell S1 3kWh @ 4.00 as 7

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check_continuous;
 
 #[test]
-fn all_or_none_is_passed_over_and_blocks_nobody() {
+fn t69_all_or_none_is_passed_over_and_blocks_nobody() {
     check_continuous(
         "sell S1 5kWh @ 4.00 all-or-none
          sell S2 2kWh @ 4.00
@@ -139,7 +139,7 @@ fn only_those_are_woken_that_the_price_reaches() {
 }
 
 #[test]
-fn the_woken_are_tried_once_each_in_priority_order() {
+fn t70_the_woken_are_tried_once_each_in_priority_order() {
     check_continuous(
         "sell S1 3kWh @ 4.10 all-or-none
          sell S2 2kWh @ 4.10 all-or-none
@@ -208,7 +208,7 @@ fn a_third_order_brings_two_all_or_none_together() {
 }
 
 #[test]
-fn a_minimum_counts_the_whole_sweep_on_entry() {
+fn t68_a_minimum_counts_the_whole_sweep_on_entry() {
     check_continuous(
         "sell S1 1kWh @ 4.00
          sell S2 1kWh @ 4.10

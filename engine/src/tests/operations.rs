@@ -99,7 +99,7 @@ fn a_market_is_halted_and_goes_on() {
 }
 
 #[test]
-fn a_kill_needs_a_second_operator_and_its_exact_words() {
+fn t118_a_kill_needs_a_second_operator_and_its_exact_words() {
     check_continuous(
         "sell S1 1kWh @ 4.00
          operator 1 number 1 kill market 1 until gate
@@ -133,7 +133,7 @@ fn a_kill_needs_a_second_operator_and_its_exact_words() {
 }
 
 #[test]
-fn an_operation_takes_effect_once_in_time_and_by_who_is_registered() {
+fn t119_an_operation_takes_effect_once_in_time_and_by_who_is_registered() {
     check_continuous(
         "operator 1 number 5 suspend platform 1
          operator 1 number 5 resume platform 1
@@ -157,7 +157,7 @@ fn an_operation_takes_effect_once_in_time_and_by_who_is_registered() {
 }
 
 #[test]
-fn an_operator_runs_an_auction_before_it_is_due() {
+fn t120_an_operator_runs_an_auction_before_it_is_due() {
     check_call(
         "controls freeze 10 30
          sell S1 1kWh @ 4.00
@@ -182,7 +182,7 @@ fn an_operator_runs_an_auction_before_it_is_due() {
 }
 
 #[test]
-fn an_operator_lets_a_call_go_on() {
+fn t121_an_operator_lets_a_call_go_on() {
     check_call(
         "sell S1 1kWh @ 4.00
          operator 1 number 1 extend
@@ -208,7 +208,7 @@ fn an_operator_lets_a_call_go_on() {
 }
 
 #[test]
-fn an_auction_that_is_called_off_leaves_no_order() {
+fn t122_an_auction_that_is_called_off_leaves_no_order() {
     check_call(
         "sell S1 1kWh @ 4.00
          buy B1 1kWh @ 4.00
@@ -251,7 +251,7 @@ fn an_operator_shuts_a_gate() {
 }
 
 #[test]
-fn a_bust_takes_two_and_gives_back_what_both_meters_held() {
+fn t123_a_bust_takes_two_and_gives_back_what_both_meters_held() {
     check_desk(
         "sell S1 12kWh @ 5.00
          sell S1 4kWh @ 5.00
@@ -308,7 +308,7 @@ fn a_bust_ends_an_offer_of_a_change_and_undoes_what_was_changed() {
 }
 
 #[test]
-fn a_bust_is_of_a_trade_that_was_made_and_before_its_gate() {
+fn t124_a_bust_is_of_a_trade_that_was_made_and_before_its_gate() {
     check_desk(
         "operator 1 number 1 bust 2
          operator 1 number 1 bust 1 was 5kWh

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn post_only_is_refused_at_the_best_price_and_rests_one_tick_away() {
+fn t24_post_only_is_refused_at_the_best_price_and_rests_one_tick_away() {
     check_continuous(
         "sell S1 1kWh @ 4.00
          buy B1 1kWh @ 4.00 post-only

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check;
 
 #[test]
-fn authority() {
+fn t02_an_order_is_of_a_registered_meter_and_its_platform() {
     check(
         "open
          sell S5 1kWh @ 4.00
@@ -38,7 +38,22 @@ fn authority() {
 }
 
 #[test]
-fn slots() {
+fn t04_a_signature_counts_through_its_last_instant() {
+    check(
+        "open
+         at opening+2000000
+         sell S1 1kWh @ 4.00 until opening+2000000
+         sell S2 1kWh @ 4.00 until opening+2000000",
+        &expect![[r#"
+            call
+            accepted #1
+            rejected New signature_expired
+        "#]],
+    );
+}
+
+#[test]
+fn t42_an_order_is_for_a_slot_that_fits_its_market() {
     check(
         "sell S1 1kWh @ 4.00
          open of 9
@@ -88,7 +103,7 @@ fn slots() {
 }
 
 #[test]
-fn hours() {
+fn t43_orders_are_taken_from_the_opening_through_the_gates_last_instant() {
     check(
         "open
          open slot 1
@@ -137,7 +152,7 @@ fn hours() {
 }
 
 #[test]
-fn gates_close_by_time_even_for_slots_never_opened() {
+fn t44_gates_close_by_time_even_for_slots_never_opened() {
     check(
         "at gate
          sell S1 1kWh @ 4.00
@@ -227,7 +242,7 @@ fn orders_that_are_gone() {
 }
 
 #[test]
-fn numbers_of_a_platform_are_used_once() {
+fn t06_numbers_of_a_platform_are_used_once() {
     check(
         "open
          sell S1 1kWh @ 4.00 as 1
@@ -259,7 +274,7 @@ fn numbers_of_a_platform_are_used_once() {
 }
 
 #[test]
-fn capacity_counts_open_orders_and_trades_of_one_side() {
+fn t12_capacity_counts_open_orders_and_trades_of_one_side() {
     check(
         "open
          uncross
@@ -405,7 +420,7 @@ fn registrations() {
 }
 
 #[test]
-fn questions() {
+fn t26_a_platform_is_told_where_its_own_orders_stand() {
     check(
         "open
          uncross

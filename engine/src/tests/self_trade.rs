@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{check_call, check_continuous};
 
 #[test]
-fn cancel_taker_is_what_happens_without_controls_and_with_it() {
+fn t82_cancel_taker_is_what_happens_without_controls_and_with_it() {
     let expected = &expect![[r#"
         controls set
         accepted #1
@@ -22,7 +22,7 @@ fn cancel_taker_is_what_happens_without_controls_and_with_it() {
 }
 
 #[test]
-fn cancel_maker_cancels_the_resting_order_and_goes_on() {
+fn t83_cancel_maker_cancels_the_resting_order_and_goes_on() {
     check_continuous(
         &meeting("controls self-trade cancel_maker"),
         &expect![[r#"
@@ -40,7 +40,7 @@ fn cancel_maker_cancels_the_resting_order_and_goes_on() {
 }
 
 #[test]
-fn cancel_both_cancels_first_the_resting_order() {
+fn t84_cancel_both_cancels_first_the_resting_order() {
     check_continuous(
         &meeting("controls self-trade cancel_both"),
         &expect![[r#"
@@ -58,7 +58,7 @@ fn cancel_both_cancels_first_the_resting_order() {
 }
 
 #[test]
-fn allow_lets_them_trade() {
+fn t86_allow_lets_them_trade() {
     check_continuous(
         &meeting("controls self-trade allow"),
         &expect![[r#"
@@ -88,7 +88,7 @@ fn meeting(controls: &str) -> String {
 }
 
 #[test]
-fn decrement_cancels_the_smaller_and_leaves_the_other_as_it_is() {
+fn t85_decrement_cancels_the_smaller_and_leaves_the_other_as_it_is() {
     check_continuous(
         "controls self-trade decrement
          sell B1 2kWh @ 4.00
@@ -309,7 +309,7 @@ fn fill_or_kill_counts_its_own_orders_where_that_is_allowed() {
 }
 
 #[test]
-fn meters_of_one_owner_are_apart_unless_the_market_says_owner() {
+fn t81_meters_of_one_owner_are_apart_unless_the_market_says_owner() {
     check_continuous(
         "sell S4 1kWh @ 4.00
          buy B4 1kWh @ 4.00
@@ -409,7 +409,7 @@ fn the_group_of_an_order_is_fixed_when_it_is_accepted() {
 }
 
 #[test]
-fn in_a_call_a_group_is_on_one_side_only() {
+fn t87_in_a_call_a_group_is_on_one_side_only() {
     check_call(
         "sell S4 1kWh @ 4.00
          buy B4 1kWh @ 1.00

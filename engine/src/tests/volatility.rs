@@ -35,7 +35,7 @@ fn before_a_last_price_there_is_no_band() {
 }
 
 #[test]
-fn at_the_band_exactly_upwards_there_is_a_trade_and_one_tick_beyond_a_call() {
+fn t61_at_the_band_exactly_upwards_there_is_a_trade_and_one_tick_beyond_a_call() {
     check_continuous(
         &at_four(
             "sell S1 1kWh @ 4.10

@@ -272,7 +272,7 @@ proptest! {
     /// Whatever the cycles and the clocks, and over restarts: a slot has the auctions that one of them wants while its
     /// book is open, once each, in order; without any, the one before its gate.
     #[test]
-    fn every_slot_has_exactly_its_auctions(
+    fn t62_every_slot_has_exactly_its_auctions(
         zone in select(&ZONES[..]),
         start in select(&STARTS[..]),
         plain in prop::collection::vec(plain(), 0..3),

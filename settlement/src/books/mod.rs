@@ -57,6 +57,7 @@ pub struct Rounded {
 }
 
 /// Rounds to minor units. `None` when the amount does not fit.
+/// Rule S-33.
 #[must_use]
 pub fn round(exact: Exact, currency: Currency, rounding: Rounding) -> Option<Rounded> {
     let unit = currency.nanos_per_minor().checked_mul(ZEPTO_PER_NANO)?;
@@ -147,6 +148,7 @@ fn parts_of(charge: ExactCharge, policy: &Policy) -> Option<(Money, Money)> {
 
 /// What the platform keeps of what the seller is paid for energy, taken or not. `None` when it
 /// does not fit.
+/// Rule S-35.
 #[must_use]
 pub fn platform_fee(due: &Due, policy: &Policy) -> Option<i64> {
     let paid = due.energy.checked_add(due.take_or_pay)?;
@@ -169,6 +171,7 @@ pub fn fraction_of_nanos(nanos: i128, part: Fraction, policy: &Policy) -> Option
 }
 
 /// The buyer's and the seller's half; the odd minor unit is the seller's.
+/// Rule S-34.
 fn halve(total: Money) -> Option<(Money, Money)> {
     let buyer = Money::from_minor(total.minor().div_euclid(2));
     Some((buyer, total.checked_sub(buyer)?))
@@ -188,7 +191,7 @@ mod tests {
     const PAISA: i128 = 10_i128.pow(19);
 
     #[test]
-    fn halves_go_away_from_zero_or_to_the_even_side() {
+    fn s33_halves_go_away_from_zero_or_to_the_even_side() {
         for (tenths, away, even) in
             [(5, 1, 0), (15, 2, 2), (25, 3, 2), (-5, -1, 0), (-15, -2, -2), (4, 0, 0), (6, 1, 1)]
         {
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_odd_minor_unit_is_the_sellers() {
+    fn s34_the_odd_minor_unit_is_the_sellers() {
         let halves = halve(Money::from_minor(181)).unwrap();
         assert_eq!(halves, (Money::from_minor(90), Money::from_minor(91)));
     }

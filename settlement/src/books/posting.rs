@@ -246,6 +246,7 @@ impl<'c> Posting<'c> {
         Ok(())
     }
 
+    /// Rule S-61.
     fn write(
         &mut self,
         minute: u32,
@@ -261,6 +262,7 @@ impl<'c> Posting<'c> {
         self.move_by(credit, Some(amount))
     }
 
+    /// Rule S-60.
     fn move_by(&mut self, account: i64, amount: Option<i64>) -> Result<(), SettlementError> {
         let balance = self.load(account)?;
         let moved = amount.and_then(|amount| balance.minor.checked_add(amount));

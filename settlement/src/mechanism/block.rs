@@ -15,6 +15,7 @@ impl Rail for Block {
         Cover::ByRail
     }
 
+    /// Rule S-38.
     fn settle(&self, claim: &Claim, funds: Funds, legs: &mut Vec<Leg>) -> Settled {
         let mut desk = Desk { claim, funds, legs };
         if funds.block == BlockState::Expired {

@@ -23,6 +23,7 @@ impl Rail for ClearingHouse {
         Cover::AtTrade
     }
 
+    /// Rule S-36.
     fn settle(&self, claim: &Claim, funds: Funds, legs: &mut Vec<Leg>) -> Settled {
         let mut desk = Desk { claim, funds, legs };
         let (energy, take_or_pay) = desk.amounts();
@@ -63,6 +64,7 @@ pub fn hold(payer: MeterId, amount: i64) -> Leg {
 }
 
 /// Gives back a hold whose money a reversal took from the payer's free money a second time.
+/// Rule S-18.
 #[must_use]
 pub fn uncover(payer: MeterId, amount: i64) -> Leg {
     let of = |kind| Account::of_meter(payer, kind);
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn delivery_pays_from_the_hold_and_refunds_the_rest() {
+    fn s36_delivery_pays_from_the_hold_and_refunds_the_rest() {
         let mut legs = Vec::new();
         let funds = funds(2_500, 10, 0);
         let settled =
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_paid_is_owed() {
+    fn s30_what_cannot_be_paid_is_owed() {
         let mut legs = Vec::new();
         let funds = funds(1_000, 200, 30);
         let settled = settle(&parties(1), &due(1_500, 0, 0), PenaltyTo::Buyer, funds, &mut legs);
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn at_a_negative_price_the_seller_pays() {
+    fn s03_at_a_negative_price_the_seller_pays() {
         let mut legs = Vec::new();
         let funds = funds(400, 0, 0);
         let settled = settle(&parties(-1), &due(-300, 0, 150), PenaltyTo::Buyer, funds, &mut legs);

@@ -111,6 +111,7 @@ impl Desk<'_> {
         }
     }
 
+    /// Rule S-30.
     fn penalise(&mut self, earned: i64) -> Met {
         let amount = self.claim.due.penalty.minor().max(0);
         let parties = &self.claim.parties;

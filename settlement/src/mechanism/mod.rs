@@ -45,6 +45,7 @@ pub struct Parties {
 
 impl Parties {
     /// Who pays for the energy: the seller, if the price is negative.
+    /// Rule S-03.
     #[must_use]
     pub const fn payer(&self) -> MeterId {
         if self.price.micros() < 0 { self.seller } else { self.buyer }

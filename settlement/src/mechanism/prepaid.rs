@@ -17,6 +17,7 @@ impl Rail for Prepaid {
         Cover::Never
     }
 
+    /// Rule S-42.
     fn settle(&self, claim: &Claim, funds: Funds, legs: &mut Vec<Leg>) -> Settled {
         let mut desk = Desk { claim, funds, legs };
         // What was recovered before is the payer's again, and is debited like a top-up.

@@ -196,6 +196,7 @@ struct Carry {
 
 impl Carry {
     /// The whole watt-hours that a reading adds.
+    /// Rule S-10.
     fn add(
         &mut self,
         series: &Series,

@@ -125,6 +125,7 @@ pub enum Verdict {
 }
 
 /// Judges `content` of `revision` against the stored revisions of its key.
+/// Rule S-08.
 #[must_use]
 pub fn judge<T: PartialEq>(stored: &[(u32, T)], revision: u32, content: &T) -> Verdict {
     if let Some((_, known)) = stored.iter().find(|(number, _)| *number == revision) {
@@ -177,6 +178,7 @@ pub struct Bounds<'a> {
 }
 
 /// Whether `signer` may say this, of a meter that could have moved it, in an interval that is over.
+/// Rule S-05.
 ///
 /// # Errors
 /// The first rule it breaks.
@@ -201,6 +203,7 @@ pub fn check_statement(
 }
 
 /// A capacity of zero is none that anybody certified, and bounds nothing here.
+/// Rule S-09.
 fn is_plausible(meter: &Meter, statement: &Statement, plausible: Fraction) -> bool {
     const MILLION: u128 = 1_000_000;
     let minutes = u128::from(statement.key.slot.minutes());
@@ -215,6 +218,7 @@ fn is_plausible(meter: &Meter, statement: &Statement, plausible: Fraction) -> bo
 
 /// Whether `signer` may say this, and about meters and slots that exist. Readings are checked one
 /// by one, by [`check_statement`].
+/// Rule S-06.
 ///
 /// # Errors
 /// The first rule it breaks.
@@ -311,6 +315,7 @@ pub struct Coverage {
 
 /// What a meter moved in `slot`: the sum of blocks, and whether they cover it exactly. Where blocks
 /// of two lengths begin together, the longer one counts.
+/// Rule S-12.
 #[must_use]
 pub fn cover<'a>(slot: DeliverySlot, blocks: impl Iterator<Item = &'a Block> + Clone) -> Coverage {
     let end = slot.start_minute().saturating_add(u32::from(slot.minutes()));
@@ -369,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_slot_needs_the_exact_sum() {
+    fn s12_a_longer_slot_needs_the_exact_sum() {
         let block = |start_minute, minutes, wh| Block {
             start_minute,
             minutes,

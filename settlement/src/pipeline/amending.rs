@@ -166,6 +166,7 @@ impl Work<'_> {
 
     /// A change that both sides signed and the exchange sequenced. One of a contract that was settled or
     /// cancelled meanwhile has no effect, which both sides are told.
+    /// Rule S-50.
     pub(super) fn capture_amendment(
         &mut self,
         item: &FeedItem,
@@ -195,6 +196,7 @@ impl Work<'_> {
 
     /// The exchange undid a trade: nothing of its contract is held, owed or billed, and nobody pays a penalty.
     /// One that was settled or cancelled meanwhile stays as it is, which both sides are told.
+    /// Rule S-51.
     pub(super) fn capture_bust(
         &mut self,
         item: &FeedItem,
@@ -255,6 +257,7 @@ impl Work<'_> {
     }
 
     /// Holds what the new version needs: more, as far as there is money, or less.
+    /// Rule S-48.
     fn adjust_hold(
         &mut self,
         agreement: &Agreement,
@@ -297,6 +300,7 @@ impl Work<'_> {
     }
 
     /// The requester's penalty: from free money, and the rest as a debt.
+    /// Rule S-49.
     fn charge_requester(
         &mut self,
         agreement: &Agreement,

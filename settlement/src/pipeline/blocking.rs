@@ -70,6 +70,7 @@ pub(super) const fn source(is_deposited: bool, payer: MeterId, policy: &Policy) 
 
 /// When a block that is asked for at `asked` is placed, in minutes: a trade beyond the hold horizon
 /// asks for it late, that many days before delivery.
+/// Rule S-41.
 #[must_use]
 pub(super) fn placed(asked: i64, delivery: i64, rule: BlockRule) -> i64 {
     let days = |days: u32| i64::from(days).saturating_mul(DAY_MINUTES);
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trade_beyond_the_horizon_asks_late() {
+    fn s41_a_trade_beyond_the_horizon_asks_late() {
         let rule = BlockRule { hold_days: 7, lead_days: Some(2) };
         let day = |day: i64| day * DAY_MINUTES;
         assert_eq!(placed(day(-60), 0, rule), day(-2));

@@ -21,6 +21,7 @@ const CHUNK_LEAVES: u64 = TILE_WIDTH * TILE_WIDTH;
 impl Pipeline {
     /// Writes tiles and a signed checkpoint over everything appended so far. Without a new leaf,
     /// the checkpoint there is stays.
+    /// Rule S-63.
     ///
     /// The root is computed three times: from the leaves as they were appended, from the leaves as
     /// they are stored, and from the tiles as they are on disk. Only if all agree is it signed.
@@ -61,6 +62,7 @@ impl Pipeline {
     }
 
     /// The leaf of this index with its proof under the newest checkpoint.
+    /// Rule S-62.
     ///
     /// # Errors
     /// When there is no such leaf under a checkpoint, or it cannot be read.

@@ -252,6 +252,7 @@ impl Work<'_> {
     }
 
     /// Pays a contract's debts for energy from the payer's free money: whole, or not at all.
+    /// Rule S-37.
     pub(super) fn draw(&mut self, payer: MeterId, group: &[Debt]) -> Result<(), SettlementError> {
         let total = group.iter().map(|debt| debt.open).fold(0, i64::saturating_add);
         let free = self.posting.balance(Account::of_meter(payer, AccountKind::Available))?;

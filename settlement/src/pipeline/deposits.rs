@@ -77,6 +77,7 @@ impl Pipeline {
 }
 
 impl Work<'_> {
+    /// Rule S-04.
     pub(super) fn deposit(
         &mut self,
         reference: u64,

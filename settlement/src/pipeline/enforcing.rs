@@ -180,6 +180,7 @@ fn days(days: u32) -> i64 {
 }
 
 /// When who owes since then is in default.
+/// Rule S-52.
 fn default_at(since: i64, rule: Enforcement) -> i64 {
     since.saturating_add(days(rule.due_days)).saturating_add(days(rule.grace_days))
 }
@@ -198,6 +199,7 @@ fn next_level(arrears: &Arrears, rule: Enforcement) -> Option<(u8, i64)> {
 }
 
 impl Work<'_> {
+    /// Rule S-54.
     fn enforce(
         &mut self,
         arrears: Arrears,
@@ -257,6 +259,7 @@ impl Work<'_> {
     }
 
     /// A fraction of what is open, owed to the debtor's retailer.
+    /// Rule S-53.
     fn fine(
         &mut self,
         contract: TradeId,

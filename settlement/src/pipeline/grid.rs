@@ -344,6 +344,7 @@ impl Work<'_> {
         self.answer(&tally, arrival, document)
     }
 
+    /// Rule S-26.
     fn share_cap(
         &self,
         curtailment: &ZoneCurtailment,

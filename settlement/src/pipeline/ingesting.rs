@@ -178,6 +178,7 @@ impl Work<'_> {
 
     /// The readings are written as they are judged, behind a savepoint: a contradiction takes all of
     /// them back and leaves the document as evidence.
+    /// Rule S-07.
     pub(super) fn take_readings(
         &mut self,
         revision: u32,

@@ -552,6 +552,7 @@ impl Work<'_> {
     }
 
     /// What was to be captured never came: the contract is settled without it, and the payer owes.
+    /// Rule S-47.
     fn lose_block(
         &mut self,
         agreement: &Agreement,

@@ -133,6 +133,7 @@ impl Work<'_> {
         self.once(RECOVERY, reference, amount, &content, |work| work.recover(party, amount))
     }
 
+    /// Rule S-43.
     fn pay(&mut self, id: TradeId, amount: Money) -> Result<PaymentOutcome, SettlementError> {
         let Some(agreement) = self.agreement(id)? else {
             return Ok(PaymentOutcome::UnknownContract);
@@ -151,6 +152,7 @@ impl Work<'_> {
         Ok(PaymentOutcome::Paid)
     }
 
+    /// Rule S-55.
     fn recover(
         &mut self,
         party: MeterId,
@@ -177,6 +179,7 @@ impl Work<'_> {
 
     /// Spreads up to `amount` over debts: over contracts in proportion to what is open, and within
     /// a contract in the order of the legs. Returns how much was used.
+    /// Rule S-56.
     fn recover_from(&mut self, list: &[Debt], amount: i64) -> Result<i64, SettlementError> {
         let groups: Vec<&[Debt]> =
             list.chunk_by(|one, next| one.contract == next.contract).collect();

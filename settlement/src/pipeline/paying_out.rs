@@ -53,6 +53,7 @@ impl Pipeline {
     /// Writes a pay-out for everybody who has earned something that is final by now: one run a
     /// day. Without `finality_days` in the policy nothing is ever final, and nothing is
     /// paid out.
+    /// Rule S-45.
     ///
     /// # Errors
     /// When stored data is damaged or the database refuses.
@@ -194,6 +195,7 @@ impl Work<'_> {
 
     /// What of a meter's free money nobody has a claim on: it owes nothing, and what contracts will
     /// take that draw on it is left.
+    /// Rule S-46.
     fn spare(&mut self, meter: MeterId) -> Result<i64, SettlementError> {
         const DOING: &str = "look for what free money is reserved for";
         let debts = debts::open(self.connection, Of::Debtor(meter))?;

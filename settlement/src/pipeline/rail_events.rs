@@ -145,6 +145,7 @@ impl Work<'_> {
         })
     }
 
+    /// Rule S-44.
     fn hear_of(
         &mut self,
         id: InstructionId,

@@ -32,6 +32,7 @@ enum Read<'p> {
 impl Pipeline {
     /// A retailer's statement of a month, as the checkpoints say: the newest revision, or an earlier
     /// one as it was before the next. `None` if there is no such revision yet.
+    /// Rule S-58.
     ///
     /// Reads the ledger from its beginning, so it takes longer with every leaf.
     ///

@@ -105,6 +105,7 @@ impl Pipeline {
         }
     }
 
+    /// Rule S-11.
     fn changed_slots(
         &self,
         now: Timestamp,
@@ -218,6 +219,7 @@ struct Group {
 }
 
 impl Work<'_> {
+    /// Rule S-24.
     fn verify_slot(
         &mut self,
         key: SlotKey,
@@ -297,6 +299,7 @@ impl Work<'_> {
         Ok(rows)
     }
 
+    /// Rule S-13.
     fn groups(&self, cycle: Cycle, rows: &[Row]) -> Result<Vec<Group>, SettlementError> {
         let slot = cycle.slot;
         let rule = cycle.overdue(self.policy);
@@ -467,6 +470,7 @@ impl Work<'_> {
     }
 
     /// Reverses the transfers of the live runs, if any, and posts those of the new one.
+    /// Rule S-17.
     fn repost(
         &mut self,
         now: Timestamp,
@@ -568,6 +572,7 @@ impl Work<'_> {
     }
 
     /// What the rail has blocked for a contract, and where it goes when it is given free.
+    /// Rule S-39.
     fn block_state(
         &self,
         row: &Row,
@@ -609,6 +614,7 @@ impl Work<'_> {
 
     /// Leaves out what was cancelled; where a rail should have blocked money and did not, the
     /// contract is cancelled now.
+    /// Rule S-40.
     fn drop_cancelled(&mut self, rows: &mut Vec<Row>) -> Result<(), SettlementError> {
         rows.retain(|row| !row.state.is_cancelled());
         let mut funded = Vec::with_capacity(rows.len());
@@ -645,12 +651,14 @@ impl Cycle {
     }
 
     /// What is taken in place of missing readings by now.
+    /// Rule S-14.
     fn overdue(self, policy: &Policy) -> Option<Missing> {
         let deadline = self.deadline(policy)?;
         policy.provisional.filter(|_| minute_of(self.now) >= deadline).map(|rule| rule.missing)
     }
 
     /// Whether outcomes no longer change by themselves.
+    /// Rule S-19.
     fn is_final(self, policy: &Policy) -> bool {
         let past = minute_of(self.now).saturating_sub(minute_of(self.slot.end()));
         let days = past.div_euclid(DAY_MINUTES);
@@ -690,6 +698,7 @@ fn same_money(before: &OutcomeRecord, now: &OutcomeRecord) -> bool {
 }
 
 /// Spreads what a meter moved beyond its contracts over them, in proportion to their energy.
+/// Rule S-27.
 fn attribute_excess(group: &Group, rows: &mut [Row]) {
     let Some(metered) = group.metered else { return };
     for side in [Side::Buy, Side::Sell] {

@@ -54,7 +54,7 @@ fn scheduled(desk: &Desk) -> Vec<(u32, i64, i64, i64)> {
 }
 
 #[test]
-fn a_change_fits_the_hold_and_a_move_takes_the_schedule_along() {
+fn s48_a_change_fits_the_hold_and_a_move_takes_the_schedule_along() {
     let (mut desk, mut feed) = desk();
     let (first, second) = (slot(0).start_minute(), slot(1).start_minute());
     assert_eq!(contract(&desk).4, 2_500);
@@ -122,7 +122,7 @@ fn a_cancellation_gives_everything_back_and_costs_the_requester() {
 }
 
 #[test]
-fn a_bust_gives_everything_back_and_costs_nobody_anything() {
+fn s51_a_bust_gives_everything_back_and_costs_nobody_anything() {
     let (desk, mut feed) = desk();
     let modification_penalty = Fraction::from_ppm(20_000).unwrap();
     let mut desk = desk.with_rules(Policy { modification_penalty, ..settings().policy });
@@ -168,7 +168,7 @@ fn a_bust_of_what_was_cancelled_has_no_effect() {
 }
 
 #[test]
-fn a_change_of_what_is_over_has_no_effect_and_both_sides_are_told() {
+fn s50_a_change_of_what_is_over_has_no_effect_and_both_sides_are_told() {
     let (mut desk, mut feed) = desk();
     let request = Amendment {
         contract: TradeId::new(1),

@@ -26,6 +26,15 @@ fn compare(path: &str, expected: &Value, got: &Value) {
     }
 }
 
+/// The case of a name comes out as written.
+pub(super) fn comes_out(name: &str) {
+    let files = [CLEARING_HOUSE, MECHANISMS, CHANGES, CORNERS];
+    let cases = files.map(|file| serde_json::from_str::<Vec<Value>>(file).unwrap()).concat();
+    let case = cases.iter().find(|case| case["case"]["name"] == name).unwrap();
+    let outcome = rehearse(&case["case"].to_string()).unwrap();
+    compare(name, &case["expected"], &serde_json::to_value(outcome).unwrap());
+}
+
 #[test]
 fn written_cases_come_out_as_written() {
     let mut names = BTreeSet::new();

@@ -93,7 +93,7 @@ fn a_signed_file_settles_like_a_signed_document() {
 }
 
 #[test]
-fn an_estimate_is_provisional_until_it_is_measured() {
+fn s13_an_estimate_is_provisional_until_it_is_measured() {
     let (mut desk, trade) = desk();
     let estimated = nem12("NMI1", &["0"; 48], &day_with("2.4", "2.2"), "E52");
     desk.taken(&in_envelope(RETAILER, Format::Nem12, 1, &estimated));
@@ -226,7 +226,7 @@ fn points(revision: u32, point: MeterPoint) -> Vec<u8> {
 
 /// From slot 1 on, the other retailer serves the meter; before it, only the first.
 #[test]
-fn readings_count_from_who_serves_the_meter_at_that_time() {
+fn s05_readings_count_from_who_serves_the_meter_at_that_time() {
     let (mut desk, _) = desk();
     let other = Party { role: Role::Retailer, number: 2 };
     let change = MeterPoint {
@@ -276,7 +276,7 @@ fn with_rule(missing: Missing) -> (Pipeline, TradeId) {
 }
 
 #[test]
-fn what_never_came_is_settled_by_rule_at_the_deadline_and_trued_up_whenever_it_comes() {
+fn s14_what_never_came_is_settled_by_rule_at_the_deadline_and_trued_up_whenever_it_comes() {
     for (missing, state, wh) in
         [(Missing::Nothing, State::Failed, 0), (Missing::Contracted, State::Complete, 5_000)]
     {
@@ -329,7 +329,7 @@ proptest! {
     /// However fine a file counts: the slots of a day sum to the exact sum, rounded down, and no
     /// interval is off by a watt-hour.
     #[test]
-    fn a_day_sums_to_its_exact_sum_rounded_down(
+    fn s10_a_day_sums_to_its_exact_sum_rounded_down(
         values in prop::collection::vec((0_u64..3_000_000_000, 0_u32..10), 48),
     ) {
         let exact: Vec<Decimal> =

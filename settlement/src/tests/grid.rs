@@ -159,7 +159,7 @@ fn zone(revision: u32, feeder: Option<&str>, cap: u64) -> ZoneCurtailment {
 }
 
 #[test]
-fn a_zone_is_curtailed_pro_rata_and_both_sides_are_told() {
+fn s26_a_zone_is_curtailed_pro_rata_and_both_sides_are_told() {
     let (mut desk, _) = desk();
     desk.taken(&sealed(UTILITY, &zone(1, None, 6_000).to_body()));
     let party = |role, number| Party { role, number };

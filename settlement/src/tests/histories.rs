@@ -28,7 +28,7 @@ fn documents() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn redelivery_reordering_and_restarts_change_nothing() {
+fn s01_redelivery_reordering_and_restarts_change_nothing() {
     let feed = feed();
     let mut clean = Desk::new();
     clean.deposit_all(3_000);
@@ -117,7 +117,7 @@ fn outcome(desk: &Desk, trade: TradeId) -> Outcome {
 }
 
 #[test]
-fn a_correction_reverses_and_reposts_and_a_reverted_one_restores() {
+fn s17_a_correction_reverses_and_reposts_and_a_reverted_one_restores() {
     let mut feed = Feed::new();
     let trade = feed.trade(0, (1, 7), 5_000, 5_000_000);
     let mut desk = Desk::new();
@@ -162,7 +162,7 @@ fn a_correction_reverses_and_reposts_and_a_reverted_one_restores() {
 }
 
 #[test]
-fn a_refund_in_use_elsewhere_is_not_taken_back() {
+fn s18_a_refund_in_use_elsewhere_is_not_taken_back() {
     let mut feed = Feed::new();
     let first = feed.trade(0, (1, 7), 5_000, 5_000_000);
     let mut desk = Desk::new();
@@ -190,7 +190,7 @@ fn a_refund_in_use_elsewhere_is_not_taken_back() {
 }
 
 #[test]
-fn a_late_trade_changes_the_allocation_of_the_earlier_one() {
+fn s24_a_late_trade_changes_the_allocation_of_the_earlier_one() {
     let mut feed = Feed::new();
     let first = feed.trade(0, (1, 7), 4_000, 5_000_000);
     let mut desk = Desk::new();
@@ -209,7 +209,7 @@ fn a_late_trade_changes_the_allocation_of_the_earlier_one() {
 }
 
 #[test]
-fn nothing_is_verified_before_the_slot_ends_or_without_both_sides() {
+fn s11_nothing_is_verified_before_the_slot_ends_or_without_both_sides() {
     let mut feed = Feed::new();
     let trade = feed.trade(0, (1, 7), 4_000, 5_000_000);
     let mut desk = Desk::new();
@@ -230,7 +230,7 @@ fn nothing_is_verified_before_the_slot_ends_or_without_both_sides() {
 }
 
 #[test]
-fn deposits_are_credited_once_and_cover_what_waits() {
+fn s04_deposits_are_credited_once_and_cover_what_waits() {
     let mut feed = Feed::new();
     feed.trade(0, (1, 7), 4_000, 5_000_000);
     feed.trade(0, (2, 7), 4_000, 5_000_000);
@@ -254,7 +254,7 @@ fn deposits_are_credited_once_and_cover_what_waits() {
 }
 
 #[test]
-fn the_retailers_question_masks_prices() {
+fn s57_the_retailers_question_masks_prices() {
     use types::{Party, Role};
     let mut feed = Feed::new();
     feed.trade(0, (1, 7), 4_000, 5_000_000);

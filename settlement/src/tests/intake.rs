@@ -17,7 +17,7 @@ fn desk() -> (Desk, types::TradeId) {
 }
 
 #[test]
-fn only_the_serving_retailer_and_utility_may_speak() {
+fn s06_only_the_serving_retailer_and_utility_may_speak() {
     let (mut desk, _) = desk();
     let body = file_body(1, 0, &[(1, 5_000, 0)]);
     let retailer = |number| Party { role: Role::Retailer, number };
@@ -53,7 +53,7 @@ fn only_the_serving_retailer_and_utility_may_speak() {
 
 /// What no meter can have moved, or nobody can know yet: nothing moves, and none of it is kept.
 #[test]
-fn readings_that_cannot_be_are_refused_with_their_reason() {
+fn s09_readings_that_cannot_be_are_refused_with_their_reason() {
     use DocumentReject as Why;
     let (mut desk, _) = desk();
     let retailer = Party { role: Role::Retailer, number: 1 };
@@ -151,7 +151,7 @@ fn a_certificate_that_expired_signs_nothing_new() {
 }
 
 #[test]
-fn equivocation_is_kept_and_moves_nothing() {
+fn s07_equivocation_is_kept_and_moves_nothing() {
     let (mut desk, trade) = desk();
     desk.taken(&file(1, 0, &[(1, 5_000, 0), (2, 7, 0)]));
     desk.taken(&file(1, 0, &[(7, 0, 5_000)]));
@@ -175,7 +175,7 @@ fn equivocation_is_kept_and_moves_nothing() {
 }
 
 #[test]
-fn late_revisions_are_history() {
+fn s08_late_revisions_are_history() {
     let (mut desk, trade) = desk();
     desk.taken(&file(3, 0, &[(1, 5_000, 0)]));
     desk.taken(&file(1, 0, &[(7, 0, 5_000)]));

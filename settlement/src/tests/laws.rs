@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn money_is_conserved_and_delivering_twice_changes_nothing(
+    fn s60_money_is_conserved_and_delivering_twice_changes_nothing(
         mechanism in mechanism(), steps in prop::collection::vec(step(), 1..60),
     ) {
         let once = run(mechanism, &steps, 1);

@@ -26,7 +26,7 @@ fn settled() -> (Desk, Feed) {
 }
 
 #[test]
-fn every_contract_and_outcome_has_a_proof_under_the_signed_checkpoint() {
+fn s62_every_contract_and_outcome_has_a_proof_under_the_signed_checkpoint() {
     let (mut desk, _) = settled();
     let first = desk.pipeline.checkpoint().unwrap();
     assert_eq!(first.size, SETTLED);
@@ -105,7 +105,7 @@ fn an_old_copy_of_the_database_is_refused() {
 }
 
 #[test]
-fn a_changed_leaf_is_never_signed() {
+fn s63_a_changed_leaf_is_never_signed() {
     let (mut desk, _) = settled();
     desk.pipeline
         .connection()
@@ -116,7 +116,7 @@ fn a_changed_leaf_is_never_signed() {
 }
 
 #[test]
-fn transfers_cannot_be_edited_and_a_database_keeps_to_its_ledger() {
+fn s61_transfers_cannot_be_edited_and_a_database_keeps_to_its_ledger() {
     let (desk, _) = settled();
     let connection = desk.pipeline.connection();
     assert!(connection.execute("UPDATE transfers SET amount = 1", []).is_err());

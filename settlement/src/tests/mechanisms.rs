@@ -86,7 +86,7 @@ fn totals(desk: &Desk, [paid_by_bill, open]: [i64; 2]) {
 }
 
 #[test]
-fn a_contract_keeps_the_mechanism_that_it_was_captured_with() {
+fn s02_a_contract_keeps_the_mechanism_that_it_was_captured_with() {
     let (mut desk, [held, blocked, prepaid, by_seller, by_platform]) = captured();
     for meter in [3, 7] {
         let deposit = Money::from_minor(2_000);
@@ -123,7 +123,7 @@ fn a_contract_keeps_the_mechanism_that_it_was_captured_with() {
 }
 
 #[test]
-fn where_nobody_blocked_anything_only_contracts_of_blocks_are_cancelled() {
+fn s40_where_nobody_blocked_anything_only_contracts_of_blocks_are_cancelled() {
     let (mut desk, [_, blocked, ..]) = captured();
     desk.deposit_all(2_000);
     deliver(&mut desk);

@@ -23,6 +23,7 @@ mod outbox;
 mod pay_out_requests;
 mod peers;
 mod rails;
+mod rules;
 mod server;
 mod shards;
 mod statements;

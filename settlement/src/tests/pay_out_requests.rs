@@ -77,7 +77,7 @@ fn tell(pipeline: &mut Pipeline, outcome: Outcome) -> usize {
 }
 
 #[test]
-fn free_money_leaves_once_and_never_what_is_held() {
+fn s46_free_money_leaves_once_and_never_what_is_held() {
     let (mut pipeline, _) = pipeline(policy(Mechanism::ClearingHouse));
     assert_eq!(free(&pipeline), 2_500);
     let too_much = ask(&mut pipeline, 2, request(1, 2_501));

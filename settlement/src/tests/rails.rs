@@ -250,7 +250,7 @@ fn the_books_of_a_rail_at_its_worst_are_those_of_a_good_one() {
 }
 
 #[test]
-fn what_is_earned_leaves_only_when_it_is_final() {
+fn s45_what_is_earned_leaves_only_when_it_is_final() {
     for mechanism in MECHANISMS {
         let world = history(mechanism, Chances::default());
         let paid =
@@ -325,7 +325,7 @@ fn of(contract: TradeId, kind: InstructionKind) -> InstructionId {
 const DONE: Outcome = Outcome::Settled { until: None };
 
 #[test]
-fn a_capture_that_is_declined_becomes_an_invoice() {
+fn s47_a_capture_that_is_declined_becomes_an_invoice() {
     let (mut world, contract) = blocked();
     deliver(&mut world, 800);
     assert_eq!(world.balance(Account::ARRIVING), -400);
@@ -430,7 +430,7 @@ fn data_after_the_rail_s_own_expiry_is_an_invoice_in_every_order() {
 }
 
 #[test]
-fn what_contradicts_or_is_unknown_moves_nothing_and_shows() {
+fn s44_what_contradicts_or_is_unknown_moves_nothing_and_shows() {
     let (mut world, contract) = blocked();
     deliver(&mut world, 1_000);
     world.settle();

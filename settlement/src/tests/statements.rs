@@ -60,7 +60,7 @@ fn a_month() -> Desk {
 }
 
 #[test]
-fn a_statement_says_what_a_retailer_bills_and_is_owed() {
+fn s58_a_statement_says_what_a_retailer_bills_and_is_owed() {
     let desk = a_month();
     let of = |retailer| {
         let found = desk.pipeline.statement(RetailerId::new(retailer), &month(), None).unwrap();
@@ -143,7 +143,7 @@ fn statements_say_what_declarations_say_and_agree_with_each_other() {
 }
 
 #[test]
-fn a_correction_is_a_revision_and_the_one_before_stays_as_it_was() {
+fn s59_a_correction_is_a_revision_and_the_one_before_stays_as_it_was() {
     let mut desk = a_month();
     let first = text_of(&desk, 1, None).unwrap();
     assert_eq!(text_of(&desk, 1, Some(1)), Some(first.clone()));
