@@ -17,24 +17,25 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum State {
-    /// At least one side's readings are missing.
+    /// The slot has not ended, or a side's readings are missing or incomplete.
     AwaitingMeterData = 0,
-    /// No unexcused shortfall beyond tolerance, and no curtailment.
+    /// No unexcused shortfall beyond tolerance, no curtailment.
     Complete = 1,
-    /// A shortfall beyond tolerance, with some delivery.
+    /// An unexcused shortfall beyond tolerance, with some delivery.
     Partial = 2,
-    /// A curtailment made part of it impossible; some was delivered.
+    /// A curtailment excused something, with some delivery.
     PartialCurtailed = 3,
-    /// No delivery.
+    /// No delivery, excused or not.
     Failed = 4,
-    /// The buys and sells of one of its meters cancel out, or its data changed after finality:
-    /// people must decide. No money moves.
+    /// A meter's buys and sells cancel out, and the hold stays; or the data changed after finality, and what
+    /// was settled stays. People decide.
     Disputed = 5,
-    /// Both parties agreed, before delivery, that nothing is delivered.
+    /// Both parties agreed to it before delivery.
     Cancelled = 6,
     /// The payer's rail did not block the money.
     CancelledUnfunded = 7,
-    /// The exchange undid the trade.
+    /// Two operators of the exchange undid the trade before its gate: nothing is held, billed or owed for it,
+    /// and nobody pays a penalty.
     CancelledBusted = 8,
 }
 

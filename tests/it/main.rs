@@ -40,6 +40,7 @@ mod order_states;
 mod pull;
 mod python;
 mod rails;
+mod reference;
 mod replay;
 mod replay_network;
 mod secrets;

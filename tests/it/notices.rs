@@ -176,6 +176,17 @@ async fn a_receiver_that_fails_in_every_way_is_told_everything_in_order() {
     venue.close().await;
 }
 
+/// `/metrics` of a venue that has everything there is a figure of.
+pub(crate) async fn every_figure() -> String {
+    let receiver = Receiver::start().await;
+    let venue = venue_with(&[(RETAILER, &receiver.url())]).await;
+    trade(&venue, 1..=1).await;
+    venue.node.settlement.checkpoint().await.unwrap();
+    let figures = figures(&venue).await;
+    venue.close().await;
+    figures
+}
+
 async fn figures(venue: &Venue) -> String {
     let address = venue.node.operations_address().unwrap();
     let mut stream = soon(tokio::net::TcpStream::connect(address)).await.unwrap();

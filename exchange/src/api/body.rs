@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use types::Timestamp;
 
-use super::problem::Problem;
+use super::problem::{Problem, ProblemCode};
 
 /// The raw body, if it is JSON by its type and not too long.
 pub(super) async fn json_bytes(
@@ -23,19 +23,18 @@ pub(super) async fn json_bytes(
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
     if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        let problem = Problem::new(status, "wrong_content_type", "the body is to be JSON");
+        let code = ProblemCode::WrongContentType;
+        let problem = Problem::new(code, "the body is to be JSON");
         return Err(problem.of_field("Content-Type").expected("application/json"));
     }
     to_bytes(body, bytes_max).await.map_err(|_| {
         let detail = format!("a body has at most {bytes_max} bytes, and all of them arrive");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        Problem::new(ProblemCode::BodyTooLarge, detail)
     })
 }
 
 /// Looks through JSON text for what no reader behind it would refuse: nesting and exponents.
 fn look_through(bytes: &[u8], depth_max: u32) -> Result<(), Problem> {
-    let bad = |code, detail: &str| Problem::new(StatusCode::BAD_REQUEST, code, detail);
     let (mut depth, mut in_text, mut is_escaped) = (0_u32, false, false);
     let mut in_number = false;
     for &byte in bytes {
@@ -50,12 +49,13 @@ fn look_through(bytes: &[u8], depth_max: u32) -> Result<(), Problem> {
                 depth = depth.saturating_add(1);
                 if depth > depth_max {
                     let detail = format!("JSON goes {depth_max} levels deep at most");
-                    return Err(bad("too_deep", &detail));
+                    return Err(Problem::new(ProblemCode::TooDeep, detail));
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'e' | b'E' if in_number => {
-                return Err(bad("exponent", "numbers are written without an exponent"));
+                let detail = "numbers are written without an exponent";
+                return Err(Problem::new(ProblemCode::Exponent, detail));
             }
             _ => {}
         }
@@ -80,17 +80,17 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], depth_max: u32) -> Re
 fn refused(text: &str, path: &str) -> Problem {
     let name = text.split('`').nth(1).unwrap_or_default().to_owned();
     let (code, field) = if text.starts_with("unknown field") {
-        ("unknown_field", name)
+        (ProblemCode::UnknownField, name)
     } else if text.starts_with("duplicate field") {
-        ("duplicate_key", name)
+        (ProblemCode::DuplicateKey, name)
     } else if text.starts_with("missing field") {
-        ("missing_field", name)
+        (ProblemCode::MissingField, name)
     } else if text.starts_with("unknown variant") || text.starts_with("invalid") {
-        ("bad_value", path.to_owned())
+        (ProblemCode::BadValue, path.to_owned())
     } else {
-        ("malformed", path.to_owned())
+        (ProblemCode::Malformed, path.to_owned())
     };
-    Problem::new(StatusCode::BAD_REQUEST, code, text).of_field(field)
+    Problem::new(code, text).of_field(field)
 }
 
 /// RFC 3339 with any offset, from 1970 on.
@@ -172,7 +172,7 @@ mod tests {
 
     fn said(text: &str) -> (&'static str, String) {
         let problem = from_json::<Outer>(text.as_bytes(), 3).unwrap_err();
-        (problem.code, problem.field.unwrap_or_default())
+        (problem.code.name(), problem.field.unwrap_or_default())
     }
 
     #[test]

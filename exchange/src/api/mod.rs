@@ -39,8 +39,11 @@ use crate::{
     settlement_worker::{Settlement, WorkerError},
 };
 
-pub use self::server::{Api, ApiError, start};
 use self::{caller::Callers, problem::Problem};
+pub use self::{
+    problem::ProblemCode,
+    server::{Api, ApiError, start},
+};
 
 /// How long a request may wait for the settlement desk. A verification cycle of 5,000 contracts may be
 /// before it.

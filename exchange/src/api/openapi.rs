@@ -1,6 +1,6 @@
 //! All routes, and their description (OpenAPI 3.1) with pages that show it, which need no network.
 
-use axum::{Router, http::StatusCode, http::Uri};
+use axum::{Router, http::Uri};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
@@ -8,7 +8,11 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Desk, ledger, problem::Problem, v1};
+use super::{
+    Desk, ledger,
+    problem::{Problem, ProblemCode},
+    v1,
+};
 
 /// Where the description is.
 pub const DESCRIPTION: &str = "/openapi.json";
@@ -76,10 +80,10 @@ pub(super) fn router() -> (Router<Desk>, utoipa::openapi::OpenApi) {
 
 async fn unknown_path(uri: Uri) -> Problem {
     let detail = format!("there is nothing here; {DESCRIPTION} describes what there is");
-    Problem::new(StatusCode::NOT_FOUND, "unknown_path", detail).got(uri.path())
+    Problem::new(ProblemCode::UnknownPath, detail).got(uri.path())
 }
 
 async fn wrong_method(uri: Uri) -> Problem {
     let detail = format!("not by this method; {DESCRIPTION} describes by which");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail).got(uri.path())
+    Problem::new(ProblemCode::WrongMethod, detail).got(uri.path())
 }

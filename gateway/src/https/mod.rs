@@ -33,6 +33,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use types::{Party, Role};
 
+pub use self::problem::ProblemCode;
 use self::{
     problem::Problem,
     request::{Caller, router},

@@ -222,6 +222,7 @@ impl<'c> Posting<'c> {
     }
 
     /// Writes the transfers, and the balances that changed after checking that each is on its side of zero.
+    /// Rule S-60.
     ///
     /// # Errors
     /// As [`Posting::flush`], or an account is overdrawn.
@@ -262,7 +263,6 @@ impl<'c> Posting<'c> {
         self.move_by(credit, Some(amount))
     }
 
-    /// Rule S-60.
     fn move_by(&mut self, account: i64, amount: Option<i64>) -> Result<(), SettlementError> {
         let balance = self.load(account)?;
         let moved = amount.and_then(|amount| balance.minor.checked_add(amount));

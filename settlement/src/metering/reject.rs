@@ -44,7 +44,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Longer than [`super::envelope::DOCUMENT_BYTES_MAX`].
+    /// Longer than 16 MiB.
     TooLarge = 1, "too_large";
     /// Not an envelope, or not a document of a known kind inside.
     Malformed = 2, "malformed";

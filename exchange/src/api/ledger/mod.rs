@@ -9,7 +9,7 @@ use axum::{
     Extension, Json,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
@@ -36,7 +36,7 @@ use super::{
     amount::Amount,
     body::{self, instant},
     caller::Caller,
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 
 /// A refusal in the form of the service.
@@ -52,20 +52,33 @@ impl From<Problem> for LedgerProblem {
 /// The service's code for our own.
 fn service_code(problem: &Problem) -> &'static str {
     match problem.code {
-        "missing_field" => "SCH_MISSING_REQUIRED",
-        "signature_invalid" => "AUT_SIGNATURE_INVALID",
-        "conflict" | "not_yet" => "PRC_CONFLICT",
-        "not_found" => "PRC_NOT_FOUND",
-        _ if problem.status == StatusCode::FORBIDDEN => "AUT_NOT_AUTHORIZED",
-        _ if problem.status.is_server_error() => "SRV_INTERNAL_ERROR",
-        _ => "SCH_FIELD_NOT_ALLOWED",
+        ProblemCode::MissingField => "SCH_MISSING_REQUIRED",
+        ProblemCode::SignatureInvalid => "AUT_SIGNATURE_INVALID",
+        ProblemCode::Conflict | ProblemCode::NotYet => "PRC_CONFLICT",
+        ProblemCode::NotFound => "PRC_NOT_FOUND",
+        ProblemCode::NotAuthorised => "AUT_NOT_AUTHORIZED",
+        ProblemCode::Internal | ProblemCode::NotNow => "SRV_INTERNAL_ERROR",
+        ProblemCode::UnknownField
+        | ProblemCode::DuplicateKey
+        | ProblemCode::BadValue
+        | ProblemCode::Malformed
+        | ProblemCode::TooDeep
+        | ProblemCode::Exponent
+        | ProblemCode::TooWide
+        | ProblemCode::UnknownPath
+        | ProblemCode::WrongMethod
+        | ProblemCode::BodyTooLarge
+        | ProblemCode::WrongContentType
+        | ProblemCode::TooManyRequests => "SCH_FIELD_NOT_ALLOWED",
     }
 }
 
 impl IntoResponse for LedgerProblem {
     fn into_response(self) -> Response {
         let code = service_code(&self.0);
-        let Problem { status, code: reason, detail, field, got, expected, retryable } = self.0;
+        let Problem { code: reason, detail, field, got, expected } = self.0;
+        let (status, retryable) = (reason.status(), reason.is_retryable());
+        let reason = reason.name();
         let details = Some(ErrorDetails { reason, field, got, expected, retryable });
         (status, Json(LedgerError { code, message: detail, details })).into_response()
     }
@@ -89,8 +102,7 @@ impl Desk {
         let bytes = body::json_bytes(headers, body, self.shared.options.body_bytes).await?;
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let refused = |why: SignatureReject| {
-            Problem::new(StatusCode::UNAUTHORIZED, "signature_invalid", why.to_string())
-                .of_field("Authorization")
+            Problem::new(ProblemCode::SignatureInvalid, why.to_string()).of_field("Authorization")
         };
         let header = header.ok_or_else(|| refused(SignatureReject::Malformed))?.to_owned();
         let (text, body) = (header.clone(), bytes.clone());
@@ -255,7 +267,7 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::Missing(field) => Problem::missing(field),
         Refusal::Conflict { field, got, expected } => {
             let detail = format!("`{field}` says otherwise than what stands here");
-            let problem = Problem::new(StatusCode::CONFLICT, "conflict", detail);
+            let problem = Problem::new(ProblemCode::Conflict, detail);
             problem.of_field(field).got(got).expected(expected)
         }
         Refusal::Reading(reject) => reading_refused(reject),
@@ -265,13 +277,13 @@ fn refused(refusal: Refusal) -> Problem {
 fn reading_refused(reject: settlement::DocumentReject) -> Problem {
     use settlement::DocumentReject as Reject;
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other reason is a bad value")]
-    let (status, code) = match reject {
-        Reject::WrongSigner => (StatusCode::FORBIDDEN, "not_authorised"),
-        Reject::UnknownMeter => (StatusCode::NOT_FOUND, "not_found"),
-        Reject::Equivocation | Reject::StaleRevision => (StatusCode::CONFLICT, "conflict"),
-        _ => (StatusCode::BAD_REQUEST, "bad_value"),
+    let code = match reject {
+        Reject::WrongSigner => ProblemCode::NotAuthorised,
+        Reject::UnknownMeter => ProblemCode::NotFound,
+        Reject::Equivocation | Reject::StaleRevision => ProblemCode::Conflict,
+        _ => ProblemCode::BadValue,
     };
-    let problem = Problem::new(status, code, format!("the reading is refused: {}", reject.name()));
+    let problem = Problem::new(code, format!("the reading is refused: {}", reject.name()));
     problem.of_field("actualImported")
 }
 
@@ -443,7 +455,7 @@ fn report(said: &RecordRequest) -> Result<(Side, Report), Problem> {
     let is_theirs = [(other.0.is_some(), theirs.0), (other.1.is_some(), theirs.1)];
     if let Some((_, field)) = is_theirs.into_iter().find(|(is_there, _)| *is_there) {
         let detail = "the other side's company says that";
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "unknown_field", detail);
+        let problem = Problem::new(ProblemCode::UnknownField, detail);
         return Err(problem.of_field(field));
     }
     let (metrics, status) = own;
