@@ -131,7 +131,7 @@ async fn only_the_retailer_disconnects_and_who_serves_the_meter_is_told() {
     let arguments = [&arguments[..], &[text(venue.layout.root()).to_owned()]].concat();
     let steps = tokio::task::spawn_blocking(move || run(arguments)).await.unwrap();
     let last = steps.stdout.lines().last().unwrap_or_else(|| panic!("{steps:?}"));
-    assert!(last.contains(",disconnection,500,0,notice,retailer/2,"), "{last}");
+    assert!(last.contains(",disconnection,5,0,notice,retailer/2,"), "{last}");
     assert!(last.ends_with(reason), "{last}");
     for (role, number, is_told) in [
         (Role::Platform, 1, true),
