@@ -306,8 +306,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let SettlementTable { verify_every_minutes, checkpoint_ms, .. } = file.settlement;
     range("settlement.verify_every_minutes", verify_every_minutes.into(), 1, 10_080)?;
     range("settlement.checkpoint_ms", checkpoint_ms.into(), 50, 3_600_000)?;
-    let store = store::of_file(file.settlement.store.as_deref());
-    let store = store.map_err(|message| value("settlement.store", message))?;
+    let store = store::of(&file.settlement).map_err(|(key, text)| value(key, text))?;
     let mut markets = Vec::new();
     let mut controls = Vec::new();
     let mut verify_market_minutes = Vec::new();

@@ -254,13 +254,13 @@ async fn instruments_say_when_the_next_call_is() {
     let cycles = "[[markets.auctions]]\nat = \"12:30\"\nslots = \"today\"\ncall_minutes = 10\n\
                   [[markets.auctions]]\nevery = \"*/15 * * * *\"\nslots = \"open\"\n\n[settlement]\n";
     let text = config_text("").replacen("[settlement]\n", cycles, 1);
-    let text = text.replacen("time_zone = ", "time_zone = \"UTC\" # ", 1);
     let venue = Venue::open_with(&text).await;
     venue.clock_to(3).await;
     let instruments = caller(&venue, Role::Platform, 1).await.get("/v1/instruments").await.json();
     let cycles = &instruments["instruments"][0]["auction_cycles"];
     let today = venue.slot(0).slot.start().to_string()[..10].to_owned();
-    let noon = |minute: &str| format!("{today}T12:{minute}:00Z");
+    // Noon of the market is two hours before that of UTC.
+    let noon = |minute: &str| format!("{today}T10:{minute}:00Z");
     let expected = serde_json::json!([
         {"at": "12:30", "every": null, "slots": "today", "call_minutes": 10,
          "next_call": noon("20"), "next_auction": noon("30")},

@@ -13,7 +13,7 @@ use types::{CancelReason, Energy, PlaceName, RejectReason, Role, Side, Timestamp
 use wire::{data::ScheduleQuery, outbound::ExecType};
 
 /// Runs the program against a venue as a party, with the party's certificate and signing key.
-async fn as_party(venue: &Venue, party: &str, words: &[&str]) -> Run {
+pub(crate) async fn as_party(venue: &Venue, party: &str, words: &[&str]) -> Run {
     let keys = venue.layout.keys();
     let (role, number) = party.split_once('/').unwrap();
     let role = Role::from_name(role).unwrap();

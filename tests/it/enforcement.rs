@@ -7,11 +7,15 @@ use settlement::{
 use tests::{
     api::ApiCaller,
     cast::{self, FIRST, SECOND},
+    day::text,
     https::Version,
     platform::{Platform, told},
+    program::run,
     venue::{self, Venue, soon},
 };
 use types::{Energy, MarketId, MeterId, Money, NewOrder, Role, Side};
+
+use crate::energy::as_party;
 
 /// Bills that nobody pays are due at once, and another default suspends.
 fn config() -> String {
@@ -114,7 +118,21 @@ async fn only_the_retailer_disconnects_and_who_serves_the_meter_is_told() {
     assert_eq!(decide(&venue, (Role::Retailer, 2), 2, Withdrawn).await, "taken");
     assert_eq!(decide(&venue, (Role::Retailer, 2), 3, Withdrawn).await, "no_notice");
     let reason = "nothing paid since May";
-    let expected = [format!("4 \"notice\" \"{reason}\""), format!("3 \"withdrawn\" \"{reason}\"")];
+    let expected = [(4, "notice"), (3, "withdrawn"), (4, "notice")]
+        .map(|(level, decision)| format!("{level} \"{decision}\" \"{reason}\""));
+    // The same with the program, and what it shows of it.
+    let meter = SECOND.to_string();
+    let words = ["enforce", "disconnect", "--meter", &meter, "--revision", "4", "--reason", reason];
+    let said = as_party(&venue, "retailer/2", &words).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let words = ["enforce", "withdraw", "--meter", &meter, "--revision", "5", "--reason", " "];
+    assert_eq!(as_party(&venue, "retailer/2", &words).await.code, Some(2), "that is no reason");
+    let arguments = ["enforce", "steps", "--output", "csv", "--data-dir"].map(str::to_owned);
+    let arguments = [&arguments[..], &[text(venue.layout.root()).to_owned()]].concat();
+    let steps = tokio::task::spawn_blocking(move || run(arguments)).await.unwrap();
+    let last = steps.stdout.lines().last().unwrap_or_else(|| panic!("{steps:?}"));
+    assert!(last.contains(",disconnection,5,0,notice,retailer/2,"), "{last}");
+    assert!(last.ends_with(reason), "{last}");
     for (role, number, is_told) in [
         (Role::Platform, 1, true),
         (Role::Platform, 2, true),

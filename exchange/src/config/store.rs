@@ -4,7 +4,7 @@ use std::{env, ffi::OsStr, path::Path};
 
 use settlement::store::database::Address;
 
-use super::{Config, ConfigError, load};
+use super::{Config, ConfigError, Refused, SettlementTable, load};
 
 /// The option of the command line.
 pub const OPTION: &str = "--store";
@@ -31,9 +31,9 @@ pub fn elsewhere(option: Option<&str>) -> Result<Option<Address>, ConfigError> {
 }
 
 /// What the file says.
-pub(super) fn of_file(text: Option<&str>) -> Result<Option<Address>, String> {
-    let address = text.map(str::parse::<Address>);
-    address.transpose().map_err(|error| error.to_string())
+pub(super) fn of(table: &SettlementTable) -> Result<Option<Address>, Refused> {
+    let address = table.store.as_deref().map(str::parse::<Address>);
+    address.transpose().map_err(|error| ("settlement.store", error.to_string()))
 }
 
 /// The one that counts. A variable that is empty is as good as none.

@@ -200,9 +200,9 @@ fn a_disconnection_that_nobody_decided_is_found() {
     let honest = super::audit::leaves(&desk.pipeline);
     rebuilt(&honest).unwrap();
     let [document, step] = &honest[suspended.len()..] else { panic!("{}", honest.len()) };
-    let without = [&suspended[..], &[step.clone()]].concat();
+    let without = [&suspended[..], std::slice::from_ref(step)].concat();
     assert!(rebuilt(&without).unwrap_err().contains("no retailer's decision"));
-    let twice = [&honest[..], &[step.clone()]].concat();
+    let twice = [&honest[..], std::slice::from_ref(step)].concat();
     assert!(rebuilt(&twice).unwrap_err().contains("level 4 of meter 7 after 4"));
     let Some(Leaf::Default(record)) = Leaf::decode(step) else { panic!("{step:?}") };
     let by_time = encode_default(&DefaultRecord { step: None, ..record });
