@@ -12,7 +12,7 @@ use std::{
 use gateway::{https::HttpsOptions, throttle::Limits};
 use journal::SyncMethod;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use settlement::{Policy, store::database::Address};
 use types::{
     Code, CreditLimit, Currency, Energy, Lead, MarketControls, MarketDefinition, MarketError,
@@ -29,9 +29,12 @@ mod api;
 mod auctions;
 mod controls;
 mod gateway_limits;
+mod market_file;
 mod pull;
 mod rails;
 mod webhooks;
+
+pub use market_file::load_market;
 
 /// Name of the file in a data directory.
 pub const FILE_NAME: &str = "gridcross.toml";
@@ -42,6 +45,14 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration `{}`; `gridcross init` makes one", path.display())]
     Read {
+        /// Which.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The file of a market cannot be read.
+    #[error("cannot read the market `{}`", path.display())]
+    ReadMarket {
         /// Which.
         path: PathBuf,
         /// Cause.
@@ -139,8 +150,14 @@ impl Config {
     /// so that a place is found quickly and a horizon that was longer at the last start does not matter.
     #[must_use]
     pub fn books_shown(&self) -> u32 {
-        let half = self.slots_open_max.div_ceil(2);
-        self.slots_open_max.saturating_add(half).max(1_024)
+        self.books_shown_with(0)
+    }
+
+    /// As [`Config::books_shown`], where other markets have so many open slots besides.
+    #[must_use]
+    pub fn books_shown_with(&self, others: u32) -> u32 {
+        let open = self.slots_open_max.saturating_add(others);
+        open.saturating_add(open.div_ceil(2)).max(1_024)
     }
 }
 
@@ -273,7 +290,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Names the file, the place and the mend.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    let file = tables(path, text)?;
+    let file: File = tables(path, text)?;
     let value = |key: &str, message: String| ConfigError::Value {
         path: path.to_owned(),
         key: key.to_owned(),
@@ -352,7 +369,7 @@ fn store(table: &SettlementTable) -> Result<Option<Address>, String> {
 }
 
 /// The tables as they stand there, unchecked.
-fn tables(path: &Path, text: &str) -> Result<File, ConfigError> {
+fn tables<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Parse {
         path: path.to_owned(),
         place: place(text, error.span().map_or(0, |span| span.start)),
@@ -483,9 +500,7 @@ fn check_together(markets: &[ScheduledMarket]) -> Result<u32, String> {
         if !numbers.insert(definition.market) {
             return Err(format!("has number {} twice", definition.market));
         }
-        let trading = definition.opening_lead.minutes().abs_diff(definition.gate_lead.minutes());
-        let slots = trading.div_ceil(definition.slot_minutes.into()).saturating_add(1);
-        open = open.saturating_add(slots);
+        open = open.saturating_add(definition.slots_open_max());
     }
     let most = engine::Limits::default().slots_max;
     if open > most {

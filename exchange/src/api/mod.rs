@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::{ClientVerifier, Identity, throttle::Rate};
+use gateway::{ClientVerifier, Identity, Markets, throttle::Rate};
 use market_view::MarketReader;
 use settlement::{
     Pipeline, SettlementError,
@@ -34,7 +34,6 @@ use types::{Currency, Timestamp};
 
 use crate::{
     notices::{Webhooks, pages::Pages},
-    schedule::ScheduledMarket,
     settlement_worker::{Settlement, WorkerError},
 };
 
@@ -74,7 +73,7 @@ pub struct Parts {
     /// The settlement database.
     pub database: Store,
     /// The markets.
-    pub markets: Vec<ScheduledMarket>,
+    pub markets: Arc<Markets>,
     /// What prices of contracts are in.
     pub currency: Currency,
     /// The books of each shard.
@@ -90,7 +89,7 @@ pub struct Parts {
 struct Shared {
     options: ApiOptions,
     settlement: Settlement,
-    markets: Vec<ScheduledMarket>,
+    markets: Arc<Markets>,
     currency: Currency,
     views: Vec<MarketReader>,
     webhooks: Option<Webhooks>,

@@ -16,7 +16,7 @@ use super::{
     super::{Desk, access::Endpoint, amount::Amount, body, caller::Caller, problem::*},
     minutes, page, window,
 };
-use crate::schedule::ScheduledMarket;
+use gateway::KnownMarket;
 
 /// Auctions of one answer.
 const AUCTIONS_MAX: u32 = 1_000;
@@ -66,8 +66,8 @@ pub(crate) struct Instruments {
     instruments: Vec<Instrument>,
 }
 
-fn instrument(market: &ScheduledMarket) -> Instrument {
-    let ScheduledMarket { definition: of, uncross_lead, .. } = market;
+fn instrument(market: &KnownMarket) -> Instrument {
+    let KnownMarket { definition: of, uncross_lead } = market;
     Instrument {
         market: of.market.get(),
         area: of.area.to_string(),
@@ -106,7 +106,7 @@ pub(crate) async fn instruments(
 ) -> Result<Response, Problem> {
     caller.may(Endpoint::Instruments)?;
     body::no_query(&uri)?;
-    let instruments = desk.shared.markets.iter().map(instrument).collect();
+    let instruments = desk.shared.markets.known().iter().map(instrument).collect();
     Ok(body::answer(&headers, &Instruments { instruments }))
 }
 
@@ -201,8 +201,9 @@ pub(crate) async fn slots(
 ) -> Result<Response, Problem> {
     caller.may(Endpoint::Slots)?;
     let query: SlotsQuery = body::from_query(&uri)?;
+    let markets = desk.shared.markets.known();
     let slot = |(key, book): &(SlotKey, BookView)| {
-        let market = desk.shared.markets.iter().find(|one| one.definition.market == key.market);
+        let market = markets.iter().find(|one| one.definition.market == key.market);
         let lead = market.map(|market| market.definition.gate_lead).unwrap_or_default();
         Slot {
             market: key.market.get(),
