@@ -137,7 +137,27 @@ fn a_market_is_defined_by_an_operation_right_behind_its_definition() {
          draft 8
          operator 2 number 1 define 8
          operator 1 number 2 suspend market 7",
-        &expect![[""]],
+        &expect![[r#"
+            refused invalid_market
+            accepted #1
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused already_registered
+            refused unknown_party
+            operator 1 ordered 1/1: define market 7
+            market 7 defined
+            refused invalid_market
+            refused already_registered
+            refused operation_outdated
+            operator 2 ordered 2/1: define market 8
+            market 8 defined
+            operator 1 ordered 1/2: market 7 suspended
+            market 7 suspended
+        "#]],
     );
 }
 
