@@ -58,7 +58,8 @@
 //! 15. only where an operator ever ordered something: the count of operators and, by operator: number, highest
 //!     number of an operation (`u64`); the count of operations that wait for a second operator, with those that
 //!     lapsed since the last one that was taken, and, by operator and number: operator, number (`u64`), last instant, reason
-//!     (48 bytes), code of the action (`u8`), and scope kind (`u8`), scope number (`u32`), state (`u8`), or slot key.
+//!     (48 bytes), code of the action (`u8`), and scope kind (`u8`), scope number (`u32`), state (`u8`), or slot key;
+//! 16. only directly after a command that brings the definition of a market for the operation to come: that, as in 2.
 //!
 //! The meter of an aggregate order is 0. The limit of a market order is 0. Numbers of orders and trades are those that events name.
 
@@ -158,6 +159,9 @@ pub(crate) fn state_digest(engine: &Engine) -> Digest {
     }
     if !engine.operations.is_empty() {
         listing.operations(engine);
+    }
+    if let Some(draft) = engine.operations.draft_at(engine.last_seq) {
+        listing.market(draft);
     }
     listing.finish()
 }
@@ -483,6 +487,11 @@ impl Listing {
                 }
                 Action::Bust(trade) => self.u64(trade.get()),
                 Action::Slot(_, key) => self.key(key),
+                Action::Define(new) => {
+                    self.u16(new.market.get());
+                    self.u32(new.uncross_lead.minutes());
+                    self.u16(new.call_extension_minutes);
+                }
             }
         }
     }

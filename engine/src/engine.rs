@@ -199,6 +199,7 @@ impl Engine {
                     events.push(Self::refused(reason));
                 }
             }
+            Command::DraftMarket(market) => self.operations.put_draft(self.last_seq, *market),
             Command::Operate(signed) => self.operate(time, (signed, None), events),
             Command::BustTrade(bust) => {
                 self.operate(time, (&bust.signed(), Some(&bust.made())), events);

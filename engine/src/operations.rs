@@ -1,12 +1,15 @@
 //! What operators order: each operation once, and what needs two operators when the second has signed.
 //!
+//! A market that an operator defines stands in the command directly before the operation. Alone it does nothing.
+//!
 //! That the signatures verify was checked by the edge, and by every replay, as those of orders are.
 
 use std::collections::BTreeMap;
 
 use types::{
-    Action, CancelReason, Event, KnownTrade, OPERATIONS_WAITING_MAX, Operated, Operation, Party,
-    RejectReason, Role, SignedOperation, SlotAction, SlotKey, Timestamp,
+    Action, CancelReason, Event, KnownTrade, MarketDefinition, NewMarket, OPERATIONS_WAITING_MAX,
+    Operated, Operation, Party, RejectReason, Role, Seq, SignedOperation, SlotAction, SlotKey,
+    Timestamp,
 };
 
 use crate::engine::Engine;
@@ -18,11 +21,23 @@ pub(crate) struct Operations {
     used: BTreeMap<u16, u64>,
     /// By operator and number, what waits for another operator. Bounded.
     waiting: BTreeMap<(u16, u64), Operation>,
+    /// The last definition that was brought for an operation, and where. It counts for the next command only.
+    draft: Option<(Seq, MarketDefinition)>,
 }
 
 impl Operations {
     pub(crate) fn is_empty(&self) -> bool {
         self.used.is_empty()
+    }
+
+    /// The definition that the command at this position brought.
+    pub(crate) fn draft_at(&self, at: Seq) -> Option<&MarketDefinition> {
+        self.draft.as_ref().filter(|(seq, _)| *seq == at).map(|(_, definition)| definition)
+    }
+
+    /// A definition for the operation that follows.
+    pub(crate) fn put_draft(&mut self, at: Seq, definition: MarketDefinition) {
+        self.draft = Some((at, definition));
     }
 
     /// The highest number of each operator, by operator.
@@ -99,7 +114,7 @@ impl Engine {
         if time > operation.valid_until {
             return Err(RejectReason::SignatureExpired);
         }
-        let Operations { used, waiting } = &self.operations;
+        let Operations { used, waiting, .. } = &self.operations;
         // Rule T-118.
         if *signer != operation.operator {
             let known = waiting.get(&(operation.operator, operation.number));
@@ -128,7 +143,7 @@ impl Engine {
     ) -> Result<(), RejectReason> {
         match action {
             Action::Bust(trade) => self.bustable(time, *trade, made).map(|_| ()),
-            Action::SetTrading(_) | Action::Slot(..) => Ok(()),
+            Action::SetTrading(_) | Action::Slot(..) | Action::Define(_) => Ok(()),
         }
     }
 
@@ -143,7 +158,27 @@ impl Engine {
             Action::Bust(trade) => self.bust(time, trade, made, events)?,
             Action::SetTrading(control) => self.set_trading(control, events)?,
             Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
+            Action::Define(new) => self.define_ordered(new, events)?,
         }
+        Ok(())
+    }
+
+    /// Makes the market of the command before. Unlike what configuration names again and again, an operator's
+    /// market is new.
+    fn define_ordered(
+        &mut self,
+        new: NewMarket,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RejectReason> {
+        let before = self.last_seq.get().checked_sub(1).map(Seq::new);
+        let draft = before.and_then(|at| self.operations.draft_at(at)).copied();
+        let definition =
+            draft.filter(|draft| new.fits(draft)).ok_or(RejectReason::InvalidMarket)?;
+        if self.registry.market_index(new.market).is_some() {
+            return Err(RejectReason::AlreadyRegistered);
+        }
+        self.registry.define_market(&definition)?;
+        events.push(Event::MarketDefined(definition));
         Ok(())
     }
 

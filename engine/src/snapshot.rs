@@ -41,6 +41,8 @@ impl Tables {
     const GRID: u8 = 8;
     /// What operators ordered.
     const OPERATIONS: u8 = 16;
+    /// A market for the operation that the next command is.
+    const DRAFT: u8 = 32;
 
     /// Those that an engine needs.
     fn of(engine: &Engine) -> Self {
@@ -50,7 +52,8 @@ impl Tables {
                 | bit(Self::CHANGES, engine.knows_changes())
                 | bit(Self::AGGREGATES, !engine.aggregates.is_empty())
                 | bit(Self::GRID, !engine.grid.is_empty(engine.last_time))
-                | bit(Self::OPERATIONS, !engine.operations.is_empty()),
+                | bit(Self::OPERATIONS, !engine.operations.is_empty())
+                | bit(Self::DRAFT, engine.operations.draft_at(engine.last_seq).is_some()),
         )
     }
 
@@ -82,7 +85,12 @@ impl Tables {
         }
     }
 
-    const ALL: u8 = Self::OFFERS | Self::CHANGES | Self::AGGREGATES | Self::GRID | Self::OPERATIONS;
+    const ALL: u8 = Self::OFFERS
+        | Self::CHANGES
+        | Self::AGGREGATES
+        | Self::GRID
+        | Self::OPERATIONS
+        | Self::DRAFT;
 }
 
 /// Why bytes are not a snapshot of this engine.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use engine::Engine;
-use gateway::{Egress, IngressReceiver, Published};
+use gateway::{Egress, IngressReceiver, KnownMarket, Markets, Published};
 use journal::{JournalError, Writer};
 use types::{Command, CommandRejected, Event, GridRefused, Origin, Seq, Timestamp};
 use wire::outbound::Applied as Told;
@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     market_data::MarketData,
     progress::{Progress, ProgressWriter},
-    schedule::Schedule,
+    schedule::{Schedule, ScheduledMarket},
     seeds::Seeds,
     sequencer::Sequencer,
 };
@@ -86,6 +86,8 @@ pub struct CoreLoop {
     pub seeds: Seeds,
     /// When a turn ends although more waits.
     pub bounds: BatchBounds,
+    /// Who serves something for each market looks here.
+    pub markets: Arc<Markets>,
     /// What comes before everything else: markets, parties and meters that are new.
     pub opening: Vec<Command>,
 }
@@ -207,11 +209,12 @@ impl CoreLoop {
                 is_control: matches!(command, Command::Operate(_) | Command::BustTrade(_)),
                 events: range,
             });
-            // A signed frame becomes durable with its evidence, whole.
-            let goes_on = matches!(
-                batch.commands.get(index.saturating_add(1)),
-                Some(Command::DelegatedOrder(_) | Command::DelegatedReplace(_))
-            );
+            // A signed frame becomes durable with its evidence, whole, and a market with who defines it.
+            let goes_on = matches!(command, Command::DraftMarket(_))
+                || matches!(
+                    batch.commands.get(index.saturating_add(1)),
+                    Some(Command::DelegatedOrder(_) | Command::DelegatedReplace(_))
+                );
             let (commands, bytes) = (batch.applied.len(), self.journal.open_bytes());
             if !goes_on && self.bounds.are_reached(commands, bytes, events, began) {
                 break;
@@ -220,11 +223,23 @@ impl CoreLoop {
         self.egress.tell_applied(batch.applied_requests());
         batch.applied.last().into_iter().for_each(|last| self.progress.sequence(last.seq));
         self.journal.commit()?; // Nobody is told anything before this line.
+        self.tell_of_markets();
         // Who has a report finds its effect in the books.
         self.market_data.publish(&self.engine);
         self.egress.publish(batch.published());
         batch.commands.drain(..batch.applied.len());
         Ok(())
+    }
+
+    /// A market that an operator defined is known to everybody before the operator has an answer.
+    fn tell_of_markets(&mut self) {
+        for market in self.schedule.take_new() {
+            let ScheduledMarket { definition, uncross_lead, .. } = market;
+            if let Err(error) = self.markets.learn(KnownMarket { definition, uncross_lead }) {
+                let market = definition.market;
+                tracing::error!(%market, %error, "no slots of a new market can be found");
+            }
+        }
     }
 
     /// Time passes by itself when nothing else moved it on and an order waits for that.

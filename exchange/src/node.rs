@@ -15,7 +15,8 @@ use std::{
 use engine::Engine;
 use gateway::{
     ClientVerifier, Directory, Gateway, GatewayError, GatewayOptions, Identity, IdentityError,
-    Incoming, Validity, authority, client::Connector, identity, quic, tls::TlsError,
+    Incoming, KnownMarket, Markets, Validity, authority, client::Connector, identity, quic,
+    tls::TlsError,
 };
 use journal::JournalError;
 use rustls_pki_types::CertificateDer;
@@ -37,7 +38,9 @@ use crate::{
     recorded_trades::RecordedTrades,
     registry::{self, Registry},
     reserve::Reserve,
-    resume, seeds,
+    resume,
+    schedule::ScheduledMarket,
+    seeds,
     settlement_worker::{Captures, Settlement, SettlementWorker, Ways, WorkerError},
     shard::{self, Ready, Shard},
 };
@@ -247,6 +250,8 @@ pub struct Node {
     pub settlement: Settlement,
     /// By index; at least one.
     pub shards: Vec<Shard>,
+    /// What is traded.
+    pub markets: Arc<Markets>,
     /// Room on the disk that orders may not take.
     pub reserve: Arc<Reserve>,
     gateway: Gateway,
@@ -272,17 +277,19 @@ impl Node {
         let keys = layout.keys();
         let authority = identity::load_certificates(&keys.join("ca.crt"))?;
         check_journals(layout, config.shards)?;
-        let markets = config.markets.iter().map(|market| &market.definition);
-        let map = Arc::new(ShardMap::new(config.shards, markets).map_err(NodeError::Calendar)?);
+        let map = Arc::new(ShardMap::new(config.shards, []).map_err(NodeError::Calendar)?);
         let settings = settlement_settings(layout, config)?;
         let mut pipeline = Pipeline::open(layout.store(config), &layout.ledger(), settings)?;
-        pipeline.set_shards(ShardMap::clone(&map));
+        pipeline.set_shards(Arc::clone(&map));
         let secret = seeds::Seeds::beside(&options.clock).and_then(|mut seeds| seeds.secret());
         pipeline.salt_with(secret.map_err(NodeError::Seeds)?);
         let directory = Arc::new(Directory::default());
+        let opened = shard::open_all(layout, config, &pipeline, &map, &directory)?;
+        let defined = shard::only_defined(config, &opened);
+        let markets = known_markets(config, &map, &defined)?;
         let mut ready = Vec::new();
-        for opened in shard::open_all(layout, config, &pipeline, &map, &directory)? {
-            ready.push(opened.prepare(&options, &directory)?);
+        for opened in opened {
+            ready.push(opened.prepare(&options, (&directory, &markets), &defined)?);
         }
 
         let (feed_sender, feed_receiver) = mpsc::channel(INCOMING_MAX);
@@ -307,6 +314,7 @@ impl Node {
             },
             storage_low: reserve.low(),
             trades: Arc::new(RecordedTrades::new(layout.store(config))),
+            markets: Arc::clone(&markets),
         };
         let gateway = Gateway::start(&gateway_options(config), parts)?;
         let address = gateway.address();
@@ -314,7 +322,7 @@ impl Node {
         let feeds = ready.iter().map(|ready| ready.feed(layout)).collect();
         let histories = ready.iter().map(|ready| ready.history(layout, &map)).collect();
         tokio::spawn(resume::serve(histories, resume_receiver));
-        let markets = ready.iter().map(|ready| ready.market(layout)).collect();
+        let views = ready.iter().map(|ready| ready.market(layout)).collect();
         let rings = ready.iter().map(Ready::ring).collect();
         let stop_cores = Arc::new(AtomicBool::new(false));
         let cursors: Captures =
@@ -325,7 +333,7 @@ impl Node {
             shards.push(ready.run(layout, &map, &stop_cores, &captured)?);
         }
         tokio::spawn(feed::serve(feeds, feed_receiver));
-        tokio::spawn(market_data::serve(markets, market_receiver));
+        tokio::spawn(market_data::serve(views, market_receiver));
         let (stop_worker, stopped) = watch::channel(false);
         tokio::spawn(Arc::clone(&reserve).watch(stopped.clone()));
         let pull = pull_parts(&options, &keys, &authority)?;
@@ -338,8 +346,12 @@ impl Node {
         }
         let webhooks = start_webhooks(&options, &settlement, &authority, stop.clone())?;
         let hooks = webhooks.as_ref().map(|running| running.webhooks.clone());
-        let api =
-            start_api(&options, (&settlement, &shards), verifier, (hooks.clone(), stop.clone()))?;
+        let api = start_api(
+            &options,
+            (&settlement, &shards, Arc::clone(&markets)),
+            verifier,
+            (hooks.clone(), stop.clone()),
+        )?;
         let watched = operations::Watched {
             shards: shards.iter().map(Into::into).collect(),
             captured: settlement.captures(),
@@ -353,6 +365,7 @@ impl Node {
             address,
             settlement,
             shards,
+            markets,
             reserve,
             gateway,
             worker,
@@ -509,10 +522,27 @@ async fn start_settlement(
     Ok(worker)
 }
 
+/// The markets of the configuration, and those that operators defined.
+fn known_markets(
+    config: &Config,
+    map: &Arc<ShardMap>,
+    defined: &[ScheduledMarket],
+) -> Result<Arc<Markets>, NodeError> {
+    let shown = shard::books_shown(config, defined);
+    let room = shown.min(engine::Limits::default().slots_max);
+    let markets = Markets::new(Arc::clone(map), config.policy.currency, room);
+    for market in config.markets.iter().chain(defined) {
+        let ScheduledMarket { definition, uncross_lead, .. } = market;
+        let known = KnownMarket { definition: *definition, uncross_lead: *uncross_lead };
+        markets.learn(known).map_err(NodeError::Calendar)?;
+    }
+    Ok(Arc::new(markets))
+}
+
 /// The HTTP API, if it is configured.
 fn start_api(
     options: &NodeOptions<'_>,
-    (settlement, shards): (&Settlement, &[Shard]),
+    (settlement, shards, markets): (&Settlement, &[Shard], Arc<Markets>),
     verifier: Arc<ClientVerifier>,
     (webhooks, stop): (Option<Webhooks>, watch::Receiver<bool>),
 ) -> Result<Option<Api>, NodeError> {
@@ -523,9 +553,10 @@ fn start_api(
         verifier,
         settlement: settlement.clone(),
         database: layout.store(config),
-        markets: config.markets.clone(),
         settings: settlement_settings(layout, config)?,
         clock: clock.clone(),
+        markets,
+        cycles: api::cycles_of(&config.markets),
         currency: config.policy.currency,
         views: shards.iter().map(|shard| shard.market.clone()).collect(),
         webhooks,

@@ -215,7 +215,8 @@ pub fn wait_of(kind: RequestKind, body: &[u8]) -> Option<Duration> {
         | RequestKind::VerifyStatus
         | RequestKind::Documents
         | RequestKind::Pulls
-        | RequestKind::Operate => 0,
+        | RequestKind::Operate
+        | RequestKind::DefineMarket => 0,
     };
     let seconds = seconds.min(WAIT_SECONDS_MAX);
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
@@ -259,7 +260,9 @@ pub fn answer(
             Some(query) => schedule(pipeline, &query),
         },
         // The gateway answers it.
-        RequestKind::Operate => Ok(refused(RejectReason::UnexpectedMessage)),
+        RequestKind::Operate | RequestKind::DefineMarket => {
+            Ok(refused(RejectReason::UnexpectedMessage))
+        }
         RequestKind::MissingReadings
         | RequestKind::Notices
         | RequestKind::Verify
@@ -319,7 +322,8 @@ fn since(
         RequestKind::Document
         | RequestKind::P2pEnergy
         | RequestKind::GridSchedule
-        | RequestKind::Operate => Ok(refused(RejectReason::MalformedMessage)),
+        | RequestKind::Operate
+        | RequestKind::DefineMarket => Ok(refused(RejectReason::MalformedMessage)),
     }
 }
 

@@ -6,18 +6,19 @@ use std::collections::BTreeMap;
 use engine::Engine;
 use types::{Command, CreditLimit, MarketControls, Money, Party, Role, Shards};
 
-use crate::{config::Config, node::NodeError, registry::Registry};
+use crate::{config::Config, node::NodeError, registry::Registry, schedule::ScheduledMarket};
 
-/// What the configuration and the registry name and the journal does not hold yet. What it holds
+/// What the configuration and the registry name and the journal does not hold yet, and what an operator defined
+/// and only the journals of other shards hold, because the process died between them. What it holds
 /// must be the same: rules and participants never change under a number.
 pub(crate) fn missing(
     engine: &Engine,
-    config: &Config,
+    (config, defined): (&Config, &[ScheduledMarket]),
     registry: &Registry,
 ) -> Result<Vec<Command>, NodeError> {
     let contradiction = |what| Err(NodeError::Contradiction { what });
     let mut commands = Vec::new();
-    for market in &config.markets {
+    for market in config.markets.iter().chain(defined) {
         let definition = market.definition;
         match engine.market(definition.market) {
             None => commands.push(Command::DefineMarket(definition)),

@@ -10,8 +10,9 @@ use std::{
 };
 
 use types::{
-    Command, Event, FreezeSlot, Lead, MarketControls, MarketDefinition, MarketId, Phase,
-    RejectReason, Sequenced, ShardId, ShardMap, SlotFrozen, SlotKey, SlotPhaseChanged, Timestamp,
+    Action, Command, Event, FreezeSlot, Lead, MarketControls, MarketDefinition, MarketId,
+    NewMarket, Phase, RejectReason, Sequenced, ShardId, ShardMap, SlotFrozen, SlotKey,
+    SlotPhaseChanged, Timestamp,
     calendar::{self, CalendarError},
 };
 
@@ -50,6 +51,12 @@ pub struct Schedule {
     freezes: BTreeMap<MarketId, i64>,
     /// Markets of which every day is traded, each with the first day that is not entered yet.
     followed: Vec<(ScheduledMarket, Option<String>)>,
+    /// Markets that operators defined while the exchange ran.
+    defined: BTreeMap<MarketId, ScheduledMarket>,
+    /// Those that were defined since the timetable began, until somebody takes them.
+    new: Vec<ScheduledMarket>,
+    /// Whether it is a running exchange's, not one that a journal is followed for.
+    runs: bool,
     /// When to look for further days.
     look_again: Timestamp,
 }
@@ -135,6 +142,36 @@ impl Schedule {
         self.followed.push((market, None));
     }
 
+    /// Markets that operators defined, by number.
+    pub fn defined(&self) -> impl Iterator<Item = &ScheduledMarket> {
+        self.defined.values()
+    }
+
+    /// From now on what operators define is traded every day, as its time comes.
+    pub(crate) const fn begin(&mut self) {
+        self.runs = true;
+    }
+
+    /// Gives away those that were defined since it began, each once.
+    pub(crate) fn take_new(&mut self) -> Vec<ScheduledMarket> {
+        std::mem::take(&mut self.new)
+    }
+
+    fn define(&mut self, new: &NewMarket, definition: MarketDefinition) {
+        let market = ScheduledMarket {
+            definition,
+            uncross_lead: new.uncross_lead,
+            call_extension_minutes: new.call_extension_minutes.into(),
+            cycles: AuctionCycles::none(),
+        };
+        if self.runs {
+            self.new.push(market.clone());
+            self.follow(market.clone());
+            self.look_again = Timestamp::default();
+        }
+        self.defined.insert(definition.market, market);
+    }
+
     /// Enters the days of followed markets whose slots open within a day of `now`. A day that does
     /// not divide into slots is left out with a warning.
     pub fn extend(&mut self, now: Timestamp) {
@@ -203,8 +240,14 @@ impl Schedule {
             Event::CallExtended(extended) => self.go_on(extended.key, command.time),
             Event::ControlsSet(controls) => self.set_controls(controls),
             Event::CommandRejected(rejected) => self.try_again(command, rejected.reason),
-            Event::MarketDefined(_)
-            | Event::PartyRegistered(_)
+            Event::MarketDefined(definition) => {
+                if let Command::Operate(signed) = &command.value
+                    && let Action::Define(new) = &signed.operation.action
+                {
+                    self.define(new, *definition);
+                }
+            }
+            Event::PartyRegistered(_)
             | Event::MeterRegistered(_)
             | Event::AuctionUncrossed(_)
             | Event::OrderAccepted(_)

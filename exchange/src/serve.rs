@@ -176,8 +176,8 @@ fn verify_markets(config: &Config, node: &Node, minutes: u32, now: types::Timest
 
 /// Asks for readings when a slot has ended a while ago, since one instant and at another.
 fn ask_after_slots(config: &Config, node: &Node, since: types::Timestamp, now: types::Timestamp) {
-    let minutes = config.markets.iter().map(|market| market.definition.slot_minutes);
-    let minutes: Vec<u16> = minutes.collect();
+    let markets = node.markets.known();
+    let minutes: Vec<u16> = markets.iter().map(|market| market.definition.slot_minutes).collect();
     if plan::is_due(&config.pull, &minutes, since, now) {
         tokio::spawn(ask_for_readings(node.pull()));
     }

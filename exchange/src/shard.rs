@@ -2,6 +2,7 @@
 //! Shards share nothing; what the process has once is in [`crate::node`].
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use engine::{Engine, Limits};
-use gateway::{Directory, Egress, Ingress, Sessions, ShardPort};
+use gateway::{Directory, Egress, Ingress, Markets, Sessions, ShardPort};
 use journal::{JournalError, Reader, Writer};
 use market_view::MarketReader;
 use settlement::Pipeline;
@@ -28,7 +29,7 @@ use crate::{
     progress::{Progress, ProgressWriter, Sequenced},
     registrations,
     resume::ShardHistory,
-    schedule::Schedule,
+    schedule::{Schedule, ScheduledMarket},
     seeds::Seeds,
     sequencer::Sequencer,
     settlement_worker::Captures,
@@ -299,17 +300,18 @@ impl Opened {
     pub(crate) fn prepare(
         self,
         options: &NodeOptions<'_>,
-        directory: &Arc<Directory>,
+        (directory, markets): (&Arc<Directory>, &Arc<Markets>),
+        defined: &[ScheduledMarket],
     ) -> Result<Ready, NodeError> {
         let Self { id, recovered, journal, recovery, engine, schedule } = self;
         let NodeOptions { config, registry, clock, .. } = options;
-        let opening = registrations::missing(&engine, config, registry)?;
+        let opening = registrations::missing(&engine, (config, defined), registry)?;
         let opening_done = opening.iter().fold(recovered.last_seq, |seq, _| seq.next());
         let (ingress, receiver) = Ingress::new(config.ring_commands);
         let sessions = Arc::new(Sessions::after(recovered.last_seq));
         let (progress_writer, progress) = ProgressWriter::start_at(recovered.last_seq);
         let sequenced = progress_writer.sequenced();
-        let (market_data, market) = MarketData::new(config.books_shown());
+        let (market_data, market) = MarketData::new(books_shown(config, defined));
         let core_loop = CoreLoop {
             market_data,
             ingress: receiver,
@@ -318,7 +320,8 @@ impl Opened {
             journal,
             egress: Egress::new(Arc::clone(&sessions), Arc::clone(directory)),
             progress: progress_writer,
-            schedule: timetable(schedule, options),
+            schedule: timetable(schedule, options, defined),
+            markets: Arc::clone(markets),
             clock: clock.clone(),
             seeds: Seeds::beside(clock).map_err(NodeError::Seeds)?,
             bounds: config.batch,
@@ -427,7 +430,11 @@ impl Ready {
 }
 
 /// Enters what is open from before and what is asked for.
-fn timetable(mut schedule: Schedule, options: &NodeOptions<'_>) -> Schedule {
+fn timetable(
+    mut schedule: Schedule,
+    options: &NodeOptions<'_>,
+    defined: &[ScheduledMarket],
+) -> Schedule {
     let now = options.clock.now();
     for market in &options.config.markets {
         let open = schedule.open_slots().map(|(key, _)| key);
@@ -440,7 +447,34 @@ fn timetable(mut schedule: Schedule, options: &NodeOptions<'_>) -> Schedule {
             schedule.follow(market.clone());
         }
     }
+    for market in defined {
+        let number = market.definition.market;
+        let open: Vec<_> = schedule.open_slots().map(|(key, _)| key).collect();
+        for key in open.into_iter().filter(|key| key.market == number) {
+            schedule.add_slot(market, key, now);
+        }
+        schedule.follow(market.clone());
+    }
+    schedule.begin();
     schedule
+}
+
+/// Markets that operators defined, at any shard, and that the configuration does not name too.
+pub(crate) fn only_defined(config: &Config, opened: &[Opened]) -> Vec<ScheduledMarket> {
+    let is_named = |market: &ScheduledMarket| {
+        let number = market.definition.market;
+        config.markets.iter().any(|named| named.definition.market == number)
+    };
+    let every = opened.iter().flat_map(|opened| opened.schedule.defined());
+    let by_number: BTreeMap<_, _> =
+        every.map(|market| (market.definition.market, market.clone())).collect();
+    by_number.into_values().filter(|market| !is_named(market)).collect()
+}
+
+/// Books that readers of market data see at most.
+pub(crate) fn books_shown(config: &Config, defined: &[ScheduledMarket]) -> u32 {
+    let open = defined.iter().map(|market| market.definition.slots_open_max());
+    config.books_shown_with(open.fold(0, u32::saturating_add))
 }
 
 /// The durable position alone, for those who need no more.

@@ -155,6 +155,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     /// What was recorded of trades.
     pub(crate) trades: Arc<dyn crate::verifier::KnownTrades>,
+    /// What is traded.
+    pub(crate) markets: Arc<crate::markets::Markets>,
     pub(crate) verifiers: Verifiers,
     pub(crate) incoming: Incoming,
     /// Turns true once, when nothing more is to be read.

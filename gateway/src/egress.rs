@@ -207,16 +207,20 @@ impl Sessions {
         }
     }
 
-    /// Puts an operator's order into the ring; `None` when it has no place. What comes back is told when
+    /// Puts an operator's order into the ring, the last of these commands; what goes before it belongs to it.
+    /// `None` when there is no room. What comes back is told when
     /// it is durable: its position, or why nothing changed.
     pub fn control(
         &self,
         ring: &Ingress,
-        control: Command,
+        control: &[Command],
     ) -> Option<oneshot::Receiver<Result<Seq, RejectReason>>> {
         // Who waits stands in the same order as the ring's commands: one lock around both.
         let mut waiting = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.push(control).ok()?;
+        match control {
+            [one] => ring.push(*one).ok()?,
+            together => ring.push_frame(together.to_vec()).ok()?,
+        }
         let (answer, answered) = oneshot::channel();
         waiting.push_back(answer);
         Some(answered)

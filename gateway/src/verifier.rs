@@ -16,9 +16,10 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    About, AcceptAmendment, AcceptContract, Command, Digest, FIRST_VERSION, KnownTrade, MeterId,
-    NewAggregateOrder, OfferAmendment, OfferContract, Origin, PlatformId, RejectReason,
-    RevokeDelegation, ShardId, ShardMap, Signature, SignedOperation, TradeId,
+    About, AcceptAmendment, AcceptContract, Command, Digest, FIRST_VERSION, KnownTrade,
+    MarketDefinition, MeterId, NewAggregateOrder, OfferAmendment, OfferContract, Origin,
+    PlatformId, RejectReason, RevokeDelegation, ShardId, ShardMap, Signature, SignedOperation,
+    TradeId,
 };
 use wire::signing;
 
@@ -469,8 +470,10 @@ pub fn check(
             check_contract(directory, origin.platform, parties, (signed_bytes, signature))
         }
         Command::NewAggregateOrder(new) => check_aggregate(new, directory, signed_bytes),
-        Command::Operate(signed) => check_operation(signed, directory, signed_bytes),
-        Command::BustTrade(bust) => check_operation(&bust.signed(), directory, signed_bytes),
+        Command::Operate(signed) => check_operation((signed, None), directory, signed_bytes),
+        Command::BustTrade(bust) => {
+            check_operation((&bust.signed(), None), directory, signed_bytes)
+        }
         // Outside of a frame whose signature covers them, or a signature without its frame.
         Command::DelegatedOrder(_) | Command::DelegatedReplace(_) | Command::SignedFrame(_) => {
             Err(RejectReason::SignatureInvalid)
@@ -487,6 +490,7 @@ pub fn check(
         | Command::ActivateOrder(_)
         | Command::MassCancel(_)
         | Command::DefineMarket(_)
+        | Command::DraftMarket(_)
         | Command::RegisterParty(_)
         | Command::RegisterMeter(_)
         | Command::SetControls(_)
@@ -516,17 +520,20 @@ fn check_aggregate(
     verify(key, signed_bytes, &new.signature)
 }
 
-/// Whether an operator signed an order.
+/// Whether an operator signed an order, with the market that it defines, if it defines one.
 ///
 /// # Errors
 /// When the operator is not registered, or its key did not sign this.
 pub(crate) fn check_operation(
-    signed: &SignedOperation,
+    (signed, market): (&SignedOperation, Option<&MarketDefinition>),
     directory: &Directory,
     signed_bytes: &mut Vec<u8>,
 ) -> Result<(), RejectReason> {
     let key = directory.operator(signed.signer).ok_or(RejectReason::UnknownParty)?;
-    signing::operation(&signed.operation, signed_bytes);
+    match market {
+        Some(market) => signing::definition(&signed.operation, market, signed_bytes),
+        None => signing::operation(&signed.operation, signed_bytes),
+    }
     verify(key, signed_bytes, &signed.signature)
 }
 

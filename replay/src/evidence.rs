@@ -10,9 +10,10 @@ use ed25519_dalek::VerifyingKey;
 use journal::{Entry, JournalError};
 use sha2::{Digest as _, Sha256};
 use types::{
-    Command, ContractAmended, Digest, Energy, Event, FIRST_VERSION, KeyId, MeterId,
-    NewAggregateOrder, Origin, PartyRegistration, PlatformId, Price, PublicKey, Role, Seq,
-    Sequenced, Signature, SignedFrame, SignedOperation, SlotKey, TradeBusted, TradeId,
+    Action, Command, ContractAmended, Digest, Energy, Event, FIRST_VERSION, KeyId,
+    MarketDefinition, MeterId, NewAggregateOrder, Origin, PartyRegistration, PlatformId, Price,
+    PublicKey, Role, Seq, Sequenced, Signature, SignedFrame, SignedOperation, SlotKey, TradeBusted,
+    TradeId,
 };
 use wire::signing;
 
@@ -222,6 +223,8 @@ struct Checker {
     members: Members,
     evidence: Evidence,
     bytes: Vec<u8>,
+    /// The market of the operation that the next command is, and where it stands.
+    draft: Option<(Seq, MarketDefinition)>,
     /// What was changed of each trade, or undone, in order.
     changes: BTreeMap<TradeId, Vec<(Seq, Change)>>,
 }
@@ -264,8 +267,13 @@ impl Checker {
         }
         if let Some(signed) = operation(&command.value) {
             let signer = Signer::Operator(signed.signer);
-            genuine(self.keys.verify_operation(&signed, &mut self.bytes), seq, signer)?;
+            let draft = self.draft.filter(|(at, _)| at.next() == seq).map(|(_, market)| market);
+            let verdict = self.keys.verify_operation((&signed, draft.as_ref()), &mut self.bytes);
+            genuine(verdict, seq, signer)?;
             self.evidence.operations = self.evidence.operations.saturating_add(1);
+        }
+        if let Command::DraftMarket(market) = command.value {
+            self.draft = Some((seq, market));
         }
         self.check_members(entry)?;
         self.keys.learn(entry);
@@ -395,8 +403,21 @@ impl Keys {
     }
 
     /// Whether an operator signed an order; `None` when its key is not known.
-    fn verify_operation(&self, signed: &SignedOperation, bytes: &mut Vec<u8>) -> Option<bool> {
-        signing::operation(&signed.operation, bytes);
+    /// Whether an operator signed an operation; with the market that it defines, if it defines one.
+    fn verify_operation(
+        &self,
+        (signed, draft): (&SignedOperation, Option<&MarketDefinition>),
+        bytes: &mut Vec<u8>,
+    ) -> Option<bool> {
+        match (signed.operation.action, draft) {
+            (Action::Define(_), None) => return Some(false),
+            (Action::Define(_), Some(draft)) => {
+                signing::definition(&signed.operation, draft, bytes)
+            }
+            (Action::SetTrading(_) | Action::Slot(..) | Action::Bust(_), _) => {
+                signing::operation(&signed.operation, bytes);
+            }
+        }
         self.operators.get(&signed.signer).map(|key| verifies(key, bytes, &signed.signature))
     }
 

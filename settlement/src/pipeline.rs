@@ -35,6 +35,7 @@ use core::time::Duration;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ed25519_dalek::SigningKey;
@@ -118,7 +119,7 @@ pub struct Pipeline {
     registry: Registry,
     /// Until when signatures of parties count.
     signing_until: BTreeMap<Party, Timestamp>,
-    shards: ShardMap,
+    shards: Arc<ShardMap>,
     cursors: Cursors,
     frontier: Frontier,
     /// Where salts of documents come from; never stored.
@@ -247,7 +248,7 @@ impl Pipeline {
             origin,
             key,
             registry: Registry::default(),
-            shards: ShardMap::one(),
+            shards: Arc::new(ShardMap::one()),
             signing_until: BTreeMap::new(),
             cursors: Cursors::new(),
             frontier: Frontier::default(),
@@ -263,7 +264,7 @@ impl Pipeline {
     }
 
     /// Says which shard of the exchange has which slots: without it there is one, and it has all.
-    pub fn set_shards(&mut self, shards: ShardMap) {
+    pub fn set_shards(&mut self, shards: Arc<ShardMap>) {
         self.shards = shards;
     }
 

@@ -298,7 +298,9 @@ impl<'p> Draft<'p> {
                 }
             }
             Leaf::Transfers(transfers) => self.take_transfers(transfers),
-            Leaf::Default(_) | Leaf::Document(_) | Leaf::Operation(_) => Effect::None,
+            Leaf::Default(_) | Leaf::Document(_) | Leaf::Operation(_) | Leaf::Market(_) => {
+                Effect::None
+            }
         }
     }
 

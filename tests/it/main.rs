@@ -12,6 +12,7 @@ mod certificates;
 mod command_line;
 mod contracts;
 mod crash;
+mod defining;
 mod delegation;
 mod demo;
 mod documents;

@@ -98,6 +98,15 @@ impl Stopped {
         self.registry.endpoints = endpoints;
     }
 
+    /// Its configuration from the next start on.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn set_config(&mut self, text: &str) {
+        let path = self.layout.root().join(config::FILE_NAME);
+        self.config = config::parse(&path, text).expect("a configuration");
+    }
+
     /// Where parties are told what happens from the next start on, as the registry would say.
     pub fn set_webhooks(&mut self, webhooks: Vec<Webhook>) {
         self.registry.webhooks = webhooks;

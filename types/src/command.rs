@@ -299,6 +299,8 @@ pub enum Command {
     NotePlace(PlaceNote),
     /// How much may be traded at a place.
     SetGridLimit(GridLimit),
+    /// The definition of a market that the operation defines which follows directly. Changes nothing by itself.
+    DraftMarket(MarketDefinition),
     /// An operator's order, signed.
     Operate(SignedOperation),
     /// An operator's order to bust a trade, with what is on record of that.
@@ -371,6 +373,7 @@ impl Command {
             | Self::ReleaseCredit(_)
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
+            | Self::DraftMarket(_)
             | Self::Operate(_)
             | Self::BustTrade(_)
             | Self::PassTime => None,
@@ -416,6 +419,7 @@ impl Command {
             | Self::ReleaseCredit(_)
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
+            | Self::DraftMarket(_)
             | Self::Operate(_)
             | Self::BustTrade(_)
             | Self::PassTime => ClientOrderId::new(0),
@@ -500,6 +504,7 @@ impl Command {
             | Self::ReleaseCredit(_)
             | Self::NotePlace(_)
             | Self::SetGridLimit(_)
+            | Self::DraftMarket(_)
             | Self::PassTime => About::Everything,
         }
     }

@@ -71,7 +71,8 @@ pub use ids::{
 pub use market::{MarketDefinition, MarketError, Phase};
 pub use members::{MemberList, MemberLists, PLATFORM_LISTS_MAX};
 pub use operation::{
-    Action, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation, SlotAction,
+    Action, NewMarket, OPERATIONS_WAITING_MAX, Operated, Operation, Remark, SignedOperation,
+    SlotAction,
 };
 pub use order::{
     Conditions, ICEBERG_PARTS_MAX, LIST_ORDERS_MAX, ListKind, OrderKind, OrderList, Side,

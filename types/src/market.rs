@@ -155,6 +155,13 @@ impl MarketDefinition {
         Ok(())
     }
 
+    /// Most of its slots that are open at once.
+    #[must_use]
+    pub fn slots_open_max(&self) -> u32 {
+        let trading = self.opening_lead.minutes().abs_diff(self.gate_lead.minutes());
+        trading.div_ceil(u32::from(self.slot_minutes).max(1)).saturating_add(1)
+    }
+
     /// How many price levels the band has. At least one in a checked definition.
     #[must_use]
     pub fn levels(&self) -> u32 {

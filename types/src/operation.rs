@@ -1,16 +1,18 @@
 //! What operators order while a market runs: signed, with a reason, and the gravest by two of them.
 //!
 //! An operator signs an [`Operation`]. Most take effect at once. What [`Action::needs_two`] waits until another
-//! operator signs the same bytes, and is gone if that does not happen in time.
+//! operator signs the same bytes, and is gone if that does not happen in time. With [`Action::Define`] the
+//! operator signs the market's definition too, which goes before the operation as a command of its own.
 
 use core::fmt;
 
 use crate::{
     control::{TradingControl, TradingState, coded},
     identity::Signature,
-    ids::TradeId,
+    ids::{MarketId, TradeId},
+    market::MarketDefinition,
     slot::SlotKey,
-    time::Timestamp,
+    time::{Lead, Timestamp},
 };
 
 /// Most operations that wait for a second operator, at a shard.
@@ -87,6 +89,31 @@ coded! {
     }
 }
 
+/// A market that comes into being while the exchange runs, and what the timetable adds to its definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewMarket {
+    /// Its number, which no market has.
+    pub market: MarketId,
+    /// The call of a slot ends this long before delivery.
+    pub uncross_lead: Lead,
+    /// How long a call lasts that an interruption or an extension began, in minutes.
+    pub call_extension_minutes: u16,
+}
+
+impl NewMarket {
+    /// Most minutes of an extension.
+    pub const EXTENSION_MINUTES_MAX: u16 = 1_440;
+
+    /// Whether it is about this market, and fits what that says of its own times.
+    #[must_use]
+    pub fn fits(&self, definition: &MarketDefinition) -> bool {
+        let is_between =
+            self.uncross_lead > definition.gate_lead && self.uncross_lead < definition.opening_lead;
+        let is_long = (1..=Self::EXTENSION_MINUTES_MAX).contains(&self.call_extension_minutes);
+        self.market == definition.market && is_between && is_long
+    }
+}
+
 /// What is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -96,6 +123,8 @@ pub enum Action {
     Slot(SlotAction, SlotKey),
     /// A trade is undone: neither side delivers or pays.
     Bust(TradeId),
+    /// A market comes into being. Its definition is signed with the operation.
+    Define(NewMarket),
 }
 
 /// The event of an operation is the largest there is.
@@ -106,6 +135,8 @@ impl Action {
     pub const SET_TRADING: u8 = 1;
     /// The code of [`Self::Bust`].
     pub const BUST: u8 = 6;
+    /// The code of [`Self::Define`].
+    pub const DEFINE: u8 = 7;
 
     /// The code in messages and records.
     #[must_use]
@@ -114,6 +145,7 @@ impl Action {
             Self::SetTrading(_) => Self::SET_TRADING,
             Self::Slot(action, _) => action.code(),
             Self::Bust(_) => Self::BUST,
+            Self::Define(_) => Self::DEFINE,
         }
     }
 
@@ -132,7 +164,8 @@ impl Action {
     pub const fn needs_two(&self) -> bool {
         match self {
             Self::SetTrading(control) => matches!(control.state, TradingState::Killed),
-            Self::Slot(..) => false,
+            // Of a new market nobody has anything yet.
+            Self::Slot(..) | Self::Define(_) => false,
             Self::Bust(_) => true,
         }
     }
@@ -141,7 +174,7 @@ impl Action {
     #[must_use]
     pub const fn slot(&self) -> Option<SlotKey> {
         match self {
-            Self::SetTrading(_) | Self::Bust(_) => None,
+            Self::SetTrading(_) | Self::Bust(_) | Self::Define(_) => None,
             Self::Slot(_, key) => Some(*key),
         }
     }
@@ -157,11 +190,12 @@ impl Action {
             },
             Self::Slot(action, _) => action.name(),
             Self::Bust(_) => "bust",
+            Self::Define(_) => "define",
         }
     }
 }
 
-/// What an operator orders. These fields are what operators sign.
+/// What an operator orders. These fields are what operators sign; with a market, its definition behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
     /// Whose it is: the number of the operator who signs it first.

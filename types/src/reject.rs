@@ -190,6 +190,8 @@ reasons! {
     InvalidScope = 77, "invalid_scope", false;
     /// A credit limit is negative, or more is released than is owed for trades.
     InvalidCredit = 78, "invalid_credit", false;
+    /// The market is of another currency than settlement.
+    OtherCurrency = 79, "other_currency", false;
     /// A limit or a place of the grid is known in a later revision, or in this one with other content.
     RevisionOutdated = 86, "revision_outdated", false;
     /// The operator has used this number, or a later one, before.

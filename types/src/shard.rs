@@ -3,6 +3,8 @@
 //! Every slot has one shard, and all slots of a market that start on one local day have the same,
 //! so that a block of orders never reaches over two engines.
 
+use std::sync::OnceLock;
+
 use crate::{
     calendar::{CalendarError, LocalDays},
     ids::MarketId,
@@ -12,6 +14,9 @@ use crate::{
 
 /// Most shards of an exchange: numbers of orders and trades hold the shard above [`NUMBER_BITS`].
 pub const SHARDS_MAX: u8 = 16;
+
+/// Most markets of an exchange with several shards: as many as an engine takes.
+pub const MARKETS_MAX: usize = 64;
 
 /// Bits of an order's or a trade's number that its shard counts with: 2^48 is 281 trillion.
 pub const NUMBER_BITS: u32 = 48;
@@ -113,8 +118,9 @@ impl Shards {
 #[derive(Debug, Clone)]
 pub struct ShardMap {
     shards: Shards,
-    /// By market. Empty where there is one shard: it has every slot.
-    days: Vec<(MarketId, LocalDays)>,
+    /// In the order in which markets were learned, from the front, each place taken once. No places where there is
+    /// one shard: it has every slot.
+    days: Vec<OnceLock<(MarketId, LocalDays)>>,
 }
 
 impl ShardMap {
@@ -132,13 +138,40 @@ impl ShardMap {
         shards: Shards,
         markets: impl IntoIterator<Item = &'a MarketDefinition>,
     ) -> Result<Self, CalendarError> {
-        let mut days = Vec::new();
-        if shards != Shards::ONE {
-            for market in markets {
-                days.push((market.market, LocalDays::new(market.time_zone.as_str())?));
+        let places = if shards == Shards::ONE { 0 } else { MARKETS_MAX };
+        let days = std::iter::repeat_with(OnceLock::new).take(places).collect();
+        let map = Self { shards, days };
+        markets.into_iter().try_for_each(|market| map.learn(market))?;
+        Ok(map)
+    }
+
+    /// From now on a market's slots are known. Of a market that is known already nothing changes, and what is above
+    /// [`MARKETS_MAX`] stays unknown: no engine has it.
+    ///
+    /// # Errors
+    /// When its time zone is unknown.
+    pub fn learn(&self, market: &MarketDefinition) -> Result<(), CalendarError> {
+        let number = market.market;
+        if self.shards == Shards::ONE || self.days_of(number).is_some() {
+            return Ok(());
+        }
+        let mut entry = (number, LocalDays::new(market.time_zone.as_str())?);
+        for place in &self.days {
+            // Who learns the same market at the same time fills one place.
+            match place.set(entry) {
+                Err(unused) if place.get().is_some_and(|(known, _)| *known != number) => {
+                    entry = unused;
+                }
+                Ok(()) | Err(_) => return Ok(()),
             }
         }
-        Ok(Self { shards, days })
+        Ok(())
+    }
+
+    fn days_of(&self, market: MarketId) -> Option<&LocalDays> {
+        // Exchanges have few markets; looking through them is quicker than a tree.
+        let known = self.days.iter().map_while(OnceLock::get);
+        known.filter(|(known, _)| *known == market).map(|(_, days)| days).next()
     }
 
     /// How many shards there are.
@@ -153,9 +186,8 @@ impl ShardMap {
         if self.shards == Shards::ONE {
             return Some(ShardId::FIRST);
         }
-        // Exchanges have few markets; looking through them is quicker than a tree.
-        let (market, days) = self.days.iter().find(|(market, _)| *market == key.market)?;
-        Some(self.shards.of_day(*market, days.day_of(key.slot)))
+        let days = self.days_of(key.market)?;
+        Some(self.shards.of_day(key.market, days.day_of(key.slot)))
     }
 }
 

@@ -40,13 +40,15 @@ pub enum RequestKind {
     Documents = 8,
     /// The body is a [`SignedOperation`]: an operator's order.
     Operate = 9,
+    /// The body is a [`SignedOperation`] that defines a market, and its [`types::MarketDefinition`].
+    DefineMarket = 10,
     /// How did the exchange last ask for readings: the asker, or all? The body is a [`SinceQuery`].
     Pulls = 60,
 }
 
 impl RequestKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Document,
         Self::P2pEnergy,
         Self::MissingReadings,
@@ -56,6 +58,7 @@ impl RequestKind {
         Self::VerifyStatus,
         Self::Documents,
         Self::Operate,
+        Self::DefineMarket,
         Self::Pulls,
     ];
 

@@ -2,10 +2,10 @@
 
 use types::{
     Action, ClientOrderId, Code, Conditions, Currency, DeliverySlot, Digest, Energy, KeyId, Lead,
-    ListKind, MarketId, Member, MeterId, OfferId, OrderId, OrderKind, OwnerId, PAGE_MEMBERS_MAX,
-    Party, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, RetailerId,
-    Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey, TimeInForce, Timestamp,
-    TradeId, TradingControl, TradingState, UtilityId,
+    ListKind, MarketId, Member, MeterId, NewMarket, OfferId, OrderId, OrderKind, OwnerId,
+    PAGE_MEMBERS_MAX, Party, Phase, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason,
+    Remark, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SlotKey,
+    TimeInForce, Timestamp, TradeId, TradingControl, TradingState, UtilityId,
     event::{CancelReason, Request},
 };
 
@@ -332,13 +332,13 @@ impl Field for Remark {
     }
 }
 
-/// What it is about first, a [`TradingControl`], a [`SlotKey`] or a [`TradeId`], then the code of the action.
+/// What it is about first, a [`TradingControl`], a [`SlotKey`], a [`TradeId`] or a [`NewMarket`], then the code of the action.
 impl Field for Action {
     const SIZE: usize = 12;
     const NAME: &'static str = "action";
     fn parts(_: &'static str) -> Vec<(String, usize, &'static str)> {
         vec![
-            ("subject".to_owned(), 8, "trading control, slot or trade"),
+            ("subject".to_owned(), 8, "trading control, slot, trade or new market"),
             ("action".to_owned(), 1, "u8"),
             ("(zero)".to_owned(), 3, "zero"),
         ]
@@ -348,6 +348,11 @@ impl Field for Action {
             Self::SetTrading(control) => control.put(out),
             Self::Slot(_, key) => key.put(out),
             Self::Bust(trade) => trade.put(out),
+            Self::Define(NewMarket { market, uncross_lead, call_extension_minutes }) => {
+                uncross_lead.put(out);
+                market.put(out);
+                call_extension_minutes.put(out);
+            }
         }
         self.code().put(out);
         Zero::<3>.put(out);
@@ -362,6 +367,12 @@ impl Field for Action {
         }
         if code == Self::BUST {
             return TradeId::take(&mut subject).map(Self::Bust);
+        }
+        if code == Self::DEFINE {
+            let uncross_lead = Lead::take(&mut subject)?;
+            let market = MarketId::take(&mut subject)?;
+            let call_extension_minutes = u16::take(&mut subject)?;
+            return Ok(Self::Define(NewMarket { market, uncross_lead, call_extension_minutes }));
         }
         let action = Self::of_slot(code, SlotKey::take(&mut subject)?);
         action.ok_or(DecodeError::BadField("Action"))

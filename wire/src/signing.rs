@@ -2,8 +2,8 @@
 //! message; of a frame the digest of its orders.
 
 use types::{
-    AggregateOrder, AmendmentTerms, ContractTerms, Delegation, Digest, KeyId, MeterId, NewOrder,
-    Operation, PlatformId, ReplaceOrder,
+    AggregateOrder, AmendmentTerms, ContractTerms, Delegation, Digest, KeyId, MarketDefinition,
+    MeterId, NewOrder, Operation, PlatformId, ReplaceOrder,
 };
 
 use crate::{
@@ -34,7 +34,8 @@ pub const AMENDMENT_SIGNED_BYTES: usize = AMENDMENT_TAG.len() + AmendmentTerms::
 pub const AGGREGATE_TAG: &[u8; 24] = b"gridcross aggregate v1\0\0";
 /// Precedes an operator's order. 24 bytes.
 pub const OPERATION_TAG: &[u8; 24] = b"gridcross operation v1\0\0";
-/// Bytes that are signed of an operator's order: 24 of tag, 80 of fields.
+/// Bytes that are signed of an operator's order: 24 of tag, 80 of fields; of one that defines a market, the 112 of
+/// its definition more.
 pub const OPERATION_SIGNED_BYTES: usize = OPERATION_TAG.len() + Operation::SIZE;
 /// Bytes that are signed of an aggregate order: 24 of tag, 2 of platform, 6 zero, 80 of fields.
 pub const AGGREGATE_SIGNED_BYTES: usize = AGGREGATE_TAG.len() + 8 + AggregateOrder::SIZE;
@@ -114,6 +115,12 @@ pub fn operation(operation: &Operation, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(OPERATION_TAG);
     operation.put(out);
+}
+
+/// Appends the signed bytes of an operator's order that defines a market, with the definition, to an emptied `out`.
+pub fn definition(operation: &Operation, market: &MarketDefinition, out: &mut Vec<u8>) {
+    self::operation(operation, out);
+    market.put(out);
 }
 
 /// Appends the signed bytes of the end of a meter's delegations to an emptied `out`.

@@ -24,10 +24,12 @@ use exchange::{
     config, init,
     node::{self, Layout},
     pull,
+    schedule::ScheduledMarket,
     settlement_worker::{SettlementWorker, Ways},
 };
 use gateway::{
-    ClientVerifier, Identity, authority, client::Connector, identity, throttle::Rate, tls,
+    ClientVerifier, Identity, KnownMarket, Markets, authority, client::Connector, identity,
+    throttle::Rate, tls,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, body::Bytes, client::conn::http1::SendRequest};
@@ -39,8 +41,8 @@ use settlement::store::database::Store;
 use tokio::{net::TcpStream, sync::mpsc, sync::watch};
 use tokio_rustls::TlsConnector;
 use types::{
-    ClientOrderId, Energy, Event, MeterId, OrderId, Party, Price, Role, Seq, Trade, TradeId,
-    TradeSide,
+    ClientOrderId, Energy, Event, MeterId, OrderId, Party, Price, Role, Seq, ShardMap, Trade,
+    TradeId, TradeSide,
 };
 use wire::FeedItem;
 
@@ -181,12 +183,20 @@ async fn measure(
     let ways = Ways { feed, data, rings: Vec::new(), pull, keys: layout.keys() };
     let captured = watch::channel(std::collections::BTreeMap::default()).0;
     let worker = SettlementWorker::start(pipeline, captured, Clock::System, ways, stopped.clone())?;
+    let map = Arc::new(ShardMap::one());
+    let markets = Arc::new(Markets::new(map, config.policy.currency, config.books_shown()));
+    for ScheduledMarket { definition, uncross_lead, .. } in &config.markets {
+        markets.learn(KnownMarket { definition: *definition, uncross_lead: *uncross_lead })?;
+    }
     let parts = api::Parts {
         identity: server,
         verifier: ClientVerifier::load(&authority, &keys.join(authority::REVOCATION_FILE))?,
         settlement: worker.handle.clone(),
         database: Store::File(layout.settlement()),
-        markets: config.markets.clone(),
+        settings: exchange::node::settlement_settings(layout, config)?,
+        clock: Clock::System,
+        markets,
+        cycles: api::cycles_of(&config.markets),
         currency: config.policy.currency,
         views: Vec::new(),
         webhooks: None,

@@ -92,6 +92,7 @@ class RejectReason(IntEnum):
     AGGREGATE_SELF_TRADE, NOT_FOR_AGGREGATES = 67, 68
     GRID_LIMIT, REVISION_OUTDATED = 66, 86
     OPERATION_OUTDATED, OPERATION_UNKNOWN, OPERATIONS_FULL = 87, 88, 89
+    OTHER_CURRENCY = 79
 
     @classmethod
     def _missing_(cls, value: object) -> RejectReason | None:

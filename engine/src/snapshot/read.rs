@@ -4,9 +4,9 @@
 use types::{
     Action, Allocation, AmendmentTerms, ClientOrderId, Code, ContractTerms, Currency, Delegation,
     DeliverySlot, Digest, Energy, GridLimit, GridPlace, KeyId, Lead, ListKind, MarketControls,
-    MarketDefinition, MarketId, Member, MemberList, MeterId, MeterRegistration, Money, OfferState,
-    OfferTerms, Operation, OrderList, OwnerId, Party, PartyRegistration, Phase, PlaceName,
-    PlatformId, Power, Price, PriceRule, PublicKey, Remark, RetailerId, Role, Scope,
+    MarketDefinition, MarketId, Member, MemberList, MeterId, MeterRegistration, Money, NewMarket,
+    OfferState, OfferTerms, Operation, OrderList, OwnerId, Party, PartyRegistration, Phase,
+    PlaceName, PlatformId, Power, Price, PriceRule, PublicKey, Remark, RetailerId, Role, Scope,
     SelfTradeAction, SelfTradeScope, Seq, SessionId, Side, Sides, Signature, SlotKey, Timestamp,
     TradeId, TradingControl, TradingState, UtilityId,
 };
@@ -68,6 +68,10 @@ pub(super) fn engine(limits: Limits, snapshot: &[u8]) -> Outcome<Engine> {
     if tables.has(Tables::OPERATIONS) {
         bytes.operations(&mut engine)?;
     }
+    if tables.has(Tables::DRAFT) {
+        let draft = bytes.market()?;
+        engine.operations.put_draft(engine.last_seq, draft);
+    }
     let expected = Digest::new(bytes.array()?);
     if bytes.at != snapshot.len() {
         return Err(SnapshotError::TrailingBytes(bytes.at));
@@ -107,6 +111,12 @@ impl Bytes<'_> {
             Some(Action::SetTrading(TradingControl { scope, state }))
         } else if code == Action::BUST {
             Some(Action::Bust(TradeId::new(self.u64()?)))
+        } else if code == Action::DEFINE {
+            Some(Action::Define(NewMarket {
+                market: MarketId::new(self.u16()?),
+                uncross_lead: Lead::from_minutes(self.u32()?),
+                call_extension_minutes: self.u16()?,
+            }))
         } else {
             let (market, start, minutes) = (self.u16()?, self.u32()?, self.u16()?);
             let slot = self.fine(DeliverySlot::new(start, minutes))?;

@@ -74,6 +74,9 @@ pub(super) fn engine(engine: &Engine) -> Vec<u8> {
         });
         bytes.list(engine.operations.waiting(), Bytes::operation);
     }
+    if let Some(draft) = engine.operations.draft_at(engine.last_seq) {
+        bytes.market(draft);
+    }
     bytes.0.extend_from_slice(engine.digest().as_bytes());
     bytes.0
 }
@@ -350,6 +353,11 @@ impl Bytes {
                 self.u16(key.market.get());
                 self.u32(key.slot.start_minute());
                 self.u16(key.slot.minutes());
+            }
+            Action::Define(new) => {
+                self.u16(new.market.get());
+                self.u32(new.uncross_lead.minutes());
+                self.u16(new.call_extension_minutes);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use types::{
-    Action, BustTrade, Command, KnownTrade, Operated, Operation, Remark, Signature,
-    SignedOperation, SlotAction, TradeId, TradingControl, TradingState,
+    Action, BustTrade, Command, KnownTrade, Lead, MarketId, NewMarket, Operated, Operation, Remark,
+    Signature, SignedOperation, SlotAction, TradeId, TradingControl, TradingState,
 };
 
 use super::{
@@ -39,6 +39,13 @@ impl Stage {
                 });
                 Action::Bust(TradeId::new(u64::try_from(number).unwrap()))
             }
+            "define" => {
+                let market = MarketId::new(words.next().parse().unwrap());
+                let uncross_lead =
+                    Lead::from_minutes(words.number("uncross").unwrap_or(300).into());
+                let call_extension_minutes = words.number("extension").unwrap_or(5);
+                Action::Define(NewMarket { market, uncross_lead, call_extension_minutes })
+            }
             "call" => Action::Slot(SlotAction::Call, words.key()),
             "suspend" => trading(words, TradingState::Suspended),
             "kill" => trading(words, TradingState::Killed),
@@ -65,6 +72,7 @@ pub(super) fn operated(operated: &Operated) -> String {
         Action::SetTrading(control) => say::trading(control),
         Action::Bust(trade) => format!("{name} {trade}"),
         Action::Slot(..) => name.to_owned(),
+        Action::Define(new) => format!("{name} market {}", new.market),
     };
     let whose = format!("{}/{}", operation.operator, operation.number);
     let state = if *took_effect { "ordered" } else { "proposed" };
@@ -94,6 +102,61 @@ fn a_market_is_halted_and_goes_on() {
             market 1 active
             accepted #2
             refused unknown_market
+        "#]],
+    );
+}
+
+#[test]
+fn a_market_is_defined_by_an_operation_right_behind_its_definition() {
+    check_continuous(
+        "operator 1 number 1 define 7
+         draft 7
+         sell S1 1kWh @ 4.00
+         operator 1 number 1 define 7
+         draft 7
+         operator 1 number 1 define 8
+         draft 7 lot 0kWh
+         operator 1 number 1 define 7
+         draft 7
+         operator 1 number 1 define 7 uncross 240
+         draft 7
+         operator 1 number 1 define 7 uncross 1440
+         draft 7
+         operator 1 number 1 define 7 extension 0
+         draft 1
+         operator 1 number 1 define 1
+         draft 7
+         operator 9 number 1 define 7
+         draft 7
+         operator 1 number 1 define 7
+         operator 1 number 2 define 7
+         draft 7
+         operator 1 number 2 define 7
+         draft 8
+         operator 1 number 1 define 8
+         draft 8
+         operator 2 number 1 define 8
+         operator 1 number 2 suspend market 7",
+        &expect![[r#"
+            refused invalid_market
+            accepted #1
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused invalid_market
+            refused already_registered
+            refused unknown_party
+            operator 1 ordered 1/1: define market 7
+            market 7 defined
+            refused invalid_market
+            refused already_registered
+            refused operation_outdated
+            operator 2 ordered 2/1: define market 8
+            market 8 defined
+            operator 1 ordered 1/2: market 7 suspended
+            market 7 suspended
         "#]],
     );
 }

@@ -143,6 +143,7 @@ impl Stage {
             "kill" => trading(&mut words, TradingState::Killed),
             "resume" => trading(&mut words, TradingState::Active),
             "operator" => self.operation(&mut words),
+            "draft" => stage::draft(&mut words),
             "controls" => stage::controls(&mut words),
             "credit" => credit_limit(&mut words),
             "release" => credit_release(&mut words),

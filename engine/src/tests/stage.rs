@@ -155,6 +155,15 @@ pub(super) fn market(number: u16) -> MarketDefinition {
 }
 
 pub(super) fn odd_market(words: &mut Words<'_>) -> Command {
+    Command::DefineMarket(definition(words))
+}
+
+/// A market for the operation that follows.
+pub(super) fn draft(words: &mut Words<'_>) -> Command {
+    Command::DraftMarket(definition(words))
+}
+
+fn definition(words: &mut Words<'_>) -> MarketDefinition {
     let mut market = market(words.next().parse().unwrap());
     if let Some(tick) = words.number("tick") {
         market.tick = Price::from_micros(i64::from(tick));
@@ -171,7 +180,7 @@ pub(super) fn odd_market(words: &mut Words<'_>) -> Command {
     if let Some(minutes) = words.number("minutes") {
         market.slot_minutes = minutes;
     }
-    Command::DefineMarket(market)
+    market
 }
 
 /// Those that are not named are as in a market without controls.

@@ -18,24 +18,25 @@ mod server;
 mod v1;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use gateway::{ClientVerifier, Identity, throttle::Rate};
+use gateway::{ClientVerifier, Identity, Markets, throttle::Rate};
 use market_view::MarketReader;
 use settlement::{
     Pipeline, Settings, SettlementError,
     store::{database::Store, queries::Queries},
 };
 use tokio::sync::{Semaphore, watch};
-use types::{Currency, Timestamp};
+use types::{Currency, MarketId, Timestamp};
 
 use crate::{
     clock::Clock,
     notices::{Webhooks, pages::Pages},
-    schedule::ScheduledMarket,
+    schedule::{AuctionCycles, ScheduledMarket},
     settlement_worker::{Settlement, WorkerError},
 };
 
@@ -82,7 +83,9 @@ pub struct Parts {
     /// When now is.
     pub clock: Clock,
     /// The markets.
-    pub markets: Vec<ScheduledMarket>,
+    pub markets: Arc<Markets>,
+    /// Their auctions that come again, as [`cycles_of`] has them.
+    pub cycles: BTreeMap<MarketId, AuctionCycles>,
     /// What prices of contracts are in.
     pub currency: Currency,
     /// The books of each shard.
@@ -93,12 +96,19 @@ pub struct Parts {
     pub stop: watch::Receiver<bool>,
 }
 
+/// The auctions that come again in each market of the configuration.
+#[must_use]
+pub fn cycles_of(markets: &[ScheduledMarket]) -> BTreeMap<MarketId, AuctionCycles> {
+    markets.iter().map(|market| (market.definition.market, market.cycles.clone())).collect()
+}
+
 /// What all threads share.
 #[derive(Debug)]
 struct Shared {
     options: ApiOptions,
     settlement: Settlement,
-    markets: Vec<ScheduledMarket>,
+    markets: Arc<Markets>,
+    cycles: BTreeMap<MarketId, AuctionCycles>,
     currency: Currency,
     views: Vec<MarketReader>,
     webhooks: Option<Webhooks>,

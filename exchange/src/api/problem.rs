@@ -199,7 +199,7 @@ impl Problem {
 
     pub(super) fn one_at_a_time() -> Self {
         let detail = "another statement is being made; send it again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_now", detail).retryable()
+        Self::new(ProblemCode::NotNow, detail)
     }
 
     pub(super) fn not_yet(detail: &str) -> Self {

@@ -125,6 +125,7 @@ pub fn start(options: super::ApiOptions, parts: Parts) -> Result<Api, ApiError> 
         options,
         settlement: parts.settlement,
         markets: parts.markets,
+        cycles: parts.cycles,
         currency: parts.currency,
         views: parts.views,
         webhooks: parts.webhooks,

@@ -153,16 +153,21 @@ impl ServerOptions {
     ) -> Result<u16, Failure> {
         let Some(config) = config else { return Ok(given.unwrap_or(SLOT_MINUTES)) };
         let known = config.markets.iter().find(|known| known.definition.market == market);
-        match known {
-            Some(known) => Ok(given.unwrap_or(known.definition.slot_minutes)),
-            None => {
+        match (given, known) {
+            // An operator may have defined a market that the file does not name.
+            (Some(given), _) => Ok(given),
+            (None, Some(known)) => Ok(known.definition.slot_minutes),
+            (None, None) => {
                 let every: Vec<_> = config
                     .markets
                     .iter()
                     .map(|known| known.definition.market.get().to_string())
                     .collect();
                 let every = every.join(", ");
-                Err(Failure::usage(format!("there is no market {market}; there is {every}")))
+                Err(Failure::usage(format!(
+                    "there is no market {market} in the configuration, there is {every}; of one that an operator \
+                     defined, say with `--minutes` how long slots are"
+                )))
             }
         }
     }

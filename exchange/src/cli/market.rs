@@ -1,9 +1,14 @@
 //! `gridcross market` and `gridcross auction`: orders of operators, signed, with a reason, on the ledger.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand, ValueEnum};
-use gateway::client::{MarketClient, MarketSubscription, MarketUpdate, sign_operation};
+use gateway::client::{
+    MarketClient, MarketSubscription, MarketUpdate, sign_definition, sign_operation,
+};
 use serde::Serialize;
 use types::{
     Action, MarketId, Operation, Remark, Role, Scope, ShardId, SignedOperation, SlotAction,
@@ -20,7 +25,7 @@ use super::{
     contract_file::{from_hex, hex},
     data_port::{Access, failure},
 };
-use crate::{clock::Clock, exit::Failure, output};
+use crate::{clock::Clock, config, exit::Failure, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +34,7 @@ Examples:
   gridcross market kill --as operator/1 --data-dir ex --scope platform/2 --reason \"key has leaked\" --out kill.txt
   gridcross market second kill.txt --as operator/2 --data-dir ex
   gridcross market bust 1017 --as operator/1 --data-dir ex --reason \"price of the wrong unit\" --out bust.txt
+  gridcross market define market-7.toml --as operator/1 --data-dir ex --reason \"second area opens\"
   gridcross auction run --as operator/1 --data-dir ex --market 1 --slot 2026-06-24T12:00Z --reason \"late start\"
 
 A kill or a bust takes effect when a second operator has signed the same order.";
@@ -57,6 +63,14 @@ pub enum Command {
         /// The trade's number
         #[arg(value_name = "TRADE")]
         trade: TradeId,
+        /// The order
+        #[command(flatten)]
+        order: OrderOptions,
+    },
+    /// Trade a new market from now on; of the file with its `[[markets]]` table, as in gridcross.toml
+    Define {
+        /// The file
+        file: PathBuf,
         /// The order
         #[command(flatten)]
         order: OrderOptions,
@@ -195,6 +209,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Kill(options) => trading(options, TradingState::Killed),
         Command::Phase { slot, to: PhaseName::Closed } => on_slot(slot, SlotAction::Close),
         Command::Bust { trade, order: options } => order(options, Action::Bust(*trade)),
+        Command::Define { file, order } => define(file, order),
         Command::Second { file, access, output } => second(file, access, *output),
     }
 }
@@ -223,19 +238,37 @@ fn on_slot(options: &SlotOptions, action: SlotAction) -> Result<(), Failure> {
 const VALID_FOR_NS: i64 = 300_000_000_000;
 
 fn order(options: &OrderOptions, action: Action) -> Result<(), Failure> {
-    let operator = operator(&options.access)?;
-    let now = Clock::System.now();
-    let number =
-        options.number.map_or_else(|| u64::try_from(now.ns()).map_err(Failure::runtime), Ok)?;
-    let valid_until = options.valid_until.unwrap_or(now.plus_ns(VALID_FOR_NS));
-    let operation = Operation { operator, number, action, valid_until, reason: options.reason };
-    let signed = sign_operation(&options.access.signing_key()?, operation, operator);
+    let operation = operation(options, action)?;
+    let signed = sign_operation(&options.access.signing_key()?, operation, operation.operator);
     if let Some(path) = &options.out {
         fs::write(path, file_text(&signed)).map_err(|error| {
             Failure::refused(format!("cannot write `{}`: {error}", path.display()))
         })?;
     }
     send(&options.access, &signed, options.output)
+}
+
+/// Signs a market with the order that defines it. One operator is enough.
+fn define(file: &Path, options: &OrderOptions) -> Result<(), Failure> {
+    if options.out.is_some() {
+        return Err(Failure::usage("--out: a market needs no second operator"));
+    }
+    let (new, market) = config::load_market(file).map_err(Failure::config)?;
+    let operation = operation(options, Action::Define(new))?;
+    let signed = sign_definition(&options.access.signing_key()?, operation, &market);
+    let access = &options.access;
+    access.run(async |client| client.define(&signed, &market).await.map_err(failure))?;
+    output::print_rows(&[Row::of(&signed)], options.output.output)
+}
+
+/// What is ordered, with who orders it, why, and until when.
+fn operation(options: &OrderOptions, action: Action) -> Result<Operation, Failure> {
+    let operator = operator(&options.access)?;
+    let now = Clock::System.now();
+    let number =
+        options.number.map_or_else(|| u64::try_from(now.ns()).map_err(Failure::runtime), Ok)?;
+    let valid_until = options.valid_until.unwrap_or(now.plus_ns(VALID_FOR_NS));
+    Ok(Operation { operator, number, action, valid_until, reason: options.reason })
 }
 
 /// The number of the operator who orders.
@@ -282,6 +315,7 @@ fn about(action: &Action) -> String {
     match action {
         Action::SetTrading(control) => control.scope.to_string(),
         Action::Bust(trade) => format!("trade/{trade}"),
+        Action::Define(new) => format!("market/{}", new.market),
         Action::Slot(_, key) => format!("market/{} {}", key.market, slot_text(*key)),
     }
 }

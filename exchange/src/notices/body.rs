@@ -10,7 +10,7 @@ use settlement::{
     },
     tlog::{facts::DocumentRecord, leaf::DisconnectionStep},
 };
-use types::{Currency, MeterId, Operated, Party, Side};
+use types::{Action, Currency, MeterId, Operated, Party, Side};
 use utoipa::ToSchema;
 
 use crate::api::{
@@ -292,6 +292,9 @@ impl NoticeBody {
         self.operator = Some(operated.signed.signer);
         self.reason = Some(operation.reason.to_string());
         self.took_effect = Some(operated.took_effect);
+        if let Action::Define(new) = operation.action {
+            self.market = Some(new.market.get());
+        }
         if let Some(key) = operation.action.slot() {
             self.market = Some(key.market.get());
             self.slot_start = Some(key.slot.start().to_string());

@@ -1,11 +1,11 @@
 //! The part of a timetable that a snapshot holds: what it learned from events.
 //!
-//! Timers and markets are not part of it: they are entered anew at every start.
+//! Timers and the markets of the configuration are not part of it: they are entered anew at every start.
 
-use types::{MarketId, Phase, SlotKey, Timestamp};
+use types::{Lead, MarketDefinition, MarketId, Phase, SlotKey, Timestamp};
 use wire::{DecodeError, field::Field};
 
-use super::{Schedule, Slot};
+use super::{AuctionCycles, Schedule, ScheduledMarket, Slot};
 
 impl Schedule {
     /// Appends what it learned.
@@ -21,6 +21,15 @@ impl Schedule {
         for (market, longest) in &self.freezes {
             market.put(out);
             longest.put(out);
+        }
+        // A timetable without any has none of these bytes.
+        if !self.defined.is_empty() {
+            put_count(self.defined.len(), out);
+            for market in self.defined.values() {
+                market.definition.put(out);
+                market.uncross_lead.put(out);
+                market.call_extension_minutes.put(out);
+            }
         }
     }
 
@@ -39,6 +48,19 @@ impl Schedule {
         for _ in 0..u64::take(bytes)? {
             let market = MarketId::take(bytes)?;
             self.freezes.insert(market, i64::take(bytes)?);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..u64::take(bytes)? {
+            let definition = MarketDefinition::take(bytes)?;
+            let market = ScheduledMarket {
+                definition,
+                uncross_lead: Lead::take(bytes)?,
+                call_extension_minutes: u32::take(bytes)?,
+                cycles: AuctionCycles::none(),
+            };
+            self.defined.insert(definition.market, market);
         }
         Ok(())
     }

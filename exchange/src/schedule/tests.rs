@@ -1,5 +1,6 @@
 use types::{
-    CallExtended, Code, CommandRejected, Currency, DeliverySlot, Energy, Price, PriceRule, Seq,
+    CallExtended, Code, CommandRejected, Currency, DeliverySlot, Energy, Operation, Price,
+    PriceRule, Remark, Seq, Signature, SignedOperation,
 };
 
 use super::*;
@@ -424,6 +425,65 @@ fn what_a_timetable_learned_is_kept_in_a_snapshot() {
     assert_eq!(learned.slots[&key()].since, Some(instant(90, 0)));
     assert!(learned.timers.is_empty(), "timers are entered anew");
     for end in 0..kept.len() {
+        assert!(Schedule::default().learn(&mut &kept[..end]).is_err(), "{end} bytes");
+    }
+}
+
+/// An operator's order for the market of these tests.
+fn defined() -> (Command, Event) {
+    let action = Action::Define(NewMarket {
+        market: key().market,
+        uncross_lead: Lead::from_minutes(30),
+        call_extension_minutes: 5,
+    });
+    let operation = Operation {
+        operator: 1,
+        number: 1,
+        action,
+        valid_until: instant(9, 0),
+        reason: Remark::new("a test").unwrap(),
+    };
+    let signed = SignedOperation { operation, signer: 1, signature: Signature::new([0; 64]) };
+    (Command::Operate(signed), Event::MarketDefined(market().definition))
+}
+
+#[test]
+fn what_an_operator_defines_is_followed_from_then_on() {
+    let mut desk = Desk::empty();
+    let start = Timestamp::from_seconds(1_774_000_000);
+    desk.schedule.begin();
+    desk.schedule.extend(start);
+    assert_eq!(desk.next(), None);
+    let (command, event) = defined();
+    desk.caused(start, command, event);
+    assert_eq!(desk.schedule.take_new(), [market()]);
+    assert_eq!(desk.schedule.take_new(), [], "once");
+    desk.schedule.extend(start.plus_ns(1));
+    let opened = desk.due(start.plus_ns(1));
+    let count = opened.iter().filter(|command| matches!(command, Command::OpenSlot(_))).count();
+    assert!((3..=4).contains(&count), "those between opening and gate open at once: {opened:?}");
+    assert!(desk.next().is_some(), "and more are to come");
+}
+
+#[test]
+fn what_an_operator_defined_is_kept_in_a_snapshot() {
+    let mut desk = Desk::new();
+    desk.phase(instant(60, 0), Phase::Call);
+    let mut without = Vec::new();
+    desk.schedule.keep(&mut without);
+    let (command, event) = defined();
+    desk.caused(instant(1, 0), command, event);
+    assert_eq!(desk.schedule.take_new(), [], "a journal that is followed tells nobody");
+    let mut kept = Vec::new();
+    desk.schedule.keep(&mut kept);
+    assert!(kept.starts_with(&without));
+
+    let mut learned = Schedule::default();
+    let mut rest = kept.as_slice();
+    learned.learn(&mut rest).unwrap();
+    assert!(rest.is_empty());
+    assert_eq!(learned.defined().collect::<Vec<_>>(), [&market()]);
+    for end in (0..kept.len()).filter(|&end| end != without.len()) {
         assert!(Schedule::default().learn(&mut &kept[..end]).is_err(), "{end} bytes");
     }
 }

@@ -1,7 +1,7 @@
 //! Documents and questions of retailers and utilities.
 
 use quinn::{Connection, Endpoint};
-use types::{RejectReason, SignedOperation};
+use types::{MarketDefinition, RejectReason, SignedOperation};
 use wire::{
     ALPN_DATA,
     data::{
@@ -87,7 +87,26 @@ impl DataClient {
     pub async fn operate(&self, signed: &SignedOperation) -> Result<(), ClientError> {
         let mut body = Vec::new();
         signed.put(&mut body);
-        match self.request(RequestKind::Operate, &body).await? {
+        self.order(RequestKind::Operate, &body).await
+    }
+
+    /// Sends an operator's order that defines a market. Done when it is durable.
+    ///
+    /// # Errors
+    /// As [`DataClient::operate`].
+    pub async fn define(
+        &self,
+        signed: &SignedOperation,
+        market: &MarketDefinition,
+    ) -> Result<(), ClientError> {
+        let mut body = Vec::new();
+        signed.put(&mut body);
+        market.put(&mut body);
+        self.order(RequestKind::DefineMarket, &body).await
+    }
+
+    async fn order(&self, kind: RequestKind, body: &[u8]) -> Result<(), ClientError> {
+        match self.request(kind, body).await? {
             (Answer::QueryResult(QueryResult { reason: 0 }), _) => Ok(()),
             (Answer::QueryResult(result), _) => Err(refused(result.reason)),
             (Answer::Receipt(_), _) => Err(ClientError::Unexpected),

@@ -107,8 +107,8 @@ pub use self::{
         AggregateTerms, FrameToSign, TradingReceiver, TradingSender, TradingSession,
         accept_amendment, accept_contract, activate, ask_status, cancel, decline_contract,
         end_delegation, hibernate, mass_cancel, offer_amendment, offer_contract, reduce,
-        set_dead_man, sign_aggregate, sign_delegation, sign_new, sign_operation, sign_replace,
-        sign_revocation, sign_validation, withdraw_contract,
+        set_dead_man, sign_aggregate, sign_definition, sign_delegation, sign_new, sign_operation,
+        sign_replace, sign_revocation, sign_validation, withdraw_contract,
     },
 };
 use crate::{

@@ -7,9 +7,9 @@ use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use sha2::{Digest as _, Sha256};
 use types::{
     AggregateOrder, AmendmentTerms, ClientOrderId, ContractTerms, Delegation, Digest, Energy,
-    Member, MeterId, NewOrder, OfferId, Operation, OrderId, Origin, PlatformId, Price, PublicKey,
-    ReplaceOrder, Scope, SessionId, ShardId, Side, Signature, SignedOperation, SlotKey,
-    TimeInForce, Timestamp, members_listing,
+    MarketDefinition, Member, MeterId, NewOrder, OfferId, Operation, OrderId, Origin, PlatformId,
+    Price, PublicKey, ReplaceOrder, Scope, SessionId, ShardId, Side, Signature, SignedOperation,
+    SlotKey, TimeInForce, Timestamp, members_listing,
 };
 use wire::{
     ALPN_ORDERS, FrameBuilder, FrameDecoder, Inbound, Outbound,
@@ -103,6 +103,19 @@ pub fn sign_operation(key: &SigningKey, operation: Operation, signer: u16) -> Si
     signing::operation(&operation, &mut bytes);
     let signature = Signature::new(key.sign(&bytes).to_bytes());
     SignedOperation { operation, signer, signature }
+}
+
+/// An operator's order that defines a market, with its definition, signed by the operator whose it is.
+#[must_use]
+pub fn sign_definition(
+    key: &SigningKey,
+    operation: Operation,
+    market: &MarketDefinition,
+) -> SignedOperation {
+    let mut bytes = Vec::new();
+    signing::definition(&operation, market, &mut bytes);
+    let signature = Signature::new(key.sign(&bytes).to_bytes());
+    SignedOperation { operation, signer: operation.operator, signature }
 }
 
 /// An aggregate order with the platform's signature, behind the pages of its members: to be sent in this

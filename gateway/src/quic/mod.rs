@@ -192,6 +192,8 @@ pub struct Parts<'a> {
     pub storage_low: Arc<AtomicBool>,
     /// What was recorded of trades.
     pub trades: Arc<dyn KnownTrades>,
+    /// What is traded.
+    pub markets: Arc<crate::markets::Markets>,
 }
 
 impl Gateway {
@@ -238,6 +240,7 @@ impl Gateway {
             map: Arc::clone(parts.map),
             directory: Arc::clone(parts.directory),
             trades: parts.trades,
+            markets: parts.markets,
             verifiers: verifiers.clone(),
             incoming: parts.incoming,
             stop_reading: stop_reading_seen,

@@ -8,7 +8,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 use types::{
-    Action, BustTrade, Command, Party, RejectReason, Role, Seq, ShardId, ShardMap, SignedOperation,
+    Action, BustTrade, Command, MarketDefinition, Party, RejectReason, Role, Seq, ShardId,
+    ShardMap, SignedOperation,
 };
 use wire::{
     FeedMessage, FrameDecoder,
@@ -19,6 +20,7 @@ use wire::{
 
 use crate::{
     directory::Directory,
+    markets::Markets,
     verifier::{KnownTrades, check_operation},
 };
 
@@ -93,6 +95,7 @@ pub(super) async fn serve_data(
         map: Arc::clone(&shared.map),
         directory: Arc::clone(&shared.directory),
         trades: Arc::clone(&shared.trades),
+        markets: Arc::clone(&shared.markets),
     });
     loop {
         let (send, recv) = tokio::select! {
@@ -117,14 +120,17 @@ struct Desk {
     map: Arc<ShardMap>,
     directory: Arc<Directory>,
     trades: Arc<dyn KnownTrades>,
+    markets: Arc<Markets>,
 }
 
 async fn answer_request(party: Party, (mut send, mut recv): (SendStream, RecvStream), desk: &Desk) {
     let (answer, text) = match read_request(&mut recv).await {
-        Some((RequestKind::Operate, body)) => match operate(party, &body, desk).await {
-            Ok(()) => (Answer::QueryResult(QueryResult { reason: 0 }), Vec::new()),
-            Err(reason) => refusal(reason),
-        },
+        Some((kind @ (RequestKind::Operate | RequestKind::DefineMarket), body)) => {
+            match operate(party, (kind, &body), desk).await {
+                Ok(()) => (Answer::QueryResult(QueryResult { reason: 0 }), Vec::new()),
+                Err(reason) => refusal(reason),
+            }
+        }
         Some((kind, body)) => {
             let (sender, receiver) = oneshot::channel();
             let request = DataRequest { party, kind, body, answer: sender };
@@ -146,26 +152,26 @@ async fn answer_request(party: Party, (mut send, mut recv): (SendStream, RecvStr
 
 /// An operator's order, at every shard that it concerns. Done when it is durable at all of them. It does
 /// not stand behind orders of platforms that wait: the ring keeps room for it.
-async fn operate(party: Party, body: &[u8], desk: &Desk) -> Result<(), RejectReason> {
+async fn operate(
+    party: Party,
+    (kind, body): (RequestKind, &[u8]),
+    desk: &Desk,
+) -> Result<(), RejectReason> {
     if party.role != Role::Operator {
         return Err(RejectReason::NotAuthorised);
     }
-    let mut rest = body;
-    let signed = SignedOperation::take(&mut rest).map_err(|_| RejectReason::MalformedMessage)?;
-    if !rest.is_empty() {
-        return Err(RejectReason::MalformedMessage);
-    }
+    let (signed, market) = read_order(kind, body).ok_or(RejectReason::MalformedMessage)?;
     if signed.signer != party.number {
         return Err(RejectReason::NotAuthorised);
     }
-    check_operation(&signed, &desk.directory, &mut Vec::new())?;
+    check_operation((&signed, market.as_ref()), &desk.directory, &mut Vec::new())?;
     let operation = &signed.operation;
     let (action, reason) = (operation.action.name(), operation.reason);
     tracing::warn!(%party, operator = operation.operator, number = operation.number, action, %reason, "an operator orders");
-    let (ports, control) = concerned(&signed, desk)?;
+    let (ports, control) = concerned(&signed, market, desk)?;
     let mut answers = Vec::new();
     for port in ports {
-        let entered = timeout(CONTROL_MAX, enter(port, control)).await;
+        let entered = timeout(CONTROL_MAX, enter(port, &control)).await;
         answers.push(entered.map_err(|_| RejectReason::Busy)?);
     }
     for answer in answers {
@@ -174,35 +180,60 @@ async fn operate(party: Party, body: &[u8], desk: &Desk) -> Result<(), RejectRea
     Ok(())
 }
 
-/// The shards that an operator's order concerns, and the command that it is there. Of a trade, the shard that
-/// made it; what is on record of it goes along.
+/// An operator's order, with the market that it defines: exactly where it defines one.
+fn read_order(
+    kind: RequestKind,
+    body: &[u8],
+) -> Option<(SignedOperation, Option<MarketDefinition>)> {
+    let mut rest = body;
+    let signed = SignedOperation::take(&mut rest).ok()?;
+    let market = if kind == RequestKind::DefineMarket {
+        Some(MarketDefinition::take(&mut rest).ok()?)
+    } else {
+        None
+    };
+    let defines = matches!(signed.operation.action, Action::Define(_));
+    (rest.is_empty() && defines == market.is_some()).then_some((signed, market))
+}
+
+/// The shards that an operator's order concerns, and the commands that it is there. Of a trade, the shard that
+/// made it; what is on record of it goes along. Of a market, all: its definition goes before.
 fn concerned<'a>(
     signed: &SignedOperation,
+    market: Option<MarketDefinition>,
     desk: &'a Desk,
-) -> Result<(&'a [ShardPort], Command), RejectReason> {
+) -> Result<(&'a [ShardPort], Vec<Command>), RejectReason> {
     let port = |shard: ShardId, unknown| {
         let index = usize::from(shard.index());
         desk.ports.get(index..=index).ok_or(unknown)
     };
     match signed.operation.action {
-        Action::SetTrading(_) => Ok((&desk.ports, Command::Operate(*signed))),
+        Action::SetTrading(_) => Ok((&desk.ports, vec![Command::Operate(*signed)])),
+        Action::Define(new) => {
+            let market = market.ok_or(RejectReason::MalformedMessage)?;
+            desk.markets.admit(&new, &market)?;
+            Ok((&desk.ports, vec![Command::DraftMarket(market), Command::Operate(*signed)]))
+        }
         Action::Slot(_, key) => {
             let unknown = RejectReason::UnknownMarket;
             let shard = desk.map.of(key).ok_or(unknown)?;
-            Ok((port(shard, unknown)?, Command::Operate(*signed)))
+            Ok((port(shard, unknown)?, vec![Command::Operate(*signed)]))
         }
         Action::Bust(trade) => {
             let unknown = RejectReason::UnknownTrade;
             let shard = ShardId::of_number(trade.get()).ok_or(unknown)?;
             let made = desk.trades.trade(trade).ok_or(unknown)?;
             let bust = BustTrade::new(signed, &made).ok_or(unknown)?;
-            Ok((port(shard, unknown)?, Command::BustTrade(bust)))
+            Ok((port(shard, unknown)?, vec![Command::BustTrade(bust)]))
         }
     }
 }
 
 /// Puts an operator's order into a shard's ring, again and again while that is full.
-async fn enter(port: &ShardPort, control: Command) -> oneshot::Receiver<Result<Seq, RejectReason>> {
+async fn enter(
+    port: &ShardPort,
+    control: &[Command],
+) -> oneshot::Receiver<Result<Seq, RejectReason>> {
     loop {
         if let Some(answer) = port.sessions.control(&port.ingress, control) {
             return answer;

@@ -116,6 +116,7 @@ kinds! {
     36 SetGridLimit(types::GridLimit),
     37 Operate(types::SignedOperation),
     38 BustTrade(types::BustTrade),
+    39 DraftMarket(types::MarketDefinition),
     ;
     19 PassTime,
 }

@@ -11,7 +11,8 @@ use crate::format::Fill;
 layouts! {
     /// An operator's order; of the event, bit 0 of `flags`: it took effect. What it is about is a scope
     /// and a state, or a slot; the other is zero. Of a bust, `scope_number` and `start_minute` are the low and
-    /// the high half of the trade's number.
+    /// the high half of the trade's number. Of a new market `scope_number` is how many minutes before delivery a
+    /// call ends, and `minutes` how many an extension lasts.
     OperationLayout[152] {
         signature: [u8; 64],
         reason: [u8; 48],

@@ -1,8 +1,8 @@
 //! Values of what operators order.
 
 use types::{
-    Action, BustTrade, Energy, KnownTrade, MeterId, Operated, Operation, PlatformId, Remark,
-    Signature, SignedOperation, SlotAction, Timestamp, TradeBusted, TradeId,
+    Action, BustTrade, Energy, KnownTrade, Lead, MarketId, MeterId, NewMarket, Operated, Operation,
+    PlatformId, Remark, Signature, SignedOperation, SlotAction, Timestamp, TradeBusted, TradeId,
 };
 
 use super::values::Source;
@@ -10,9 +10,14 @@ use super::values::Source;
 impl Source {
     fn action(&mut self) -> Action {
         let key = self.key();
-        match self.below(7) {
+        match self.below(8) {
             0 => Action::SetTrading(self.trading()),
             1 => Action::Bust(TradeId::new(self.u64())),
+            2 => Action::Define(NewMarket {
+                market: MarketId::new(self.u16()),
+                uncross_lead: Lead::from_minutes(self.u32()),
+                call_extension_minutes: self.u16(),
+            }),
             _ => Action::Slot(self.pick(SlotAction::ALL), key),
         }
     }

@@ -21,7 +21,7 @@ use types::{
 
 use crate::Entry;
 
-pub(super) const COMMAND_KINDS: u64 = 38;
+pub(super) const COMMAND_KINDS: u64 = 39;
 pub(super) const EVENT_KINDS: u64 = 37;
 
 /// `SplitMix64`: every seed gives another, fixed sequence.
@@ -459,6 +459,7 @@ impl Source {
             34 | 35 => self.grid_command(kind),
             36 => Command::Operate(self.operation()),
             37 => Command::BustTrade(self.bust()),
+            38 => Command::DraftMarket(self.market()),
             _ => self.contract_command(kind),
         }
     }

@@ -159,6 +159,7 @@ kinds! {
     "set_grid_limit" 64 SetGridLimit(GridLimit),
     "operate" 152 Operate(SignedOperation),
     "bust_trade" 168 BustTrade(BustTrade),
+    "draft_market" 112 DraftMarket(MarketDefinition),
     ; "pass_time" PassTime
 }
 

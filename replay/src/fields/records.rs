@@ -9,8 +9,8 @@ use types::{
     DelegatedReplace, Delegation, DelegationRevoked, DeliverySlot, FreezeSlot, GridLimit,
     GridLimitSet, GridPlace, GridRefused, MarketControls, MarketDefinition, MassCancel,
     MassCancelled, MemberRefused, MembersListed, MembersPage, MeterDelegated, MeterRegistration,
-    NewAggregateOrder, NewOrder, OfferAmendment, OfferContract, OfferRequest, Operated, Operation,
-    OrderAccepted, OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced,
+    NewAggregateOrder, NewMarket, NewOrder, OfferAmendment, OfferContract, OfferRequest, Operated,
+    Operation, OrderAccepted, OrderCancelled, OrderList, OrderMoved, OrderRejected, OrderReplaced,
     OrderRequest, OrderRestated, OrderValidated, Origin, Party, PartyRegistration, PlaceNote,
     PlaceNoted, ReduceOrder, ReplaceOrder, RevokeDelegation, SignedFrame, SignedNewOrder,
     SignedOperation, SignedReplaceOrder, SlotFrozen, SlotKey, SlotPhaseChanged, Trade, TradeBusted,
@@ -198,6 +198,10 @@ fields! {
     }
     GridRefused { one number "number", one reason "reason", }
     TradingControl { one scope "scope", one state "state", }
+    NewMarket {
+        one market "market", one uncross_lead "uncross_lead_minutes",
+        one call_extension_minutes "call_extension_minutes",
+    }
     Operation {
         one operator "operator", one number "number", all action "", one valid_until "valid_until",
         one reason "reason",
@@ -372,6 +376,7 @@ impl Fields for Action {
             Self::SetTrading(control) => control.put(prefix, to),
             Self::Slot(_, key) => key.put(prefix, to),
             Self::Bust(trade) => put_field(trade, prefix, "trade", to),
+            Self::Define(new) => new.put(prefix, to),
         }
     }
 
@@ -383,6 +388,9 @@ impl Fields for Action {
         if code == Self::BUST {
             let trade = take_field(from, prefix, "trade")?;
             return Ok(Self::Bust(trade));
+        }
+        if code == Self::DEFINE {
+            return NewMarket::take(from, prefix).map(Self::Define);
         }
         let action = Self::of_slot(code, SlotKey::take(from, prefix)?);
         action.ok_or_else(|| FieldError {

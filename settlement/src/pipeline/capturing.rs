@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use types::{Event, MarketDefinition, Operated, Seq, ShardId, Side, SlotKey, Trade, TradeId};
+use types::{
+    Action, Event, MarketDefinition, Operated, Seq, ShardId, Side, SlotKey, Trade, TradeId,
+};
 use wire::FeedItem;
 
 use super::{Pipeline, Work, outbox::GridAnswer};
@@ -208,9 +210,16 @@ impl Work<'_> {
         let mut slots = BTreeSet::new();
         let mut new = NewContracts::default();
         let mut contracts = 0_u64;
+        // The last operation that defined a market: what it signed is in the leaf that follows, too.
+        let mut defining = None;
         for item in items {
             match &item.event {
-                Event::MarketDefined(definition) => self.add_market(definition)?,
+                Event::MarketDefined(definition) => {
+                    self.add_market(definition)?;
+                    if defining == Some(item.seq) {
+                        self.ledger.append(&crate::tlog::facts::encode_market(definition))?;
+                    }
+                }
                 Event::PartyRegistered(registration) => self.add_signer(registration.into())?,
                 Event::MeterRegistered(registration) => self.add_meter(registration.into())?,
                 Event::Trade(trade) => {
@@ -240,7 +249,11 @@ impl Work<'_> {
                 Event::AuctionUncrossed(result) => {
                     store::queries::put_auction(self.connection, (shard, item), result)?;
                 }
-                Event::Operated(operated) => self.capture_operation(operated)?,
+                Event::Operated(operated) => {
+                    self.capture_operation(operated)?;
+                    let action = operated.signed.operation.action;
+                    defining = matches!(action, Action::Define(_)).then_some(item.seq);
+                }
                 Event::SlotPhaseChanged(_)
                 | Event::ControlsSet(_)
                 | Event::SlotFrozen(_)

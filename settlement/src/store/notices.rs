@@ -163,7 +163,8 @@ fn news_of(
 ) -> Result<Option<News>, SettlementError> {
     let damaged = || SettlementError::Damaged(format!("leaf {index}"));
     let (trade, news) = match Leaf::decode(bytes).ok_or_else(damaged)? {
-        Leaf::Transfers(_) => return Ok(None),
+        // The operation before tells of a market.
+        Leaf::Transfers(_) | Leaf::Market(_) => return Ok(None),
         Leaf::Document(record) => return Ok(Some(News::Document(record))),
         Leaf::Operation(operated) => return Ok(Some(News::Operation(operated))),
         Leaf::Contract(contract) => (contract.id, ContractNews::Made),

@@ -174,7 +174,7 @@ fn places_go_to_every_shard_and_limits_to_that_of_their_slot() {
     };
     let map = ShardMap::new(Shards::new(3).unwrap(), [&market]).unwrap();
     let of_slot = map.of(types::SlotKey { market: market.market, slot: slot(0) }).unwrap();
-    desk.pipeline.set_shards(map);
+    desk.pipeline.set_shards(std::sync::Arc::new(map));
     desk.taken(&points(1, Some("NORTH"), None));
     desk.taken(&limit(1, 9_000));
     for shard in 0..3 {

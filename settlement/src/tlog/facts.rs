@@ -6,7 +6,9 @@
 //! the document, nothing leads from the hash to it.
 
 use sha2::{Digest as _, Sha256};
-use types::{DeliverySlot, Digest, Energy, MeterId, Operated, Party, Role, Side, TradeId};
+use types::{
+    DeliverySlot, Digest, Energy, MarketDefinition, MeterId, Operated, Party, Role, Side, TradeId,
+};
 
 use wire::field::Field as _;
 
@@ -29,6 +31,12 @@ pub const KIND_OPERATION: u8 = 34;
 /// Bytes of an operation leaf: kind and version, then the operation, its signer and signature as they were
 /// sent, and whether it took effect.
 pub const OPERATION_BYTES: usize = 162;
+
+/// First byte of the leaf of a market that an operator defined.
+pub const KIND_MARKET: u8 = 35;
+
+/// Bytes of a market leaf: kind and version, then the definition as it was signed.
+pub const MARKET_BYTES: usize = 114;
 
 /// Bytes of a document leaf.
 pub const DOCUMENT_BYTES: usize = 52;
@@ -133,6 +141,14 @@ pub fn encode_operation(operated: &Operated) -> Vec<u8> {
     out.bytes
 }
 
+/// The leaf of a market that an operator defined, behind that of the operation.
+#[must_use]
+pub fn encode_market(definition: &MarketDefinition) -> Vec<u8> {
+    let mut out = Writer::new(KIND_MARKET, MARKET_BYTES);
+    definition.put(&mut out.bytes);
+    out.bytes
+}
+
 /// Any leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leaf {
@@ -150,6 +166,8 @@ pub enum Leaf {
     Document(DocumentRecord),
     /// An operator ordered something.
     Operation(Box<Operated>),
+    /// An operator defined a market.
+    Market(Box<MarketDefinition>),
 }
 
 impl Leaf {
@@ -164,6 +182,7 @@ impl Leaf {
             KIND_TRANSFERS => decode_transfers(bytes).map(Self::Transfers),
             KIND_DOCUMENT => decode_document(bytes).map(Self::Document),
             KIND_OPERATION => decode_operation(bytes).map(|leaf| Self::Operation(Box::new(leaf))),
+            KIND_MARKET => decode_market(bytes).map(|leaf| Self::Market(Box::new(leaf))),
             _ => None,
         }
     }
@@ -179,6 +198,7 @@ impl Leaf {
             Self::Transfers(_) => "transfers",
             Self::Document(_) => "document",
             Self::Operation(_) => "operation",
+            Self::Market(_) => "market",
         }
     }
 
@@ -193,7 +213,7 @@ impl Leaf {
             Self::Transfers(transfers) => {
                 transfers.first().and_then(|t| crate::books::posting::contract_of(t.id))
             }
-            Self::Document(_) | Self::Operation(_) => None,
+            Self::Document(_) | Self::Operation(_) | Self::Market(_) => None,
         }
     }
 }
@@ -281,6 +301,12 @@ fn decode_operation(bytes: &[u8]) -> Option<Operated> {
     let mut rest = bytes.strip_prefix(&[KIND_OPERATION, VERSION])?;
     let operated = Operated::take(&mut rest).ok()?;
     rest.is_empty().then_some(operated)
+}
+
+fn decode_market(bytes: &[u8]) -> Option<MarketDefinition> {
+    let mut rest = bytes.strip_prefix(&[KIND_MARKET, VERSION])?;
+    let definition = MarketDefinition::take(&mut rest).ok()?;
+    rest.is_empty().then_some(definition)
 }
 
 #[cfg(test)]

@@ -113,6 +113,8 @@ impl Rebuilt {
                 self.document(&record);
                 Ok(())
             }
+            // What an operation defined stands behind it, and is counted with it.
+            Leaf::Market(_) => Ok(()),
             Leaf::Operation(_) => {
                 self.counts.operations = self.counts.operations.saturating_add(1);
                 Ok(())

@@ -1,7 +1,7 @@
 //! The canonical listing of the state, as the engine's documentation describes it.
 
 use engine::digest_of;
-use types::{Digest, MarketId, NewOrder, Phase, PlatformId, Side, SlotKey};
+use types::{Digest, MarketDefinition, MarketId, NewOrder, Phase, PlatformId, Side, SlotKey};
 
 use super::{Group, Market, Model, Slot, Stand, order_id};
 
@@ -32,8 +32,7 @@ impl Listing {
         self.bytes(&value.unwrap_or(0).to_le_bytes());
     }
 
-    fn market(&mut self, market: &Market) {
-        let definition = &market.definition;
+    pub(super) fn definition(&mut self, definition: &MarketDefinition) {
         self.bytes(&definition.market.get().to_le_bytes());
         self.bytes(definition.area.padded());
         self.bytes(definition.time_zone.padded());
@@ -48,6 +47,10 @@ impl Listing {
         self.bytes(&definition.opening_lead.minutes().to_le_bytes());
         self.bytes(&definition.gate_lead.minutes().to_le_bytes());
         self.bytes(&[definition.price_rule.code()]);
+    }
+
+    fn market(&mut self, market: &Market) {
+        self.definition(&market.definition);
         self.optional(market.last_auction_price.map(types::Price::micros));
         let controls = &market.controls;
         self.bytes(&[
@@ -132,6 +135,7 @@ impl Model {
         self.list_aggregates(&mut listing);
         self.list_wires(&mut listing);
         self.list_operations(&mut listing);
+        self.list_draft(&mut listing);
         listing.0
     }
 

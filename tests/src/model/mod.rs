@@ -227,6 +227,7 @@ impl Model {
             Ok(()) => events.append(&mut caused),
             Err(reason) => events.push(Event::CommandRejected(CommandRejected { reason })),
         }
+        self.keep_draft(&command.value);
     }
 
     fn decide(&mut self, command: &Command, events: &mut Vec<Event>) -> Outcome {
@@ -277,7 +278,7 @@ impl Model {
             Command::BustTrade(bust) => {
                 return self.operate(&bust.signed(), Some(&bust.made()), events);
             }
-            Command::PassTime | Command::SignedFrame(_) => {}
+            Command::PassTime | Command::SignedFrame(_) | Command::DraftMarket(_) => {}
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use types::{
-    Action, CallExtended, CancelReason, Event, KnownTrade, OPERATIONS_WAITING_MAX, Operated,
-    Operation, Party, Phase, Price, RejectReason, Role, SignedOperation, SlotAction, SlotKey,
+    Action, CallExtended, CancelReason, Command, Event, KnownTrade, MarketDefinition,
+    OPERATIONS_WAITING_MAX, Operated, Operation, Party, Phase, Price, RejectReason, Role,
+    SignedOperation, SlotAction, SlotKey,
 };
 
 use super::{Model, Outcome, digest::Listing, refuse_if};
@@ -16,11 +17,13 @@ pub(super) struct Desks {
     used: BTreeMap<u16, u64>,
     /// What waits for another operator.
     waiting: Vec<Operation>,
+    /// The market that the command before brought.
+    draft: Option<MarketDefinition>,
 }
 
 impl Desks {
     pub(super) const fn new() -> Self {
-        Self { used: BTreeMap::new(), waiting: Vec::new() }
+        Self { used: BTreeMap::new(), waiting: Vec::new(), draft: None }
     }
 }
 
@@ -79,8 +82,28 @@ impl Model {
             Action::Bust(trade) => self.bust(trade, made, events)?,
             Action::SetTrading(control) => self.set_trading(&control, events)?,
             Action::Slot(action, key) => self.act_on_slot(action, key, events)?,
+            Action::Define(new) => {
+                let draft = self.desks.draft.filter(|draft| new.fits(draft));
+                let draft = draft.ok_or(RejectReason::InvalidMarket)?;
+                let is_taken = self.markets.contains_key(&new.market);
+                refuse_if(is_taken, RejectReason::AlreadyRegistered)?;
+                self.define_market(&draft, events)?;
+            }
         }
         Ok(())
+    }
+
+    /// What a command brings for the one that follows, and no other.
+    pub(super) fn keep_draft(&mut self, command: &Command) {
+        self.desks.draft =
+            if let Command::DraftMarket(draft) = command { Some(*draft) } else { None };
+    }
+
+    /// As the module `engine::digest` describes it.
+    pub(super) fn list_draft(&self, listing: &mut Listing) {
+        if let Some(draft) = &self.desks.draft {
+            listing.definition(draft);
+        }
     }
 
     fn act_on_slot(
@@ -150,6 +173,11 @@ impl Model {
                 }
                 Action::Bust(trade) => listing.bytes(&trade.get().to_le_bytes()),
                 Action::Slot(_, key) => listing.key(key),
+                Action::Define(new) => {
+                    listing.bytes(&new.market.get().to_le_bytes());
+                    listing.bytes(&new.uncross_lead.minutes().to_le_bytes());
+                    listing.bytes(&new.call_extension_minutes.to_le_bytes());
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
+use gateway::KnownMarket;
 use market_view::{BookView, ViewLevel};
 use serde::{Deserialize, Serialize};
 use settlement::store::queries::AuctionRow;
@@ -16,7 +17,7 @@ use super::{
     super::{Desk, access::Endpoint, amount::Amount, body, caller::Caller, problem::*},
     minutes, page, window,
 };
-use crate::schedule::{CycleTimes, ListedCycle, ScheduledMarket};
+use crate::schedule::{AuctionCycles, CycleTimes, ListedCycle};
 
 /// Auctions of one answer.
 const AUCTIONS_MAX: u32 = 1_000;
@@ -100,8 +101,8 @@ fn cycle(listed: &ListedCycle<'_>) -> Cycle {
     }
 }
 
-fn instrument(market: &ScheduledMarket, now: Timestamp) -> Instrument {
-    let ScheduledMarket { definition: of, uncross_lead, cycles, .. } = market;
+fn instrument(market: &KnownMarket, cycles: Option<&AuctionCycles>, now: Timestamp) -> Instrument {
+    let KnownMarket { definition: of, uncross_lead } = market;
     Instrument {
         market: of.market.get(),
         area: of.area.to_string(),
@@ -120,7 +121,11 @@ fn instrument(market: &ScheduledMarket, now: Timestamp) -> Instrument {
         uncross_lead_minutes: uncross_lead.minutes(),
         gate_lead_minutes: of.gate_lead.minutes(),
         price_rule: of.price_rule.name(),
-        auction_cycles: cycles.listed(now).map(|listed| cycle(&listed)).collect(),
+        auction_cycles: cycles
+            .into_iter()
+            .flat_map(|cycles| cycles.listed(now))
+            .map(|listed| cycle(&listed))
+            .collect(),
     }
 }
 
@@ -142,7 +147,10 @@ pub(crate) async fn instruments(
     caller.may(Endpoint::Instruments)?;
     body::no_query(&uri)?;
     let now = desk.shared.clock.now();
-    let instruments = desk.shared.markets.iter().map(|market| instrument(market, now)).collect();
+    let of_market = |known: &KnownMarket| {
+        instrument(known, desk.shared.cycles.get(&known.definition.market), now)
+    };
+    let instruments = desk.shared.markets.known().iter().map(of_market).collect();
     Ok(body::answer(&headers, &Instruments { instruments }))
 }
 
@@ -237,8 +245,9 @@ pub(crate) async fn slots(
 ) -> Result<Response, Problem> {
     caller.may(Endpoint::Slots)?;
     let query: SlotsQuery = body::from_query(&uri)?;
+    let markets = desk.shared.markets.known();
     let slot = |(key, book): &(SlotKey, BookView)| {
-        let market = desk.shared.markets.iter().find(|one| one.definition.market == key.market);
+        let market = markets.iter().find(|one| one.definition.market == key.market);
         let lead = market.map(|market| market.definition.gate_lead).unwrap_or_default();
         Slot {
             market: key.market.get(),

@@ -275,6 +275,7 @@ impl Plan {
             | Command::SetGridLimit(_)
             | Command::Operate(_)
             | Command::BustTrade(_)
+            | Command::DraftMarket(_)
             | Command::DelegateMeter(_)
             | Command::RevokeDelegation(_)
             | Command::SignedFrame(_)

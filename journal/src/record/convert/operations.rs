@@ -1,8 +1,9 @@
 //! What operators ordered.
 
 use types::{
-    Action, BustTrade, Energy, MeterId, Operated, Operation, PlatformId, Price, Remark, Scope,
-    Signature, SignedOperation, Timestamp, TradeBusted, TradeId, TradingControl, TradingState,
+    Action, BustTrade, Energy, Lead, MarketId, MeterId, NewMarket, Operated, Operation, PlatformId,
+    Price, Remark, Scope, Signature, SignedOperation, Timestamp, TradeBusted, TradeId,
+    TradingControl, TradingState,
 };
 
 use super::{
@@ -37,6 +38,11 @@ impl Subject {
                 let [low, high] = halves(*trade);
                 Self { scope: (0, low), slot: (high, 0, 0), ..Self::default() }
             }
+            Action::Define(NewMarket { market, uncross_lead, call_extension_minutes }) => Self {
+                scope: (0, uncross_lead.minutes()),
+                slot: (0, *call_extension_minutes, market.get()),
+                ..Self::default()
+            },
         }
     }
 }
@@ -93,6 +99,14 @@ fn restore(layout: &Archived<OperationLayout>) -> Option<SignedOperation> {
         let has_only_a_trade = (subject.0, subject.2, minutes, market) == (0, 0, 0, 0);
         let trade = u64::from(start_minute) << 32 | u64::from(subject.1);
         has_only_a_trade.then_some(Action::Bust(TradeId::new(trade)))?
+    } else if layout.action == Action::DEFINE {
+        let has_only_a_market = (subject.0, subject.2, start_minute) == (0, 0, 0);
+        let new = NewMarket {
+            market: MarketId::new(market),
+            uncross_lead: Lead::from_minutes(subject.1),
+            call_extension_minutes: minutes,
+        };
+        has_only_a_market.then_some(Action::Define(new))?
     } else {
         let key = slot_key(start_minute, minutes, market)?;
         Action::of_slot(layout.action, key).filter(|_| subject == (0, 0, 0))?

@@ -117,6 +117,8 @@ pub struct History {
     halted: Vec<Scope>,
     /// What an operator proposed last, and how many operations there were.
     proposed: Vec<Operation>,
+    /// What defines the market of the last command.
+    ordered: Option<Command>,
     operations: u64,
     /// Delegations that hold, as the events tell them.
     delegations: BTreeMap<MeterId, Delegation>,
@@ -162,6 +164,7 @@ impl History {
             slots: Vec::new(),
             halted: Vec::new(),
             proposed: Vec::new(),
+            ordered: None,
             operations: 0,
             delegations: BTreeMap::new(),
             delegation_numbers: 0,
@@ -292,6 +295,11 @@ impl History {
     }
 
     fn draw(&mut self) -> Command {
+        if let Some(operation) = self.ordered.take()
+            && !self.random.once_in(8)
+        {
+            return operation;
+        }
         if !self.random.once_in(6)
             && let Some(signed) = self.pending.pop_front()
         {

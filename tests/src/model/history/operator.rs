@@ -1,10 +1,10 @@
 //! Commands of the operator and the schedule.
 
 use types::{
-    Action, BustTrade, Command, CreditLimit, CreditRelease, Energy, FreezeSlot, MarketControls,
-    MarketDefinition, MarketId, MeterId, Money, Operation, OwnerId, Phase, PlatformId, Price,
-    PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature, SignedOperation, SlotAction,
-    SlotKey, TradeId, TradingControl, TradingState, UtilityId,
+    Action, BustTrade, Command, CreditLimit, CreditRelease, Energy, FreezeSlot, Lead,
+    MarketControls, MarketDefinition, MarketId, MeterId, Money, NewMarket, Operation, OwnerId,
+    Phase, PlatformId, Price, PublicKey, Remark, RetailerId, Role, Scope, SessionId, Signature,
+    SignedOperation, SlotAction, SlotKey, TradeId, TradingControl, TradingState, UtilityId,
 };
 
 use super::{History, setup};
@@ -102,6 +102,9 @@ impl History {
         let signer = if own { operation.operator } else { 3 - operation.operator.min(2) };
         let signature = Signature::new([0; 64]);
         let signed = SignedOperation { operation, signer, signature };
+        if let Action::Define(new) = operation.action {
+            return self.define(new, Command::Operate(signed));
+        }
         let Action::Bust(trade) = operation.action else { return Command::Operate(signed) };
         let made = self.made.iter().find(|(known, _)| *known == trade);
         // The edge vouches for what is on record; of a trade that is not, it brings nothing.
@@ -109,18 +112,42 @@ impl History {
         bust.map_or(Command::Operate(signed), Command::BustTrade)
     }
 
+    /// A market and the operation that defines it, which mostly follows directly.
+    fn define(&mut self, new: NewMarket, operation: Command) -> Command {
+        if self.random.once_in(8) {
+            return operation;
+        }
+        let market = setup::market(new.market.get());
+        let definition = match self.random.below(6) {
+            0 => MarketDefinition { lot: Energy::ZERO, ..market },
+            1 => setup::market(1),
+            _ => market,
+        };
+        self.ordered = Some(operation);
+        Command::DraftMarket(definition)
+    }
+
+    fn new_market(&mut self) -> NewMarket {
+        NewMarket {
+            market: MarketId::new(1 + self.random.small(7)),
+            uncross_lead: Lead::from_minutes(if self.random.once_in(8) { 30 } else { 31 }),
+            call_extension_minutes: self.random.small(9),
+        }
+    }
+
     fn new_operation(&mut self) -> Operation {
         self.operations += if self.random.once_in(12) { 0 } else { 1 };
         let key = self.open_key();
         let traded: Vec<_> = self.traded.iter().rev().take(8).map(|known| known.trade).collect();
         let trade = self.random.pick(&traded).unwrap_or(TradeId::new(9_999_999));
-        let action = match self.random.below(14) {
+        let action = match self.random.below(17) {
             0 | 1 => Action::Slot(SlotAction::ExtendCall, key),
             2 => Action::Slot(SlotAction::CancelAuction, key),
             3 => Action::Slot(SlotAction::Close, key),
             4 | 5 => Action::Slot(SlotAction::RunAuction, key),
             6 => Action::Slot(SlotAction::Call, key),
             7..=10 => Action::Bust(trade),
+            11..=13 => Action::Define(self.new_market()),
             _ => Action::SetTrading(self.trading()),
         };
         let lead = if self.random.once_in(8) { -1 } else { 21_600_000_000_000 };

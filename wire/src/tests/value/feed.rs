@@ -148,6 +148,11 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(scope, state)| Action::SetTrading(TradingControl { scope, state })),
         (select(SlotAction::ALL), slot_key()).prop_map(|(action, key)| Action::Slot(action, key)),
         number(TradeId::new).prop_map(Action::Bust),
+        (number(MarketId::new), number(Lead::from_minutes), any::<u16>()).prop_map(
+            |(market, uncross_lead, call_extension_minutes)| {
+                Action::Define(NewMarket { market, uncross_lead, call_extension_minutes })
+            }
+        ),
     ]
 }
 
