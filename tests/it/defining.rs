@@ -1,6 +1,6 @@
 //! A market that an operator defines while the exchange runs: signed, known everywhere, traded without a restart.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use gateway::client::{ClientError, sign_definition};
 use serde_json::Value;
@@ -97,6 +97,14 @@ async fn instruments(venue: &Venue) -> Vec<(u64, u64, String)> {
     all["instruments"].as_array().unwrap().iter().map(row).collect()
 }
 
+fn remove_snapshots(journal: &Path) {
+    for file in fs::read_dir(journal).unwrap().map(|file| file.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("snapshot-") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_market_is_defined_and_trades_without_a_restart_and_after_one() {
     let venue = Venue::open_with(&api::config_text("")).await;
@@ -107,11 +115,9 @@ async fn a_market_is_defined_and_trades_without_a_restart_and_after_one() {
 
     // Its slots open, are called and trade as those of the other market.
     venue.clock_to(-29).await;
+    let phase = |key| venue.first().market.book(key).unwrap().map(|book| book.1.phase);
     let phases: Vec<_> = (-1..5)
-        .map(|quarters| [venue.slot(quarters), beside_slot(&venue, quarters)])
-        .map(|keys| {
-            keys.map(|key| venue.first().market.book(key).unwrap().map(|book| book.1.phase))
-        })
+        .map(|quarters| [venue.slot(quarters), beside_slot(&venue, quarters)].map(phase))
         .collect();
     assert!(phases.iter().all(|[known, new]| known == new), "{phases:?}");
     assert!(phases.iter().any(|[known, _]| known.is_some()), "{phases:?}");
@@ -138,11 +144,7 @@ async fn a_market_is_defined_and_trades_without_a_restart_and_after_one() {
     let layout = venue.layout.clone();
     let stopped = venue.closed_for_repair().await;
     let journal = layout.journal();
-    for file in fs::read_dir(&journal).unwrap().map(|file| file.unwrap().path()) {
-        if file.file_name().unwrap().to_str().unwrap().starts_with("snapshot-") {
-            fs::remove_file(file).unwrap();
-        }
-    }
+    remove_snapshots(&journal);
     let venue = stopped.start().await;
     assert_eq!(instruments(&venue).await, listed);
     venue.clock_to(1).await;

@@ -25,8 +25,8 @@ use exchange::{
     progress::{Progress, ProgressWriter},
 };
 use gateway::{
-    ClientVerifier, Directory, Gateway, GatewayOptions, Identity, Incoming, Ingress, Sessions,
-    ShardPort, authority,
+    ClientVerifier, Directory, Gateway, GatewayOptions, Identity, Incoming, Ingress, Markets,
+    Sessions, ShardPort, authority,
     client::{Connector, MarketClient, MarketSubscription, MarketUpdate},
     identity,
     quic::Parts,
@@ -184,6 +184,8 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
     data.begin(&engine);
     let (progress, seen) = ProgressWriter::start_at(opened);
     let map = Arc::new(ShardMap::new(Shards::ONE, [&market.definition])?);
+    let currency = market.definition.currency;
+    let markets = Arc::new(Markets::new(Arc::clone(&map), currency, 1_024));
     let (ingress, receiver) = Ingress::new(16);
     let (durable_sender, durable) = watch::channel(opened);
     let (feed, feed_receiver) = mpsc::channel(1);
@@ -201,6 +203,7 @@ fn stage(history: &History, market: &Market, layout: &Layout) -> Result<Stage, F
         incoming: Incoming { feed, market: subscribers, data: documents, resume },
         storage_low: Arc::default(),
         trades: Arc::new(NoTrades),
+        markets,
     };
     let options = GatewayOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

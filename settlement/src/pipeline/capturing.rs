@@ -215,10 +215,7 @@ impl Work<'_> {
         for item in items {
             match &item.event {
                 Event::MarketDefined(definition) => {
-                    self.add_market(definition)?;
-                    if defining == Some(item.seq) {
-                        self.ledger.append(&crate::tlog::facts::encode_market(definition))?;
-                    }
+                    self.capture_market(definition, defining == Some(item.seq))?;
                 }
                 Event::PartyRegistered(registration) => self.add_signer(registration.into())?,
                 Event::MeterRegistered(registration) => self.add_meter(registration.into())?,
@@ -235,16 +232,8 @@ impl Work<'_> {
                     new.write(self.connection)?;
                     self.capture_bust(item, busted)?;
                 }
-                Event::PlaceNoted(noted) => {
-                    let number = noted.note.number;
-                    self.answered((shard, number), &GridAnswer::of_place(noted))?;
-                }
-                Event::GridLimitSet(set) => {
-                    let answer = GridAnswer::of_limit(item.seq, set);
-                    self.answered((shard, set.limit.number), &answer)?;
-                }
-                Event::GridRefused(refused) => {
-                    self.answered((shard, refused.number), &GridAnswer::Refused(refused.reason))?;
+                Event::PlaceNoted(_) | Event::GridLimitSet(_) | Event::GridRefused(_) => {
+                    self.capture_grid_answer(shard, item)?;
                 }
                 Event::AuctionUncrossed(result) => {
                     store::queries::put_auction(self.connection, (shard, item), result)?;
@@ -313,6 +302,37 @@ impl Work<'_> {
             Some(twice) => Err(SettlementError::TradeTwice(twice)),
             None => Ok(()),
         }
+    }
+
+    /// A shard answers what it was told of the grid.
+    fn capture_grid_answer(
+        &mut self,
+        shard: ShardId,
+        item: &FeedItem,
+    ) -> Result<(), SettlementError> {
+        let (number, answer) = if let Event::PlaceNoted(noted) = &item.event {
+            (noted.note.number, GridAnswer::of_place(noted))
+        } else if let Event::GridLimitSet(set) = &item.event {
+            (set.limit.number, GridAnswer::of_limit(item.seq, set))
+        } else if let Event::GridRefused(refused) = &item.event {
+            (refused.number, GridAnswer::Refused(refused.reason))
+        } else {
+            return Ok(());
+        };
+        self.answered((shard, number), &answer)
+    }
+
+    /// A market; one that an operator signed becomes a leaf behind the operation.
+    fn capture_market(
+        &mut self,
+        definition: &MarketDefinition,
+        is_signed: bool,
+    ) -> Result<(), SettlementError> {
+        self.add_market(definition)?;
+        if is_signed {
+            self.ledger.append(&crate::tlog::facts::encode_market(definition))?;
+        }
+        Ok(())
     }
 
     fn capture_operation(&mut self, operated: &Operated) -> Result<(), SettlementError> {

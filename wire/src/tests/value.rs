@@ -8,12 +8,12 @@ use types::{
     Action, AggregateOrder, AmendmentTerms, AuctionResult, ClientOrderId, Code, Conditions,
     ContractAmended, ContractTerms, Currency, Delegation, DeliverySlot, Digest, Energy, GridLimit,
     GridLimitSet, GridPlace, GridRefused, KeyId, Lead, ListKind, MarketDefinition, MarketId,
-    Member, MeterId, MeterRegistration, NewOrder, OfferId, Operated, Operation, OrderId, OrderKind,
-    OrderList, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase, PlaceNote,
-    PlaceNoted, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark, ReplaceOrder,
-    RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature, SignedOperation,
-    SlotAction, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade, TradeBusted, TradeId,
-    TradeSide, TradingControl, TradingState, UtilityId,
+    Member, MeterId, MeterRegistration, NewMarket, NewOrder, OfferId, Operated, Operation, OrderId,
+    OrderKind, OrderList, Origin, OwnerId, PAGE_MEMBERS_MAX, Party, PartyRegistration, Phase,
+    PlaceNote, PlaceNoted, PlatformId, Power, Price, PriceRule, PublicKey, RejectReason, Remark,
+    ReplaceOrder, RetailerId, Role, Scope, Seq, SessionId, ShardId, Side, Sides, Signature,
+    SignedOperation, SlotAction, SlotKey, SlotPhaseChanged, TimeInForce, Timestamp, Trade,
+    TradeBusted, TradeId, TradeSide, TradingControl, TradingState, UtilityId,
     shard::{NUMBER_MASK, SHARDS_MAX},
 };
 
