@@ -170,7 +170,7 @@ async fn a_market_is_defined_and_trades_without_a_restart_and_after_one() {
     let config = fs::read_to_string(layout.root().join("gridcross.toml")).unwrap();
     let (before, own) = config.split_once("[[markets]]").unwrap();
     let (own, after) = own.split_once("\n[settlement]").unwrap();
-    let second = own.replace("number = 1\n", "number = 7\n").replace("DE-LV", "DE-ST");
+    let second = own.replace("number = 1 ", "number = 7 ").replace("DE-LV", "DE-ST");
     let whole = |second: &str| {
         format!("{before}[[markets]]{own}\n[[markets]]{second}\n[settlement]{after}")
     };
@@ -285,7 +285,7 @@ async fn an_operator_defines_a_market_with_the_program() {
     let config = config_text();
     let (_, own) = config.split_once("[[markets]]").unwrap();
     let (own, _) = own.split_once("\n[settlement]").unwrap();
-    let table = format!("[[markets]]{}", own.replace("number = 1\n", "number = 7\n"));
+    let table = format!("[[markets]]{}", own.replace("number = 1 ", "number = 7 "));
     let run = |table: &str, more: &[&str]| {
         fs::write(&file, table).unwrap();
         let why = ["--reason", "a second area opens", "--valid-until", "2026-06-24T12:00+02:00"];

@@ -287,7 +287,7 @@ async fn requests_that_cannot_be_read_are_refused_and_others_go_on() {
     reserved[23] = 1;
     let longer = [question.clone(), vec![0; 8]].concat();
     for (name, head, body) in [
-        ("unknown kind", vec![10, 0, 0, 0, 0, 0, 0, 0], Vec::new()),
+        ("unknown kind", vec![11, 0, 0, 0, 0, 0, 0, 0], Vec::new()),
         ("reserved byte", vec![1, 1, 0, 0, 0, 0, 0, 0], Vec::new()),
         ("half a head", vec![1, 0, 0, 0], Vec::new()),
         ("one byte too large", head(RequestKind::Document, BODY_BYTES_MAX + 1), vec![0; 100]),

@@ -88,7 +88,7 @@ async fn decide(
 /// What a party is told of disconnections.
 async fn told_of_disconnection(venue: &Venue, role: Role, number: u16) -> Vec<String> {
     let mut api = ApiCaller::connect(venue, cast::party(role, number), Version::Http2).await;
-    let page = api.get("/v1/notices?limit=1000").await.json();
+    let page = api.get("/v1/notices?limit=100").await.json();
     let notices = page["notices"].as_array().unwrap().iter();
     let own = notices.filter(|notice| notice["what"] == "disconnection");
     own.map(|notice| format!("{} {} {}", notice["level"], notice["decision"], notice["reason"]))

@@ -506,9 +506,10 @@ const WAYS: &[(RejectReason, &str)] = {
 #[test]
 fn there_is_a_way_to_every_code_of_an_engine() {
     let ways: BTreeSet<RejectReason> = WAYS.iter().map(|&(reason, _)| reason).collect();
-    // The others are of sessions and signatures, which never reach an engine.
+    // The others are of sessions, signatures and what settlement can take: they never reach an engine.
     let all = RejectReason::ALL.iter().filter(|reason| reason.code() >= 20);
-    let engine = all.copied().filter(|&reason| reason != RejectReason::SignatureInvalid);
+    let edge = [RejectReason::SignatureInvalid, RejectReason::OtherCurrency];
+    let engine = all.copied().filter(|reason| !edge.contains(reason));
     assert_eq!(ways, engine.collect());
     for (reason, lines) in WAYS {
         let proposed = (1..=65).map(|number| format!("operator 1 number {number} kill everyone\n"));
