@@ -285,17 +285,6 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "parquet"))]
-    #[test]
-    fn a_build_without_a_format_says_so() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../journal/golden/v1");
-        let mut out = Vec::new();
-        let refused = export(&dir, What::Orders, Format::Parquet, Span::default(), &mut out);
-        let refused = refused.unwrap_err().to_string();
-        let expected = "this build does not write Parquet; build it with `--features parquet`";
-        assert_eq!((refused.as_str(), out.len()), (expected, 0));
-    }
-
     #[test]
     fn a_span_holds_both_its_ends() {
         let all = golden(What::Commands, Format::Ndjson, Span::default());

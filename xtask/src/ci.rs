@@ -18,6 +18,11 @@ use crate::crash_kit;
 use crate::repository::Repository;
 use crate::tidy;
 
+/// What default builds leave out. Lints, documents and tests have it, all of the whole workspace: with other
+/// features, or of other packages, cargo would compile most dependencies once more. The program of the release
+/// build is without.
+const FEATURES: &str = "exchange/dbn,exchange/parquet";
+
 /// Commands the README promises, word for word.
 const README_COMMANDS: [&str; 2] = ["cargo run --release -- demo", "cargo xtask ci"];
 
@@ -35,11 +40,11 @@ pub(crate) fn run(repository: &Repository, extent: Extent, words: &[&str]) -> Ex
     let mut steps = Steps { words: words.to_vec(), slowest: None, finished: Vec::new() };
     steps.run("format", || cargo(repository, &["fmt", "--all", "--check"]));
     steps.run("clippy", || {
-        cargo(repository, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        let all = ["clippy", "--workspace", "--all-targets", "--features", FEATURES];
+        cargo(repository, &[all.as_slice(), &["--", "-D", "warnings"]].concat())
     });
     steps.run("docs", || docs(repository));
     tests(repository, &mut steps);
-    features(repository, &mut steps);
     steps.run("loom", || loom(repository));
     steps.run("tidy", || Outcome::from(tidy::check(repository)));
     steps.run("readme", || Outcome::from(readme(repository)));
@@ -59,7 +64,8 @@ pub(crate) fn run(repository: &Repository, extent: Extent, words: &[&str]) -> Ex
 
 fn docs(repository: &Repository) -> Outcome {
     let mut command = repository.cargo();
-    command.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    command.args(["doc", "--workspace", "--no-deps", "--features", FEATURES]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
     outcome_of(&mut command)
 }
 
@@ -96,31 +102,24 @@ fn crash_kit_runs(repository: &Repository, steps: &mut Steps<'_>) {
 /// step of their own.
 fn tests(repository: &Repository, steps: &mut Steps<'_>) {
     steps.run("build", || {
-        cargo(repository, &["build", "--workspace", "--bin", "gridcross", "--tests"])
+        let all = ["build", "--workspace", "--bin", "gridcross", "--tests"];
+        cargo(repository, &[all.as_slice(), &["--features", FEATURES]].concat())
     });
     if has_subcommand(repository, "nextest") {
         steps.run("tests", || {
-            let packages = ["nextest", "run", "--profile", "ci", "--workspace", "--no-fail-fast"];
-            cargo(repository, &packages)
+            let all = ["nextest", "run", "--profile", "ci", "--workspace", "--no-fail-fast"];
+            cargo(repository, &[all.as_slice(), &["--features", FEATURES]].concat())
         });
         steps.slowest = steps.selects("tests").then(|| slowest::list(repository)).flatten();
-        steps.run("doc tests", || cargo(repository, &["test", "--doc", "--workspace"]));
+        steps.run("doc tests", || {
+            cargo(repository, &["test", "--doc", "--workspace", "--features", FEATURES])
+        });
     } else {
-        steps.run("tests", || cargo(repository, &["test", "--workspace", "--no-fail-fast"]));
+        steps.run("tests", || {
+            let all = ["test", "--workspace", "--no-fail-fast", "--features", FEATURES];
+            cargo(repository, &all)
+        });
     }
-}
-
-/// What default builds leave out, linted and tested in builds of its own.
-fn features(repository: &Repository, steps: &mut Steps<'_>) {
-    steps.run("features: clippy", || {
-        let packages = ["clippy", "-p", "replay", "-p", "exchange", "--all-targets"];
-        let with = ["--features", "exchange/dbn,exchange/parquet", "--", "-D", "warnings"];
-        cargo(repository, &[packages.as_slice(), &with].concat())
-    });
-    steps.run("features: tests", || {
-        let package = ["test", "-p", "replay", "--lib", "--features", "dbn,parquet"];
-        cargo(repository, &[package.as_slice(), &["--", "import", "export"]].concat())
-    });
 }
 
 fn readme(repository: &Repository) -> Result<(), String> {

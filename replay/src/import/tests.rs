@@ -82,14 +82,6 @@ fn executions_of_a_file_are_the_fills_of_the_engine() {
     }
 }
 
-#[cfg(not(feature = "dbn"))]
-#[test]
-fn a_build_without_a_format_says_so() {
-    let (_dir, path) = file(b"DBN\x03");
-    let error = run(&path, &options(&path), &mut |_| {}).unwrap_err().to_string();
-    assert_eq!(error, "this build does not read DBN; build it with `--features dbn`");
-}
-
 #[test]
 fn orders_of_a_table_trade_as_in_the_reference_book() {
     let (_, day) = days();

@@ -39,14 +39,17 @@ pub struct PayOutSummary {
 
 /// Contracts whose transfers may still be taken back or used: before finality, provisional, disputed,
 /// with debts that what was earned may pay, or paid with money that the rail has not sent yet.
+///
+/// Made distinct at the end: to merge what is distinct SQLite would read every contract in the order of trades,
+/// once for each part.
 const NOT_FINAL: &str = "
     SELECT trade, folio FROM contracts
     WHERE start_minute > ?1 - 1440 AND start_minute + minutes > ?1
-    UNION SELECT trade, folio FROM slots JOIN contracts USING (start_minute, market, minutes)
+    UNION ALL SELECT trade, folio FROM slots JOIN contracts USING (start_minute, market, minutes)
     WHERE slots.open = 1 AND provisional = 1
-    UNION SELECT trade, folio FROM contracts WHERE state = ?2
-    UNION SELECT trade, folio FROM debts JOIN contracts USING (trade)
-    UNION SELECT trade, folio FROM rail_instructions i JOIN contracts c USING (trade)
+    UNION ALL SELECT trade, folio FROM contracts WHERE state = ?2
+    UNION ALL SELECT trade, folio FROM debts JOIN contracts USING (trade)
+    UNION ALL SELECT trade, folio FROM rail_instructions i JOIN contracts c USING (trade)
     WHERE i.kind = ?3 AND i.state <= 4";
 
 impl Pipeline {
@@ -90,15 +93,16 @@ impl Work<'_> {
         const DOING: &str = "look for what can be paid out";
         self.posting.flush()?;
         let sql = format!(
+            // `CROSS JOIN`: SQLite looks up a contract's transfers, and does not read a folio's for each contract.
             "WITH not_final AS ({NOT_FINAL}), ranges AS (
-                 SELECT folio, (trade >> 48 << 59) | ((trade & 34359738367) << 24) AS first
+                 SELECT DISTINCT folio, (trade >> 48 << 59) | ((trade & 34359738367) << 24) AS first
                  FROM not_final
              ), moved AS (
-                 SELECT t.credit AS account, t.amount FROM ranges
-                 JOIN transfers t ON t.folio = ranges.folio AND t.id BETWEEN first AND first | 16777215
+                 SELECT t.credit AS account, t.amount FROM ranges CROSS JOIN transfers t
+                 WHERE t.folio = ranges.folio AND t.id BETWEEN first AND first | 16777215
                  UNION ALL
-                 SELECT t.debit, -t.amount FROM ranges
-                 JOIN transfers t ON t.folio = ranges.folio AND t.id BETWEEN first AND first | 16777215
+                 SELECT t.debit, -t.amount FROM ranges CROSS JOIN transfers t
+                 WHERE t.folio = ranges.folio AND t.id BETWEEN first AND first | 16777215
              ), kept AS (
                  SELECT account, sum(amount) AS minor FROM moved WHERE account & 255 = ?4
                  GROUP BY account

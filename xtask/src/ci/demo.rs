@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-/// The demo must end within this time on its own clock.
-const ELAPSED_S_MAX: f64 = 60.0;
+/// The demo must end within this time on its own clock: several times what it takes on two quiet cores
+/// (`docs/performance.md`), because these checks also run where others work.
+const ELAPSED_S_MAX: f64 = 180.0;
 
 const COUNTS: [&str; 9] = [
     "meters",
@@ -144,12 +145,12 @@ mod tests {
             value["awaiting"] = json!(-1);
             value["money_sum_minor"] = json!(3);
             value["ack_latency_us"] = json!({ "p50": 1, "p99": 2 });
-            value["elapsed_s"] = json!(60.1);
+            value["elapsed_s"] = json!(180.1);
         });
         assert_eq!(
             bad.check().unwrap_err(),
             "`awaiting` is not a count; `trades` is 0; `money_sum_minor` is 3, not 0; \
-             `ack_latency_us.p999` is not a number; `elapsed_s` is 60.1, not up to 60"
+             `ack_latency_us.p999` is not a number; `elapsed_s` is 180.1, not up to 180"
         );
     }
 

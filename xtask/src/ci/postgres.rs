@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Outcome, Steps, announce, outcome_of};
+use super::{FEATURES, Outcome, Steps, announce, outcome_of};
 use crate::repository::Repository;
 
 /// Where Debian puts the servers.
@@ -25,7 +25,9 @@ pub(super) fn run(repository: &Repository, steps: &mut Steps) {
         Err(reason) => Outcome::Skipped(reason),
         Ok(()) => {
             let mut tests = repository.cargo();
-            tests.args(["nextest", "run", "-p", "settlement", "-E", TESTS]);
+            let of_settlement = format!("package(settlement) & ({TESTS})");
+            tests.args(["nextest", "run", "--workspace", "--features", FEATURES, "-E"]);
+            tests.arg(of_settlement);
             outcome_of(tests.env("GRIDCROSS_TEST_STORE", "postgres"))
         }
     });

@@ -1,4 +1,5 @@
-//! Steps on the release build: the demo, its repetition, replay of its journal, and a damaged journal.
+//! Steps on the release build: the demo, its repetition, replay of its journal, a damaged journal, and formats that
+//! only other builds have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use crate::repository::Repository;
 
 /// Exit codes of `replay verify` that mean the journal is damaged.
 const EXIT_DAMAGED: [i32; 2] = [1, 4];
+
+/// The exit code of what cannot be asked of this program.
+const EXIT_USAGE: i32 = 2;
 
 /// Runs the steps in a folder of their own, which stays for inspection if one of them fails.
 pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
@@ -45,6 +49,7 @@ pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
         let copy = folder.0.join("damaged");
         after_demo(&|_| Outcome::from(refuse_damage(repository, &first_folder, &copy)))
     });
+    steps.run("formats left out", || Outcome::from(formats_left_out(repository, &folder.0)));
     folder.finish(steps);
     for (name, workload) in FLOWS {
         steps.run(name, || outcome_of(&mut flow(repository, workload)));
@@ -82,6 +87,34 @@ fn demo(repository: &Repository, data: &Path, arguments: &[&str]) -> Result<Figu
 fn repeat(repository: &Repository, first: &Figures, data: &Path) -> Result<(), String> {
     let second = demo(repository, data, &["--seed", &first.seed()])?;
     first.check_same(&second)
+}
+
+/// The program as it is built by default says which features it lacks.
+fn formats_left_out(repository: &Repository, folder: &Path) -> Result<(), String> {
+    let file = folder.join("mbo.dbn");
+    fs::write(&file, b"DBN\x03").map_err(|error| error.to_string())?;
+    let (file, journal) = (file.to_string_lossy(), "journal/golden/v1");
+    let commands: [(&[&str], &str); 2] = [
+        (&["run", &file], "this build does not read DBN; build it with `--features dbn`"),
+        (
+            &["export", journal, "--format", "parquet"],
+            "this build does not write Parquet; build it with `--features parquet`",
+        ),
+    ];
+    for (arguments, said) in commands {
+        let mut command = repository.cargo();
+        command.args(["run", "--release", "--quiet", "--", "replay"]).args(arguments);
+        announce(&command);
+        let output = command.output().map_err(|error| error.to_string())?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() != Some(EXIT_USAGE) || !stderr.contains(said) {
+            return Err(format!(
+                "{}, not exit status {EXIT_USAGE} and `{said}`: {stderr}",
+                output.status
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn replay_verify(repository: &Repository, data: &Path) -> Command {
