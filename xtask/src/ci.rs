@@ -1,6 +1,7 @@
 //! The one door: every check a change must pass, in order, with a summary at the end.
 
 mod api;
+mod debian;
 mod demo;
 mod ledger;
 mod packaging;
@@ -81,6 +82,12 @@ fn loom(repository: &Repository) -> Outcome {
 
 /// The short forms of the journal's crash kit. What this machine lacks is said, and is not a pass.
 fn crash_kit_runs(repository: &Repository, steps: &mut Steps<'_>) {
+    let tools = ["xfs_io", "strace"];
+    let is_there = || tools.into_iter().all(debian::has_program);
+    let wants = crash_kit::RUNS.iter().any(|run| steps.selects(run.name));
+    if wants && let Err(reason) = debian::install(is_there, &["xfsprogs", "strace"]) {
+        println!("{reason}");
+    }
     for run in &crash_kit::RUNS {
         steps.run(run.name, || {
             let mut command = crash_kit::command(repository, run.short);

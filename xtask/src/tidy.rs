@@ -1,7 +1,8 @@
 //! Rules about the source tree that no compiler checks: layers, file sizes and names, the stops of an
-//! order's life, decision records, the rulebook, unsafe code, links.
+//! order's life, the invariants, decision records, the rulebook, unsafe code, links.
 
 mod decisions;
+mod invariants;
 mod layers;
 mod links;
 mod rules;
@@ -36,6 +37,7 @@ pub(crate) fn check(repository: &Repository) -> Result<(), String> {
     let mut violations = layers::check(&members, &tree);
     violations.extend(sources::check(&tree));
     violations.extend(stops::check(&tree));
+    violations.extend(invariants::check(&tree));
     violations.extend(decisions::check(&tree));
     violations.extend(rules::check(&tree));
     violations.extend(unsafe_code::check(&tree));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::debian::{has_program, install};
 use super::python::environment;
 use super::{Outcome, Steps, announce};
 use crate::repository::Repository;
@@ -76,15 +77,14 @@ fn prove(repository: &Repository, folder: &Path) -> Result<Proofs, String> {
 }
 
 fn go(repository: &Repository, folder: &Path) -> Program {
-    if !Path::new(GO_PATH).join(GO_SUMDB).exists() {
-        return Err("x/mod/sumdb is not installed (golang-golang-x-mod-dev)".to_owned());
-    }
+    let is_there = || Path::new(GO_PATH).join(GO_SUMDB).exists() && has_program("go");
+    install(is_there, &["golang-go", "golang-golang-x-mod-dev"])?;
     let program = folder.join("go-ledger");
     let mut build = Command::new("go");
     build.args(["build", "-o"]).arg(&program).arg(repository.root().join("clients/go/ledger.go"));
     build.env("GO111MODULE", "off").env("GOPATH", GO_PATH);
     build.env("GOCACHE", repository.root().join("target/go"));
-    output(&mut build).map_err(|reason| format!("Go cannot build it (golang-go): {reason}"))?;
+    output(&mut build).map_err(|reason| format!("Go cannot build it: {reason}"))?;
     Ok(vec![program.to_string_lossy().into_owned()])
 }
 

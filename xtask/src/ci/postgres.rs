@@ -1,9 +1,9 @@
 //! The tests of settlement once more, with their rows on a real `PostgreSQL` server instead of in files.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use super::{FEATURES, Outcome, Steps, announce, outcome_of};
+use super::debian::install;
+use super::{FEATURES, Outcome, Steps, outcome_of};
 use crate::repository::Repository;
 
 /// Where Debian puts the servers.
@@ -21,28 +21,16 @@ const TESTS: &str = "test(/^tests::/) \
 /// Every test process starts a server of its own on a socket in a temporary directory, and ends it. Where
 /// no server is installed and none can be, the step is skipped and says so.
 pub(super) fn run(repository: &Repository, steps: &mut Steps) {
-    steps.run("settlement on postgresql", || match install() {
-        Err(reason) => Outcome::Skipped(reason),
-        Ok(()) => {
-            let mut tests = repository.cargo();
-            let of_settlement = format!("package(settlement) & ({TESTS})");
-            tests.args(["nextest", "run", "--workspace", "--features", FEATURES, "-E"]);
-            tests.arg(of_settlement);
-            outcome_of(tests.env("GRIDCROSS_TEST_STORE", "postgres"))
+    steps.run("settlement on postgresql", || {
+        match install(|| Path::new(SERVERS).is_dir(), &["postgresql"]) {
+            Err(reason) => Outcome::Skipped(reason),
+            Ok(()) => {
+                let mut tests = repository.cargo();
+                let of_settlement = format!("package(settlement) & ({TESTS})");
+                tests.args(["nextest", "run", "--workspace", "--features", FEATURES, "-E"]);
+                tests.arg(of_settlement);
+                outcome_of(tests.env("GRIDCROSS_TEST_STORE", "postgres"))
+            }
         }
     });
-}
-
-fn install() -> Result<(), String> {
-    if Path::new(SERVERS).is_dir() {
-        return Ok(());
-    }
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "--yes", "--quiet", "--no-install-recommends", "postgresql"]);
-    apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-    announce(&apt);
-    match apt.status() {
-        Ok(status) if status.success() && Path::new(SERVERS).is_dir() => Ok(()),
-        Ok(_) | Err(_) => Err("PostgreSQL is not installed (postgresql), nor can it be".to_owned()),
-    }
 }

@@ -8,12 +8,12 @@ use super::{Violation, numbered};
 use crate::repository::Tree;
 
 /// What a crate may use of ours. Dependencies of tests are exempt.
-enum Allowed {
+pub(super) enum Allowed {
     Only(&'static [&'static str]),
     Anything,
 }
 
-const LAYERS: [(&str, Allowed); 12] = [
+pub(super) const LAYERS: [(&str, Allowed); 12] = [
     ("types", Allowed::Only(&[])),
     ("wire", Allowed::Only(&["types"])),
     ("engine", Allowed::Only(&["types"])),
