@@ -37,6 +37,8 @@ pub const OPERATION_TAG: &[u8; 24] = b"gridcross operation v1\0\0";
 /// Bytes that are signed of an operator's order: 24 of tag, 80 of fields; of one that defines a market, the 112 of
 /// its definition more.
 pub const OPERATION_SIGNED_BYTES: usize = OPERATION_TAG.len() + Operation::SIZE;
+/// Signed bytes of an operator's order that defines a market.
+pub const DEFINITION_SIGNED_BYTES: usize = OPERATION_SIGNED_BYTES + MarketDefinition::SIZE;
 /// Bytes that are signed of an aggregate order: 24 of tag, 2 of platform, 6 zero, 80 of fields.
 pub const AGGREGATE_SIGNED_BYTES: usize = AGGREGATE_TAG.len() + 8 + AggregateOrder::SIZE;
 /// Bytes that are signed of a contract: 24 of tag, 48 of terms.
@@ -57,6 +59,7 @@ const _: () = assert!(NEW_ORDER_SIGNED_BYTES == 112);
 const _: () = assert!(AGGREGATE_SIGNED_BYTES == 112);
 const _: () = assert!(REPLACE_ORDER_SIGNED_BYTES == 72);
 const _: () = assert!(OPERATION_SIGNED_BYTES == 104);
+const _: () = assert!(DEFINITION_SIGNED_BYTES == 216);
 
 /// Appends the signed bytes of a new order to an emptied `out`.
 pub fn new_order(order: &NewOrder, out: &mut Vec<u8>) {

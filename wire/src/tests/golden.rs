@@ -118,6 +118,7 @@ fn messages_have_the_bytes_of_their_golden_files() {
             ("inbound_new_order_crowded.hex".to_owned(), hex_dump(&crowded)),
             ("frame_signed_new_order.hex".to_owned(), hex_dump(&signed_order_frame())),
             ("frame_signed.hex".to_owned(), hex_dump(&framed(3, &sample::signed_frame()))),
+            ("definition_signed.hex".to_owned(), hex_dump(&signed_definition())),
         ])
         .collect();
     if is_updating() {
@@ -135,6 +136,18 @@ fn messages_have_the_bytes_of_their_golden_files() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(files, names, "there is no file without a message");
+}
+
+/// What an operator signs to define a market: an order, and the definition behind it.
+fn signed_definition() -> Vec<u8> {
+    let order = sample::operated().signed.operation;
+    let mut signed = Vec::new();
+    crate::signing::operation(&order, &mut signed);
+    let order_only = signed.clone();
+    crate::signing::definition(&order, &sample::market(), &mut signed);
+    assert_eq!(signed[..order_only.len()], order_only);
+    assert_eq!(signed.len(), crate::signing::DEFINITION_SIGNED_BYTES);
+    signed
 }
 
 #[test]

@@ -467,7 +467,7 @@ fn at<T>(index: u32, body: T) -> At<T> {
     At { place: Place { seq: Seq::new(9_001), time, index }, body }
 }
 
-fn market() -> MarketDefinition {
+pub(super) fn market() -> MarketDefinition {
     MarketDefinition {
         market: MarketId::new(1),
         area: Code::new("IN-DL").unwrap(),
