@@ -7,7 +7,9 @@ use types::{
 use wire::FeedItem;
 
 use super::{
-    database::{Connection, DatabaseError, OptionalExtension as _, Row, Store, params},
+    database::{
+        Connection, DatabaseError, OptionalExtension as _, Row, Store, Transaction, params,
+    },
     open_read_only, signed,
 };
 use crate::{
@@ -145,6 +147,14 @@ impl Queries {
     /// When the database refuses or a row cannot be.
     pub fn contract(&self, trade: TradeId) -> Result<Option<ContractRow>, SettlementError> {
         contract(&self.connection, trade)
+    }
+
+    /// Everything read until what is returned is dropped is of one state of the books.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn one_state(&self) -> Result<Transaction<'_>, SettlementError> {
+        self.connection.read_one_state().doing("begin to read")
     }
 
     /// The contract that has this name.

@@ -117,11 +117,13 @@ pub(super) fn records(
     let fits = filter(wanted, &windows)?;
     let mut found: Vec<(ContractRow, Sight)> = Vec::new();
     let queries = desk.queries();
+    let state = queries.one_state().map_err(|error| Problem::from(&error))?;
     for trade in candidates(&queries, wanted, &windows)? {
         let row = queries.contract(trade).map_err(|error| Problem::from(&error))?;
         let seen = row.and_then(|row| Sight::of(caller, &row).map(|sight| (row, sight)));
         found.extend(seen.filter(|(row, sight)| fits(row, *sight)));
     }
+    drop(state);
     drop(queries);
     sort(&mut found, wanted);
     let count = u32::try_from(found.len()).unwrap_or(u32::MAX);

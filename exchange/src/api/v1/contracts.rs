@@ -144,6 +144,7 @@ pub(crate) async fn contracts(
     let (from, to) = window(query.from.as_deref(), query.to.as_deref())?;
     let refused = |error| Problem::from(&error);
     let queries = desk.queries();
+    let state = queries.one_state().map_err(refused)?;
     let candidates = queries.after(after, CANDIDATES_MAX).map_err(refused)?;
     let full = usize::try_from(CANDIDATES_MAX).unwrap_or(usize::MAX);
     let mut next = candidates.last().filter(|_| candidates.len() >= full).map(|last| last.get());
@@ -158,6 +159,7 @@ pub(crate) async fn contracts(
             break;
         }
     }
+    drop(state);
     drop(queries);
     Ok(body::answer(&headers, &Contracts { contracts, next }))
 }

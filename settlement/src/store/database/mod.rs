@@ -279,6 +279,16 @@ impl Connection {
         }
     }
 
+    /// Reads one state of the database until what is returned is dropped. Of a file that is also cheaper: each
+    /// statement would lock and unlock it by itself.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn read_one_state(&self) -> Result<Transaction<'_>, DatabaseError> {
+        self.begin_reading()?;
+        Ok(Transaction { connection: self, is_open: true })
+    }
+
     fn rollback(&self) {
         match &self.kind {
             Kind::Sqlite(connection) => {
