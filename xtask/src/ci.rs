@@ -110,7 +110,9 @@ fn crash_kit_runs(repository: &Repository, steps: &mut Steps<'_>) {
 fn tests(repository: &Repository, steps: &mut Steps<'_>) {
     steps.run("build", || {
         let all = ["build", "--workspace", "--bin", "gridcross", "--tests"];
-        cargo(repository, &[all.as_slice(), &["--features", FEATURES]].concat())
+        let built = cargo(repository, &[all.as_slice(), &["--features", FEATURES]].concat());
+        settle_disk();
+        built
     });
     if has_subcommand(repository, "nextest") {
         steps.run("tests", || {
@@ -126,6 +128,16 @@ fn tests(repository: &Repository, steps: &mut Steps<'_>) {
             let all = ["test", "--workspace", "--no-fail-fast", "--features", FEATURES];
             cargo(repository, &all)
         });
+    }
+}
+
+/// Waits until what a build wrote is on the disk. Whoever syncs a byte next would wait for all of it: on a slow
+/// disk longer than sessions may be silent.
+fn settle_disk() {
+    let mut sync = Command::new("sync");
+    announce(&sync);
+    if let Err(error) = sync.status() {
+        println!("cannot run `sync`: {error}");
     }
 }
 

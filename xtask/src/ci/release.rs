@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::demo::Figures;
-use super::{Outcome, Steps, announce, outcome_of};
+use super::{Outcome, Steps, announce, outcome_of, settle_disk};
 use crate::repository::Repository;
 
 /// Exit codes of `replay verify` that mean the journal is damaged.
@@ -21,6 +21,12 @@ pub(super) fn run(repository: &Repository, steps: &mut Steps<'_>) {
         Ok(folder) => folder,
         Err(error) => return steps.run("demo", || Outcome::Failed(error)),
     };
+    steps.run("release build", || {
+        let mut build = repository.cargo();
+        let built = outcome_of(build.args(["build", "--release", "--bin", "gridcross"]));
+        settle_disk();
+        built
+    });
     steps.run("demo, small", || {
         let arguments = ["--meters", "200", "--slots", "8"];
         Outcome::from(demo(repository, &folder.0.join("small"), &arguments).map(drop))
