@@ -369,25 +369,6 @@ mod tests {
         assert_eq!(bytes.len(), OPERATION_BYTES);
         check(&bytes, &Leaf::Operation(Box::new(operated)));
 
-        let definition = MarketDefinition {
-            market: MarketId::new(7),
-            area: Code::new("AREA").unwrap(),
-            time_zone: Code::new("Europe/Vienna").unwrap(),
-            currency: Currency::from_iso("EUR").unwrap(),
-            slot_minutes: 15,
-            price_min: Price::from_micros(-1),
-            price_max: Price::from_micros(2),
-            tick: Price::from_micros(1),
-            lot: Energy::from_wh(10),
-            quantity_max: Energy::from_wh(100),
-            opening_lead: Lead::from_minutes(60),
-            gate_lead: Lead::from_minutes(15),
-            price_rule: PriceRule::T7Clamp,
-        };
-        let bytes = encode_market(&definition);
-        assert_eq!((bytes.len(), &bytes[..2]), (MARKET_BYTES, &[KIND_MARKET, VERSION][..]));
-        check(&bytes, &Leaf::Market(Box::new(definition)));
-
         let amendment = AmendmentRecord {
             contract: TradeId::new(1),
             version: 2,
@@ -423,6 +404,28 @@ mod tests {
             assert_eq!(bytes.len(), DEFAULT_DISCONNECTION_BYTES);
             check(&bytes, &Leaf::Default(step));
         }
+    }
+
+    #[test]
+    fn a_market_that_an_operator_defined_reads_back() {
+        let definition = MarketDefinition {
+            market: MarketId::new(7),
+            area: Code::new("AREA").unwrap(),
+            time_zone: Code::new("Europe/Vienna").unwrap(),
+            currency: Currency::from_iso("EUR").unwrap(),
+            slot_minutes: 15,
+            price_min: Price::from_micros(-1),
+            price_max: Price::from_micros(2),
+            tick: Price::from_micros(1),
+            lot: Energy::from_wh(10),
+            quantity_max: Energy::from_wh(100),
+            opening_lead: Lead::from_minutes(60),
+            gate_lead: Lead::from_minutes(15),
+            price_rule: PriceRule::T7Clamp,
+        };
+        let bytes = encode_market(&definition);
+        assert_eq!((bytes.len(), &bytes[..2]), (MARKET_BYTES, &[KIND_MARKET, VERSION][..]));
+        check(&bytes, &Leaf::Market(Box::new(definition)));
     }
 
     #[test]
