@@ -104,7 +104,7 @@ impl Stopped {
     /// When it is none.
     pub fn set_config(&mut self, text: &str) {
         let path = self.layout.root().join(config::FILE_NAME);
-        self.config = config::parse(&path, text).expect("a configuration");
+        self.config = with_small_segments(config::parse(&path, text).expect("a configuration"));
     }
 
     /// Where parties are told what happens from the next start on, as the registry would say.
@@ -187,6 +187,7 @@ impl Venue {
         init::write_directory(&layout, &registry, config_text, &cast::ledger_key())
             .expect("the directory is written");
         let config = config::load(&dir.path().join(config::FILE_NAME)).expect("a configuration");
+        let config = with_small_segments(config);
         let day = |date| calendar::local_day(date, "Europe/Berlin", 15).expect("a day");
         let slots: Vec<_> = dates.iter().copied().flat_map(day).collect();
         let clock = Clock::starting_at(minutes_from(&slots, -140));
@@ -434,4 +435,10 @@ async fn start(
 fn minutes_from(slots: &[DeliverySlot], minute: i64) -> Timestamp {
     let noon = slots.get(NOON).expect("a day has a noon");
     noon.start().plus_ns(minute.saturating_mul(MINUTE_NS))
+}
+
+/// An exchange allocates two segments at once. In the hundreds of a test run those of 64 MiB come to tens of
+/// gigabytes, and a disk that is told of every deletion stands still for minutes. A batch of 4 MiB fits.
+fn with_small_segments(config: Config) -> Config {
+    Config { segment_bytes: 8 << 20, ..config }
 }

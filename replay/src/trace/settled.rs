@@ -90,7 +90,8 @@ fn known(
     let mut documents = Vec::new();
     for (side, meter) in [("buyer", trade.buy.meter), ("seller", trade.sell.meter)] {
         let key = Key { meter, slot: trade.key.slot };
-        for (revision, read) in store::intake::readings(&connection, key)? {
+        for (revision, read) in store::intake::readings(&connection, &[key])?.into_iter().flatten()
+        {
             documents.push(format!(
                 "{side} (meter {meter}) revision {revision}: injected {}, withdrawn {}",
                 read.0.injected, read.0.withdrawn

@@ -14,6 +14,8 @@ use crate::{
     tlog::facts::Transfer,
 };
 
+const BALANCE: &str = "SELECT balance FROM accounts WHERE account = ?1";
+
 /// The number of a transfer: the contract's shard and count, run and leg, one after the other. The
 /// same leg of the same run can be written only once.
 #[must_use]
@@ -118,6 +120,36 @@ impl<'c> Posting<'c> {
     /// When the database refuses.
     pub fn balance(&mut self, account: Account) -> Result<i64, SettlementError> {
         self.load(account.number()).map(|balance| balance.minor)
+    }
+
+    /// Reads the balances of accounts that will be asked for or moved, many at once.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn read_ahead(
+        &mut self,
+        accounts: impl IntoIterator<Item = Account>,
+    ) -> Result<(), SettlementError> {
+        let numbers = accounts.into_iter().map(Account::number);
+        let mut unknown: Vec<i64> =
+            numbers.filter(|number| !self.balances.contains_key(number)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        let mut minors = vec![0_i64; unknown.len()];
+        self.connection
+            .prepare_cached(BALANCE)
+            .and_then(|mut select| {
+                select.query_each(unknown.iter().map(|&number| [number]), |place, row| {
+                    if let Some(minor) = minors.get_mut(place) {
+                        *minor = row.get(0)?;
+                    }
+                    Ok(())
+                })
+            })
+            .doing("read balances")?;
+        let read = minors.into_iter().map(|minor| Balance { minor, changed: false });
+        self.balances.extend(unknown.into_iter().zip(read));
+        Ok(())
     }
 
     /// Posts a leg of a run. That the same leg of the same run is there already shows when it is written.
@@ -279,7 +311,7 @@ impl<'c> Posting<'c> {
             Entry::Vacant(entry) => {
                 let stored: Option<i64> = self
                     .connection
-                    .prepare_cached("SELECT balance FROM accounts WHERE account = ?1")
+                    .prepare_cached(BALANCE)
                     .and_then(|mut select| select.query_row([account], |row| row.get(0)).optional())
                     .doing("read a balance")?;
                 Ok(entry.insert(Balance { minor: stored.unwrap_or(0), changed: false }))

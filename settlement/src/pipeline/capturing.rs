@@ -207,6 +207,7 @@ impl Work<'_> {
         items: &[FeedItem],
     ) -> Result<u64, SettlementError> {
         self.check_unknown(items)?;
+        self.read_payers(items)?;
         let mut slots = BTreeSet::new();
         let mut new = NewContracts::default();
         let mut contracts = 0_u64;
@@ -302,6 +303,18 @@ impl Work<'_> {
             Some(twice) => Err(SettlementError::TradeTwice(twice)),
             None => Ok(()),
         }
+    }
+
+    /// Reads the balances that trades may hold money of.
+    fn read_payers(&mut self, items: &[FeedItem]) -> Result<(), SettlementError> {
+        let payers = items.iter().filter_map(|item| match &item.event {
+            Event::Trade(trade) if trade.price.micros() < 0 => Some(trade.sell.meter),
+            Event::Trade(trade) => Some(trade.buy.meter),
+            _ => None,
+        });
+        let kinds = [AccountKind::Available, AccountKind::Escrow];
+        self.posting
+            .read_ahead(payers.flat_map(|payer| kinds.map(|kind| Account::of_meter(payer, kind))))
     }
 
     /// A shard answers what it was told of the grid.

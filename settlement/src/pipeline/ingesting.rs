@@ -6,7 +6,7 @@ use types::{DeliverySlot, Party, Timestamp};
 
 use super::{Pipeline, Work};
 use crate::{
-    error::{Doing as _, SettlementError, fit},
+    error::{SettlementError, fit},
     metering::{
         self, Bounds, Curtailment, Document, DocumentKind, DocumentReject, Key, Opened, Receipt,
         Statement, Verdict, document, envelope, files,
@@ -176,8 +176,8 @@ impl Work<'_> {
         }
     }
 
-    /// The readings are written as they are judged, behind a savepoint: a contradiction takes all of
-    /// them back and leaves the document as evidence.
+    /// All readings are judged before the first is written: a contradiction takes none of them, and leaves the
+    /// document as evidence. No reading is in a document twice.
     /// Rule S-07.
     pub(super) fn take_readings(
         &mut self,
@@ -186,43 +186,31 @@ impl Work<'_> {
         arrival: &Arrival<'_>,
     ) -> Result<Receipt, SettlementError> {
         let document = self.keep_document(arrival)?;
-        self.savepoint("SAVEPOINT readings")?;
         let mut tally = Tally::default();
         let mut touched: BTreeSet<DeliverySlot> = BTreeSet::new();
-        for statement in statements {
-            let stored = intake::readings(self.connection, statement.key)?;
+        let mut unknown = Vec::with_capacity(statements.len());
+        let keys: Vec<Key> = statements.iter().map(|statement| statement.key).collect();
+        let stored = intake::readings(self.connection, &keys)?;
+        for (statement, stored) in statements.iter().zip(&stored) {
             let content = (statement.metered, statement.quality);
-            let verdict = metering::judge(&stored, revision, &content);
+            let verdict = metering::judge(stored, revision, &content);
             tally.count(verdict);
             match verdict {
                 Verdict::New => {
                     touched.insert(statement.key.slot);
-                    intake::put_reading(self.connection, revision, statement, document)?;
+                    unknown.push(statement);
                 }
-                Verdict::Late => {
-                    intake::put_reading(self.connection, revision, statement, document)?;
-                }
-                Verdict::Known => {}
-                Verdict::Contradicts => break,
+                Verdict::Late => unknown.push(statement),
+                Verdict::Known | Verdict::Contradicts => {}
             }
         }
-        if tally.contradicts {
-            self.savepoint("ROLLBACK TO readings")?;
-            touched.clear();
-        }
-        self.savepoint("RELEASE readings")?;
-        for slot in touched {
-            intake::touch_slots(self.connection, slot)?;
+        if !tally.contradicts {
+            intake::put_readings(self.connection, revision, &unknown, document)?;
+            for slot in touched {
+                intake::touch_slots(self.connection, slot)?;
+            }
         }
         self.answer(&tally, arrival, document)
-    }
-
-    fn savepoint(&self, statement: &str) -> Result<(), SettlementError> {
-        self.connection
-            .prepare_cached(statement)
-            .and_then(|mut statement| statement.execute([]))
-            .doing("set a savepoint")?;
-        Ok(())
     }
 
     fn take_curtailment(

@@ -234,6 +234,7 @@ impl Work<'_> {
         for group in &groups {
             attribute_excess(group, &mut rows);
         }
+        self.read_balances(&rows)?;
         summary.slots = summary.slots.saturating_add(1);
         let mut pen = Pen {
             outcomes: self.connection.prepare_cached(WRITE_OUTCOME).doing(WRITING)?,
@@ -254,6 +255,16 @@ impl Work<'_> {
         let deadline = cycle.deadline(self.policy).filter(|_| waits);
         self.put_verified(key, deadline, is_open)?;
         Ok(rows.len())
+    }
+
+    /// Reads the balances that contracts will move which are settled for the first time.
+    fn read_balances(&mut self, rows: &[Row]) -> Result<(), SettlementError> {
+        let new = rows.iter().filter(|row| row.run == 0 && row.verified().is_some());
+        let kinds = [AccountKind::Available, AccountKind::Escrow];
+        self.posting.read_ahead(new.flat_map(|row| {
+            let meters = [row.buyer, row.seller];
+            meters.into_iter().flat_map(|meter| kinds.map(|kind| Account::of_meter(meter, kind)))
+        }))
     }
 
     /// A slot is verified; contracts without readings wait until a minute, and it may have open ones.

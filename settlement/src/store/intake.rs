@@ -111,58 +111,74 @@ pub fn put_salt(
 /// A revision of a reading, and what it says.
 pub type Revision = (u32, (Metered, Quality));
 
-/// Every known revision of a reading.
+/// Every known revision of each of many readings, in order, as the keys are.
 ///
 /// # Errors
-/// When the database refuses.
-pub fn readings(connection: &Connection, key: Key) -> Result<Vec<Revision>, SettlementError> {
-    let mut select = connection
+/// When the database refuses or a row cannot be.
+pub fn readings(
+    connection: &Connection,
+    keys: &[Key],
+) -> Result<Vec<Vec<Revision>>, SettlementError> {
+    let mut known: Vec<Vec<Revision>> = vec![Vec::new(); keys.len()];
+    let mut damaged = None;
+    let questions = keys.iter().map(|key| {
+        let Key { meter, slot } = key;
+        [slot.start_minute(), meter.get(), u32::from(slot.minutes())]
+    });
+    connection
         .prepare_cached(
             "SELECT revision, injected, withdrawn, estimated FROM readings
-             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3 ORDER BY revision",
+             WHERE start_minute = ?1 AND meter = ?2 AND minutes = ?3",
         )
-        .doing("read readings")?;
-    let rows = select
-        .query_map(params![key.slot.start_minute(), key.meter.get(), key.slot.minutes()], |row| {
-            Ok((row.get(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?, row.get(3)?))
+        .and_then(|mut select| {
+            select.query_each(questions, |place, row| {
+                let quality = quality(row.get(3)?);
+                match (metered(row.get(1)?, row.get(2)?), known.get_mut(place)) {
+                    (Ok(metered), Some(known)) => known.push((row.get(0)?, (metered, quality))),
+                    (Err(error), _) => damaged = Some(error),
+                    (Ok(_), None) => {}
+                }
+                Ok(())
+            })
         })
         .doing("read readings")?;
-    rows.map(|row| {
-        let (revision, injected, withdrawn, estimated) = row.doing("read readings")?;
-        Ok((revision, (metered(injected, withdrawn)?, quality(estimated))))
-    })
-    .collect()
+    for revisions in &mut known {
+        revisions.sort_unstable_by_key(|(revision, _)| *revision);
+    }
+    damaged.map_or(Ok(known), Err)
 }
 
-/// Keeps a reading.
+/// Keeps readings.
 ///
 /// # Errors
 /// When the database refuses.
-pub fn put_reading(
+pub fn put_readings(
     connection: &Connection,
     revision: u32,
-    statement: &Statement,
+    statements: &[&Statement],
     document: i64,
 ) -> Result<(), SettlementError> {
-    let Statement { key, metered, quality } = statement;
-    let row = params![
-        key.slot.start_minute(),
-        key.meter.get(),
-        key.slot.minutes(),
-        revision,
-        super::signed(metered.injected.wh())?,
-        super::signed(metered.withdrawn.wh())?,
-        document,
-        *quality == Quality::Estimated
-    ];
-    connection
+    const DOING: &str = "write a reading";
+    let mut insert = connection
         .prepare_cached(
             "INSERT INTO readings
              (start_minute, meter, minutes, revision, injected, withdrawn, document, estimated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
-        .and_then(|mut insert| insert.write(row))
-        .doing("write a reading")?;
+        .doing(DOING)?;
+    for Statement { key, metered, quality } in statements {
+        let row = params![
+            key.slot.start_minute(),
+            key.meter.get(),
+            key.slot.minutes(),
+            revision,
+            super::signed(metered.injected.wh())?,
+            super::signed(metered.withdrawn.wh())?,
+            document,
+            *quality == Quality::Estimated
+        ];
+        insert.write(row).doing(DOING)?;
+    }
     Ok(())
 }
 

@@ -41,6 +41,17 @@ pub(super) fn plan(sql: &str, types: &[Type]) -> Option<Plan> {
     }
 }
 
+/// A question with parameters of these types, for many of them at once: a row has the place of its question,
+/// counted from 1, behind its own columns.
+pub(super) fn questions(sql: &str, types: &[Type]) -> Option<String> {
+    let (arrays, names) = arrays(types)?;
+    let sql = columns(&sql.split_whitespace().collect::<Vec<_>>().join(" "));
+    Some(format!(
+        "SELECT q.*, v.place FROM unnest({arrays}) WITH ORDINALITY AS v({names}, place)
+         CROSS JOIN LATERAL ({sql}) AS q"
+    ))
+}
+
 fn insert(sql: &str, values: &str) -> Option<Plan> {
     let (head, rest) = sql.split_once(" VALUES (")?;
     let (row, conflict) = match rest.split_once(") ON CONFLICT (") {
@@ -80,6 +91,12 @@ fn parameter(cell: &str) -> Option<usize> {
 }
 
 fn values(types: &[Type]) -> Option<String> {
+    let (arrays, names) = arrays(types)?;
+    Some(format!("unnest({arrays}) AS v({names})"))
+}
+
+/// Parameters of these types as arrays, and the names of their elements.
+fn arrays(types: &[Type]) -> Option<(String, String)> {
     let mut arrays = Vec::with_capacity(types.len());
     let mut names = Vec::with_capacity(types.len());
     for (number, of) in (1..).zip(types) {
@@ -92,7 +109,7 @@ fn values(types: &[Type]) -> Option<String> {
         arrays.push(format!("${number}::{name}[]"));
         names.push(format!("p{number}"));
     }
-    Some(format!("unnest({}) AS v({})", arrays.join(", "), names.join(", ")))
+    Some((arrays.join(", "), names.join(", ")))
 }
 
 /// Parameters as columns of `v`.
@@ -153,13 +170,18 @@ impl Columns {
                 return false;
             }
         }
+        self.add(row);
+        true
+    }
+
+    /// Adds a row, whatever waits.
+    pub(super) fn add(&mut self, row: &[Owned]) {
         for (column, value) in self.columns.iter_mut().zip(row) {
             column.has_null |= *value == Owned::Null;
             column.rows = column.rows.saturating_add(1);
             value.append_to(&mut column.bytes);
         }
         self.rows = self.rows.saturating_add(1);
-        true
     }
 }
 
@@ -280,6 +302,20 @@ mod tests {
         let made = planned("DELETE FROM a WHERE b = ?1 AND c = ?2", 2);
         let expected = format!("DELETE FROM a USING {V2} WHERE b = v.p1 AND c = v.p2");
         assert_eq!(made, Some((expected, vec![])));
+    }
+
+    #[test]
+    fn questions_of_one_row_are_asked_together() {
+        let asked = questions(
+            "SELECT b FROM a\n WHERE c = ?1 AND d = ?2 ORDER BY b",
+            &[Type::INT8, Type::TEXT],
+        );
+        let expected = "SELECT q.*, v.place FROM unnest($1::bigint[], $2::text[])
+         WITH ORDINALITY AS v(p1, p2, place)
+         CROSS JOIN LATERAL (SELECT b FROM a WHERE c = v.p1 AND d = v.p2 ORDER BY b) AS q";
+        let words = |sql: &str| sql.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&asked.unwrap()), words(expected));
+        assert_eq!(questions("SELECT b FROM a WHERE c = ?1", &[Type::BOOL]), None);
     }
 
     #[test]

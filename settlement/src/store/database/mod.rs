@@ -79,6 +79,9 @@ pub enum DatabaseError {
     /// A statement that finds one row found none.
     #[error("there is no such row")]
     NoRow,
+    /// A statement has parameters of a kind of which many cannot be asked at once.
+    #[error("a parameter is neither number, bytes nor text")]
+    NotForMany,
     /// A column holds a value of another kind or range than is read.
     #[error("column {column} holds {found}")]
     Column {
@@ -443,6 +446,31 @@ impl Statement<'_> {
         read: impl FnOnce(Row<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
         read(self.query(params)?.next()?.ok_or(DatabaseError::NoRow)?)
+    }
+
+    /// Runs it once for each of many questions: a server is asked thousands of them at once. `read` gets each
+    /// row with the place of its question, counted from 0; rows of one question come in any order.
+    ///
+    /// # Errors
+    /// When the database refuses, and those of `read`.
+    pub fn query_each<P: Params>(
+        &mut self,
+        questions: impl IntoIterator<Item = P>,
+        mut read: impl FnMut(usize, Row<'_>) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        match self {
+            Self::Sqlite(statement) => {
+                for (place, question) in questions.into_iter().enumerate() {
+                    sqlite::bind(statement, question)?;
+                    let mut rows = statement.raw_query();
+                    while let Some(row) = rows.next()? {
+                        read(place, Row::Sqlite(row))?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Postgres(server, prepared) => server.query_each(prepared, questions, read),
+        }
     }
 
     /// How many columns its rows have.

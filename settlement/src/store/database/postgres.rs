@@ -14,7 +14,7 @@ use core::{
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
 };
 
@@ -107,6 +107,9 @@ pub(super) struct Prepared {
     /// Every table that is named in it; the first is the one it writes.
     tables: Vec<String>,
     many: Option<(tokio_postgres::Statement, Plan)>,
+    /// The same question, for many at once, when somebody has asked so.
+    questions: OnceLock<tokio_postgres::Statement>,
+    sql: String,
 }
 
 #[cfg(test)]
@@ -178,7 +181,8 @@ impl Postgres {
                 tables.push(name);
             }
         }
-        let prepared = Arc::new(Prepared { statement, tables, many });
+        let (questions, text) = (OnceLock::new(), sql.to_owned());
+        let prepared = Arc::new(Prepared { statement, tables, many, questions, sql: text });
         self.statements.borrow_mut().insert(sql.to_owned(), Arc::clone(&prepared));
         Ok(prepared)
     }
@@ -236,6 +240,56 @@ impl Postgres {
         let row = owned(params)?;
         let row = row.iter().map(|value| -> &(dyn ToSql + Sync) { value }).collect::<Vec<_>>();
         self.wait(self.client.query(&prepared.statement, &row))
+    }
+
+    /// Asks [`ROWS_MAX`] questions at once.
+    pub(super) fn query_each<P: Params>(
+        &self,
+        prepared: &Prepared,
+        questions: impl IntoIterator<Item = P>,
+        mut read: impl FnMut(usize, super::Row<'_>) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
+        self.step()?;
+        self.send_tables(&prepared.tables)?;
+        let mut questions = questions.into_iter();
+        let mut before = 0_usize;
+        loop {
+            let mut asked = Columns::new(prepared.statement.params());
+            for question in questions.by_ref().take(ROWS_MAX) {
+                asked.add(&owned(question)?);
+            }
+            let count = asked.rows();
+            for row in self.answers_of(prepared, asked)? {
+                let place =
+                    row.len().checked_sub(1).and_then(|last| row.try_get::<_, i64>(last).ok());
+                let place = place.and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
+                let place = place.ok_or(DatabaseError::NoRow)?;
+                read(before.saturating_add(place), super::Row::Postgres(&row))?;
+            }
+            if count < ROWS_MAX {
+                return Ok(());
+            }
+            before = before.saturating_add(count);
+        }
+    }
+
+    fn answers_of(&self, prepared: &Prepared, asked: Columns) -> Result<Vec<Row>, DatabaseError> {
+        if asked.rows() == 0 {
+            return Ok(Vec::new());
+        }
+        let statement = match prepared.questions.get() {
+            Some(known) => known.clone(),
+            None => {
+                let text = batch::questions(&prepared.sql, prepared.statement.params());
+                let text = dialect::statement(&text.ok_or(DatabaseError::NotForMany)?);
+                let statement = self.wait(self.client.prepare(&text))?;
+                prepared.questions.get_or_init(|| statement).clone()
+            }
+        };
+        let columns = asked.into_parameters();
+        let columns: Vec<_> =
+            columns.iter().map(|column| -> &(dyn ToSql + Sync) { column }).collect();
+        self.wait(self.client.query(&statement, &columns))
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
