@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # docker build --build-arg COMMIT=$(git rev-parse --short=12 HEAD) -t gridcross .
 # docker run --volume gridcross:/var/lib/gridcross gridcross init /var/lib/gridcross
+# In its gridcross.toml: listen = "0.0.0.0:7400", and [operations] for the health check.
 # docker run --volume gridcross:/var/lib/gridcross --publish 7400:7400/udp gridcross
 
 FROM rust:1.95.0-slim-trixie AS build

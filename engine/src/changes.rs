@@ -1,7 +1,7 @@
 //! Requests about an open order: cancel, replace, reduce, hibernate, activate.
 
 use types::{
-    CancelReason, Event, OrderMoved, OrderReplaced, OrderRequest, ReduceOrder, RejectReason,
+    CancelReason, Event, OrderMoved, OrderReplaced, OrderRequest, Phase, ReduceOrder, RejectReason,
     Request, Timestamp,
 };
 
@@ -62,6 +62,22 @@ impl Engine {
             leaves: energy(order.leaves - by),
             kept_place: true,
         }));
+        self.try_shrunk(number, events);
+    }
+
+    /// An order that got smaller where it stands and needs less than before is tried again, and so are those that
+    /// could not trade with all of it.
+    /// Rule T-125.
+    #[inline]
+    fn try_shrunk(&mut self, number: u32, events: &mut Vec<Event>) {
+        let order = *self.orders.get(number);
+        if !order.is_needy() || self.slots.slot(order.slot).phase != Phase::Continuous {
+            return;
+        }
+        self.try_again(order.slot, number, events);
+        if self.orders.get(number).leaves > 0 {
+            self.wake(order.slot, order.side(), order.level, events);
+        }
     }
 
     /// A replacement: same price and not larger keeps the place, anything else enters anew.
@@ -105,11 +121,12 @@ impl Engine {
             leaves: replace.quantity,
             kept_place,
         }));
-        // Rule T-32.
-        if !kept_place {
-            let taker = self.desk(order.slot).taker(number);
-            self.enter(order.slot, taker, replace.client_order, events);
+        if kept_place {
+            return self.try_shrunk(number, events);
         }
+        // Rule T-32.
+        let taker = self.desk(order.slot).taker(number);
+        self.enter(order.slot, taker, replace.client_order, events);
     }
 
     /// An order leaves its queue and keeps its number and what it holds.

@@ -110,14 +110,15 @@ impl<'a> Overlap<'a> {
     #[inline]
     fn question(&self, quantity: impl Fn(Side, u32, &Level) -> u64) -> Question {
         let sides = self.buys.iter().rev().zip(self.sells);
-        let sums: Vec<[u64; 2]> = (self.lowest..)
+        let mut sums: Vec<[u64; 2]> = (self.lowest..)
             .zip(sides)
             .map(|(level, (buy, sell))| {
                 [quantity(Side::Buy, level, buy), quantity(Side::Sell, level, sell)]
             })
             .collect();
-        let total = self.market_buy + sums.iter().map(|[buy, _]| buy).sum::<u64>();
-        let (mut demand, mut supply, mut volume) = (total, self.market_sell, 0);
+        let [market_buy, market_sell] = self.beyond_limits(&mut sums);
+        let total = market_buy + sums.iter().map(|[buy, _]| buy).sum::<u64>();
+        let (mut demand, mut supply, mut volume) = (total, market_sell, 0);
         // All sums are below 2^63 (see `Limits`), so nothing wraps; unchecked, the passes need no
         // branches.
         for &[buy, sell] in &sums {
@@ -127,8 +128,8 @@ impl<'a> Overlap<'a> {
         }
         // How many levels have less supply than the volume, and how many enough demand.
         let (mut below, mut enough) = (0_u32, 0_u32);
-        let (mut better_buys, mut better_sells) = (0, self.market_sell);
-        (demand, supply) = (total, self.market_sell);
+        let (mut better_buys, mut better_sells) = (0, market_sell);
+        (demand, supply) = (total, market_sell);
         for &[buy, sell] in &sums {
             supply = supply.wrapping_add(sell);
             let (is_below, is_enough) = (supply < volume, demand >= volume);
@@ -140,7 +141,7 @@ impl<'a> Overlap<'a> {
         }
         // Beyond the highest level there are only market orders.
         if enough == next_index(self.sells.len()) {
-            better_buys = self.market_buy;
+            better_buys = market_buy;
         }
         let in_question = (self.lowest + below..).zip(sums.iter().skip(at(below)));
         let levels = in_question
@@ -149,5 +150,22 @@ impl<'a> Overlap<'a> {
             .map(|(level, sums)| (level, *sums))
             .collect();
         Question { levels, better_buys, better_sells }
+    }
+
+    /// Puts market orders to the limits at the edges of the band; without any limit they stay apart, and are what is
+    /// returned. Where there are some, the levels reach to that edge (see [`Overlap::of`]).
+    /// Rule T-57.
+    fn beyond_limits(&self, sums: &mut [[u64; 2]]) -> [u64; 2] {
+        let market = [self.market_buy, self.market_sell];
+        if market == [0, 0] || sums.iter().all(|sums| *sums == [0, 0]) {
+            return market;
+        }
+        if let Some([buy, _]) = sums.last_mut() {
+            *buy += self.market_buy;
+        }
+        if let Some([_, sell]) = sums.first_mut() {
+            *sell += self.market_sell;
+        }
+        [0, 0]
     }
 }

@@ -210,7 +210,7 @@ impl Engine {
     }
 
     /// Lets an order at rest sweep as if it entered now. What is left keeps its place.
-    fn try_again(&mut self, slot: u32, number: u32, events: &mut Vec<Event>) {
+    pub(crate) fn try_again(&mut self, slot: u32, number: u32, events: &mut Vec<Event>) {
         let trades_before = self.trades_before;
         let mut desk = self.desk(slot);
         let order = *desk.orders.get(number);

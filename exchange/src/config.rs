@@ -342,7 +342,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let slots_open_max = check_together(&markets).map_err(|message| value("markets", message))?;
     let credit = controls::credit(&file.credit, &markets)
         .map_err(|(index, key, message)| value(&format!("credit[{index}].{key}"), message))?;
-    let policy = policy(&file.settlement).map_err(|message| value("settlement.policy", message))?;
+    let policy = settled(&file.settlement, &markets).map_err(|(key, why)| value(&key, why))?;
     Ok(Config {
         shards,
         listen: file.exchange.listen,
@@ -433,6 +433,22 @@ fn batch(table: &ExchangeTable) -> Result<BatchBounds, Refused> {
         bytes_max: usize::try_from(table.batch_kib).unwrap_or(usize::MAX).saturating_mul(1_024),
         time_max: Duration::from_micros(table.batch_us.into()),
     })
+}
+
+/// How settlement settles these markets: all in its one currency.
+fn settled(
+    table: &SettlementTable,
+    markets: &[ScheduledMarket],
+) -> Result<Policy, (String, String)> {
+    let policy = policy(table).map_err(|message| ("settlement.policy".to_owned(), message))?;
+    for (index, market) in markets.iter().enumerate() {
+        let (got, settled) = (market.definition.currency, policy.currency);
+        if got != settled {
+            let why = format!("is {}, and `settlement.policy` has {}", got.code(), settled.code());
+            return Err((format!("markets[{index}].currency"), why));
+        }
+    }
+    Ok(policy)
 }
 
 /// Checks what concerns the journal, and gives the way to make it durable.

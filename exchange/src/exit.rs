@@ -67,6 +67,17 @@ impl Failure {
         Self::new(kind, error)
     }
 
+    /// A journal that cannot be read: code 4 where it is damaged.
+    #[must_use]
+    pub fn journal(error: &JournalError) -> Self {
+        if let JournalError::Damaged { .. } = error {
+            Self::new(Kind::Mismatch, error)
+                .hint("restore the journal from a copy; what follows the damage cannot be trusted")
+        } else {
+            Self::new(Kind::Runtime, error)
+        }
+    }
+
     /// On the command line.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
@@ -141,9 +152,11 @@ impl Failure {
                 Self::new(Kind::Runtime, &error)
                     .hint("raise `segment_mib` in gridcross.toml and start again")
             }
-            NodeError::Journal(_)
-            | NodeError::Worker(_)
-            | NodeError::Api(_)
+            NodeError::Journal(error) => Self::journal(error),
+            NodeError::Worker(_) => {
+                Self::new(Kind::Runtime, &error).hint("the last error in the log says why")
+            }
+            NodeError::Api(_)
             | NodeError::Webhooks(_)
             | NodeError::Gateway(_)
             | NodeError::Thread(_)

@@ -41,7 +41,7 @@ pub fn print_on(text: &str) -> Result<ControlFlow<()>, Failure> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(ControlFlow::Continue(())),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-        Err(error) => Err(Failure::runtime(error)),
+        Err(error) => Err(Failure::refused(format!("cannot write to stdout: {error}"))),
     }
 }
 
@@ -63,6 +63,7 @@ pub fn print_rows<T: Serialize>(rows: &[T], format: Format) -> Result<(), Failur
         }
         Format::Ndjson => objects.iter().map(|object| format!("{object}\n")).collect(),
         Format::Csv => csv(&objects),
+        Format::Human if objects.is_empty() => "nothing\n".to_owned(),
         Format::Human => table(&objects),
     };
     print(&text)
@@ -85,6 +86,9 @@ fn cell(object: &serde_json::Value, column: &str) -> String {
 }
 
 fn csv(objects: &[serde_json::Value]) -> String {
+    if objects.is_empty() {
+        return String::new();
+    }
     let columns = columns(objects);
     let mut text = columns.join(",");
     text.push('\n');
@@ -98,7 +102,7 @@ fn csv(objects: &[serde_json::Value]) -> String {
 
 /// Quotes what needs it, and keeps spreadsheets from taking text for a formula.
 fn csv_field(text: &str) -> String {
-    let is_number = text.parse::<i128>().is_ok();
+    let is_number = text.parse::<rust_decimal::Decimal>().is_ok() && !text.starts_with('+');
     let guarded = if !is_number && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {
@@ -129,6 +133,8 @@ mod tests {
     fn csv_neutralises_formulas() {
         assert_eq!(csv_field("=1+1"), "'=1+1");
         assert_eq!(csv_field("-5"), "-5");
+        assert_eq!(csv_field("-9981.39"), "-9981.39");
+        assert_eq!(csv_field("+1"), "'+1");
         assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 }

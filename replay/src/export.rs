@@ -61,13 +61,13 @@ impl Format {
 pub struct Span {
     /// Not before this time.
     pub from: Option<Timestamp>,
-    /// Not after this time.
+    /// Before this time.
     pub to: Option<Timestamp>,
 }
 
 impl Span {
     fn holds(&self, time: Timestamp) -> bool {
-        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time <= to)
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
 }
 
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_holds_both_its_ends() {
+    fn a_span_holds_its_start_and_not_its_end() {
         let all = golden(What::Commands, Format::Ndjson, Span::default());
         let times: Vec<i64> = all
             .lines()
@@ -294,7 +294,7 @@ mod tests {
             .collect();
         let (from, to) = (Timestamp::from_ns(times[5]), Timestamp::from_ns(times[8]));
         let part = golden(What::Commands, Format::Ndjson, Span { from: Some(from), to: Some(to) });
-        let expected: Vec<&str> = all.lines().skip(5).take(4).collect();
+        let expected: Vec<&str> = all.lines().skip(5).take(3).collect();
         assert_eq!(part.lines().collect::<Vec<_>>(), expected);
     }
 

@@ -1,18 +1,16 @@
 //! The retailers' question: which energy of this meter and period is traded between prosumers?
 //!
 //! Pending contracts are part of the answer; what a retailer may not bill is the settled energy.
-//! Prices are for the parties: the platforms of both meters, the operator and settlement itself.
+//! Prices are none of a retailer's concern, and no part of the answer.
 
 use types::{
-    DeliverySlot, Energy, MarketId, MeterId, Party, PlatformId, Price, Role, Side, SlotKey,
-    Timestamp, TradeId,
+    DeliverySlot, Energy, MarketId, MeterId, Party, Role, Side, SlotKey, Timestamp, TradeId,
 };
 
 use crate::{
     error::{Doing as _, SettlementError, fit},
     outcome::State,
     pipeline::Pipeline,
-    registry::Registry,
     store::database::{DatabaseError, Row, params},
 };
 
@@ -40,64 +38,16 @@ pub struct P2pEnergy {
     pub pending: Energy,
     /// Delivered and taken: what the retailer may not bill.
     pub settled: Energy,
-    /// The contract's price, if the asker is a party.
-    pub price: Option<Price>,
 }
 
 impl Pipeline {
     /// The contracts of `meter` with delivery that begins from `from` up to, not including, `to`,
-    /// in order of delivery. Prices are masked.
+    /// in order of delivery. Without prices, whoever asks.
+    /// Rule S-57.
     ///
     /// # Errors
     /// When there are more than [`ANSWER_ROWS_MAX`], or the database refuses.
     pub fn p2p_energy(
-        &self,
-        meter: MeterId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<P2pEnergy>, SettlementError> {
-        let mut rows = self.contracts_of_meter(meter, from, to)?;
-        for row in &mut rows {
-            row.price = None;
-        }
-        Ok(rows)
-    }
-
-    /// As [`Pipeline::p2p_energy`], with the prices of contracts to which `asker` is a party.
-    /// Rule S-57.
-    ///
-    /// # Errors
-    /// As [`Pipeline::p2p_energy`].
-    pub fn p2p_energy_for(
-        &self,
-        asker: Party,
-        meter: MeterId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<P2pEnergy>, SettlementError> {
-        let mut rows = self.contracts_of_meter(meter, from, to)?;
-        for row in &mut rows {
-            if !is_party(asker, meter, row.counterparty, self.registry()) {
-                row.price = None;
-            }
-        }
-        Ok(rows)
-    }
-
-    /// Whether a party may ask about a meter: the retailer that serves it, the utility whose wires
-    /// it hangs on, its platform, and the operator.
-    #[must_use]
-    pub fn may_ask(&self, asker: Party, meter: MeterId) -> bool {
-        let Some(meter) = self.registry().meter(meter) else { return false };
-        match asker.role {
-            Role::Retailer => self.registry().ever_served(meter, asker),
-            Role::Utility => meter.utility.get() == asker.number,
-            Role::Platform => meter.platform.get() == asker.number,
-            Role::Operator | Role::Settlement => true,
-        }
-    }
-
-    fn contracts_of_meter(
         &self,
         meter: MeterId,
         from: Timestamp,
@@ -108,7 +58,7 @@ impl Pipeline {
             .connection()
             .prepare_cached(
                 "SELECT c.trade, c.market, c.start_minute, c.minutes, m.side, c.buyer, c.seller,
-                 c.state, c.run, c.energy, c.settled, c.price
+                 c.state, c.run, c.energy, c.settled
                  FROM meter_contracts m JOIN contracts c USING (trade)
                  WHERE m.meter = ?1 AND m.start_minute >= ?2 AND m.start_minute < ?3
                  ORDER BY m.start_minute, m.trade LIMIT ?4",
@@ -127,6 +77,31 @@ impl Pipeline {
             Err(SettlementError::TooManyRows { limit: ANSWER_ROWS_MAX })
         }
     }
+
+    /// Whether there is such a meter.
+    #[must_use]
+    pub fn knows_meter(&self, meter: MeterId) -> bool {
+        self.registry().meter(meter).is_some()
+    }
+
+    /// Whether somebody signs documents as this party.
+    #[must_use]
+    pub fn knows_party(&self, party: Party) -> bool {
+        self.registry().signer(party).is_some()
+    }
+
+    /// Whether a party may ask about a meter: the retailer that serves it, the utility whose wires
+    /// it hangs on, its platform, and the operator.
+    #[must_use]
+    pub fn may_ask(&self, asker: Party, meter: MeterId) -> bool {
+        let Some(meter) = self.registry().meter(meter) else { return false };
+        match asker.role {
+            Role::Retailer => self.registry().ever_served(meter, asker),
+            Role::Utility => meter.utility.get() == asker.number,
+            Role::Platform => meter.platform.get() == asker.number,
+            Role::Operator | Role::Settlement => true,
+        }
+    }
 }
 
 /// What of a contract is not decided yet. A dispute after finality leaves what was settled before.
@@ -143,17 +118,6 @@ fn minute_from(instant: Timestamp) -> i64 {
     minute.saturating_add(i64::from(instant.ns().rem_euclid(MINUTE_NS) > 0))
 }
 
-fn is_party(asker: Party, meter: MeterId, counterparty: MeterId, registry: &Registry) -> bool {
-    match asker.role {
-        Role::Operator | Role::Settlement => true,
-        Role::Platform => [meter, counterparty]
-            .into_iter()
-            .filter_map(|meter| registry.meter(meter))
-            .any(|meter| meter.platform == PlatformId::new(asker.number)),
-        Role::Retailer | Role::Utility => false,
-    }
-}
-
 fn read_row(row: Row<'_>) -> Result<Result<P2pEnergy, SettlementError>, DatabaseError> {
     let (trade, energy, settled): (i64, i64, i64) = (row.get(0)?, row.get(9)?, row.get(10)?);
     let (start, minutes): (u32, u16) = (row.get(2)?, row.get(3)?);
@@ -161,7 +125,6 @@ fn read_row(row: Row<'_>) -> Result<Result<P2pEnergy, SettlementError>, Database
     let market = MarketId::new(row.get(1)?);
     let (buyer, seller) = (MeterId::new(row.get(5)?), MeterId::new(row.get(6)?));
     let run = row.get(8)?;
-    let price = Price::from_micros(row.get(11)?);
     Ok((|| {
         let damaged = |what: &str| SettlementError::Damaged(format!("contract {trade}: {what}"));
         let slot = DeliverySlot::new(start, minutes).map_err(|_| damaged("slot"))?;
@@ -179,7 +142,6 @@ fn read_row(row: Row<'_>) -> Result<Result<P2pEnergy, SettlementError>, Database
             contracted,
             pending: pending(state, contracted, settled),
             settled,
-            price: Some(price),
         })
     })())
 }

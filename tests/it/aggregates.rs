@@ -156,11 +156,14 @@ async fn members_of_aggregate_orders_have_contracts_with_one_another() {
     assert_eq!(made, expected);
 
     let row = prove(&venue, 1, "book", 4);
-    assert_eq!((&row["buyer"], &row["seller"], &row["kwh"]), (&2.into(), &1.into(), &"0.1".into()));
+    assert_eq!(
+        (&row["buyer"], &row["seller"], &row["quantity_wh"]),
+        (&2.into(), &1.into(), &100.into())
+    );
     let row = prove(&venue, 8, "book", 3);
     assert_eq!(
-        (&row["buyer"], &row["seller"], &row["kwh"]),
-        (&2.into(), &4.into(), &"0.08".into())
+        (&row["buyer"], &row["seller"], &row["quantity_wh"]),
+        (&2.into(), &4.into(), &80.into())
     );
 
     first.unread().await;
@@ -345,8 +348,8 @@ async fn people_send_an_order_for_the_members_of_a_file() {
     fs::write(&file, "meter,wh\n3,200\n1,300\n").unwrap();
     let placed = rows(&place());
     assert_eq!(
-        (&placed[0]["report"], &placed[0]["quantity_kwh"]),
-        (&"accepted".into(), &"0.5".into()),
+        (&placed[0]["report"], &placed[0]["quantity_wh"]),
+        (&"accepted".into(), &500.into()),
         "{placed:?}"
     );
 

@@ -323,7 +323,7 @@ async fn people_agree_on_contracts_and_prove_them_anywhere() {
     assert_eq!((&offered[0]["offer"], &offered[0]["state"]), (&1.into(), &"open".into()));
     let listed = rows(&beside(&line(&venue, "platform-2", &["contract", "list"])));
     assert_eq!((listed.len(), &listed[0]["role"]), (1, &"invited".into()), "{listed:?}");
-    assert_eq!((&listed[0]["price"], &listed[0]["kwh"]), (&"0.11".into(), &"0.5".into()));
+    assert_eq!((&listed[0]["price"], &listed[0]["quantity_wh"]), (&"0.11".into(), &500.into()));
 
     let words = ["contract", "accept", "1", "--meter", "2", "--meter-key", &second];
     let agreed = rows(&beside(&line(&venue, "platform-2", &words)));
@@ -336,7 +336,10 @@ async fn people_agree_on_contracts_and_prove_them_anywhere() {
     assert!(late.stderr.contains("unknown_offer (29)"), "{}", late.stderr);
 
     let row = prove(&venue, 1, "negotiated", 2);
-    assert_eq!((&row["buyer"], &row["seller"], &row["kwh"]), (&2.into(), &1.into(), &"0.5".into()));
+    assert_eq!(
+        (&row["buyer"], &row["seller"], &row["quantity_wh"]),
+        (&2.into(), &1.into(), &500.into())
+    );
     change_by_hand(&venue, &first, &second).await;
     let missing = ["contract", "show", "9", "--data-dir", text(venue.layout.root())];
     let missing = beside(&missing.map(str::to_owned));
@@ -356,17 +359,20 @@ async fn change_by_hand(venue: &Venue, first: &str, second: &str) {
     assert_eq!((&offered[0]["offer"], &offered[0]["state"]), (&2.into(), &"open".into()));
     let listed = rows(&beside(&line(venue, "platform-2", &["contract", "list"])));
     assert_eq!((&listed[0]["what"], &listed[0]["changes"]), (&"change".into(), &1.into()));
-    assert_eq!((&listed[0]["kwh"], &listed[0]["new_kwh"]), (&"0.5".into(), &"0.3".into()));
+    assert_eq!(
+        (&listed[0]["quantity_wh"], &listed[0]["new_quantity_wh"]),
+        (&500.into(), &300.into())
+    );
     let words = ["contract", "accept", "2", "--meter", "2", "--meter-key", second];
     let agreed = rows(&beside(&line(venue, "platform-2", &words)));
     assert_eq!((&agreed[0]["state"], &agreed[0]["contract"]), (&"agreed".into(), &1.into()));
 
     let made = prove(venue, 1, "negotiated", 4);
-    assert_eq!((&made["version"], &made["kwh"]), (&1.into(), &"0.5".into()));
+    assert_eq!((&made["version"], &made["quantity_wh"]), (&1.into(), &500.into()));
     let key = made["exchange_key"].as_str().unwrap();
     let versions = rows(&verify(&venue.layout.root().join("contract-1.json"), key));
     let [made, changed] = &versions[..] else { panic!("{versions:?}") };
-    assert_eq!((&changed["version"], &changed["kwh"]), (&2.into(), &"0.3".into()));
+    assert_eq!((&changed["version"], &changed["quantity_wh"]), (&2.into(), &300.into()));
     assert_eq!((&made["asked_by"], &changed["asked_by"]), (&Value::Null, &"sell".into()));
     assert_ne!(made["hash"], changed["hash"]);
 }

@@ -294,7 +294,7 @@ async fn an_operator_defines_a_market_with_the_program() {
     };
     let odd = run(&table.replace("tick = \"0.001\"", "tick = \"0\""), &[]);
     assert_eq!((odd.code, odd.stderr.contains("markets[0].tick")), (Some(3), true), "{odd:?}");
-    let second = run(&table, &["--out", "order.txt"]);
+    let second = run(&table, &["--file", "order.txt"]);
     assert_eq!((second.code, second.stderr.contains("no second operator")), (Some(2), true));
     let done = rows(&run(&table, &[]));
     let said = ["action", "about", "state", "reason"].map(|name| done[0][name].as_str().unwrap());

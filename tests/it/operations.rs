@@ -138,7 +138,7 @@ async fn operators_run_a_market_with_the_program() {
     let run = |party: &str, words: &[&str]| beside(&line(&venue, party, words));
 
     let preview = rows(&run("operator-1", &[&["auction", "preview"][..], &slot].concat()));
-    assert_eq!((&preview[0]["phase"], &preview[0]["volume_kwh"]), (&"call".into(), &"0".into()));
+    assert_eq!((&preview[0]["phase"], &preview[0]["volume_wh"]), (&"call".into(), &0.into()));
     let why = ["--reason", "late start"];
     let words = [&["auction", "run"][..], &slot, &why, &until].concat();
     let done = rows(&run("operator-1", &words));
@@ -151,7 +151,8 @@ async fn operators_run_a_market_with_the_program() {
     assert!(refused.stderr.contains("wrong_phase"), "{}", refused.stderr);
 
     let kill = ["market", "kill", "--scope", "platform/2", "--reason", "its key has leaked"];
-    let proposed = rows(&run("operator-1", &[&kill[..], &until, &["--out", text(&file)]].concat()));
+    let proposed =
+        rows(&run("operator-1", &[&kill[..], &until, &["--file", text(&file)]].concat()));
     assert_eq!(proposed[0]["state"], "waits for a second operator");
     let said = fs::read_to_string(&file).unwrap();
     assert!(said.starts_with("# kill platform/2: its key has leaked\n"), "{said}");

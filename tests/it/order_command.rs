@@ -91,8 +91,8 @@ async fn people_ask_before_and_after_an_order() {
     let number = placed[0]["order"].to_string();
     let ask = ["order", "ask", &number, "--output", "ndjson"];
     let asked = rows(&beside(&line(&venue, "platform-1", &ask)));
-    let open = (&asked[0]["report"], &asked[0]["quantity_kwh"], &asked[0]["leaves_kwh"]);
-    assert_eq!(open, (&"status".into(), &"0".into(), &"1".into()));
+    let open = (&asked[0]["report"], &asked[0]["quantity_wh"], &asked[0]["leaves_wh"]);
+    assert_eq!(open, (&"status".into(), &0.into(), &1000.into()));
     let words = beside(&line(&venue, "platform-1", &ask[..3]));
     assert_eq!(words.stdout, format!("known: order {number}, 0 kWh filled, 1 kWh open\n"));
     refused(&beside(&line(&venue, "platform-2", &ask)), 1, &["not_authorised"]);
@@ -113,7 +113,7 @@ async fn people_place_change_and_cancel_orders() {
     let placed = rows(&new_order(&venue, "platform-1", &first, FIRST, &more));
     assert_eq!(placed[0]["report"], "accepted", "{placed:?}");
     assert_eq!(placed[0]["client_order"], 41);
-    assert_eq!((&placed[0]["price"], &placed[0]["quantity_kwh"]), (&"0.12".into(), &"1".into()));
+    assert_eq!((&placed[0]["price"], &placed[0]["quantity_wh"]), (&"0.12".into(), &1000.into()));
     let number = placed[0]["order"].to_string();
 
     // Another one, with a number of its own.
@@ -127,14 +127,14 @@ async fn people_place_change_and_cancel_orders() {
     let json = [&watch[..], &["--output", "ndjson"]].concat();
     let book = rows(&beside(&line(&venue, "retailer-1", &json)));
     assert_eq!(book[0]["sell"][0]["price"], "0.12");
-    assert_eq!(book[0]["sell"][0]["quantity_kwh"], "2");
+    assert_eq!(book[0]["sell"][0]["quantity_wh"], 2000);
     assert_eq!(book[0]["sell"][0]["orders"], 2);
     let table = beside(&line(&venue, "retailer-1", &watch));
     assert!(table.stdout.contains("continuous") && table.stdout.contains("0.12"), "{table:?}");
 
     let reduce = ["order", "reduce", &number, "--quantity", "500Wh", "--output", "ndjson"];
     let reduced = rows(&beside(&line(&venue, "platform-1", &reduce)));
-    assert_eq!(reduced[0]["leaves_kwh"], "0.5", "{reduced:?}");
+    assert_eq!(reduced[0]["leaves_wh"], 500, "{reduced:?}");
     let meter = FIRST.to_string();
     let replace = [
         "order",
@@ -159,13 +159,13 @@ async fn people_place_change_and_cancel_orders() {
     let bought = rows(&new_order(&venue, "platform-2", &second, SECOND, &buy));
     let reports: Vec<_> = bought.iter().map(|row| row["report"].as_str().unwrap()).collect();
     assert_eq!(reports, ["accepted", "filled"], "{bought:?}");
-    assert_eq!(bought[1]["leaves_kwh"], "0");
+    assert_eq!(bought[1]["leaves_wh"], 0);
 
     let root = venue.layout.root();
     let by_number = ["order", "status", &number, "--data-dir", text(root), "--output", "ndjson"];
     let status = rows(&beside(&by_number.map(str::to_owned)));
-    assert_eq!((&status[0]["state"], &status[0]["open_kwh"]), (&"open".into(), &"0.6".into()));
-    assert_eq!((&status[0]["filled_kwh"], &status[0]["limit"]), (&"0.4".into(), &"0.11".into()));
+    assert_eq!((&status[0]["state"], &status[0]["leaves_wh"]), (&"open".into(), &600.into()));
+    assert_eq!((&status[0]["filled_wh"], &status[0]["limit"]), (&400.into(), &"0.11".into()));
 
     let cancel = ["order", "cancel", &number, "--output", "csv"];
     let run = beside(&line(&venue, "platform-1", &cancel));
@@ -209,8 +209,8 @@ async fn people_place_change_and_cancel_orders_over_https() {
     let replace = ["order", "replace", &number, "--price", "0.11", "--quantity", "500Wh"];
     let replaced = rows(&ask("platform-1", &[&replace[..], &signing].concat()));
     assert_eq!(
-        (&replaced[0]["report"], &replaced[0]["leaves_kwh"]),
-        (&"replaced".into(), &"0.5".into())
+        (&replaced[0]["report"], &replaced[0]["leaves_wh"]),
+        (&"replaced".into(), &500.into())
     );
     let cancel = ["order", "cancel", &number, "--output", "ndjson"];
     let cancelled = rows(&ask("platform-1", &cancel));

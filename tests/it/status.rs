@@ -94,7 +94,7 @@ fn where_nobody_can_be_asked_is_told() {
     let unconfigured = run(["status", "--data-dir", text(&dir)]);
     assert_eq!(unconfigured.code, Some(3));
     assert!(unconfigured.stderr.contains("[operations]"), "{}", unconfigured.stderr);
-    let wrong = run(["status", "--address", "127.0.0.1:9", "--output", "csv"]);
+    let wrong = run(["status", "--address", "127.0.0.1:9", "--output", "csv", "--watch"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
 }
 

@@ -23,7 +23,7 @@ use crate::{
 /// The configuration of a venue with order entry over HTTPS, and more lines of its table.
 #[must_use]
 pub fn config_text(lines: &str) -> String {
-    let table = format!("[gateway.https]\naddress = \"127.0.0.1:0\"\n{lines}\n\n[journal]");
+    let table = format!("[gateway.https]\nlisten = \"127.0.0.1:0\"\n{lines}\n\n[journal]");
     venue::config_text().replacen("[journal]", &table, 1)
 }
 

@@ -226,6 +226,21 @@ impl fmt::Display for CurrencyError {
 
 impl core::error::Error for CurrencyError {}
 
+/// Codes of ISO 4217 whose minor unit is a hundredth.
+const TWO_DIGITS: [&str; 134] = [
+    "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BMD",
+    "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF", "CNY", "COP",
+    "CRC", "CUP", "CVE", "CZK", "DKK", "DOP", "DZD", "EGP", "ERN", "ETB", "EUR", "FJD", "FKP",
+    "GBP", "GEL", "GHS", "GIP", "GMD", "GTQ", "GYD", "HKD", "HNL", "HTG", "HUF", "IDR", "ILS",
+    "INR", "IRR", "JMD", "KES", "KGS", "KHR", "KPW", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD",
+    "LSL", "MAD", "MDL", "MGA", "MKD", "MMK", "MNT", "MOP", "MRU", "MUR", "MVR", "MWK", "MXN",
+    "MYR", "MZN", "NAD", "NGN", "NIO", "NOK", "NPR", "NZD", "PAB", "PEN", "PGK", "PHP", "PKR",
+    "PLN", "QAR", "RON", "RSD", "RUB", "SAR", "SBD", "SCR", "SDG", "SEK", "SGD", "SHP", "SLE",
+    "SOS", "SRD", "SSP", "STN", "SVC", "SYP", "SZL", "THB", "TJS", "TMT", "TOP", "TRY", "TTD",
+    "TWD", "TZS", "UAH", "USD", "UYU", "UZS", "VED", "VES", "WST", "XCD", "XCG", "YER", "ZAR",
+    "ZMW", "ZWG", "BGN", "ANG",
+];
+
 impl Currency {
     /// A currency of any code.
     ///
@@ -247,10 +262,11 @@ impl Currency {
     /// When the code is not one the exchange knows.
     pub fn from_iso(code: &str) -> Result<Self, CurrencyError> {
         let minor_digits = match code {
-            "EUR" | "USD" | "GBP" | "INR" | "CHF" | "SEK" | "NOK" | "DKK" | "PLN" | "CZK"
-            | "AUD" | "NZD" | "CAD" | "BRL" | "ZAR" | "SGD" | "CNY" => 2,
-            "JPY" | "KRW" | "CLP" | "VND" | "ISK" => 0,
-            "KWD" | "BHD" | "OMR" | "TND" | "JOD" => 3,
+            code if TWO_DIGITS.contains(&code) => 2,
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
+            | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            "CLF" | "UYW" => 4,
             _ => return Err(CurrencyError::Unknown),
         };
         let code = code.as_bytes().try_into().map_err(|_| CurrencyError::BadCode)?;

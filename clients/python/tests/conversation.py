@@ -186,7 +186,7 @@ def main(program: str) -> None:
         subprocess.run([program, "init", data], check=True, stdout=subprocess.DEVNULL)
         config = data / "gridcross.toml"
         text = config.read_text().replace("127.0.0.1:7400", "127.0.0.1:0")
-        https = '[gateway.https]\naddress = "127.0.0.1:0"\n\n[journal]'
+        https = '[gateway.https]\nlisten = "127.0.0.1:0"\n\n[journal]'
         config.write_text(text.replace("[journal]", https, 1) + '\n[api]\nlisten = "127.0.0.1:0"\n')
         receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
         threading.Thread(target=receiver.serve_forever, daemon=True).start()

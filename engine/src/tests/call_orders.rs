@@ -45,9 +45,9 @@ fn t58_market_orders_left_of_a_call_are_cancelled_by_number() {
             accepted #3
             accepted #4
             accepted #5
-            uncrossed 4.00 2kWh surplus 5000 of 1
-            trade S1#2 B1#1 1kWh @ 4.00
-            trade S2#3 B1#1 1kWh @ 4.00
+            uncrossed 9.99 2kWh surplus 5000 of 2
+            trade S1#2 B1#1 1kWh @ 9.99
+            trade S2#3 B1#1 1kWh @ 9.99
             cancelled #4 5kWh NoLiquidity 54
             cancelled #5 1kWh NoLiquidity 55
             continuous

@@ -379,7 +379,7 @@ fn a_woken_order_that_meets_its_own_group_gives_way() {
 }
 
 #[test]
-fn a_need_made_smaller_in_place_waits_for_the_next_order_that_rests() {
+fn t125_a_need_made_smaller_in_place_is_tried_at_once() {
     check_continuous(
         "sell S1 5kWh @ 4.00 all-or-none
          buy B1 3kWh @ 4.00
@@ -394,10 +394,10 @@ fn a_need_made_smaller_in_place_waits_for_the_next_order_that_rests() {
             accepted #2
             replaced #1 4kWh @ 4.00 in place
             replaced #1 3kWh @ 4.00 in place
-            buy 1x3kWh @ 4.00 | sell 1x3kWh @ 4.00
+            trade S1#1 B1#2 3kWh @ 4.00 maker buy
+            buy | sell
             accepted #3
             accepted #4
-            trade S1#1 B1#2 3kWh @ 4.00 maker buy
             buy 1x1kWh @ 4.00 1x1kWh @ 3.00 | sell
         "#]],
     );

@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     for (shard, captured) in config.shards.iter().zip(books.captured) {
         let (journal, copy) = (from.journal_of(shard), to.journal_of(shard));
         let found = journal::copy(&journal, &copy, captured).map_err(|error| {
-            Failure::runtime(error)
+            Failure::journal(&error)
                 .hint("where segments were removed meanwhile, another copy can do")
         })?;
         parts.push(Part {

@@ -176,14 +176,14 @@ fn print_once(options: &WatchOptions, client: &MarketClient) -> Result<(), Failu
 struct BookRow {
     kind: &'static str,
     market: u16,
-    slot: String,
+    slot_start: String,
     minutes: u16,
     revision: u64,
     time: String,
     phase: &'static str,
     last: Option<String>,
     indicative_price: Option<String>,
-    indicative_kwh: Option<String>,
+    indicative_wh: Option<u64>,
     indicative_surplus_wh: Option<i64>,
     buy: Vec<LevelRow>,
     sell: Vec<LevelRow>,
@@ -192,7 +192,7 @@ struct BookRow {
 #[derive(Debug, Serialize)]
 struct LevelRow {
     price: String,
-    quantity_kwh: String,
+    quantity_wh: u64,
     orders: u32,
 }
 
@@ -200,7 +200,7 @@ impl LevelRow {
     fn new(level: &Level) -> Self {
         Self {
             price: price_text(level.price),
-            quantity_kwh: energy_text(level.quantity),
+            quantity_wh: level.quantity.wh(),
             orders: level.orders,
         }
     }
@@ -213,14 +213,14 @@ impl BookRow {
         Self {
             kind: "book",
             market: key.market.get(),
-            slot: slot_text(key),
+            slot_start: slot_text(key),
             minutes: key.slot.minutes(),
             revision: book.revision().get(),
             time: instant_text(book.head.time),
             phase: book.head.phase.name(),
             last: book.head.last.map(price_text),
             indicative_price: indicative.and_then(|now| now.price).map(price_text),
-            indicative_kwh: indicative.map(|now| energy_text(now.volume)),
+            indicative_wh: indicative.map(|now| now.volume.wh()),
             indicative_surplus_wh: indicative.map(|now| now.surplus_wh),
             buy: side(Side::Buy),
             sell: side(Side::Sell),
@@ -232,11 +232,11 @@ impl BookRow {
 #[derive(Debug, Serialize)]
 struct FlatRow {
     market: u16,
-    slot: String,
+    slot_start: String,
     revision: u64,
     side: &'static str,
     price: String,
-    quantity_kwh: String,
+    quantity_wh: u64,
     orders: u32,
 }
 
@@ -244,11 +244,11 @@ fn level_rows(key: SlotKey, book: &LocalBook, depth: u16) -> impl Iterator<Item 
     let sides = [Side::Buy, Side::Sell].into_iter();
     sides.flat_map(move |side| book.levels(side).take(depth.into())).map(move |level| FlatRow {
         market: key.market.get(),
-        slot: slot_text(key),
+        slot_start: slot_text(key),
         revision: book.revision().get(),
         side: level.side.name(),
         price: price_text(level.price),
-        quantity_kwh: energy_text(level.quantity),
+        quantity_wh: level.quantity.wh(),
         orders: level.orders,
     })
 }
@@ -261,7 +261,7 @@ fn line(
 ) -> Result<Option<String>, Failure> {
     let place = |kind: &str, key: SlotKey, seq: types::Seq, time: Timestamp| {
         serde_json::json!({
-            "kind": kind, "market": key.market.get(), "slot": slot_text(key), "seq": seq.get(),
+            "kind": kind, "market": key.market.get(), "slot_start": slot_text(key), "seq": seq.get(),
             "time": instant_text(time),
         })
     };
@@ -279,14 +279,14 @@ fn line(
             serde_json::to_value(row).map_err(Failure::runtime)?
         }
         MarketUpdate::Closed(key) => serde_json::json!({
-            "kind": "phase", "market": key.market.get(), "slot": slot_text(*key),
+            "kind": "phase", "market": key.market.get(), "slot_start": slot_text(*key),
             "phase": Phase::Closed.name(),
         }),
         MarketUpdate::Trade(at) => with(
             place("trade", at.body.key, at.place.seq, at.place.time),
             serde_json::json!({
                 "trade": at.body.trade.get(), "price": price_text(at.body.price),
-                "quantity_kwh": energy_text(at.body.quantity), "maker": at.body.maker.map(Side::name),
+                "quantity_wh": at.body.quantity.wh(), "maker": at.body.maker.map(Side::name),
             }),
         ),
         MarketUpdate::Phase(at) => with(
@@ -296,14 +296,14 @@ fn line(
         MarketUpdate::Auction(at) => with(
             place("auction", at.body.key, at.place.seq, at.place.time),
             serde_json::json!({
-                "price": at.body.price.map(price_text), "volume_kwh": energy_text(at.body.volume),
+                "price": at.body.price.map(price_text), "volume_wh": at.body.volume.wh(),
                 "surplus_wh": at.body.surplus_wh,
             }),
         ),
         MarketUpdate::Missed(missed) => serde_json::json!({
-            "kind": "missed", "slot": missed.slot.map(slot_text), "after": missed.after.get(),
+            "kind": "missed", "slot_start": missed.slot.map(slot_text), "after": missed.after.get(),
             "through": missed.through.get(), "trades": missed.trades,
-            "traded_kwh": energy_text(missed.traded), "events": missed.events,
+            "traded_wh": missed.traded.wh(), "events": missed.events,
         }),
     };
     Ok(Some(format!("{row}\n")))

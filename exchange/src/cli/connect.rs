@@ -200,8 +200,19 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
-    runtime.block_on(work)
+    runtime.block_on(async {
+        let result = work.await;
+        // What ends a connection is sent by tasks of this runtime, which would end with it. To the exchange a
+        // connection that falls silent is one of its party's for 30 s more.
+        for _ in 0..TURNS_AT_THE_END {
+            tokio::task::yield_now().await;
+        }
+        result
+    })
 }
+
+/// How often the tasks of a conversation may run after its end: a connection's and an endpoint's, a few times.
+const TURNS_AT_THE_END: u32 = 16;
 
 /// The platform's number of a request: as given, or the time in microseconds.
 pub(super) fn client_order(given: Option<u64>) -> Result<ClientOrderId, Failure> {
@@ -340,7 +351,14 @@ pub(super) fn client_failure(error: &ClientError, address: SocketAddr) -> Failur
         | ClientError::Ended
         | ClientError::Unexpected => {
             let what = Failure::new(Kind::Unreachable, error);
-            Failure::unreachable(format!("no answer from {address}: {}", what.message())).hint(
+            let told = format!("no answer from {address}: {}", what.message());
+            if address.port() == 0 {
+                return Failure::unreachable(told).hint(
+                    "`exchange.listen` has port 0, whichever is free: the exchange's log says which, \
+                     and --server takes it",
+                );
+            }
+            Failure::unreachable(told).hint(
                 "check that the exchange runs there (`gridcross serve`), and that --as names a party \
                  with a valid certificate (`gridcross ca list`)",
             )

@@ -12,9 +12,9 @@ use replay::contract::{
 use serde::{Deserialize, Serialize};
 use types::{ShardId, Signature, TradeId};
 
-use super::connect::{energy_text, instant_text, price_text, slot_text};
+use super::connect::{instant_text, price_text, slot_text};
 use crate::{
-    exit::{Failure, Kind},
+    exit::Failure,
     node::Layout,
     output::{self, Format},
 };
@@ -97,10 +97,10 @@ struct Row {
     version: u32,
     origin: &'static str,
     market: u16,
-    slot: String,
+    slot_start: String,
     minutes: u16,
     price: String,
-    kwh: String,
+    quantity_wh: u64,
     buyer: u32,
     seller: u32,
     buyer_platform: u16,
@@ -153,7 +153,7 @@ pub(super) fn show(options: &ShowOptions) -> Result<(), Failure> {
 pub(super) fn verify(options: &VerifyOptions) -> Result<(), Failure> {
     let key = options.key.key()?;
     let bytes = fs::read(&options.file).map_err(|error| {
-        Failure::refused(format!("cannot read `{}`: {error}", options.file.display()))
+        Failure::usage(format!("cannot read `{}`: {error}", options.file.display()))
     })?;
     let verified = check(&bytes, &key)?;
     output::print_rows(&rows(&verified, &key), options.output)
@@ -204,10 +204,10 @@ fn row(verified: &Verified, version: &Version, key: &VerifyingKey) -> Row {
         version: version.number,
         origin: origin.name(),
         market: version.key.market.get(),
-        slot: slot_text(version.key),
+        slot_start: slot_text(version.key),
         minutes: version.key.slot.minutes(),
         price: price_text(trade.price),
-        kwh: energy_text(version.quantity),
+        quantity_wh: version.quantity.wh(),
         buyer: trade.buy.meter.get(),
         seller: trade.sell.meter.get(),
         buyer_platform: trade.buy.platform.get(),
@@ -236,7 +236,7 @@ fn public_key(text: &str) -> Option<VerifyingKey> {
 
 fn gather_failure(error: GatherError) -> Failure {
     match error {
-        GatherError::Journal(_) => Failure::new(Kind::Mismatch, &error),
+        GatherError::Journal(error) => Failure::journal(&error),
         GatherError::NoContract(_) | GatherError::Incomplete(_) => {
             Failure::refused(error.to_string())
         }

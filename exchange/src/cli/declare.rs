@@ -39,6 +39,9 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let (_, _, pipeline) = books.open()?;
             let from = from.unwrap_or_else(|| Timestamp::from_ns(0));
             let to = to.unwrap_or_else(|| Timestamp::from_ns(i64::MAX));
+            if !pipeline.knows_meter(MeterId::new(*meter)) {
+                return Err(Failure::refused(format!("there is no meter {meter} in the books")));
+            }
             let energy =
                 pipeline.p2p_energy(MeterId::new(*meter), from, to).map_err(Failure::runtime)?;
             output::print_rows(&declaration::lines(&energy), output.output)

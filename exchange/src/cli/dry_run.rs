@@ -13,6 +13,7 @@ use engine::{
 };
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use types::{Energy, Price, PriceRule, Side};
 
 use crate::{exit::Failure, output};
@@ -43,25 +44,39 @@ type Runner = fn(&serde_json::Value) -> Result<String, String>;
 /// Carries the command out.
 ///
 /// # Errors
-/// With code 2 when the file is malformed; the message names file, case and field.
+/// With code 2 when the file is malformed; the message names file, case and field. Cases that are sound are run all
+/// the same, and in place of one that is not stands a line with its `error`.
 pub fn run(command: &Command) -> Result<(), Failure> {
     let (file, run): (_, Runner) = match command {
         Command::Book { file } => (file, super::dry_run_book::run),
         Command::Auction { file } => (file, auction),
         Command::Settlement { file } => (file, settlement),
     };
-    let cases = read_cases(file)?;
+    let mut cases = read_cases(file)?;
     let mut text = String::new();
-    for (index, case) in cases.iter().enumerate() {
-        let line = run(case).map_err(|message| {
-            let name = case.get("name").and_then(serde_json::Value::as_str).unwrap_or("unnamed");
-            Failure::usage(format!("`{}` case {index} (`{name}`): {message}", file.display()))
-        })?;
+    let mut failure = None;
+    for (index, case) in cases.iter_mut().enumerate() {
+        let name = case.get("name").and_then(Value::as_str).unwrap_or("unnamed").to_owned();
+        if let Some(fields) = case.as_object_mut() {
+            fields.retain(|field, _| !FOR_PEOPLE.contains(&field.as_str()));
+        }
+        let line = run(case).unwrap_or_else(|message| {
+            let line = json!({ "name": name, "error": message }).to_string();
+            failure.get_or_insert_with(|| {
+                let place = format!("`{}` case {index} (`{name}`)", file.display());
+                Failure::usage(format!("{place}: {message}"))
+            });
+            line
+        });
         text.push_str(&line);
         text.push('\n');
     }
-    output::print(&text)
+    output::print(&text)?;
+    failure.map_or(Ok(()), Err)
 }
+
+/// Fields of a case that say something to people and nothing to the code.
+const FOR_PEOPLE: [&str; 4] = ["group", "note", "notes", "source"];
 
 fn read_cases(file: &Path) -> Result<Vec<serde_json::Value>, Failure> {
     let text = fs::read_to_string(file)
@@ -89,6 +104,7 @@ struct OrderLine {
     side: String,
     quantity: u64,
     price: Option<Decimal>,
+    #[serde(default)]
     time: u64,
 }
 
@@ -116,23 +132,22 @@ fn auction(case: &serde_json::Value) -> Result<String, String> {
         None => None,
     };
     let orders = case.orders.iter().map(call_order).collect::<Result<Vec<_>, _>>()?;
-    let cleared = clear_orders(rule, tick, reference, &orders)?;
+    let cleared = clear_orders(rule, tick, reference, &at_edges(band, &orders))?;
     let fills = cleared.map_or_else(Vec::new, |clearing| {
         let sharing = sharing(rule, clearing.price, band);
         allocate(&orders, clearing.price, clearing.volume.wh(), sharing)
     });
+    let mut of_orders: BTreeMap<&str, u64> = BTreeMap::new();
+    for (line, fill) in case.orders.iter().zip(fills).filter(|&(_, fill)| fill > 0) {
+        let sum = of_orders.entry(&line.id).or_default();
+        *sum = sum.saturating_add(fill);
+    }
     let line = AuctionLine {
         name: &case.name,
         clearing_price: cleared.map(|clearing| decimal(clearing.price)),
         volume: cleared.map_or(0, |clearing| clearing.volume.wh()),
         surplus: cleared.map(|clearing| clearing.surplus_wh),
-        fills: case
-            .orders
-            .iter()
-            .zip(fills)
-            .filter(|&(_, fill)| fill > 0)
-            .map(|(line, fill)| (line.id.as_str(), fill))
-            .collect(),
+        fills: of_orders,
     };
     serde_json::to_string(&line).map_err(|error| error.to_string())
 }
@@ -145,6 +160,21 @@ fn call_order(line: &OrderLine) -> Result<CallOrder, String> {
     };
     let limit = line.price.map(|limit| price("price", limit)).transpose()?;
     Ok(CallOrder { side, limit, quantity: line.quantity, time: line.time })
+}
+
+/// The orders as they are priced: where there are a band and limits, market orders are limits at its edge.
+/// Rule T-57.
+fn at_edges(band: Option<(Price, Price)>, orders: &[CallOrder]) -> Vec<CallOrder> {
+    let has_limits = orders.iter().any(|order| order.limit.is_some());
+    let edges = band.filter(|_| has_limits);
+    let placed = |order: &CallOrder| {
+        let edge = edges.map(|(low, high)| match order.side {
+            Side::Buy => high,
+            Side::Sell => low,
+        });
+        CallOrder { limit: order.limit.or(edge), ..*order }
+    };
+    orders.iter().map(placed).collect()
 }
 
 /// The curve of the orders, and the price of it.
@@ -227,6 +257,22 @@ mod tests {
                 assert_eq!(got[field], expected[field], "{field} of {}", expected["name"]);
             }
         }
+    }
+
+    #[test]
+    fn market_orders_beside_limits_are_limits_at_the_edge_of_the_band() {
+        let clear = |rule: &str, reference: Option<&str>, sell: u64| {
+            let case = serde_json::json!({"name": "x", "rule": rule, "tick": "1", "reference_price": reference,
+                "band": ["0", "100"], "orders": [
+                {"id": "B", "side": "buy", "quantity": 10, "price": null, "time": 1},
+                {"id": "S", "side": "sell", "quantity": sell, "price": "20", "time": 2}]});
+            let line: serde_json::Value = serde_json::from_str(&auction(&case).unwrap()).unwrap();
+            line["clearing_price"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(clear("t7_clamp", Some("50"), 10), "50");
+        assert_eq!(clear("midpoint", None, 5), "100");
+        assert_eq!(clear("midpoint", None, 10), "60");
+        assert_eq!(clear("pro_rata_at_band", None, 5), "100");
     }
 
     #[test]

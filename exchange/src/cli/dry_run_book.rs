@@ -205,8 +205,11 @@ impl Play {
         new.conditions.all_or_none = step.aon;
         if let Some(display) = step.display {
             let display = energy(display);
-            // Showing everything is no condition.
-            new.conditions.display = if display == new.quantity { Energy::ZERO } else { display };
+            // Showing everything is no condition, and nor is what an order shows that never rests.
+            let rests = new.kind == OrderKind::Limit && !new.time_in_force.is_immediate();
+            if rests && display < new.quantity {
+                new.conditions.display = display;
+            }
         }
         let limit = new.limit;
         let events = self.stage.tell(Command::NewOrder(signed));
@@ -349,6 +352,7 @@ fn reject_name(reason: RejectReason) -> &'static str {
         RejectReason::QuantityNotOnLot,
         RejectReason::QuantityAboveMaximum,
         RejectReason::QuantityBelowMinimum,
+        RejectReason::CapacityExceeded,
     ];
     if reason == RejectReason::DuplicateClientOrder {
         "duplicate_id"

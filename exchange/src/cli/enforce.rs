@@ -142,6 +142,9 @@ fn read(options: &Options) -> Result<(Vec<Standing>, Currency, Pipeline), Failur
     let (_, config, pipeline) = options.books.open()?;
     let mut standings = pipeline.standings().map_err(Failure::runtime)?;
     if let Some(meter) = options.meter {
+        if !pipeline.knows_meter(MeterId::new(meter)) {
+            return Err(Failure::refused(format!("there is no meter {meter} in the books")));
+        }
         standings.retain(|one| one.debtor == MeterId::new(meter));
     }
     if options.suspended {

@@ -19,8 +19,8 @@ use wire::{field::Field as _, market::Selection};
 use super::{
     OutputOptions,
     connect::{
-        ServerOptions, block_on, client_failure, energy_text, instant, instant_text, market,
-        price_text, shard_of_slot, slot_text,
+        ServerOptions, block_on, client_failure, instant, instant_text, market, price_text,
+        shard_of_slot, slot_text,
     },
     contract_file::{from_hex, hex},
     data_port::{Access, failure},
@@ -31,9 +31,9 @@ const EXAMPLES: &str = "\
 Examples:
   gridcross market halt --as operator/1 --data-dir ex --scope market/1 --reason \"feed of the area is down\"
   gridcross market resume --as operator/1 --data-dir ex --scope market/1 --reason \"feed is back\"
-  gridcross market kill --as operator/1 --data-dir ex --scope platform/2 --reason \"key has leaked\" --out kill.txt
+  gridcross market kill --as operator/1 --data-dir ex --scope platform/2 --reason \"key has leaked\" --file kill.txt
   gridcross market second kill.txt --as operator/2 --data-dir ex
-  gridcross market bust 1017 --as operator/1 --data-dir ex --reason \"price of the wrong unit\" --out bust.txt
+  gridcross market bust 1017 --as operator/1 --data-dir ex --reason \"price of the wrong unit\" --file bust.txt
   gridcross market define market-7.toml --as operator/1 --data-dir ex --reason \"second area opens\"
   gridcross auction run --as operator/1 --data-dir ex --market 1 --slot 2026-06-24T12:00Z --reason \"late start\"
 
@@ -77,7 +77,7 @@ pub enum Command {
     },
     /// Agree, as another operator, with an order that waits
     Second {
-        /// What `--out` wrote
+        /// What `--file` wrote
         file: PathBuf,
         /// As whom
         #[command(flatten)]
@@ -125,8 +125,8 @@ pub struct OrderOptions {
     #[arg(long, value_parser = instant, value_name = "TIME")]
     valid_until: Option<Timestamp>,
     /// Write the signed order to this file, for a second operator
-    #[arg(long)]
-    out: Option<PathBuf>,
+    #[arg(id = "order_file", long = "file", value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     output: OutputOptions,
 }
@@ -240,7 +240,7 @@ const VALID_FOR_NS: i64 = 300_000_000_000;
 fn order(options: &OrderOptions, action: Action) -> Result<(), Failure> {
     let operation = operation(options, action)?;
     let signed = sign_operation(&options.access.signing_key()?, operation, operation.operator);
-    if let Some(path) = &options.out {
+    if let Some(path) = &options.file {
         fs::write(path, file_text(&signed)).map_err(|error| {
             Failure::refused(format!("cannot write `{}`: {error}", path.display()))
         })?;
@@ -250,8 +250,8 @@ fn order(options: &OrderOptions, action: Action) -> Result<(), Failure> {
 
 /// Signs a market with the order that defines it. One operator is enough.
 fn define(file: &Path, options: &OrderOptions) -> Result<(), Failure> {
-    if options.out.is_some() {
-        return Err(Failure::usage("--out: a market needs no second operator"));
+    if options.file.is_some() {
+        return Err(Failure::usage("--file: a market needs no second operator"));
     }
     let (new, market) = config::load_market(file).map_err(Failure::config)?;
     let operation = operation(options, Action::Define(new))?;
@@ -349,7 +349,7 @@ fn second(path: &PathBuf, access: &Access, output: OutputOptions) -> Result<(), 
     });
     let Some(operation) = operation else {
         return Err(Failure::usage(format!(
-            "{}: no order of an operator; `--out FILE` of a kill or bust writes one",
+            "{}: no order of an operator; `--file FILE` of a kill or bust writes one",
             path.display()
         )));
     };
@@ -364,10 +364,10 @@ fn second(path: &PathBuf, access: &Access, output: OutputOptions) -> Result<(), 
 #[derive(Debug, Serialize)]
 struct PreviewRow {
     market: u16,
-    slot: String,
+    slot_start: String,
     phase: &'static str,
     price: Option<String>,
-    volume_kwh: String,
+    volume_wh: u64,
     surplus_wh: i64,
     last_price: Option<String>,
     difference: Option<String>,
@@ -401,10 +401,10 @@ fn preview(options: &PreviewOptions) -> Result<(), Failure> {
         });
         Ok(PreviewRow {
             market: key.market.get(),
-            slot: slot_text(key),
+            slot_start: slot_text(key),
             phase: book.head.phase.name(),
             price: indicative.price.map(price_text),
-            volume_kwh: energy_text(indicative.volume),
+            volume_wh: indicative.volume.wh(),
             surplus_wh: indicative.surplus_wh,
             last_price: book.head.last.map(price_text),
             difference: difference.map(price_text),

@@ -163,7 +163,8 @@ impl PushLine {
 /// The end of a command whose document was refused.
 pub(super) fn refused(name: &str, reason: DocumentReject) -> Failure {
     let why = format!("`{name}` was refused: {}", reason.name());
-    Failure::refused(why).hint("`docs/settlement.md` says what the codes mean")
+    Failure::refused(why)
+        .hint("`docs/reference.md`, \"Refused documents\", says what the codes mean")
 }
 
 /// Sends every document, whatever becomes of those before it.

@@ -109,7 +109,7 @@ enum Command {
     /// Run written cases through the real code, one JSON line per case
     #[command(subcommand)]
     DryRun(dry_run::Command),
-    /// Measure the engine on this machine
+    /// Measure the engine, or a whole exchange, on this machine
     #[command(subcommand)]
     Bench(bench::Command),
     /// Read meter files, sign them and send them
@@ -130,7 +130,7 @@ enum Command {
     /// Look at books
     #[command(subcommand)]
     Book(book::Command),
-    /// Halt, resume and kill, as an operator
+    /// Halt, resume and kill, move a slot on, define markets and undo trades, as an operator
     #[command(subcommand)]
     Market(market::Command),
     /// Preview, hold, extend and cancel auctions, as an operator
@@ -154,7 +154,7 @@ enum Command {
     /// Prove, verify, witness and audit the ledger
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Ask and answer what retailers may bill
+    /// Which energy of a meter was traded between peers, and must not be billed again
     #[command(subcommand)]
     Declare(declare::Command),
     /// Print what completes this program's commands in a shell

@@ -27,11 +27,11 @@ struct Row {
     order: u64,
     client_order: u64,
     side: Option<&'static str>,
-    price: String,
-    quantity_kwh: String,
-    leaves_kwh: String,
-    trade: u64,
-    reason: &'static str,
+    price: Option<String>,
+    quantity_wh: u64,
+    leaves_wh: u64,
+    trade: Option<u64>,
+    reason: Option<&'static str>,
     seq: u64,
 }
 
@@ -81,17 +81,18 @@ impl Printer {
 }
 
 fn row(report: &ExecutionReport) -> Row {
+    let told = matches!(report.exec_type, ExecType::New | ExecType::Trade | ExecType::Replaced);
     Row {
         time: instant_text(report.time),
         report: name(report.exec_type),
         order: report.order.get(),
         client_order: report.client_order.get(),
         side: report.side.map(types::Side::name),
-        price: price_text(report.price),
-        quantity_kwh: energy_text(report.quantity),
-        leaves_kwh: energy_text(report.leaves),
-        trade: report.trade.get(),
-        reason: reason(report),
+        price: told.then(|| price_text(report.price)),
+        quantity_wh: report.quantity.wh(),
+        leaves_wh: report.leaves.wh(),
+        trade: (report.trade.get() > 0).then(|| report.trade.get()),
+        reason: Some(reason(report)).filter(|reason| !reason.is_empty()),
         seq: report.seq.get(),
     }
 }

@@ -9,11 +9,11 @@ use clap::Args;
 use serde::Serialize;
 use types::{
     ClientOrderId, Energy, Event, OrderId, PlatformId, Price, Seq, Timestamp,
-    event::{OrderAccepted, TradeSide},
+    event::{CancelReason, OrderAccepted, TradeSide},
 };
 
 use super::{
-    connect::{energy_text, instant_text, price_text, slot_text},
+    connect::{instant_text, price_text, slot_text},
     order_report::cancel_reason,
 };
 use crate::{
@@ -49,13 +49,13 @@ struct Row {
     platform: u16,
     meter: u32,
     market: u16,
-    slot: String,
+    slot_start: String,
     side: &'static str,
     state: &'static str,
     reason: &'static str,
     limit: String,
-    filled_kwh: String,
-    open_kwh: String,
+    filled_wh: u64,
+    leaves_wh: u64,
     accepted: String,
     changed: String,
     seq: u64,
@@ -87,7 +87,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             }
             ControlFlow::Continue(())
         };
-        journal::scan(&shard.journal, &mut take).map_err(Failure::runtime)?;
+        journal::scan(&shard.journal, &mut take).map_err(|error| Failure::journal(&error))?;
     }
     let Some(story) = story else {
         return Err(Failure::refused(format!(
@@ -107,13 +107,13 @@ fn row(story: &Story) -> Row {
         platform: origin.platform.get(),
         meter: meter.get(),
         market: key.market.get(),
-        slot: slot_text(key),
+        slot_start: slot_text(key),
         side: side.name(),
         state: story.state,
         reason: story.reason,
         limit: price_text(story.limit),
-        filled_kwh: energy_text(story.filled),
-        open_kwh: energy_text(story.leaves),
+        filled_wh: story.filled.wh(),
+        leaves_wh: story.leaves.wh(),
         accepted: instant_text(story.accepted_at),
         changed: instant_text(story.changed_at),
         seq: story.seq.get(),
@@ -171,7 +171,9 @@ fn follow(story: &mut Option<Story>, options: &Options, seq: Seq, time: Timestam
             Some((replaced.leaves, "open", ""))
         }
         Event::OrderCancelled(cancelled) if cancelled.order == order => {
-            Some((Energy::ZERO, "cancelled", cancel_reason(cancelled.reason)))
+            let by_time = [CancelReason::GateClosed, CancelReason::Expired];
+            let state = if by_time.contains(&cancelled.reason) { "expired" } else { "cancelled" };
+            Some((Energy::ZERO, state, cancel_reason(cancelled.reason)))
         }
         Event::OrderHibernated(moved) if moved.order == order => {
             Some((moved.leaves, "hibernating", ""))

@@ -53,18 +53,25 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let currency = config.policy.currency;
     let stated = match (&options.statement, &config.rails) {
         (Some(path), _) => {
-            let size = fs::metadata(path).map_err(Failure::runtime)?.len();
+            let unreadable = |error: std::io::Error| {
+                Failure::usage(format!("cannot read `{}`: {error}", path.display()))
+            };
+            let size = fs::metadata(path).map_err(unreadable)?.len();
             if size > STATEMENT_BYTES_MAX {
                 return Err(Failure::refused("the statement is too large"));
             }
-            let text = fs::read_to_string(path).map_err(Failure::runtime)?;
+            let text = fs::read_to_string(path).map_err(unreadable)?;
             Statement::read(options.day, &text, currency).map_err(Failure::runtime)?
         }
         (None, Some(rail)) => {
             let rail =
                 rails::rail(&layout, rail, Clock::System, currency).map_err(Failure::config)?;
             let asked = async { Ok(rail.statement(options.day).await) };
-            let unreachable = || Failure::unreachable("the payment rail gives no statement");
+            let unreachable = || {
+                Failure::unreachable("the payment rail gives no statement").hint(
+                    "is `rails.url` right and the rail running? --statement takes a file instead",
+                )
+            };
             block_on(asked)?.ok_or_else(unreachable)?
         }
         (None, None) => {
@@ -83,9 +90,13 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             statement_minor: one.statement,
         })
         .collect();
-    output::print_rows(&lines, options.output.output)?;
     let day = statement::date(found.day);
-    tracing::info!("{day}: {} movements agree, {} breaks", found.agreed, lines.len());
+    let told = format!("{day}: {} movements agree, {} breaks", found.agreed, lines.len());
+    if options.output.output == output::Format::Human && lines.is_empty() {
+        return output::print(&format!("{told}\n"));
+    }
+    tracing::info!("{told}");
+    output::print_rows(&lines, options.output.output)?;
     if lines.is_empty() {
         return Ok(());
     }

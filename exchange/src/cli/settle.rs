@@ -46,6 +46,8 @@ struct StatusLine {
     state: &'static str,
     count: u64,
     minor: Option<i64>,
+    amount: Option<String>,
+    currency: String,
     settled_wh: Option<u64>,
 }
 
@@ -57,6 +59,7 @@ struct LegLine {
     credit: String,
     minor: i64,
     amount: String,
+    currency: String,
     rule: &'static str,
     inputs: String,
 }
@@ -76,7 +79,9 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn status(books: &BooksOptions, format: Format) -> Result<(), Failure> {
-    let (_, _, pipeline) = books.open()?;
+    let (_, config, pipeline) = books.open()?;
+    let of = config.policy.currency;
+    let amount = |minor| Some(bill::decimal(minor, of));
     let states = pipeline.contracts_by_state().map_err(Failure::runtime)?;
     let of_state = |(state, (count, settled_wh)): (State, (u64, u64))| StatusLine {
         what: "contracts",
@@ -84,6 +89,8 @@ fn status(books: &BooksOptions, format: Format) -> Result<(), Failure> {
         state: state.name(),
         count,
         minor: None,
+        amount: None,
+        currency: String::new(),
         settled_wh: Some(settled_wh),
     };
     let mut lines: Vec<_> = states.into_iter().map(of_state).collect();
@@ -94,6 +101,8 @@ fn status(books: &BooksOptions, format: Format) -> Result<(), Failure> {
         state: "",
         count: total.contracts,
         minor: Some(total.paid_minor),
+        amount: amount(total.paid_minor),
+        currency: of.code().to_owned(),
         settled_wh: Some(total.settled_wh),
     }));
     let totals = pipeline.rail_totals().map_err(Failure::runtime)?;
@@ -103,6 +112,8 @@ fn status(books: &BooksOptions, format: Format) -> Result<(), Failure> {
         state: state.name(),
         count,
         minor: Some(minor),
+        amount: amount(minor),
+        currency: of.code().to_owned(),
         settled_wh: None,
     }));
     output::print_rows(&lines, format)
@@ -129,6 +140,7 @@ fn explain(contract: TradeId, books: &BooksOptions, format: Format) -> Result<()
             credit: leg.credit.to_string(),
             minor: leg.minor,
             amount: bill::decimal(leg.minor, currency),
+            currency: currency.code().to_owned(),
             rule: leg.rule,
             inputs: leg.inputs,
         })
@@ -140,6 +152,11 @@ fn explain(contract: TradeId, books: &BooksOptions, format: Format) -> Result<()
         output::print(&format!(
             "contract {contract}: {energy} Wh, {mechanism}, {state}, run {run}\n"
         ))?;
+        if lines.is_empty() {
+            return output::print(
+                "no money moved: nothing is settled yet, or it rounds to nothing\n",
+            );
+        }
     }
     output::print_rows(&lines, format)
 }

@@ -9,11 +9,12 @@ use settlement::{
     rails::bill,
     statement::{self, ContractLine, RetailerStatement, StatementFault, Sums},
 };
-use types::{Currency, RetailerId};
+use types::{Currency, Energy, Party, RetailerId, Role};
 
 use super::{
     OutputOptions,
     books::{self, StoreOptions},
+    connect::energy_text,
     contract_file::KeyOptions,
 };
 use crate::{
@@ -164,7 +165,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         Some(Command::Verify { file, key, print }) => {
             let key = key.key()?;
             let unreadable = |error: std::io::Error| {
-                Failure::refused(format!("cannot read `{}`: {error}", file.display()))
+                Failure::usage(format!("cannot read `{}`: {error}", file.display()))
             };
             if fs::metadata(file).map_err(unreadable)?.len() > FILE_BYTES_MAX {
                 return Err(Failure::refused("the file is too large for a statement"));
@@ -188,6 +189,9 @@ fn make(options: &MakeOptions) -> Result<(), Failure> {
     let month = Month::new(month, options.utc_offset)
         .ok_or_else(|| Failure::usage("a month is written like 2026-06"))?;
     let (_, _, pipeline) = books::open(data_dir, &options.store)?;
+    if !pipeline.knows_party(Party { role: Role::Retailer, number: retailer.get() }) {
+        return Err(Failure::refused(format!("there is no retailer/{retailer} in the books")));
+    }
     let statement =
         pipeline.statement(retailer, &month, options.revision).map_err(Failure::runtime)?;
     let statement =
@@ -241,14 +245,20 @@ fn sentences(row: &TotalRow) -> String {
     let statement::Total { contracts, pending, bought_wh, sold_wh, .. } = total;
     let statement::Total { pending_wh, charges_minor, to_minor, from_minor, .. } = total;
     let statement::Total { fines_minor, fines_paid_minor, .. } = total;
+    let of = Currency::from_iso(currency);
+    let money = |minor: &i64| of.map_or_else(|_| minor.to_string(), |of| bill::decimal(*minor, of));
+    let [charges, to, from, fines, paid] =
+        [charges_minor, to_minor, from_minor, fines_minor, fines_paid_minor].map(money);
+    let [bought, sold, waiting] =
+        [bought_wh, sold_wh, pending_wh].map(|wh| energy_text(Energy::from_wh(*wh)));
     let due = if total.net_minor < 0 { "due from the retailer" } else { "due to the retailer" };
     format!(
         "retailer/{retailer}, {month}, revision {revision}, under the checkpoint of {leaves} leaves\n\
          sides of contracts   {contracts}, of them pending {pending}\n\
-         declared, Wh         bought {bought_wh}, sold {sold_wh}, pending {pending_wh}\n\
-         charges to bill      {charges_minor} minor\n\
-         other retailers      to them {to_minor}, from them {from_minor} minor\n\
-         fines                {fines_minor}, of them paid {fines_paid_minor} minor\n\
+         declared             bought {bought} kWh, sold {sold} kWh, pending {waiting} kWh\n\
+         charges to bill      {charges} {currency}\n\
+         other retailers      to them {to} {currency}, from them {from} {currency}\n\
+         fines                {fines} {currency}, of them paid {paid} {currency}\n\
          {due}  {net} {currency}\n"
     )
 }

@@ -77,11 +77,10 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let is_possible = match options.output {
         Format::Human | Format::Ndjson => true,
-        Format::Json => !options.watch,
-        Format::Csv => false,
+        Format::Json | Format::Csv => !options.watch,
     };
     if !is_possible {
-        return Err(Failure::usage("--output is human, json or ndjson, and not json with --watch"));
+        return Err(Failure::usage("with --watch, --output is human or ndjson"));
     }
     let source = Source::new(address(options)?);
     block_on(async {
@@ -120,7 +119,11 @@ async fn show(options: &Options, source: &Source) -> Result<(), Failure> {
             Some(seconds) => source.wait(Duration::from_secs(seconds.get().into())).await?,
             None => source.ask().await?,
         };
-        output::print(&text(&status, options.output)?)?;
+        if options.output == Format::Csv {
+            output::print_rows(&status.shards, Format::Csv)?;
+        } else {
+            output::print(&text(&status, options.output)?)?;
+        }
         return judge(&status, options.ready || options.wait.is_some());
     }
     let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };

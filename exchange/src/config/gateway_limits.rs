@@ -28,7 +28,7 @@ pub(super) struct GatewayTable {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HttpsTable {
-    address: SocketAddr,
+    listen: SocketAddr,
     #[serde(default = "default_request_s")]
     request_s: u32,
 }
@@ -91,6 +91,6 @@ impl HttpsTable {
     fn check(&self) -> Result<HttpsOptions, Refused> {
         within(self.request_s.into(), 1, 3_600).map_err(|message| ("https.request_s", message))?;
         let request_max = Duration::from_secs(self.request_s.into());
-        Ok(HttpsOptions { listen: self.address, request_max })
+        Ok(HttpsOptions { listen: self.listen, request_max })
     }
 }

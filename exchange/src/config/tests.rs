@@ -52,17 +52,17 @@ fn refusals_say_where_and_how_to_mend() {
 }
 
 #[test]
-fn https_is_off_unless_it_has_an_address() {
+fn https_is_off_unless_it_listens() {
     let with_https =
         |lines: &str| with("\n[journal]\n", &format!("\n[gateway.https]\n{lines}\n\n[journal]\n"));
     assert!(parse(Path::new("g.toml"), init::CONFIG_TEMPLATE).unwrap().https.is_none());
-    let https = with_https("address = \"127.0.0.1:0\"").unwrap().https.unwrap();
+    let https = with_https("listen = \"127.0.0.1:0\"").unwrap().https.unwrap();
     assert_eq!((https.listen.port(), https.request_max), (0, Duration::from_secs(120)));
     for (lines, mend) in [
-        ("request_s = 1", "address"),
-        ("address = \"everywhere\"", "socket address"),
-        ("address = \"127.0.0.1:0\"\nrequest_s = 0", "gateway.https.request_s` is 0"),
-        ("address = \"127.0.0.1:0\"\nrequests_s = 1", "did you mean `request_s`?"),
+        ("request_s = 1", "listen"),
+        ("listen = \"everywhere\"", "socket address"),
+        ("listen = \"127.0.0.1:0\"\nrequest_s = 0", "gateway.https.request_s` is 0"),
+        ("listen = \"127.0.0.1:0\"\nrequests_s = 1", "did you mean `request_s`?"),
     ] {
         let refused = with_https(lines).unwrap_err().to_string();
         assert!(refused.contains(mend), "{lines}: {refused}");
@@ -249,4 +249,11 @@ fn controls_that_cannot_be_are_refused() {
     }
     let extension = refused("price_rule = ", "call_extension_minutes = 0\nprice_rule = ");
     assert!(extension.contains("call_extension_minutes` is 0, possible are 1 to 1440"));
+}
+
+#[test]
+fn a_market_has_the_currency_that_is_settled() {
+    let text = init::CONFIG_TEMPLATE.replacen("currency = \"EUR\"", "currency = \"USD\"", 1);
+    let told = parse(Path::new("g.toml"), &text).unwrap_err().to_string();
+    assert!(told.contains("markets[0].currency` is USD") && told.contains("EUR"), "{told}");
 }

@@ -53,7 +53,8 @@ pub struct Options {
     /// An empty directory to work in [default: a temporary one]
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
-    /// Leave the directory: journal/, settlement.db, ledger/, statements/, rail/, keys/, report.html
+    /// Leave the directory: gridcross.toml, registry.toml, keys/, journal/, settlement.db, ledger/, statements/, rail/,
+    /// blotter/ (each platform's reports), report.html
     #[arg(long)]
     pub keep: bool,
     /// How it is printed
@@ -76,7 +77,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         (None, Some(temporary)) => temporary.path().to_owned(),
         (None, None) => return Err(Failure::usage("no directory to work in")),
     };
-    init::claim_directory(&dir).map_err(Failure::runtime)?;
+    init::claim_directory(&dir).map_err(Failure::config)?;
     let bar = progress_bar(options.slots);
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::runtime)?;
     let played = runtime.block_on(play::play(options, &dir, &bar));

@@ -53,7 +53,7 @@ enforcement = { due_days = 3, grace_days = 1, fine_after_days = 1, fine_rate = \
 /// The rail is played inside the demo; what is kept says where one could be tried.
 const RAILS: &str = "
 [rails]
-url = \"http://127.0.0.1:7410\"
+url = \"http://127.0.0.1:7420\"
 listen = \"127.0.0.1:0\"
 secret_file = \"keys/rail.secret\"
 ";

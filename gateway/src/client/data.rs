@@ -1,6 +1,6 @@
 //! Documents and questions of retailers and utilities.
 
-use quinn::{Connection, Endpoint};
+use quinn::{Connection, Endpoint, ReadToEndError};
 use types::{MarketDefinition, RejectReason, SignedOperation};
 use wire::{
     ALPN_DATA,
@@ -126,7 +126,10 @@ impl DataClient {
         send.write_all(body).await?;
         send.finish().map_err(|_| ClientError::Ended)?;
         let bytes_max = usize::try_from(BODY_BYTES_MAX).unwrap_or(usize::MAX);
-        let bytes = recv.read_to_end(bytes_max).await.map_err(|_| ClientError::Ended)?;
+        let bytes = recv.read_to_end(bytes_max).await.map_err(|error| match error {
+            ReadToEndError::Read(error) => ClientError::Read(error),
+            ReadToEndError::TooLong => ClientError::Unexpected,
+        })?;
         let mut rest = bytes.as_slice();
         let answer = Answer::decode(&mut rest)?;
         Ok((answer, rest.to_vec()))

@@ -52,8 +52,7 @@ use crate::{
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Connections at once: 1,024 × (1.25 MB stream window + 64 KiB frame) = 1.4 GB at worst.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Handshakes at once: 256 × about 50 KiB of state and 1 ms of work each. From half of them on a
-/// source must prove its address first.
+/// Handshakes at once: 256 × about 50 KiB of state and 1 ms of work each.
 const HANDSHAKES_AT_ONCE_MAX: usize = 256;
 /// Bytes kept of one connection that is not accepted yet: two flights with the longest chain.
 const INCOMING_BYTES_MAX: u64 = 32 << 10;

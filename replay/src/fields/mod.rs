@@ -222,14 +222,6 @@ pub fn event_fields(seq: Seq, time: Timestamp, index: usize, event: &Event) -> O
     fields
 }
 
-/// The fields of a trade alone.
-#[must_use]
-pub fn trade_fields(trade: &Trade) -> Object {
-    let mut fields = Object::new();
-    trade.put("", &mut fields);
-    fields
-}
-
 fn place(seq: Seq, time: Timestamp) -> Object {
     let mut fields = Object::new();
     put_field(&seq, "", "seq", &mut fields);

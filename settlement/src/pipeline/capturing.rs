@@ -307,10 +307,10 @@ impl Work<'_> {
 
     /// Reads the balances that trades may hold money of.
     fn read_payers(&mut self, items: &[FeedItem]) -> Result<(), SettlementError> {
-        let payers = items.iter().filter_map(|item| match &item.event {
-            Event::Trade(trade) if trade.price.micros() < 0 => Some(trade.sell.meter),
-            Event::Trade(trade) => Some(trade.buy.meter),
-            _ => None,
+        let payers = items.iter().filter_map(|item| {
+            let Event::Trade(trade) = &item.event else { return None };
+            let payer = if trade.price.micros() < 0 { trade.sell } else { trade.buy };
+            Some(payer.meter)
         });
         let kinds = [AccountKind::Available, AccountKind::Escrow];
         self.posting

@@ -9,11 +9,19 @@ impl Model {
     /// What uncrossing the slot now would report.
     pub(super) fn auction(&self, key: SlotKey, market: &Market) -> AuctionResult {
         let both = [Side::Buy, Side::Sell].map(|side| self.taking_part(key, side)).concat();
+        // Beside limits, market orders are limits at the edge of the band.
+        let has_limits = both.iter().any(|&at| !self.orders[at].is_market());
         let orders: Vec<(Side, Option<Price>, u64)> = both
             .into_iter()
             .map(|at| {
                 let order = &self.orders[at];
-                (order.sent.side, (!order.is_market()).then_some(order.limit), order.open)
+                let side = order.sent.side;
+                let edge = match side {
+                    Side::Buy => market.definition.price_max,
+                    Side::Sell => market.definition.price_min,
+                };
+                let limit = if order.is_market() { edge } else { order.limit };
+                (side, has_limits.then_some(limit), order.open)
             })
             .collect();
         let reference = self.slot(key).last_price.or(market.last_auction_price);

@@ -250,6 +250,17 @@ impl Model {
         self.try_blocks(key, Some((side, order.limit)), events);
     }
 
+    /// An order that got smaller at rest needs less: it may trade now, or others with it.
+    pub(super) fn after_shrink(&mut self, at: usize, events: &mut Vec<Event>) {
+        let key = self.orders[at].sent.key;
+        if self.orders[at].has_minimum() && self.slot(key).phase == Phase::Continuous {
+            self.try_at_rest(at, events);
+            if self.orders[at].rests() {
+                self.after_rest(at, events);
+            }
+        }
+    }
+
     /// A resting order with a minimum sweeps as if it entered now, if that fills enough of it.
     pub(super) fn try_at_rest(&mut self, at: usize, events: &mut Vec<Event>) {
         let order = self.orders[at];

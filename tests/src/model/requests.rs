@@ -154,7 +154,9 @@ impl Model {
             leaves: replace.quantity,
             kept_place,
         }));
-        if !kept_place {
+        if kept_place {
+            self.after_shrink(at, events);
+        } else {
             self.enter(at, client_order, events);
         }
     }
@@ -182,6 +184,7 @@ impl Model {
             leaves: Energy::from_wh(order.open),
             kept_place: true,
         }));
+        self.after_shrink(at, events);
     }
 
     fn admit_reduce(&self, reduce: &ReduceOrder) -> Result<usize, RejectReason> {

@@ -195,7 +195,7 @@ fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
 fn read_text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
     use std::io::Read as _;
     let cannot = |what: &dyn std::fmt::Display| {
-        Failure::refused(format!("cannot read `{}`: {what}", path.display()))
+        Failure::usage(format!("cannot read `{}`: {what}", path.display()))
     };
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();

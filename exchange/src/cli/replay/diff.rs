@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let mut failure = None;
     for (left, right) in left.iter().zip(&right) {
         let compared =
-            diff(&left.journal, &right.journal).map_err(|error| super::journal_failure(&error))?;
+            diff(&left.journal, &right.journal).map_err(|error| Failure::journal(&error))?;
         if options.output.output == Format::Human {
             print_difference(&compared)?;
         }

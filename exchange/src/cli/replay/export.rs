@@ -29,7 +29,7 @@ pub struct Options {
     /// Not before this time, RFC 3339
     #[arg(long, value_parser = super::instant)]
     from: Option<Timestamp>,
-    /// Not after this time, RFC 3339
+    /// Before this time, RFC 3339
     #[arg(long, value_parser = super::instant)]
     to: Option<Timestamp>,
     /// Write into this file, and not to stdout
@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 fn failure(error: ExportError) -> Failure {
     match error {
-        ExportError::Journal(error) => super::journal_failure(&error),
+        ExportError::Journal(error) => Failure::journal(&error),
         missing @ ExportError::NotBuilt { .. } => Failure::new(Kind::Usage, &missing),
         error @ ExportError::Write(_) => Failure::runtime(error),
     }

@@ -78,7 +78,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 fn failure(error: InspectError) -> Failure {
     match error {
-        InspectError::Journal(error) => super::journal_failure(&error),
+        InspectError::Journal(error) => Failure::journal(&error),
         read @ InspectError::Read { .. } => Failure::runtime(read),
     }
 }
@@ -199,7 +199,7 @@ fn kinds(counts: &BTreeMap<&'static str, Count>) -> Vec<KindRow> {
 
 /// Prints entries as they are read, so that any number of them can be.
 fn print_entries(journal: &Path, range: Range, format: Format) -> Result<(), Failure> {
-    let told = |error: JournalError| super::journal_failure(&error);
+    let told = |error: JournalError| Failure::journal(&error);
     // What is durable is what a scan finds.
     let recovery =
         ::journal::scan(journal, &mut |_, _| std::ops::ControlFlow::Continue(())).map_err(told)?;

@@ -10,10 +10,9 @@ mod trace;
 mod verify;
 
 use clap::Subcommand;
-use journal::JournalError;
 use types::Timestamp;
 
-use crate::exit::{Failure, Kind};
+use crate::exit::Failure;
 
 /// What can be done with a journal.
 #[derive(Debug, Subcommand)]
@@ -44,16 +43,6 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Trace(options) => trace::run(options),
         Command::Run(options) => run::run(options),
         Command::Export(options) => export::run(options),
-    }
-}
-
-/// A journal that cannot be read, or is damaged.
-fn journal_failure(error: &JournalError) -> Failure {
-    if let JournalError::Damaged { .. } = error {
-        Failure::new(Kind::Mismatch, error)
-            .hint("restore the journal from a copy; what follows the damage cannot be trusted")
-    } else {
-        Failure::new(Kind::Runtime, error)
     }
 }
 

@@ -339,7 +339,7 @@ fn shifted_order(order: NewOrder, days: i64) -> Result<NewOrder, Failure> {
 
 fn read_failure(error: RowError) -> Failure {
     match error {
-        RowError::Journal(error) => super::journal_failure(&error),
+        RowError::Journal(error) => Failure::journal(&error),
         error @ (RowError::Bad(_) | RowError::Broken(_) | RowError::Read { .. }) => {
             Failure::new(Kind::Usage, &error)
         }

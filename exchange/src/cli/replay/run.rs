@@ -353,7 +353,7 @@ fn peak_rss_bytes() -> u64 {
 
 fn failure(error: RunError) -> Failure {
     match error {
-        RunError::Journal(error) => super::journal_failure(&error),
+        RunError::Journal(error) => Failure::journal(&error),
         bad @ RunError::BadRows(_) => Failure::new(Kind::Usage, &bad)
             .hint("name the format with --format, or pass over such rows with --skip-bad"),
         missing @ RunError::NotBuilt { .. } => Failure::new(Kind::Usage, &missing),

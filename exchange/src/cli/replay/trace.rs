@@ -69,7 +69,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             Err(error @ (TraceError::NoOrder { .. } | TraceError::NoTrade { .. })) => {
                 missing = Some(Failure::new(Kind::Usage, &error));
             }
-            Err(TraceError::Journal(error)) => return Err(super::journal_failure(&error)),
+            Err(TraceError::Journal(error)) => return Err(Failure::journal(&error)),
             Err(error @ TraceError::Settlement(_)) => return Err(Failure::runtime(error)),
         }
     }

@@ -148,7 +148,7 @@ impl Meter<'_> {
 
 fn evidence_failure(error: EvidenceError) -> Failure {
     if let EvidenceError::Journal(error) = &error {
-        return super::journal_failure(error);
+        return Failure::journal(error);
     }
     Failure::new(Kind::Mismatch, &error)
 }
@@ -158,6 +158,6 @@ fn failure(error: VerifyError) -> Failure {
         VerifyError::Different { .. } | VerifyError::Time { .. } => {
             Failure::new(Kind::Mismatch, &error)
         }
-        VerifyError::Journal(error) => super::journal_failure(error),
+        VerifyError::Journal(error) => Failure::journal(error),
     }
 }
