@@ -13,7 +13,7 @@ use wire::FeedItem;
 
 use super::{
     Names, RehearseError,
-    script::{Case, ContractText, EventText, MeterText, SignatureText},
+    script::{Case, ContractText, Direction, EventText, MeterText, SignatureText},
 };
 use crate::{
     metering::seal,
@@ -250,6 +250,18 @@ impl Cast {
         };
         let own = of(true);
         (if own.is_empty() { of(false) } else { own }).into_iter().collect()
+    }
+
+    /// Whether a register of the meter decides anything in a slot: of one that only sells, what it
+    /// injected; of one that only buys, what it withdrew; else both.
+    pub(super) fn counts(&self, meter: MeterId, key: SlotKey, direction: Direction) -> bool {
+        let trades = || self.trades().filter(|trade| trade.key == key);
+        let sells = trades().any(|trade| trade.sell.meter == meter);
+        let buys = trades().any(|trade| trade.buy.meter == meter);
+        match direction {
+            Direction::Injected => sells || !buys,
+            Direction::Withdrawn => buys || !sells,
+        }
     }
 
     pub(super) fn delivery_end(&self) -> Timestamp {

@@ -61,7 +61,7 @@ pub(super) enum SignatureText {
     OtherRetailer,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadingText {
     pub(super) meter: String,
@@ -71,6 +71,13 @@ pub(super) struct ReadingText {
     pub(super) revision: u32,
     #[serde(default)]
     pub(super) signature: SignatureText,
+}
+
+impl ReadingText {
+    /// Whether the pipeline has no reason to refuse it for itself.
+    pub(super) fn is_proper(&self) -> bool {
+        self.signature == SignatureText::Valid && self.revision > 0
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,22 +141,4 @@ pub(super) enum AnswerText {
 
 const fn first() -> u32 {
     1
-}
-
-impl Case {
-    /// What the meter's other register shows in the newest revision up to the event's.
-    pub(super) fn other_register(&self, event: &ReadingText) -> u64 {
-        let mut newest = (0, 0);
-        for other in &self.events {
-            if let EventText::Reading(other) = other
-                && other.meter == event.meter
-                && other.direction != event.direction
-                && other.signature == SignatureText::Valid
-                && (newest.0..=event.revision).contains(&other.revision)
-            {
-                newest = (other.revision, other.wh);
-            }
-        }
-        newest.1
-    }
 }
