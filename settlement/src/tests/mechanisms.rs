@@ -135,7 +135,7 @@ fn s40_where_nobody_blocked_anything_only_contracts_of_blocks_are_cancelled() {
 }
 
 #[test]
-fn s40_what_is_worth_nothing_needs_no_block() {
+fn what_is_worth_nothing_needs_no_block() {
     let names = ["of_nothing_is_not_needed", "of_nothing_cannot_be_declined"];
     for name in names.into_iter().chain(["of_something_is_needed_beside_one_of_nothing"]) {
         super::cases::comes_out(&format!("block_{name}"));
