@@ -4,10 +4,11 @@
 //! `settlement/cases/` are tests.
 
 mod cast;
+mod registers;
 mod report;
 mod script;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use types::{Energy, MeterId, Money, Side, Timestamp, TradeId};
@@ -15,15 +16,17 @@ use types::{Energy, MeterId, Money, Side, Timestamp, TradeId};
 pub use report::{ContractReport, Outcome, Refusal};
 
 use crate::{
-    allocation::Metered,
     capture,
     error::SettlementError,
-    metering::{Curtailment, CurtailmentReason, Interval, MeterFile, Quality, Reading, seal},
+    metering::{
+        Curtailment, CurtailmentReason, DocumentReject, Interval, MeterFile, Quality, Reading, seal,
+    },
     pipeline::{Amendment, Answer, BlockOutcome, BlockRequest, DepositOutcome, Pipeline},
     policy::{Mechanism, PolicyError},
 };
 use cast::Cast;
-use script::{AnswerText, Case, EventText, PartyText};
+use registers::Registers;
+use script::{AnswerText, Case, EventText, PartyText, ReadingText};
 
 /// Most repetitions of one event.
 pub const REPEATS_MAX: u32 = 10_000;
@@ -97,7 +100,8 @@ pub fn rehearse_value(case: Value) -> Result<Outcome, RehearseError> {
 #[derive(Debug, Clone)]
 enum Action {
     Deposit { reference: u64, meter: MeterId, amount: Money },
-    Document { event: &'static str, bytes: Vec<u8> },
+    Read { meter: MeterId, reading: ReadingText },
+    Curtail { documents: Vec<Vec<u8>> },
     Verify,
     Block(BlockRequest),
     Amend { reference: u64, request: Amendment, now: Timestamp },
@@ -115,6 +119,8 @@ fn run(case: Case) -> Result<Outcome, RehearseError> {
         day: BEFORE_DELIVERY,
         references: 0,
         depositors: BTreeSet::new(),
+        registers: BTreeMap::new(),
+        files: 0,
     };
     let mut last = None;
     for (event, number) in case.events.iter().zip(0_usize..) {
@@ -142,7 +148,13 @@ struct Stage<'a> {
     day: i64,
     references: u64,
     depositors: BTreeSet<MeterId>,
+    registers: BTreeMap<MeterId, Registers>,
+    /// Files made so far. Both registers share a file's revision, so it rises with either.
+    files: u32,
 }
+
+/// What became of a document.
+type Answered = Result<(), DocumentReject>;
 
 impl Stage<'_> {
     fn turn(
@@ -193,7 +205,8 @@ impl Stage<'_> {
             }
             EventText::Reading(reading) => {
                 self.delivered()?;
-                self.readings(reading)
+                let meter = self.cast.meter(&reading.meter)?;
+                Ok(vec![Action::Read { meter, reading: reading.clone() }])
             }
             EventText::Curtailment { meter, cap_wh, revision } => {
                 self.curtailments(meter, *cap_wh, *revision)
@@ -284,36 +297,69 @@ impl Stage<'_> {
         BlockRequest { contract, amount: Money::from_minor(minor), from_deposits, asked }
     }
 
-    /// One signed file per slot of the meter. A file holds both registers: the one the event names,
-    /// and the other as the case gives it for this revision, or zero.
-    fn readings(&self, event: &script::ReadingText) -> Result<Vec<Action>, RehearseError> {
-        let meter = self.cast.meter(&event.meter)?;
-        let other = self.case.other_register(event);
-        let metered = match event.direction {
-            script::Direction::Injected => {
-                Metered { injected: Energy::from_wh(event.wh), withdrawn: Energy::from_wh(other) }
+    /// What is not validly signed, or cannot be a revision, is the pipeline's to refuse.
+    fn read(&mut self, meter: MeterId, event: &ReadingText) -> Result<(), RehearseError> {
+        let answer = if event.is_proper() {
+            self.read_valid(meter, event)?
+        } else {
+            let mut alone = Registers::default();
+            alone.take(event.direction, 1, event.wh).ok();
+            self.file(meter, event, (event.revision, &alone))?
+        };
+        if let Err(reason) = answer {
+            self.refuse("reading", reason.name());
+        }
+        Ok(())
+    }
+
+    /// Each register has revisions of its own. What is new makes a file with what both show by now.
+    fn read_valid(
+        &mut self,
+        meter: MeterId,
+        event: &ReadingText,
+    ) -> Result<Answered, RehearseError> {
+        let mut registers = self.registers.get(&meter).cloned().unwrap_or_default();
+        let answer = match registers.take(event.direction, event.revision, event.wh) {
+            Ok(false) => return Ok(Ok(())),
+            Ok(true) => {
+                self.files = self.files.saturating_add(1);
+                self.file(meter, event, (self.files, &registers))?
             }
-            script::Direction::Withdrawn => {
-                Metered { injected: Energy::from_wh(other), withdrawn: Energy::from_wh(event.wh) }
+            Err(reason) => {
+                self.registers.insert(meter, registers);
+                return Ok(Err(reason));
             }
         };
-        let slots = self.cast.slots_of(meter);
-        Ok(slots
-            .into_iter()
-            .map(|key| {
-                let file = MeterFile {
-                    market: key.market,
-                    revision: event.revision,
-                    minutes: key.slot.minutes(),
-                    intervals: vec![Interval {
-                        start: key.slot.start(),
-                        readings: vec![Reading { meter, metered, quality: Quality::Measured }],
-                    }],
-                };
-                let bytes = self.cast.sign_reading(meter, event.signature, &file.to_body());
-                Action::Document { event: "reading", bytes }
-            })
-            .collect())
+        if answer.is_ok() {
+            self.registers.insert(meter, registers);
+        }
+        Ok(answer)
+    }
+
+    /// Sends one signed file per slot of the meter in which the register of the event counts.
+    fn file(
+        &mut self,
+        meter: MeterId,
+        event: &ReadingText,
+        (revision, registers): (u32, &Registers),
+    ) -> Result<Answered, RehearseError> {
+        let mut answer = Ok(());
+        for key in self.cast.slots_of(meter) {
+            if event.is_proper() && !self.cast.counts(meter, key, event.direction) {
+                continue;
+            }
+            let reading =
+                Reading { meter, metered: registers.metered(), quality: Quality::Measured };
+            let file = MeterFile {
+                market: key.market,
+                revision,
+                minutes: key.slot.minutes(),
+                intervals: vec![Interval { start: key.slot.start(), readings: vec![reading] }],
+            };
+            let document = self.cast.sign_reading(meter, event.signature, &file.to_body());
+            answer = answer.and(self.pipeline.ingest(self.now(), &document)?.result);
+        }
+        Ok(answer)
     }
 
     fn curtailments(
@@ -328,9 +374,10 @@ impl Stage<'_> {
             let reason = CurtailmentReason::Outage;
             let body = Curtailment { meter, slot, cap, reason, revision }.to_body();
             let (utility, key) = self.cast.utility(meter);
-            Action::Document { event: "curtailment", bytes: seal(utility, &key, &body) }
+            seal(utility, &key, &body)
         };
-        Ok(self.cast.slots_of(meter).into_iter().map(|key| sealed(key.slot)).collect())
+        let documents = self.cast.slots_of(meter).into_iter().map(|key| sealed(key.slot)).collect();
+        Ok(vec![Action::Curtail { documents }])
     }
 
     fn act(&mut self, action: &Action) -> Result<(), RehearseError> {
@@ -341,10 +388,14 @@ impl Stage<'_> {
                     self.refuse("deposit", outcome.name());
                 }
             }
-            Action::Document { event, bytes } => {
-                let receipt = self.pipeline.ingest(self.now(), bytes)?;
-                if let Err(reason) = receipt.result {
-                    self.refuse(event, reason.name());
+            Action::Read { meter, reading } => self.read(*meter, reading)?,
+            Action::Curtail { documents } => {
+                let mut answer = Ok(());
+                for document in documents {
+                    answer = answer.and(self.pipeline.ingest(self.now(), document)?.result);
+                }
+                if let Err(reason) = answer {
+                    self.refuse("curtailment", reason.name());
                 }
             }
             Action::Verify => {

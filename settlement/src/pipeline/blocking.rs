@@ -1,10 +1,11 @@
 //! Blocks at a payment rail: asked for before delivery, confirmed or declined by the rail.
 
-use types::{MeterId, Money, Timestamp, TradeId};
+use types::{Energy, MeterId, Money, Price, Timestamp, TradeId};
 
 use super::{DAY_MINUTES, Pipeline, Work, agreement::Agreement, minute_of};
 use crate::{
     books::accounts::{Account, AccountKind},
+    capture,
     error::SettlementError,
     mechanism::{self, Cover, Leg, LegKind},
     outcome::State,
@@ -28,7 +29,7 @@ pub struct BlockRequest {
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockOutcome {
-    /// The money is blocked.
+    /// The money is blocked; of a contract that is worth nothing, there is none.
     Blocked,
     /// The rail declined: the contract is cancelled.
     Cancelled,
@@ -121,15 +122,13 @@ impl Work<'_> {
             return Ok(BlockOutcome::TooLate);
         }
         if request.amount.minor() <= 0 {
-            self.cancel(&agreement, State::CancelledUnfunded)?;
-            return Ok(BlockOutcome::Cancelled);
+            return self.decline(&agreement);
         }
         let payer = self.parties_of(&agreement)?.payer();
         let amount = request.amount.minor();
         let from = source(request.from_deposits, payer, self.policy);
         if request.from_deposits && self.posting.balance(from)? < amount {
-            self.cancel(&agreement, State::CancelledUnfunded)?;
-            return Ok(BlockOutcome::Cancelled);
+            return self.decline(&agreement);
         }
         let to = Account::of_meter(payer, AccountKind::Escrow);
         self.post_once(agreement.id, &[Leg::new(LegKind::Block, from, to, amount)])?;
@@ -143,10 +142,25 @@ impl Work<'_> {
         Ok(BlockOutcome::Blocked)
     }
 
-    /// Ends a contract for which the rail blocked nothing.
+    /// Ends a contract for which the rail blocked nothing, unless nothing is to be paid for it.
     pub(super) fn cancel_unfunded(&mut self, contract: TradeId) -> Result<(), SettlementError> {
         let Some(agreement) = self.agreement(contract)? else { return Ok(()) };
-        self.cancel(&agreement, State::CancelledUnfunded)
+        self.decline(&agreement)?;
+        Ok(())
+    }
+
+    fn decline(&mut self, agreement: &Agreement) -> Result<BlockOutcome, SettlementError> {
+        if self.is_free(agreement.price, agreement.energy) {
+            return Ok(BlockOutcome::Blocked);
+        }
+        self.cancel(agreement, State::CancelledUnfunded)?;
+        Ok(BlockOutcome::Cancelled)
+    }
+
+    /// Whether a contract is worth nothing, so that no money has to be blocked for it.
+    /// Rule S-40.
+    pub(super) fn is_free(&self, price: Price, energy: Energy) -> bool {
+        capture::value(price, energy, self.policy) == Some(0)
     }
 }
 

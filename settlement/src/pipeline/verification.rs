@@ -624,13 +624,14 @@ impl Work<'_> {
     }
 
     /// Leaves out what was cancelled; where a rail should have blocked money and did not, the
-    /// contract is cancelled now.
+    /// contract is cancelled now. One that is worth nothing needs no block.
     /// Rule S-40.
     fn drop_cancelled(&mut self, rows: &mut Vec<Row>) -> Result<(), SettlementError> {
         rows.retain(|row| !row.state.is_cancelled());
         let mut funded = Vec::with_capacity(rows.len());
         for row in rows.drain(..) {
-            let by_rail = mechanism::rail(row.mechanism).cover() == Cover::ByRail;
+            let by_rail = mechanism::rail(row.mechanism).cover() == Cover::ByRail
+                && !self.is_free(row.price, row.energy);
             if by_rail && debts::block(self.connection, row.id)?.is_none() {
                 self.cancel_unfunded(row.id)?;
             } else {

@@ -13,7 +13,7 @@ use wire::FeedItem;
 
 use super::{
     Names, RehearseError,
-    script::{Case, ContractText, EventText, MeterText, SignatureText},
+    script::{Case, ContractText, Direction, EventText, SignatureText},
 };
 use crate::{
     metering::seal,
@@ -81,7 +81,9 @@ impl Cast {
             | EventText::Payment { .. } => None,
         });
         let mut retailers: Vec<&str> = Vec::new();
-        for name in case.meters.keys().chain(of_contracts).chain(of_events) {
+        let named = case.meters()?;
+        let others = of_contracts.chain(of_events).map(String::as_str);
+        for name in named.keys().copied().chain(others) {
             if self.meters.contains_key(name) {
                 continue;
             }
@@ -89,16 +91,13 @@ impl Cast {
                 .map_err(|_| bad("meters", "too many"))?
                 .saturating_add(1);
             let meter = MeterId::new(number);
-            self.meters.insert(name.clone(), meter);
+            self.meters.insert(name.to_owned(), meter);
             // A meter without a named retailer has one of its own.
-            let retailer = match case.meters.get(name) {
-                Some(MeterText::Retailer(retailer) | MeterText::Fields { retailer }) => retailer,
-                None => name,
-            };
-            if !retailers.contains(&retailer.as_str()) {
+            let retailer = named.get(name).copied().unwrap_or(name);
+            if !retailers.contains(&retailer) {
                 retailers.push(retailer);
             }
-            let place = retailers.iter().position(|known| known == retailer).unwrap_or(0);
+            let place = retailers.iter().position(|known| *known == retailer).unwrap_or(0);
             let number = u16::try_from(place)
                 .ok()
                 .and_then(|place| place.checked_add(1))
@@ -250,6 +249,18 @@ impl Cast {
         };
         let own = of(true);
         (if own.is_empty() { of(false) } else { own }).into_iter().collect()
+    }
+
+    /// Whether a register of the meter decides anything in a slot: of one that only sells, what it
+    /// injected; of one that only buys, what it withdrew; else both.
+    pub(super) fn counts(&self, meter: MeterId, key: SlotKey, direction: Direction) -> bool {
+        let trades = || self.trades().filter(|trade| trade.key == key);
+        let sells = trades().any(|trade| trade.sell.meter == meter);
+        let buys = trades().any(|trade| trade.buy.meter == meter);
+        match direction {
+            Direction::Injected => sells || !buys,
+            Direction::Withdrawn => buys || !sells,
+        }
     }
 
     pub(super) fn delivery_end(&self) -> Timestamp {

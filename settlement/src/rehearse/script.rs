@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
+use super::RehearseError;
 use crate::policy::{PolicyDocument, Written};
 
 #[derive(Debug, Deserialize)]
@@ -12,9 +13,35 @@ pub(super) struct Case {
     pub(super) name: String,
     pub(super) policy: PolicyDocument,
     #[serde(default)]
-    pub(super) meters: BTreeMap<String, MeterText>,
+    meters: BTreeMap<String, MeterText>,
     pub(super) contracts: Vec<ContractText>,
     pub(super) events: Vec<EventText>,
+    /// What samples of cases say about themselves decides nothing.
+    #[serde(default, rename = "group")]
+    _group: IgnoredAny,
+    #[serde(default, rename = "note")]
+    _note: IgnoredAny,
+    #[serde(default, rename = "notes")]
+    _notes: IgnoredAny,
+    #[serde(default, rename = "source")]
+    _source: IgnoredAny,
+}
+
+impl Case {
+    /// The retailers that the case names, for all contracts or with one, and their meters.
+    pub(super) fn meters(&self) -> Result<BTreeMap<&str, &str>, RehearseError> {
+        let with_contracts = self.contracts.iter().flat_map(|contract| &contract.meters);
+        let mut meters = BTreeMap::new();
+        for (meter, text) in self.meters.iter().chain(with_contracts) {
+            let (MeterText::Retailer(retailer) | MeterText::Fields { retailer }) = text;
+            let before = meters.insert(meter.as_str(), retailer.as_str());
+            if before.is_some_and(|before| before != retailer) {
+                let why = format!("`{meter}` has two retailers");
+                return Err(RehearseError::Bad { field: "meters".to_owned(), why });
+            }
+        }
+        Ok(meters)
+    }
 }
 
 /// The retailer of a meter, alone or as a field.
@@ -36,6 +63,9 @@ pub(super) struct ContractText {
     pub(super) slot: SlotText,
     #[serde(default)]
     pub(super) traded: u64,
+    /// As those of the case.
+    #[serde(default)]
+    meters: BTreeMap<String, MeterText>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +91,7 @@ pub(super) enum SignatureText {
     OtherRetailer,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadingText {
     pub(super) meter: String,
@@ -71,6 +101,13 @@ pub(super) struct ReadingText {
     pub(super) revision: u32,
     #[serde(default)]
     pub(super) signature: SignatureText,
+}
+
+impl ReadingText {
+    /// Whether the pipeline has no reason to refuse it for itself.
+    pub(super) fn is_proper(&self) -> bool {
+        self.signature == SignatureText::Valid && self.revision > 0
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,22 +171,4 @@ pub(super) enum AnswerText {
 
 const fn first() -> u32 {
     1
-}
-
-impl Case {
-    /// What the meter's other register shows in the newest revision up to the event's.
-    pub(super) fn other_register(&self, event: &ReadingText) -> u64 {
-        let mut newest = (0, 0);
-        for other in &self.events {
-            if let EventText::Reading(other) = other
-                && other.meter == event.meter
-                && other.direction != event.direction
-                && other.signature == SignatureText::Valid
-                && (newest.0..=event.revision).contains(&other.revision)
-            {
-                newest = (other.revision, other.wh);
-            }
-        }
-        newest.1
-    }
 }

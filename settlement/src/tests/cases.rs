@@ -71,6 +71,39 @@ fn case() -> Value {
     cases[0]["case"].clone()
 }
 
+/// The retailers of meters stand with the case, or with its contracts.
+#[test]
+fn retailers_are_named_with_the_case_or_with_a_contract() {
+    let retailers = serde_json::json!({"M1": "north", "M7": {"retailer": "north"}});
+    let mut with_case = case();
+    with_case["meters"] = retailers.clone();
+    let mut with_contract = case();
+    with_contract["contracts"][0]["meters"] = retailers;
+    let both = [&with_case, &with_contract].map(|case| rehearse_value(case.clone()).unwrap());
+    assert_eq!(both[0], both[1]);
+
+    with_contract["meters"] = serde_json::json!({"M1": "north"});
+    assert_eq!(rehearse_value(with_contract.clone()).unwrap(), both[0]);
+    with_contract["meters"] = serde_json::json!({"M1": "south"});
+    let two = rehearse_value(with_contract).unwrap_err().to_string();
+    assert_eq!(two, "`meters` is not possible: `M1` has two retailers");
+}
+
+/// What a case says about itself changes nothing; other fields are refused.
+#[test]
+fn what_a_case_says_about_itself_is_ignored() {
+    let plain = rehearse_value(case()).unwrap();
+    let mut told = case();
+    for (field, value) in [("group", "a"), ("note", "b"), ("source", "c")] {
+        told[field] = value.into();
+    }
+    told["notes"] = serde_json::json!(["d", {"e": 1}]);
+    assert_eq!(rehearse_value(told.clone()).unwrap(), plain);
+    told["remark"] = "f".into();
+    let unknown = rehearse_value(told).unwrap_err().to_string();
+    assert!(unknown.contains("`remark`"), "{unknown}");
+}
+
 #[test]
 fn what_cannot_be_is_named() {
     let refused = |change: fn(&mut Value)| {

@@ -135,6 +135,14 @@ fn s40_where_nobody_blocked_anything_only_contracts_of_blocks_are_cancelled() {
 }
 
 #[test]
+fn what_is_worth_nothing_needs_no_block() {
+    let names = ["of_nothing_is_not_needed", "of_nothing_cannot_be_declined"];
+    for name in names.into_iter().chain(["of_something_is_needed_beside_one_of_nothing"]) {
+        super::cases::comes_out(&format!("block_{name}"));
+    }
+}
+
+#[test]
 fn standings_say_who_owes_what_comes_next_and_which_leaves_prove_it() {
     let (mut desk, [.., by_seller, by_platform]) = captured();
     desk.deposit_all(2_000);

@@ -38,7 +38,7 @@ impl Model {
         for slot in slots {
             for contract in self.contracts.values_mut().filter(|one| one.slot == slot) {
                 if self.rules.way == Way::Block && contract.block == Block::Asked {
-                    contract.is_cancelled = true;
+                    contract.is_cancelled |= !contract.is_free();
                 }
             }
             let ids: Vec<u64> = self.in_slot(slot).map(|(id, _)| *id).collect();

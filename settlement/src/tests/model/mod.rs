@@ -96,6 +96,11 @@ impl Contract {
         if self.micros < 0 { self.buyer } else { self.seller }
     }
 
+    /// Whether no money is needed for it.
+    fn is_free(&self) -> bool {
+        round(i128::from(self.micros) * i128::from(self.wh), 10_000_000) == 0
+    }
+
     /// What was posted and not taken back, by leg and accounts.
     pub(super) fn legs(&self) -> BTreeMap<(String, String, String), i64> {
         let mut sums = BTreeMap::new();
@@ -295,7 +300,7 @@ impl Model {
             if is_deposited { meter(payer, "available") } else { "exchange:external".into() };
         let lacks = is_deposited && self.balances.get(&from).copied().unwrap_or(0) < minor;
         if minor <= 0 || lacks {
-            contract.is_cancelled = true;
+            contract.is_cancelled = !contract.is_free();
             return;
         }
         contract.block = Block::Waits { until, is_deposited };
