@@ -241,7 +241,16 @@ async fn cycle(settlement: Settlement, market: Option<MarketId>, now: types::Tim
     };
     match verified.await {
         Ok((summary, checkpoint)) => {
-            tracing::info!(?summary, ledger_size = checkpoint.size, "verification cycle");
+            tracing::info!(
+                slots = summary.slots,
+                examined = summary.examined,
+                changed = summary.changed,
+                corrected = summary.corrected,
+                awaiting = summary.awaiting,
+                provisional = summary.provisional,
+                ledger_size = checkpoint.size,
+                "verification cycle"
+            );
         }
         Err(error) => tracing::error!("verification cycle: {}", Failure::runtime(error).message()),
     }

@@ -131,6 +131,10 @@ struct Place {
 impl Place {
     /// `dir` is a data directory if there is a ledger in it.
     fn open(dir: &Path, store: &StoreOptions) -> Result<Self, Failure> {
+        if !dir.is_dir() {
+            let text = format!("there is no directory `{}`", dir.display());
+            return Err(Failure::usage(text));
+        }
         let layout = Layout::new(dir);
         if !layout.ledger().is_dir() {
             return Ok(Self { ledger: dir.to_owned(), books: None });
